@@ -1,0 +1,33 @@
+# make serve | test | lint | install | models | clean       (make help prints this with words)
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help install serve test lint models clean
+.DEFAULT_GOAL := help
+
+help:  ## print this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+install: .venv/installed  ## make .venv with the pinned dependencies
+
+serve: install  ## start everything on this machine and load the handbook; Ctrl-C stops it
+	@exec $(BIN)/python -m cluster.local
+
+test: install  ## run every test that this machine can run
+	$(BIN)/python -m pytest
+
+lint: install  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+models: install  ## assemble the bundled models now rather than at the first start
+	$(BIN)/python -m models.bundled.prepare
+
+clean:  ## remove .venv, and the corpus and assembled models under .ragfleet
+	rm -rf .venv .ragfleet

@@ -1,0 +1,1 @@
+"""The machines: start them, watch them, plan them. Nothing above imports this."""

@@ -1,0 +1,248 @@
+"""`make serve`: the whole graph on this machine, with the handbook loaded, until Ctrl-C.
+
+Starts `serve run local.yaml` as a child with a Ray cluster of its own (private folder, token),
+waits until every deployment answers, fills an empty corpus, and prints what to type next.
+"""
+
+import argparse
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import openai
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from models.bundled.prepare import prepare
+
+ROOT = Path(__file__).parents[1]
+STATE = ROOT / ".ragfleet"
+HANDBOOK = ROOT / "examples" / "handbook"
+_BUNDLED = ("embedder", "reranker", "safety", "generator")
+_START_S = 300
+_STOP_S = 60
+_INGEST_S = 300
+
+
+class StartError(RuntimeError):
+    """The system did not come up; the message says why."""
+
+
+def main() -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(prog="python -m cluster.local", description=__doc__)
+    parser.add_argument("--config", type=Path, default=ROOT / "local.yaml", help="Serve config")
+    parser.add_argument("--documents", type=Path, default=HANDBOOK, help="for an empty corpus")
+    parser.add_argument("--store", default="handbook", help="name of their vector store")
+    arguments = parser.parse_args()
+    console = Console()
+    try:
+        with _interruptible():
+            run(arguments.config, arguments.documents, arguments.store, console)
+    except KeyboardInterrupt:
+        console.print("stopped")
+    except StartError as err:
+        console.print(f"[red]{err}[/red]")
+        sys.exit(1)
+
+
+def run(config: Path, documents: Path, store: str, console: Console) -> None:
+    """Starts everything, and stops it when interrupted.
+
+    Raises:
+        StartError: the port is taken, or a deployment did not come up.
+    """
+    http = yaml.safe_load(config.read_text())["http_options"]
+    host, port = http["host"], http["port"]
+    _refuse_taken_port(host, port)
+    progress = Progress(
+        TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(), console=console,
+    )  # fmt: skip
+    with progress:
+        for name in progress.track(_BUNDLED, description="preparing models"):
+            prepare(name, STATE / "models")
+    log = STATE / "serve.log"
+    with serving(config, log) as child:
+        with progress:
+            wait_until_ready(f"http://{host}:{port}/readyz", child, log, progress)
+            _fill_empty_corpus(f"http://{host}:{port}/v1", documents, store, progress)
+        _print_next_steps(console, f"http://{host}:{port}", log)
+        status = child.wait()
+        msg = f"serve ended with status {status}; its log is {log}\n{_tail(log)}"
+        raise StartError(msg)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Turns SIGTERM into the same orderly stop as Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _refuse_taken_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex((host, port)) == 0:
+            msg = f"{host}:{port} is taken by another program; stop it, or change local.yaml"
+            raise StartError(msg)
+
+
+@contextlib.contextmanager
+def serving(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs `serve run` with a Ray cluster of its own; leaves nothing behind."""
+    STATE.mkdir(exist_ok=True)
+    # Short, since the paths of Ray's sockets must stay below 108 characters (unix(7)).
+    ray_folder = tempfile.mkdtemp(prefix="rf-")
+    serve = Path(sys.executable).with_name("serve")
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            [serve, "run", config], cwd=ROOT, env=_environment(ray_folder),
+            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            # A shell that starts us in the background ignores SIGINT, and children inherit that.
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509  # no other thread runs yet
+        )  # fmt: skip
+    try:
+        yield child
+    finally:
+        _stop(child)
+        shutil.rmtree(ray_folder, ignore_errors=True)
+
+
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _environment(ray_folder: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),  # so that `serve deploy` finds the code, too
+        "RAY_TMPDIR": ray_folder,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(_token_file()),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _token_file() -> Path:
+    """Makes the cluster's token, readable by its owner alone."""
+    path = STATE / "auth_token"
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+    return path
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """Stops Serve as Ctrl-C does, then whatever of the child's process group is left."""
+    if child.poll() is None:
+        child.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=_STOP_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def wait_until_ready(
+    url: str, child: subprocess.Popen[bytes], log: Path, progress: Progress
+) -> None:
+    """Shows how many deployments answer until all do."""
+    task = progress.add_task("starting deployments", total=None)
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            msg = f"serve ended with status {child.returncode}; its log is {log}\n{_tail(log)}"
+            raise StartError(msg)
+        checks = _readiness(url)
+        if checks:
+            progress.update(task, total=len(checks), completed=sum(checks.values()))
+            if all(checks.values()):
+                return
+        time.sleep(0.5)
+    msg = f"not ready after {_START_S} s; the log is {log}\n{_tail(log)}"
+    raise StartError(msg)
+
+
+def _readiness(url: str) -> dict[str, bool]:
+    try:
+        checks: dict[str, bool] = httpx.get(url, timeout=5).json()["checks"]
+    except (httpx.HTTPError, ValueError, KeyError):
+        return {}
+    return checks
+
+
+def _fill_empty_corpus(base_url: str, documents: Path, store: str, progress: Progress) -> None:
+    """Loads the documents into a new vector store, unless there is one already."""
+    client = openai.OpenAI(base_url=base_url, api_key="none")
+    if client.vector_stores.list(limit=1).data:
+        return
+    files = sorted(path for path in documents.iterdir() if path.suffix in {".md", ".txt", ".html"})
+    store_id = client.vector_stores.create(name=store).id
+    for path in progress.track(files, description=f"loading {documents.name}/"):
+        uploaded = client.files.create(file=path, purpose="assistants")
+        client.vector_stores.files.create(store_id, file_id=uploaded.id)
+    _wait_until_indexed(client, store_id, len(files), progress)
+
+
+def _wait_until_indexed(
+    client: openai.OpenAI, store_id: str, num_files: int, progress: Progress
+) -> None:
+    task = progress.add_task("indexing", total=num_files)
+    deadline = time.monotonic() + _INGEST_S
+    while time.monotonic() < deadline:
+        counts = client.vector_stores.retrieve(store_id).file_counts
+        progress.update(task, completed=counts.completed)
+        if counts.failed:
+            msg = f"{counts.failed} documents could not be indexed, see {_files_route(store_id)}"
+            raise StartError(msg)
+        if counts.completed == num_files:
+            return
+        time.sleep(0.25)
+    msg = f"documents were not indexed within {_INGEST_S} s"
+    raise StartError(msg)
+
+
+def _files_route(store_id: str) -> str:
+    """Gives the route that tells why a document failed."""
+    return f"/v1/vector_stores/{store_id}/files"
+
+
+def _print_next_steps(console: Console, address: str, log: Path) -> None:
+    console.print(f"\nReady at {address}  (API page: {address}/docs, log: {log}). Ask:\n")
+    console.print(
+        f"""  curl -s {address}/v1/chat/completions -H 'Content-Type: application/json' \\
+    -d '{{"model": "rag", "messages": [{{"role": "user", "content": \
+"How many seconds does a running answer get at shutdown?"}}]}}'
+""",
+        markup=False, highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    console.print("Ctrl-C stops it.")
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+
+
+if __name__ == "__main__":
+    main()

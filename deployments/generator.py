@@ -1,0 +1,138 @@
+"""The Generator deployment."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from typing import Any
+
+from ray import serve
+
+from deployments.settings import (
+    MODEL_CACHE,
+    ReplicaDescription,
+    Share,
+    assigned_share,
+    describe_replica,
+    parse_config,
+)
+from models.device import limit_threads
+from models.generation import (
+    GenerationChunk,
+    GenerationRequest,
+    Message,
+    Sampling,
+    TokenCounts,
+)
+from models.generator import Generator as GeneratorModel
+from models.generator import GeneratorConfig
+
+_PROBE = GenerationRequest(
+    request_id="health",
+    messages=(Message(role="user", content="health"),),
+    sampling=Sampling(max_tokens=1),
+)
+
+
+@serve.deployment
+class Generator:
+    """Streams answers, many at once.
+
+    Duties: load the model of `user_config`, swap it without losing a stream, free the slot of a
+    stream whose reader has gone, prove its health by decoding.
+
+    A new model is loaded beside the old one on a CPU. A GPU has no room for two: there the
+    streams end first and new ones wait until the new model is loaded.
+    """
+
+    def __init__(self) -> None:
+        self._served: _Served | None = None
+        self._loaded = asyncio.Event()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+        """Loads the model that the settings name and retires the old one."""
+        config = parse_config(GeneratorConfig, user_config)
+        share, old = assigned_share(), self._served
+        if old is not None and share.num_gpus > 0:
+            self._loaded.clear()
+            await old.retire()
+            old = None
+        self._served = _Served(await asyncio.to_thread(_load, config, share))
+        self._config = config
+        self._loaded.set()
+        if old is not None:
+            task = asyncio.create_task(old.retire())
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+
+    async def stream(self, request: GenerationRequest) -> AsyncIterator[GenerationChunk]:
+        """Streams an answer; see `models.generator.Generator`."""
+        served = await self._current()
+        with served.in_use():
+            async with aclosing(served.model.stream(request)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
+        """Counts tokens; see `models.generator.Generator`."""
+        served = await self._current()
+        return await asyncio.to_thread(served.model.count_tokens, texts)
+
+    async def num_active_streams(self) -> int:
+        """Counts the streams that hold a slot of the current model."""
+        return (await self._current()).num_streams
+
+    async def describe(self) -> ReplicaDescription:
+        """Tells which model runs where."""
+        return describe_replica(self._config.model)
+
+    async def check_health(self) -> None:
+        """Decodes one token when idle; under load, raises when the engine has died."""
+        if self._served is None:
+            return
+        self._served.model.check()
+        if self._served.num_streams == 0:
+            async with aclosing(self._served.model.stream(_PROBE)) as chunks:
+                async for _ in chunks:
+                    pass
+
+    async def __del__(self) -> None:
+        """Ends the engine, whose thread would keep the process alive."""
+        if self._served is not None:
+            await asyncio.to_thread(self._served.model.close)
+
+    async def _current(self) -> "_Served":
+        await self._loaded.wait()
+        assert self._served is not None
+        return self._served
+
+
+class _Served:
+    """A loaded model and the number of streams on it."""
+
+    def __init__(self, model: GeneratorModel) -> None:
+        self.model = model
+        self.num_streams = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        self.num_streams += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self.num_streams -= 1
+            if self.num_streams == 0:
+                self._idle.set()
+
+    async def retire(self) -> None:
+        """Waits for the streams to end and frees the memory."""
+        await self._idle.wait()
+        await asyncio.to_thread(self.model.close)
+
+
+def _load(config: GeneratorConfig, share: Share) -> GeneratorModel:
+    limit_threads(share.num_cpus)
+    return GeneratorModel(config, cache=MODEL_CACHE, gpu_share=share.num_gpus)

@@ -1,0 +1,189 @@
+"""The Ingester deployment."""
+
+import asyncio
+import logging
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from deployments.settings import (
+    ReplicaDescription,
+    describe_replica,
+    parse_config,
+    refuse_unshared_database,
+)
+from index.catalog import Catalog
+from index.chunk import chunk
+from index.errors import (
+    CorpusError,
+    InvalidFileError,
+    LostLeaseError,
+    UnknownFileError,
+    UnsupportedFileError,
+)
+from index.parse import parse
+from index.records import ChunkDraft, Chunking, IngestErrorCode, Job
+from models.tokens import TokenSpans
+
+logger = logging.getLogger(__name__)
+
+# What the graph may call of the catalog; jobs and the change log stay inside the cluster.
+CATALOG_METHODS = frozenset(
+    {
+        "create_file", "get_file", "list_files", "file_content", "delete_file",
+        "create_store", "get_store", "find_store", "list_stores", "update_store", "delete_store",
+        "attach_file", "get_store_file", "list_store_files", "update_attributes", "detach_file",
+        "store_file_text",
+    }
+)  # fmt: skip
+_LEASE_S = 30.0
+_IDLE_S = 0.25
+_EMBED_BATCH = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngesterConfig:
+    """How documents are cut when neither file nor store says so.
+
+    Attributes:
+        max_chunk_tokens: most tokens of the embedder in a passage.
+        chunk_overlap_tokens: tokens that neighbouring passages share.
+    """
+
+    max_chunk_tokens: int = 400
+    chunk_overlap_tokens: int = 80
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        self.chunking()
+
+    def chunking(self) -> Chunking:
+        """The default chunking."""
+        return Chunking(
+            max_chunk_tokens=self.max_chunk_tokens,
+            chunk_overlap_tokens=self.chunk_overlap_tokens,
+        )
+
+
+@serve.deployment
+class Ingester:
+    """Owns the writes to the corpus and turns files into passages.
+
+    Duties: answer the catalog's calls; work off the leased jobs (parse, chunk, embed, commit) in
+    the background, giving up a job whose lease was lost; keep blocking work off the event loop.
+    """
+
+    def __init__(self, database_url: str, embedder: DeploymentHandle) -> None:
+        refuse_unshared_database(database_url)
+        self._catalog = Catalog(database_url)
+        self._embedder = embedder
+        self._name = f"ingester-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._config = IngesterConfig()
+        self._spans: tuple[str, TokenSpans] | None = None
+        self._worker: asyncio.Task[None] | None = None
+        self._work = asyncio.Event()
+
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+        """Takes over the settings and starts the worker."""
+        self._config = parse_config(IngesterConfig, user_config)
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work_off())
+
+    async def catalog(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Calls a public method of the catalog; what it returned from is durable."""
+        if method not in CATALOG_METHODS:
+            msg = f"no such catalog method: {method!r}"
+            raise AttributeError(msg)
+        result = await asyncio.to_thread(getattr(self._catalog, method), *args, **kwargs)
+        self._work.set()
+        return result
+
+    async def describe(self) -> ReplicaDescription:
+        """Tells where the corpus is written."""
+        return describe_replica("corpus")
+
+    async def check_health(self) -> None:
+        """Reads the head of the change log; raises when that fails or the worker has died."""
+        await asyncio.to_thread(self._catalog.head)
+        if self._worker is not None and self._worker.done():
+            self._worker.result()
+
+    async def _work_off(self) -> None:
+        """Works off jobs for ever; sleeps when there is none."""
+        while True:
+            job = await asyncio.to_thread(self._catalog.claim_job, self._name, _LEASE_S)
+            if job is not None:
+                await self._ingest(job)
+                continue
+            self._work.clear()
+            # A job of another replica may run out of its lease without a call to this one.
+            try:
+                await asyncio.wait_for(self._work.wait(), timeout=_IDLE_S)
+            except TimeoutError:
+                continue
+
+    async def _ingest(self, job: Job) -> None:
+        """Does one job, whatever becomes of it; a lost lease means that another does it."""
+        keep_alive = asyncio.create_task(self._keep_lease(job))
+        try:
+            num_passages = await self._commit_passages(job)
+            logger.info("ingested file_id=%s num_passages=%d", job.file_id, num_passages)
+        except (LostLeaseError, UnknownFileError):
+            logger.info("job dropped, taken over or file deleted, file_id=%s", job.file_id)
+        except (UnsupportedFileError, InvalidFileError) as err:
+            await self._fail(job, "invalid_file", err)
+        except Exception as err:
+            # The job's own failure must not end the worker, on which all other files wait.
+            logger.exception("ingestion failed file_id=%s", job.file_id)
+            await self._fail(job, "server_error", err)
+        finally:
+            keep_alive.cancel()
+
+    async def _commit_passages(self, job: Job) -> int:
+        data = await asyncio.to_thread(self._catalog.file_content, job.file_id)
+        spans = await self._token_spans()
+        drafts = await asyncio.to_thread(self._cut, job, data, spans)
+        if not drafts:
+            msg = f"{job.filename} holds no text"
+            raise InvalidFileError(msg)
+        texts = [f"{draft.title}\n{draft.text}" for draft in drafts]
+        parts = [
+            await self._embedder.embed.remote(texts[start : start + _EMBED_BATCH], "document")
+            for start in range(0, len(texts), _EMBED_BATCH)
+        ]
+        vectors = np.concatenate([part.vectors for part in parts])
+        await asyncio.to_thread(
+            self._catalog.complete_job, job, drafts, vectors, parts[0].fingerprint
+        )
+        return len(drafts)
+
+    def _cut(self, job: Job, data: bytes, spans: TokenSpans) -> tuple[ChunkDraft, ...]:
+        chunking = job.chunking or self._config.chunking()
+        return chunk(parse(job.filename, data), chunking, spans)
+
+    async def _token_spans(self) -> TokenSpans:
+        """Gives the embedder's tokenizer; asked for anew when a job starts, kept while the same."""
+        tokenizer_json: str = await self._embedder.tokenizer_json.remote()
+        if self._spans is None or self._spans[0] != tokenizer_json:
+            self._spans = (tokenizer_json, TokenSpans(tokenizer_json))
+        return self._spans[1]
+
+    async def _keep_lease(self, job: Job) -> None:
+        while True:
+            await asyncio.sleep(_LEASE_S / 3)
+            if not await asyncio.to_thread(self._catalog.renew_job, job, _LEASE_S):
+                return
+
+    async def _fail(self, job: Job, code: IngestErrorCode, err: Exception) -> None:
+        code = "unsupported_file" if isinstance(err, UnsupportedFileError) else code
+        message = str(err) if isinstance(err, CorpusError) else "internal error, see the logs"
+        try:
+            await asyncio.to_thread(self._catalog.fail_job, job, code, message)
+        except LostLeaseError:
+            logger.info("lease lost file_id=%s", job.file_id)

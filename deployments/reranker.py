@@ -1,0 +1,55 @@
+"""The Reranker deployment."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from ray import serve
+
+from deployments.settings import (
+    MODEL_CACHE,
+    ReplicaDescription,
+    assigned_share,
+    describe_replica,
+    parse_config,
+)
+from models.device import limit_threads
+from models.reranker import Reranker as RerankerModel
+from models.reranker import RerankerConfig, RerankScores
+
+
+@serve.deployment
+class Reranker:
+    """Scores documents against a query, one call after the other: each is a batch already.
+
+    Duties: load the model of `user_config` (a new one beside the old, then swap), keep torch off
+    the event loop, prove its health by scoring.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+        """Loads the model that the settings name; requests go on with the old one meanwhile."""
+        config = parse_config(RerankerConfig, user_config)
+        share = assigned_share()
+        await asyncio.to_thread(limit_threads, share.num_cpus)
+        self._model = await asyncio.to_thread(
+            partial(RerankerModel, config, cache=MODEL_CACHE, gpu_share=share.num_gpus)
+        )
+        self._config = config
+
+    async def rerank(self, query: str, documents: Sequence[str]) -> RerankScores:
+        """Scores every document; see `models.reranker.Reranker`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._model.rerank, query, documents)
+
+    async def describe(self) -> ReplicaDescription:
+        """Tells which model runs where."""
+        return describe_replica(self._config.model)
+
+    async def check_health(self) -> None:
+        """Scores one pair; raises when that fails."""
+        await self.rerank("health", ["health"])

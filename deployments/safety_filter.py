@@ -1,0 +1,51 @@
+"""The SafetyFilter deployment."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from ray import serve
+
+from deployments.batcher import Batcher
+from deployments.settings import (
+    MODEL_CACHE,
+    ReplicaDescription,
+    assigned_share,
+    describe_replica,
+    parse_config,
+)
+from models.device import limit_threads
+from models.safety import SafetyClassifier, SafetyConfig, Verdict
+
+
+@serve.deployment
+class SafetyFilter:
+    """Judges texts; merges the calls that wait.
+
+    Duties: load the model of `user_config` (a new one beside the old, then swap), keep torch off
+    the event loop, prove its health by judging.
+    """
+
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+        """Loads the model that the settings name; requests go on with the old one meanwhile."""
+        config = parse_config(SafetyConfig, user_config)
+        share = assigned_share()
+        await asyncio.to_thread(limit_threads, share.num_cpus)
+        model = await asyncio.to_thread(
+            partial(SafetyClassifier, config, cache=MODEL_CACHE, gpu_share=share.num_gpus)
+        )
+        self._batcher = Batcher(model.classify, max_items=4 * config.batch_size)
+        self._config = config
+
+    async def classify(self, texts: Sequence[str]) -> tuple[Verdict, ...]:
+        """Judges every text; see `models.safety.SafetyClassifier`."""
+        return tuple(await self._batcher.submit(texts))
+
+    async def describe(self) -> ReplicaDescription:
+        """Tells which model runs where."""
+        return describe_replica(self._config.model)
+
+    async def check_health(self) -> None:
+        """Judges one word; raises when that fails."""
+        await self._batcher.submit(["health"])

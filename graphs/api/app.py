@@ -1,0 +1,63 @@
+"""The HTTP application: routes, borders and error shape put together. A plain FastAPI app."""
+
+from fastapi import FastAPI
+
+from graphs.api import (
+    chat,
+    docs,
+    embeddings,
+    files,
+    health,
+    models,
+    moderations,
+    rerank,
+    vector_store_files,
+    vector_store_search,
+    vector_stores,
+)
+from graphs.api.errors import ErrorReply, LastResort, install_error_handlers
+from graphs.api.limits import BodyLimit
+from graphs.api.request_id import RequestId
+from graphs.api.services import Services
+
+_ROUTED = (
+    chat,
+    models,
+    embeddings,
+    rerank,
+    moderations,
+    files,
+    vector_stores,
+    vector_store_files,
+    vector_store_search,
+    health,
+    docs,
+)
+
+
+def build_app(services: Services) -> FastAPI:
+    """Builds the application over the given services.
+
+    Args:
+        services: what the routes call; they live as long as the application.
+
+    Returns:
+        An ASGI application without any background work of its own.
+    """
+    app = FastAPI(
+        title="Ragfleet",
+        description="Retrieval-augmented generation behind an OpenAI-compatible API.",
+        docs_url=None,  # FastAPI's page loads its scripts from another host; docs.py needs none
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={"default": {"model": ErrorReply, "description": "Every error has this shape."}},
+    )
+    app.state.services = services
+    for module in _ROUTED:
+        app.include_router(module.router)
+    install_error_handlers(app)
+    # The last one added sees a request first.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(LastResort)
+    app.add_middleware(RequestId)
+    return app

@@ -1,0 +1,110 @@
+"""`POST /v1/embeddings`."""
+
+import base64
+from typing import Annotated, Literal
+
+import numpy as np
+import numpy.typing as npt
+from fastapi import APIRouter, Request, Response
+from openai.types.create_embedding_response import CreateEmbeddingResponse, Usage
+from openai.types.embedding import Embedding
+from pydantic import Discriminator, Field, Tag
+
+from graphs.api.chat_target import unknown_model
+from graphs.api.disconnect import unless_disconnected
+from graphs.api.errors import BadRequestError
+from graphs.api.json_body import JsonRoute, RequestModel
+from graphs.api.replies import json_reply
+from graphs.api.services import InjectedServices
+from graphs.api.token_input import decode_inputs
+from graphs.config import HttpSettings
+from models.errors import InvalidInputError
+
+router = APIRouter(tags=["embeddings"], route_class=JsonRoute)
+
+Text = Annotated[str, Field(min_length=1)]
+TokenIds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, fail_fast=True)]
+
+
+def _input_tag(value: object) -> str:
+    """Tells the four shapes apart by the first element: faults are then told for that one only."""
+    if not isinstance(value, list):
+        return "text"
+    first = value[0] if value else ""
+    if isinstance(first, list):
+        return "token_lists"
+    return "tokens" if isinstance(first, int) else "texts"
+
+
+EmbeddingInput = Annotated[
+    Annotated[Text, Tag("text")]
+    | Annotated[list[Text], Field(min_length=1, fail_fast=True), Tag("texts")]
+    | Annotated[TokenIds, Tag("tokens")]
+    | Annotated[list[TokenIds], Field(fail_fast=True), Tag("token_lists")],
+    Discriminator(_input_tag),
+]
+
+
+class EmbeddingsBody(RequestModel):
+    """The body of an embeddings request; `input_type` is an extension that Cohere has too."""
+
+    input: EmbeddingInput
+    model: str
+    dimensions: int | None = Field(None, ge=1)
+    encoding_format: Literal["float", "base64"] | None = None
+    input_type: Literal["query", "document"] | None = None
+
+
+@router.post("/v1/embeddings", response_model=CreateEmbeddingResponse, summary="Embed texts")
+async def create_embeddings(
+    request: Request, body: EmbeddingsBody, services: InjectedServices
+) -> Response:
+    """Embeds texts, or cl100k_base token ids, which are decoded first."""
+    if body.model != services.config.served_names.embedder:
+        raise unknown_model(body.model)
+    texts = _texts(body.input, services.config.http)
+    work = services.embedder.embed(
+        texts, kind=body.input_type or "document", dimensions=body.dimensions
+    )
+    try:
+        embeddings = await unless_disconnected(request.receive, work)
+    except InvalidInputError as err:
+        if body.dimensions is None:
+            raise
+        raise BadRequestError(str(err), param="dimensions") from err  # the input is checked
+    num_tokens = int(embeddings.token_counts.sum())
+    reply = CreateEmbeddingResponse.model_construct(
+        object="list",
+        data=[
+            Embedding.model_construct(
+                object="embedding", index=index, embedding=_encoded(vector, body.encoding_format)
+            )
+            for index, vector in enumerate(embeddings.vectors)
+        ],
+        model=body.model,
+        usage=Usage(prompt_tokens=num_tokens, total_tokens=num_tokens),
+    )
+    return json_reply(reply)
+
+
+def _texts(
+    value: str | list[str] | list[int] | list[list[int]], settings: HttpSettings
+) -> list[str]:
+    texts = [value] if isinstance(value, str) else [one for one in value if isinstance(one, str)]
+    token_lists = [one for one in value if isinstance(one, list)]
+    if not texts and not token_lists:
+        token_lists = [[one for one in value if isinstance(one, int)]]
+    count = len(texts) + len(token_lists)
+    if count > settings.max_inputs:
+        msg = f"input must have at most {settings.max_inputs} texts, got {count}"
+        raise BadRequestError(msg, param="input")
+    if token_lists and settings.token_input == "reject":
+        msg = "input must be text: token ids are not accepted here"
+        raise BadRequestError(msg, param="input")
+    return texts or decode_inputs(token_lists)
+
+
+def _encoded(vector: npt.NDArray[np.float32], encoding_format: str | None) -> str | list[float]:
+    if encoding_format == "base64":
+        return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")
+    return [float(number) for number in vector]

@@ -1,0 +1,260 @@
+"""The one table from error to HTTP status, and the one shape in which every error is sent.
+
+    ApiError
+    |- BadRequestError       the request is readable but asks for what is not served
+    |- BodyTooLargeError     413
+    |- BodyTimeoutError      408
+    |- DisconnectedError     the client is gone: nothing can be sent
+    |  `- StalledError       the client stopped reading its stream
+    `- NotReadyError         503 of /readyz
+
+These never cross a deployment handle, so BadRequestError may have an `__init__`.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from graphs.api.validation import explain
+from graphs.errors import GraphError, OverloadedError, StageUnavailableError, UnknownModelError
+from index.errors import (
+    CorpusError,
+    FingerprintMismatchError,
+    LostLeaseError,
+    UnknownFileError,
+    UnknownStoreError,
+    UnknownStoreFileError,
+)
+from models.errors import (
+    EngineStoppedError,
+    InvalidInputError,
+    ModelError,
+    OutOfSlotsError,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class ApiError(Exception):
+    """Root of the tree."""
+
+    code: str | None = "server_error"
+
+
+class BadRequestError(ApiError, ValueError):
+    """The request asks for something that is not served.
+
+    Args:
+        message: what is wrong, with value and limit.
+        param: the field, as a path such as `messages[0].content`.
+        code: a stable name of the fault.
+    """
+
+    def __init__(
+        self, message: str, *, param: str | None = None, code: str | None = "invalid_value"
+    ) -> None:
+        super().__init__(message)
+        self.param = param
+        self.code = code
+
+
+class BodyTooLargeError(ApiError, HTTPException):
+    """The body exceeds its limit; an HTTPException, since FastAPI lets only those pass."""
+
+    code = "body_too_large"
+
+
+class BodyTimeoutError(ApiError, HTTPException):
+    """The body did not arrive in time."""
+
+    code = "body_timeout"
+
+
+class DisconnectedError(ApiError, ConnectionError):
+    """The client has closed the connection."""
+
+
+class StalledError(DisconnectedError):
+    """The client has not read from its stream for too long."""
+
+
+class NotReadyError(ApiError, RuntimeError):
+    """A stage cannot answer yet."""
+
+    code = "not_ready"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorKind:
+    """How one class of errors is told.
+
+    Attributes:
+        param: the request field at fault where that is always the same.
+        retry_after_s: sent as `retry-after` and `retry-after-ms`.
+        message: sent in place of the error's own text, which may hold paths or internals.
+    """
+
+    status: int
+    type: str
+    param: str | None = None
+    retry_after_s: int | None = None
+    message: str | None = None
+
+
+_INVALID = "invalid_request_error"
+_SERVER = "server_error"
+_FAILED = (
+    "The server failed to answer. Its log has the reason under the x-request-id of this reply."
+)
+_FAILURE = ErrorKind(status=500, type=_SERVER, message=_FAILED)
+
+ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
+    Exception: _FAILURE,
+    # graphs
+    GraphError: _FAILURE,
+    UnknownModelError: ErrorKind(status=404, type=_INVALID, param="model"),
+    StageUnavailableError: ErrorKind(status=503, type=_SERVER, retry_after_s=2),
+    OverloadedError: ErrorKind(status=503, type=_SERVER, retry_after_s=1),
+    # models
+    ModelError: _FAILURE,
+    InvalidInputError: ErrorKind(status=400, type=_INVALID),
+    EngineStoppedError: ErrorKind(
+        status=503, type=_SERVER, retry_after_s=2, message="The generator restarts. Try again."
+    ),
+    OutOfSlotsError: ErrorKind(status=503, type=_SERVER, retry_after_s=1),
+    # index
+    CorpusError: ErrorKind(status=400, type=_INVALID),
+    UnknownFileError: ErrorKind(status=404, type=_INVALID),
+    UnknownStoreError: ErrorKind(status=404, type=_INVALID),
+    UnknownStoreFileError: ErrorKind(status=404, type=_INVALID),
+    FingerprintMismatchError: ErrorKind(status=409, type=_INVALID),
+    LostLeaseError: _FAILURE,
+    # HTTP
+    ApiError: _FAILURE,
+    BadRequestError: ErrorKind(status=400, type=_INVALID),
+    BodyTooLargeError: ErrorKind(status=413, type=_INVALID),
+    BodyTimeoutError: ErrorKind(status=408, type=_INVALID),
+    NotReadyError: ErrorKind(status=503, type=_SERVER, retry_after_s=2),
+}
+
+# Statuses that Starlette and FastAPI raise themselves.
+_HTTP_CODES = {400: "invalid_body", 404: "unknown_url", 405: "method_not_allowed"}
+
+
+class ErrorBody(BaseModel):
+    """What went wrong. Always these four keys."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorReply(BaseModel):
+    """The shape of every error."""
+
+    error: ErrorBody
+
+
+def kind_of(error: Exception) -> ErrorKind:
+    """Finds the entry of the nearest class in the table."""
+    return next(ERROR_TABLE[cls] for cls in type(error).__mro__ if cls in ERROR_TABLE)
+
+
+def reply_of(error: Exception) -> ErrorReply:
+    """Tells an error in the one shape."""
+    kind = kind_of(error)
+    return ErrorReply(
+        error=ErrorBody(
+            message=kind.message or str(getattr(error, "detail", error)),
+            type=kind.type,
+            param=getattr(error, "param", kind.param),
+            code=getattr(error, "code", _SERVER),
+        )
+    )
+
+
+def error_response(error: Exception) -> JSONResponse:
+    """Makes the reply for an error, with its headers."""
+    kind = kind_of(error)
+    headers = dict(getattr(error, "headers", None) or {})
+    if kind.retry_after_s is not None:
+        headers["retry-after"] = str(kind.retry_after_s)
+        headers["retry-after-ms"] = str(kind.retry_after_s * 1000)
+    if kind.status == 409:
+        headers["x-should-retry"] = "false"  # the OpenAI clients retry every 409 otherwise
+    return JSONResponse(reply_of(error).model_dump(), kind.status, headers)
+
+
+async def _on_error(request: Request, error: Exception) -> JSONResponse:
+    kind = kind_of(error)
+    if kind.status >= 500:
+        logger.warning(
+            "request %s: %s: %s", request.state.request_id, type(error).__name__, error,
+            exc_info=error if kind is _FAILURE else None,
+        )  # fmt: skip
+    return error_response(error)
+
+
+async def _on_invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    fault = explain(error)
+    return error_response(BadRequestError(fault.message, param=fault.param, code=fault.code))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    message = str(error.detail)
+    if error.status_code in {404, 405}:
+        message = f"{message}: {request.method} {request.url.path}"
+    body = ErrorBody(
+        message=message, type=_INVALID, param=None, code=_HTTP_CODES.get(error.status_code)
+    )
+    return JSONResponse(ErrorReply(error=body).model_dump(), error.status_code, error.headers)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Makes every error of every route leave in the one shape."""
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    for root in (GraphError, ModelError, CorpusError, BadRequestError, NotReadyError):
+        app.add_exception_handler(root, _on_error)
+    for http_error in (BodyTooLargeError, BodyTimeoutError):
+        app.add_exception_handler(http_error, _on_error)
+
+
+class LastResort:
+    """Turns what nobody else caught into a 500 without a traceback. Pure ASGI.
+
+    Once the reply has begun, it is left unfinished, and the server then closes the connection.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Runs the application and answers for what it let fall."""
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        state: dict[str, Any] = scope.get("state", {})
+        try:
+            await self._app(scope, receive, watched_send)
+        except DisconnectedError as error:
+            logger.info("request %s: %s", state.get("request_id"), error)
+        except Exception as error:
+            logger.exception("request %s failed", state.get("request_id"))
+            if not started:
+                await error_response(error)(scope, receive, send)

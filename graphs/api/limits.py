@@ -1,0 +1,75 @@
+"""Bounds on request bodies: their size and the time they take to arrive. Pure ASGI."""
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from graphs.api.errors import BodyTimeoutError, BodyTooLargeError, error_response
+from graphs.api.services import Services
+from graphs.config import HttpSettings
+
+# Boundaries, part headers and the small form fields around the file itself.
+_MULTIPART_OVERHEAD_BYTES = 64 * 1024
+
+
+class BodyLimit:
+    """Answers 413 by the declared length, and cuts off bodies that turn out larger or too slow."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on with its body bounded."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        services: Services = scope["app"].state.services
+        max_bytes = _max_bytes(scope, services.config.http)
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isdecimal() and int(declared[:20]) > max_bytes:
+            await error_response(_too_large(max_bytes))(scope, receive, send)
+            return
+        bounded = _BoundedReceive(receive, max_bytes, services.timeouts.body_s)
+        await self._app(scope, bounded, send)
+
+
+class _BoundedReceive:
+    """Passes the messages of one body on, counting bytes and time until it is complete."""
+
+    def __init__(self, receive: Receive, max_bytes: int, timeout_s: float) -> None:
+        self._receive = receive
+        self._max_bytes = max_bytes
+        self._timeout_s = timeout_s
+        self._num_bytes = 0
+        self._deadline: float | None = None
+        self._is_complete = False
+
+    async def __call__(self) -> Message:
+        if self._is_complete:
+            return await self._receive()
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + self._timeout_s
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError as err:
+            reason = f"The body did not arrive within {self._timeout_s} s"
+            raise BodyTimeoutError(408, reason, {"connection": "close"}) from err
+        self._is_complete = not message.get("more_body", False)
+        self._num_bytes += len(message.get("body", b""))
+        if self._num_bytes > self._max_bytes:
+            raise _too_large(self._max_bytes)
+        return message
+
+
+def _max_bytes(scope: Scope, settings: HttpSettings) -> int:
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    if path == "/v1/files" and scope["method"] == "POST":
+        return settings.max_file_bytes + _MULTIPART_OVERHEAD_BYTES
+    return settings.max_body_bytes
+
+
+def _too_large(max_bytes: int) -> BodyTooLargeError:
+    reason = f"The body must be at most {max_bytes} bytes"
+    return BodyTooLargeError(413, reason, {"connection": "close"})

@@ -1,0 +1,44 @@
+"""`/v1/models`: everything that can stand in the field `model`."""
+
+from fastapi import APIRouter, Response
+from openai.types.model import Model
+
+from graphs.api.chat_target import RAG_MODEL, every_store, unknown_model
+from graphs.api.replies import json_reply, list_reply
+from graphs.api.services import InjectedServices, Services
+
+router = APIRouter(tags=["models"], prefix="/v1/models")
+
+_OWNER = "ragfleet"
+
+
+@router.get("", summary="List the models")
+async def list_models(services: InjectedServices) -> Response:
+    """Gives `rag`, one `rag:<vector store>` a store, the generator, and the other models."""
+    models = await _models(services)
+    return list_reply(models, [model.id for model in models], has_more=False)
+
+
+@router.get("/{model_id:path}", response_model=Model, summary="Describe a model")
+async def get_model(model_id: str, services: InjectedServices) -> Response:
+    """Gives one model; ids may hold slashes and colons."""
+    for model in await _models(services):
+        if model.id == model_id:
+            return json_reply(model)
+    raise unknown_model(model_id)
+
+
+async def _models(services: Services) -> list[Model]:
+    names = services.config.served_names
+    served = [RAG_MODEL, names.generator, names.embedder, names.reranker, names.safety]
+    models = {name: _model(name, services.started_at) for name in served}
+    async for store in every_store(services.corpus):
+        name = f"{RAG_MODEL}:{store.name or store.id}"
+        if name in models:  # the older store has the name; this one still has its id
+            name = f"{RAG_MODEL}:{store.id}"
+        models[name] = _model(name, store.created_at)
+    return list(models.values())
+
+
+def _model(name: str, created: int) -> Model:
+    return Model(id=name, object="model", created=created, owned_by=_OWNER)

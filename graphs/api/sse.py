@@ -1,0 +1,81 @@
+"""Server-sent events over plain ASGI, one frame at a time: nothing piles up at a slow reader."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+
+from starlette.types import Send
+
+from graphs.api.errors import StalledError
+
+_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",  # nginx would collect the stream otherwise
+}
+_PING = b": ping\n\n"
+
+
+class SseSender:
+    """Writes the frames of one stream.
+
+    Every write waits until the server below has taken it; a client that takes nothing for
+    `write_timeout_s` is given up.
+    """
+
+    def __init__(self, send: Send, *, write_timeout_s: float) -> None:
+        self._send = send
+        self._write_timeout_s = write_timeout_s
+        self._turn = asyncio.Lock()  # a ping must not fall into the middle of another write
+        self._is_stalled = False
+        self._last_write = 0.0
+
+    async def start(self, headers: Mapping[str, str]) -> None:
+        """Sends status 200 and the headers."""
+        raw = [(name.encode(), value.encode()) for name, value in {**_HEADERS, **headers}.items()]
+        await self._write({"type": "http.response.start", "status": 200, "headers": raw})
+
+    async def data(self, text: str) -> None:
+        """Sends one event."""
+        await self._body(f"data: {text}\n\n".encode())
+
+    async def end(self) -> None:
+        """Ends the stream."""
+        await self._write({"type": "http.response.body", "body": b"", "more_body": False})
+
+    @contextlib.asynccontextmanager
+    async def heartbeat(self, every_s: float) -> AsyncIterator[None]:
+        """Sends a comment whenever nothing was sent for `every_s`, as long as the block runs."""
+        beating = asyncio.create_task(self._beat(every_s))
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+
+    async def _beat(self, every_s: float) -> None:
+        now = asyncio.get_running_loop().time
+        while not self._is_stalled:
+            silence_s = now() - self._last_write
+            if silence_s >= every_s:
+                await self._body(_PING)
+            else:
+                await asyncio.sleep(every_s - silence_s)
+
+    async def _body(self, frame: bytes) -> None:
+        await self._write({"type": "http.response.body", "body": frame, "more_body": True})
+
+    async def _write(self, message: dict[str, object]) -> None:
+        async with self._turn:
+            if self._is_stalled:
+                raise StalledError(self._stalled_reason())
+            try:
+                async with asyncio.timeout(self._write_timeout_s):
+                    await self._send(message)
+            except TimeoutError as err:
+                self._is_stalled = True
+                raise StalledError(self._stalled_reason()) from err
+            self._last_write = asyncio.get_running_loop().time()
+
+    def _stalled_reason(self) -> str:
+        return f"the client has read nothing of its stream for {self._write_timeout_s} s"

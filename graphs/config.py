@@ -1,0 +1,133 @@
+"""Every setting of the graph, and the one place where the environment is read.
+
+What a single model needs is set in its own deployment's `user_config`; here stands what composes
+them: the Gateway's `user_config` is a `GatewayConfig`, the builder's `args` are `AppArgs`.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# The SQLite file of a laptop lies beside the code.
+_DEFAULT_DATABASE = Path(__file__).parents[1] / ".ragfleet" / "corpus.db"
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RetrievalSettings(_Settings):
+    """How passages are found.
+
+    Attributes:
+        mode: which searches take part; `hybrid` fuses dense and BM25.
+        num_candidates: passages that the retriever hands to the reranker.
+        top_k: most passages handed to the generator.
+        rerank: whether the cross-encoder orders the candidates.
+        rerank_threshold: reranked passages below this score are not used, 0..1.
+        dense_threshold: without reranker, passages below this cosine similarity are not used.
+        condense: how earlier turns enter the search: `generate` lets the generator rewrite the
+            question, `join` puts the last question before it, `off` ignores them.
+    """
+
+    mode: Literal["hybrid", "dense", "lexical"] = "hybrid"
+    num_candidates: int = Field(default=20, ge=1, le=200)
+    top_k: int = Field(default=4, ge=1, le=50)
+    rerank: bool = True
+    rerank_threshold: float = Field(default=0.5, ge=0, le=1)
+    dense_threshold: float = Field(default=0.3, ge=-1, le=1)
+    condense: Literal["generate", "join", "off"] = "generate"
+
+
+class SafetySettings(_Settings):
+    """How the answer is checked while it streams.
+
+    Attributes:
+        check_question: whether the question is checked.
+        check_answer: whether the answer is checked.
+        segment_chars: the answer is released in pieces of about this size.
+        window_chars: every piece is judged together with the text before it, so much in all.
+        refusal: what the client reads instead of a blocked answer.
+    """
+
+    check_question: bool = True
+    check_answer: bool = True
+    segment_chars: int = Field(default=80, ge=8, le=2000)
+    window_chars: int = Field(default=320, ge=16, le=8000)
+    refusal: str = "This request or its answer was blocked by the safety filter."
+
+
+class TimeoutSettings(_Settings):
+    """How long one call to a deployment may take, in seconds.
+
+    Attributes:
+        model_s: embedder, reranker, safety filter.
+        corpus_s: retriever and ingester.
+        first_token_s: from the question to the generator's first token.
+        next_token_s: between two tokens.
+        ready_s: the answer to `/readyz`.
+    """
+
+    model_s: float = Field(default=30.0, gt=0)
+    corpus_s: float = Field(default=30.0, gt=0)
+    first_token_s: float = Field(default=120.0, gt=0)
+    next_token_s: float = Field(default=30.0, gt=0)
+    ready_s: float = Field(default=2.0, gt=0)
+
+
+class ServedNames(_Settings):
+    """The model names that clients use."""
+
+    generator: str = "generator"
+    embedder: str = "embedder"
+    reranker: str = "reranker"
+    safety: str = "safety"
+
+
+class HttpSettings(_Settings):
+    """Limits of the HTTP API.
+
+    Attributes:
+        max_body_bytes: largest JSON body.
+        max_file_bytes: largest uploaded file.
+        max_inputs: most texts in one request for embeddings or moderations.
+        max_documents: most documents in one rerank request.
+        token_input: how token ids sent for embedding are read: as ids of OpenAI's `cl100k_base`
+            (what OpenAI's clients send), or refused.
+        default_store: name or id of the vector store that the model `rag` searches; None: all.
+    """
+
+    max_body_bytes: int = Field(default=2**20, ge=1024)
+    max_file_bytes: int = Field(default=32 * 2**20, ge=1024)
+    max_inputs: int = Field(default=2048, ge=1)
+    max_documents: int = Field(default=1000, ge=1)
+    token_input: Literal["cl100k_base", "reject"] = "cl100k_base"
+    default_store: str | None = None
+
+
+class GatewayConfig(_Settings):
+    """The Gateway's `user_config`."""
+
+    retrieval: RetrievalSettings = RetrievalSettings()
+    safety: SafetySettings = SafetySettings()
+    timeouts: TimeoutSettings = TimeoutSettings()
+    served_names: ServedNames = ServedNames()
+    http: HttpSettings = HttpSettings()
+
+
+class AppArgs(_Settings):
+    """The application's `args`: wiring only, since a change here restarts every deployment.
+
+    Attributes:
+        database_url: SQLAlchemy URL of the corpus; `RAGFLEET_DATABASE_URL` goes before it.
+    """
+
+    database_url: str | None = None
+
+
+def database_url(args: AppArgs) -> str:
+    """Settles where the corpus lies: environment, then `args`, then a file beside the code."""
+    configured = os.environ.get("RAGFLEET_DATABASE_URL") or args.database_url
+    return configured or f"sqlite:///{_DEFAULT_DATABASE}"

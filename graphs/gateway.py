@@ -1,0 +1,127 @@
+"""The Gateway deployment: HTTP in front of the pipeline, which runs inside it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, cast
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from deployments.settings import ReplicaDescription, describe_replica
+from graphs.api.app import build_app
+from graphs.api.corpus import Corpus
+from graphs.api.services import Services
+from graphs.clients import (
+    CorpusClient,
+    DeploymentClient,
+    EmbedderClient,
+    GeneratorClient,
+    RerankerClient,
+    RetrieverClient,
+    SafetyClient,
+)
+from graphs.config import GatewayConfig
+from graphs.errors import GraphError
+from graphs.events import ChatRequest, Event
+from graphs.rag import RagPipeline
+from graphs.stages import Stages
+
+
+class Graph:
+    """The pipeline and the clients of one configuration."""
+
+    def __init__(self, config: GatewayConfig, handles: Mapping[str, DeploymentHandle]) -> None:
+        timeouts = config.timeouts
+        model_s, corpus_s = timeouts.model_s, timeouts.corpus_s
+        self.config = config
+        self.embedder = EmbedderClient(handles["Embedder"], stage="Embedder", timeout_s=model_s)
+        self.reranker = RerankerClient(handles["Reranker"], stage="Reranker", timeout_s=model_s)
+        self.safety = SafetyClient(handles["SafetyFilter"], stage="SafetyFilter", timeout_s=model_s)
+        self.retriever = RetrieverClient(
+            handles["Retriever"], stage="Retriever", timeout_s=corpus_s
+        )
+        self.corpus = CorpusClient(handles["Ingester"], stage="Ingester", timeout_s=corpus_s)
+        self.generator = GeneratorClient(
+            handles["Generator"],
+            timeout_s=model_s,
+            first_s=timeouts.first_token_s,
+            next_s=timeouts.next_token_s,
+        )
+        self.pipeline = RagPipeline(
+            config,
+            Stages(
+                embedder=self.embedder,
+                retriever=self.retriever,
+                reranker=self.reranker,
+                safety=self.safety,
+                generator=self.generator,
+            ),
+        )
+
+    def answer(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+        """Answers a chat; see `graphs.rag.RagPipeline`."""
+        return self.pipeline.answer(request)
+
+    async def ready(self) -> Mapping[str, bool]:
+        """Asks every deployment whether a replica answers."""
+        clients: Mapping[str, DeploymentClient] = {
+            "embedder": self.embedder,
+            "retriever": self.retriever,
+            "reranker": self.reranker,
+            "safety_filter": self.safety,
+            "generator": self.generator,
+            "ingester": self.corpus,
+        }
+        answers = await asyncio.gather(*(self._answers(client) for client in clients.values()))
+        return dict(zip(clients, answers, strict=True))
+
+    async def _answers(self, client: DeploymentClient) -> bool:
+        try:
+            await client.describe(self.config.timeouts.ready_s)
+        except GraphError:
+            return False
+        return True
+
+
+@serve.deployment
+@serve.ingress()
+class Gateway:
+    """Serves HTTP.
+
+    Duties: build the graph of `user_config` over the handles, hand it to the HTTP application, take
+    over new settings without a restart.
+    """
+
+    def __init__(self, handles: Mapping[str, DeploymentHandle]) -> None:
+        self._handles = handles
+        self._app: FastAPI | None = None
+        self._services = self._build({})
+
+    def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+        """Takes over new settings; running requests keep the old ones."""
+        self._services = self._build(user_config)
+        if self._app is not None:
+            self._app.state.services = self._services
+
+    async def describe(self) -> ReplicaDescription:
+        """Tells where the Gateway runs."""
+        return describe_replica("gateway")
+
+    def __serve_build_asgi_app__(self) -> FastAPI:  # the name that Serve calls
+        """Builds the HTTP application, once a replica."""
+        self._app = build_app(self._services)
+        return self._app
+
+    def _build(self, user_config: Mapping[str, Any]) -> Services:
+        config = GatewayConfig.model_validate(dict(user_config))
+        graph = Graph(config, self._handles)
+        return Services(
+            config=config,
+            pipeline=graph,
+            embedder=graph.embedder,
+            reranker=graph.reranker,
+            safety=graph.safety,
+            retriever=graph.retriever,
+            corpus=cast("Corpus", graph.corpus),
+        )

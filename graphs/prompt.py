@@ -1,0 +1,53 @@
+"""The prompts. The bundled generator is trained on exactly the one of `answer_messages`."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from models.generation import Message
+
+NO_ANSWER = "I don't know."
+
+_ANSWER = (
+    "Answer the question with facts from the numbered passages only. "
+    "After each statement, cite its passage as [n]. "
+    f"If the passages do not hold the answer, reply: {NO_ANSWER}"
+)
+_CONDENSE = (
+    "Rewrite the last question of this conversation so that it can be understood without the "
+    "rest. Keep its language. Reply with the question alone."
+)
+
+
+class NumberedPassage(Protocol):
+    """What of a passage goes into the prompt."""
+
+    @property
+    def title(self) -> str:
+        """One line."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """The passage."""
+        ...
+
+
+def passage_block(number: int, passage: NumberedPassage) -> str:
+    """Writes one passage as the generator reads it."""
+    return f"[{number}] {passage.title}\n{passage.text}\n\n"
+
+
+def answer_messages(question: str, passages: Sequence[NumberedPassage]) -> tuple[Message, ...]:
+    """Asks for an answer from passages, best first."""
+    blocks = [passage_block(number, passage) for number, passage in enumerate(passages, start=1)]
+    content = "".join(blocks) + f"Question: {question}"
+    return (Message(role="system", content=_ANSWER), Message(role="user", content=content))
+
+
+def condense_messages(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Asks for the last question of a chat as one that stands alone."""
+    turns = [f"{turn.role}: {turn.content}" for turn in messages if turn.role != "system"]
+    return (
+        Message(role="system", content=_CONDENSE),
+        Message(role="user", content="\n".join(turns)),
+    )

@@ -1,0 +1,98 @@
+"""The change log as search replicas read it."""
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, select
+
+from index.database import Database
+from index.lookups import AnyRow, select_store_files
+from index.records import Change, Passage
+from index.schema import changes, chunks, store_files, vector_stores, vectors
+
+StoreFileKey = tuple[str, str]
+
+
+class ChangeLog(Database):
+    """The part of the catalog that search replicas fold."""
+
+    def changes_since(self, number: int, limit: int = 100) -> list[Change]:
+        """The next changes after `number`, in order, without gaps.
+
+        An upsert is read as the file is now, so a fold that has reached `head()` equals the
+        catalog, whatever happened in between.
+        """
+        query = select(changes).where(changes.c.number > number).order_by(changes.c.number)
+        with self._read() as connection:
+            logged = connection.execute(query.limit(limit)).all()
+            contents = _contents(connection, number, number + len(logged))
+        return [_change(row, contents) for row in logged]
+
+
+def _change(row: AnyRow, contents: dict[StoreFileKey, dict[str, Any]]) -> Change:
+    content = contents.get((row.store_id, row.file_id))
+    return Change(
+        number=row.number,
+        kind="delete" if content is None else "upsert",
+        store_id=row.store_id,
+        file_id=row.file_id,
+        **(content or {}),
+    )
+
+
+def _contents(connection: Connection, after: int, last: int) -> dict[StoreFileKey, dict[str, Any]]:
+    """What the store files of these changes hold now; those that are gone are left out."""
+    named = (
+        select(changes.c.store_id, changes.c.file_id)
+        .where(changes.c.number > after, changes.c.number <= last)
+        .distinct()
+        .subquery()
+    )
+    stored = select_store_files().join(
+        named,
+        (named.c.store_id == store_files.c.store_id) & (named.c.file_id == store_files.c.file_id),
+    )
+    passages = (
+        select(chunks, vectors.c.vector, vectors.c.fingerprint)
+        .join(
+            named, (named.c.store_id == chunks.c.store_id) & (named.c.file_id == chunks.c.file_id)
+        )
+        .join(vector_stores, vector_stores.c.id == chunks.c.store_id)
+        .join(
+            vectors,
+            (vectors.c.chunk_id == chunks.c.id)
+            & (vectors.c.fingerprint == vector_stores.c.fingerprint),
+        )
+    )
+    rows: dict[StoreFileKey, list[AnyRow]] = defaultdict(list)
+    for row in connection.execute(passages):
+        rows[row.store_id, row.file_id].append(row)
+    return {
+        (file.store_id, file.file_id): _content(file, rows[file.store_id, file.file_id])
+        for file in connection.execute(stored)
+    }
+
+
+def _content(file: AnyRow, rows: list[AnyRow]) -> dict[str, Any]:
+    content: dict[str, Any] = {"filename": file.filename, "attributes": file.attributes}
+    if rows:
+        rows.sort(key=lambda row: row.ordinal)
+        content["fingerprint"] = rows[0].fingerprint
+        content["vectors"] = np.stack([np.frombuffer(row.vector, dtype="<f4") for row in rows])
+        content["passages"] = tuple(_passage(row, file.filename) for row in rows)
+    return content
+
+
+def _passage(row: AnyRow, filename: str) -> Passage:
+    return Passage(
+        chunk_id=row.id,
+        store_id=row.store_id,
+        file_id=row.file_id,
+        filename=filename,
+        title=row.title,
+        text=row.text,
+        char_start=row.char_start,
+        char_end=row.char_end,
+        page=row.page,
+    )

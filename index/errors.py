@@ -1,0 +1,104 @@
+"""Everything that the corpus refuses, as one tree.
+
+CorpusError
+|- UnknownFileError        (LookupError)  no such file, or it has expired
+|- UnknownStoreError       (LookupError)  no such vector store
+|  '- ExpiredStoreError                   it was there, and its expiry has passed
+|- UnknownStoreFileError   (LookupError)  the file is not in this vector store
+|- UnknownCursorError      (LookupError)  `after` names nothing in this list
+|- UnsupportedFileError    (ValueError)   no parser for this type of file
+|- InvalidFileError        (ValueError)   empty, too large, not text, or without any words
+|- InvalidFilterError      (ValueError)   a filter that has no meaning
+|- InvalidChunkingError    (ValueError)   chunk sizes outside their bounds
+|- InvalidAttributesError  (ValueError)   attributes or metadata outside their bounds
+|- InvalidSearchError      (ValueError)   a search request outside its bounds
+|- FingerprintMismatchError (ValueError)  vectors of another embedder
+'- LostLeaseError          (RuntimeError) the job is finished, deleted, or held by another worker
+
+`code` is what an HTTP client sees. No class has its own `__init__`: such an exception does not
+survive the trip through a Ray Serve handle.
+"""
+
+
+class CorpusError(Exception):
+    """Root of the tree."""
+
+    code = "corpus_error"
+
+
+class UnknownFileError(CorpusError, LookupError):
+    """No file has this id, or it has expired."""
+
+    code = "file_not_found"
+
+
+class UnknownStoreError(CorpusError, LookupError):
+    """No vector store has this id (or name)."""
+
+    code = "vector_store_not_found"
+
+
+class ExpiredStoreError(UnknownStoreError):
+    """The vector store was not used for longer than its `expires_after` allows."""
+
+    code = "vector_store_expired"
+
+
+class UnknownStoreFileError(CorpusError, LookupError):
+    """The file is not attached to this vector store."""
+
+    code = "vector_store_file_not_found"
+
+
+class UnknownCursorError(CorpusError, LookupError):
+    """The `after` of a list request names nothing in that list."""
+
+    code = "unknown_cursor"
+
+
+class UnsupportedFileError(CorpusError, ValueError):
+    """No parser reads this type of file."""
+
+    code = "unsupported_file"
+
+
+class InvalidFileError(CorpusError, ValueError):
+    """The content of a file cannot be used: empty, too large, or not what its name promises."""
+
+    code = "invalid_file"
+
+
+class InvalidFilterError(CorpusError, ValueError):
+    """An attribute filter has no meaning: an unknown operator, or a value of the wrong type."""
+
+    code = "invalid_filter"
+
+
+class InvalidChunkingError(CorpusError, ValueError):
+    """Chunk sizes are outside their bounds."""
+
+    code = "invalid_chunking_strategy"
+
+
+class InvalidAttributesError(CorpusError, ValueError):
+    """Attributes or metadata are outside their bounds."""
+
+    code = "invalid_attributes"
+
+
+class InvalidSearchError(CorpusError, ValueError):
+    """A search request is outside its bounds."""
+
+    code = "invalid_search"
+
+
+class FingerprintMismatchError(CorpusError, ValueError):
+    """The vectors come from another embedder than those of the vector store."""
+
+    code = "embedder_mismatch"
+
+
+class LostLeaseError(CorpusError, RuntimeError):
+    """A worker reports on a job that is finished, deleted, or now held by another worker."""
+
+    code = "lost_lease"

@@ -1,0 +1,69 @@
+"""A search replica's state: the change log of the catalog, folded into indexes."""
+
+import threading
+from collections import defaultdict
+
+from index.catalog import Catalog
+from index.records import Change
+from index.search import Hit, SearchRequest, StoreIndex, search
+
+CHANGES_A_STEP = 200
+
+
+class Fold:
+    """Search indexes that follow the catalog.
+
+    Holds nothing that the catalog does not: it may be dropped at any time and is rebuilt by folding
+    the log from the start. Thread-safe; one search or catch-up runs at a time.
+
+    Attributes:
+        number: the change that was folded last.
+        indexes: the index of each store that holds passages, by store id.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.number = 0
+        self.indexes: dict[str, StoreIndex] = {}
+        self._catalog = catalog
+        self._lock = threading.Lock()
+
+    def catch_up(self) -> int:
+        """Folds the log up to where it was at the call.
+
+        Returns:
+            The number of the change that was folded last.
+        """
+        with self._lock:
+            return self._catch_up()
+
+    def search(self, request: SearchRequest) -> tuple[Hit, ...]:
+        """Searches the corpus as it is now: all that was committed before the call is seen.
+
+        Raises:
+            UnknownStoreError: one of the stores does not exist.
+            ExpiredStoreError: one of the stores has expired.
+            FingerprintMismatchError: the request's vector is of another embedder.
+        """
+        for store_id in request.store_ids:
+            self._catalog.touch_store(store_id)
+        with self._lock:
+            self._catch_up()
+            return search(self.indexes, request)
+
+    def _catch_up(self) -> int:
+        head = self._catalog.head()
+        while self.number < head:
+            changes = self._catalog.changes_since(self.number, CHANGES_A_STEP)
+            self._apply(changes)
+            self.number = changes[-1].number
+        return self.number
+
+    def _apply(self, changes: list[Change]) -> None:
+        by_store: dict[str, list[Change]] = defaultdict(list)
+        for change in changes:
+            by_store[change.store_id].append(change)
+        for store_id, of_store in by_store.items():
+            index = self.indexes.setdefault(store_id, StoreIndex())
+            index.apply(of_store)
+            if not index.passages:
+                del self.indexes[store_id]

@@ -1,0 +1,207 @@
+"""Ingestion as leased rows: whoever holds the lease does the work; who lost it is refused.
+
+A worker that dies lets its lease run out, and the next claim takes the job over. Each claim counts
+up `attempts`, which fences off every earlier holder: however late it reports, its attempt is not
+the current one. A file that was detached or deleted meanwhile has no job any more, so a delete wins
+over a late completion. Leases compare the clocks of the workers' machines, which must agree to well
+within a lease.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from sqlalchemy import Connection, Update, delete, insert, select, update
+
+from index.database import Database, log_changes, take_chunk_ids
+from index.errors import FingerprintMismatchError, LostLeaseError
+from index.lookups import AnyRow, chunking_of, require_store
+from index.records import ChunkDraft, IngestErrorCode, Job, Vectors
+from index.schema import chunks, files, jobs, store_files, vector_stores, vectors
+
+MAX_ATTEMPTS = 5  # a file that took this many workers down is given up
+MAX_MESSAGE_CHARS = 500
+
+
+class Jobs(Database):
+    """The part of the catalog that hands out ingestion and takes its results."""
+
+    def claim_job(self, worker: str, lease_s: float) -> Job | None:
+        """Takes the oldest job that nobody holds.
+
+        Args:
+            worker: who asks; for people who read the table.
+            lease_s: for how long nobody else gets it.
+
+        Returns:
+            The job, or None when there is nothing to do.
+        """
+        now = self._clock()
+        free = select(jobs).where(jobs.c.lease_until.is_(None) | (jobs.c.lease_until <= now))
+        free = free.order_by(jobs.c.id).limit(1).with_for_update(skip_locked=True)
+        with self._write() as connection:
+            while (row := connection.execute(free).first()) is not None:
+                if row.attempts < MAX_ATTEMPTS:
+                    return _lease(connection, row, worker, now + lease_s)
+                _finish(
+                    connection,
+                    row,
+                    status="failed",
+                    error_code="server_error",
+                    error_message=f"given up: {MAX_ATTEMPTS} workers died or stalled on this file",
+                )
+        return None
+
+    def renew_job(self, job: Job, lease_s: float) -> bool:
+        """Extends the lease from now on; False when the job is lost: drop the work."""
+        statement = update(jobs).where(jobs.c.id == job.id, jobs.c.attempts == job.attempt)
+        with self._write() as connection:
+            result = connection.execute(statement.values(lease_until=self._clock() + lease_s))
+            return result.rowcount == 1
+
+    def complete_job(
+        self, job: Job, drafts: Sequence[ChunkDraft], embeddings: Vectors, fingerprint: str
+    ) -> int:
+        """Stores the passages of a file in place of any that it had, and ends the job.
+
+        Args:
+            job: as it was claimed.
+            drafts: the passages.
+            embeddings: float32, (n_drafts, dim), unit L2 norm, in the order of the drafts.
+            fingerprint: names the embedder.
+
+        Returns:
+            The head: a search index that has folded the log up to it knows the passages.
+
+        Raises:
+            LostLeaseError: the job is finished, deleted, or held by another worker.
+            FingerprintMismatchError: the store holds vectors of another embedder.
+        """
+        if embeddings.ndim != 2 or len(embeddings) != len(drafts):
+            raise ValueError(f"{len(drafts)} drafts need as many vectors, got {embeddings.shape}")
+        with self._write() as connection:
+            row = _held(connection, job)
+            connection.execute(
+                delete(chunks).where(
+                    chunks.c.store_id == job.store_id, chunks.c.file_id == job.file_id
+                )
+            )
+            if drafts:
+                _adopt_embedder(connection, job.store_id, fingerprint, embeddings.shape[1])
+                _insert_passages(connection, job, drafts, embeddings, fingerprint)
+            usage = sum(len(draft.text.encode()) for draft in drafts) + embeddings.nbytes
+            _finish(connection, row, status="completed", usage_bytes=usage)
+            return log_changes(connection, "upsert", [(job.store_id, job.file_id)])
+
+    def fail_job(self, job: Job, code: IngestErrorCode, message: str) -> None:
+        """Ends the job as failed; passages of an earlier success stay searchable.
+
+        Raises:
+            LostLeaseError: the job is finished, deleted, or held by another worker.
+        """
+        with self._write() as connection:
+            _finish(
+                connection,
+                _held(connection, job),
+                status="failed",
+                error_code=code,
+                error_message=message[:MAX_MESSAGE_CHARS],
+            )
+
+
+def _lease(connection: Connection, row: AnyRow, worker: str, lease_until: float) -> Job:
+    attempt = row.attempts + 1
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.id == row.id)
+        .values(attempts=attempt, lease_owner=worker, lease_until=lease_until)
+    )
+    stored = connection.execute(
+        select(store_files, files.c.filename)
+        .join(files, files.c.id == store_files.c.file_id)
+        .where(store_files.c.store_id == row.store_id, store_files.c.file_id == row.file_id)
+    ).one()
+    return Job(
+        id=row.id,
+        store_id=row.store_id,
+        file_id=row.file_id,
+        filename=stored.filename,
+        chunking=chunking_of(stored) or chunking_of(require_store(connection, row.store_id)),
+        worker=worker,
+        attempt=attempt,
+        lease_until=lease_until,
+    )
+
+
+def _held(connection: Connection, job: Job) -> AnyRow:
+    """The job's row, locked.
+
+    Raises:
+        LostLeaseError: the job is finished, deleted, or held by another worker.
+    """
+    row = connection.execute(select(jobs).where(jobs.c.id == job.id).with_for_update()).first()
+    if row is None:
+        raise LostLeaseError(f"job {job.id} is finished or deleted")
+    if row.attempts != job.attempt:
+        raise LostLeaseError(
+            f"job {job.id} is at attempt {row.attempts} of {row.lease_owner!r}, "
+            f"not at attempt {job.attempt} of {job.worker!r}"
+        )
+    return row
+
+
+def _finish(connection: Connection, row: AnyRow, **outcome: str | int) -> None:
+    """Ends a job: its row goes, its outcome is written to the store file."""
+    connection.execute(delete(jobs).where(jobs.c.id == row.id))
+    statement: Update = update(store_files).where(
+        store_files.c.store_id == row.store_id, store_files.c.file_id == row.file_id
+    )
+    connection.execute(statement.values(**outcome))
+
+
+def _adopt_embedder(connection: Connection, store_id: str, fingerprint: str, dim: int) -> None:
+    """Makes this the store's embedder if it holds no vectors yet.
+
+    Raises:
+        FingerprintMismatchError: it holds vectors of another.
+    """
+    store = require_store(connection, store_id)
+    if (store.fingerprint, store.dim) == (fingerprint, dim):
+        return
+    held = select(chunks.c.id).where(chunks.c.store_id == store_id).limit(1)
+    if connection.execute(held).first() is not None:
+        raise FingerprintMismatchError(
+            f"vector store {store_id!r} holds vectors of {store.fingerprint!r}, dimension "
+            f"{store.dim}; got {fingerprint!r}, dimension {dim}"
+        )
+    statement = update(vector_stores).where(vector_stores.c.id == store_id)
+    connection.execute(statement.values(fingerprint=fingerprint, dim=dim))
+
+
+def _insert_passages(
+    connection: Connection,
+    job: Job,
+    drafts: Sequence[ChunkDraft],
+    embeddings: Vectors,
+    fingerprint: str,
+) -> None:
+    ids = take_chunk_ids(connection, len(drafts))
+    passages = [
+        {
+            "id": chunk_id,
+            "store_id": job.store_id,
+            "file_id": job.file_id,
+            "content_hash": hashlib.sha256(f"{draft.title}\n{draft.text}".encode()).hexdigest(),
+            **vars(draft),
+        }
+        for chunk_id, draft in zip(ids, drafts, strict=True)
+    ]
+    stored = np.ascontiguousarray(embeddings, dtype="<f4")
+    connection.execute(insert(chunks), passages)
+    connection.execute(
+        insert(vectors),
+        [
+            {"chunk_id": chunk_id, "fingerprint": fingerprint, "vector": vector.tobytes()}
+            for chunk_id, vector in zip(ids, stored, strict=True)
+        ],
+    )

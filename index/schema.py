@@ -1,0 +1,157 @@
+"""The tables of the corpus, for SQLite and PostgreSQL alike. What they mean; not how they are used.
+
+files          uploaded bytes, never changed after upload
+vector_stores  named sets of files; each holds vectors of one embedder, named by `fingerprint`
+store_files    a file in a store, with its attributes and its state of ingestion
+chunks         the passages of a store file
+vectors        one a chunk and embedder, so that a store can be filled for a new embedder beside the
+               old one; those of the store's fingerprint are searched
+jobs           ingestion still to be done; a row goes with the work, the outcome is in store_files
+changes        the log that search replicas fold; no foreign keys, it outlives what it names
+head           one row: the number of the last change, and the next chunk id
+
+`seq` columns keep the order of creation, which whole seconds do not.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+# SQLite numbers rows by itself only in a column declared INTEGER, which has 64 bits there;
+# `sqlite_autoincrement` keeps it from giving the number of a deleted row again.
+RowNumber = BigInteger().with_variant(Integer(), "sqlite")
+
+head = Table(
+    "head",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("next_chunk_id", BigInteger, nullable=False),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("seq", RowNumber, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("filename", Text, nullable=False),
+    Column("purpose", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("num_bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("content", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+vector_stores = Table(
+    "vector_stores",
+    metadata,
+    Column("seq", RowNumber, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("name", Text, nullable=False, index=True),
+    Column("description", Text),
+    Column("metadata", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_active_at", BigInteger, nullable=False),
+    Column("expires_after_days", Integer),
+    Column("max_chunk_tokens", Integer),
+    Column("chunk_overlap_tokens", Integer),
+    Column("fingerprint", Text),
+    Column("dim", Integer),
+    sqlite_autoincrement=True,
+)
+
+store_files = Table(
+    "store_files",
+    metadata,
+    Column("seq", RowNumber, primary_key=True),
+    Column("store_id", ForeignKey("vector_stores.id", ondelete="CASCADE"), nullable=False),
+    Column("file_id", ForeignKey("files.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("status", String(16), nullable=False),
+    Column("error_code", String(32)),
+    Column("error_message", Text),
+    Column("attributes", JSON, nullable=False),
+    Column("usage_bytes", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("max_chunk_tokens", Integer),
+    Column("chunk_overlap_tokens", Integer),
+    UniqueConstraint("store_id", "file_id"),
+    sqlite_autoincrement=True,
+)
+
+
+def _of_store_file() -> ForeignKeyConstraint:
+    """The row goes with its store file."""
+    return ForeignKeyConstraint(
+        ["store_id", "file_id"],
+        ["store_files.store_id", "store_files.file_id"],
+        ondelete="CASCADE",
+    )
+
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("id", RowNumber, primary_key=True, autoincrement=False),
+    Column("store_id", String(64), nullable=False),
+    Column("file_id", String(64), nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("char_start", Integer, nullable=False),
+    Column("char_end", Integer, nullable=False),
+    Column("page", Integer),
+    Column("content_hash", String(64), nullable=False),
+    _of_store_file(),
+    UniqueConstraint("store_id", "file_id", "ordinal"),
+)
+
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("chunk_id", ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    Column("vector", LargeBinary, nullable=False),  # float32, little endian, unit L2 norm
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", RowNumber, primary_key=True),
+    Column("store_id", String(64), nullable=False),
+    Column("file_id", String(64), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("lease_owner", Text),
+    Column("lease_until", Float),
+    _of_store_file(),
+    UniqueConstraint("store_id", "file_id"),
+    sqlite_autoincrement=True,
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("number", RowNumber, primary_key=True, autoincrement=False),
+    Column("kind", String(16), nullable=False),
+    Column("store_id", String(64), nullable=False),
+    Column("file_id", String(64), nullable=False),
+    Index("ix_changes_of_store_file", "store_id", "file_id", "number"),
+)

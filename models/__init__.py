@@ -1,0 +1,1 @@
+"""Pure machine learning: load, tokenise, infer, score, quantise. No Ray, no HTTP."""

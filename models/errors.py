@@ -1,0 +1,55 @@
+"""What can go wrong in `models/`.
+
+    ModelError
+    |- ModelNotFoundError          FileNotFoundError   no such model id, folder or file
+    |- UnsafeModelError            ValueError          pickled weights, or a hash that differs
+    |- InvalidInputError           ValueError          an argument outside its limits
+    |  `- ContextLengthError       ValueError          the prompt does not fit the context
+    |- EngineStoppedError          RuntimeError        the engine ended: try another replica
+    `- OutOfSlotsError             RuntimeError        no slot and no queue place is free
+
+Leaves carry a stable `code`. None defines `__init__`: such an exception would not survive a
+deployment handle.
+"""
+
+
+class ModelError(Exception):
+    """Root of the tree."""
+
+    code = "model_error"
+
+
+class ModelNotFoundError(ModelError, FileNotFoundError):
+    """The model id names nothing that can be loaded."""
+
+    code = "model_not_found"
+
+
+class UnsafeModelError(ModelError, ValueError):
+    """The files of the model must not be loaded."""
+
+    code = "unsafe_model"
+
+
+class InvalidInputError(ModelError, ValueError):
+    """An argument is outside its limits."""
+
+    code = "invalid_input"
+
+
+class ContextLengthError(InvalidInputError):
+    """Prompt and answer do not fit the context of the model."""
+
+    code = "context_length_exceeded"
+
+
+class EngineStoppedError(ModelError, RuntimeError):
+    """The engine stopped before the request was finished."""
+
+    code = "engine_stopped"
+
+
+class OutOfSlotsError(ModelError, RuntimeError):
+    """Every slot and every place in the queue is taken."""
+
+    code = "overloaded"

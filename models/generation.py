@@ -1,0 +1,137 @@
+"""The data that goes into and comes out of a generator, and the protocol of its engines.
+
+Engines speak token ids, in and out: a stream can then go on elsewhere from the ids delivered.
+"""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+StopReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How the generator picks tokens; None means the default of its configuration.
+
+    Attributes:
+        max_tokens: most tokens of the answer, at least 1.
+        temperature: 0 (greedy) to 2.
+        top_p: nucleus mass in (0, 1].
+        top_k: at most so many candidates; 0 means all.
+        seed: a 64-bit integer; the same seed and prompt give the same answer.
+        stop: up to 4 strings before which the answer ends.
+    """
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationRequest:
+    """One answer to be written.
+
+    Attributes:
+        request_id: appears in the logs.
+        messages: the chat, oldest first.
+        delivered_token_ids: ids of this answer that the client has already; the stream goes on
+            after them.
+    """
+
+    request_id: str
+    messages: tuple[Message, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    delivered_token_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationChunk:
+    """The next piece of an answer.
+
+    Attributes:
+        position: index in the answer of the first of `token_ids`.
+        token_ids: the new ids, without the end-of-sequence id.
+        text: the new text; may lag behind the ids (half a character, half a stop string).
+        finish_reason: set on the last chunk only.
+    """
+
+    position: int
+    token_ids: tuple[int, ...]
+    text: str
+    finish_reason: StopReason | None
+    num_prompt_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenCounts:
+    """What the graph needs to pack a prompt.
+
+    Attributes:
+        counts: int32, (n_texts,), tokens of every text.
+        context_tokens: most tokens of prompt and answer together.
+        max_answer_tokens: tokens kept for the answer when the request names none.
+    """
+
+    counts: npt.NDArray[np.int32]
+    context_tokens: int
+    max_answer_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineRequest:
+    """A prompt as an engine sees it; every value is settled.
+
+    Attributes:
+        prompt_ids: prompt and the ids delivered so far.
+        seed: used when the temperature is above 0.
+    """
+
+    prompt_ids: tuple[int, ...]
+    max_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineStep:
+    """Ids that an engine decoded since its last step, without the end-of-sequence id."""
+
+    token_ids: tuple[int, ...]
+    finish_reason: StopReason | None
+
+
+class GenerationEngine(Protocol):
+    """Decodes many requests at once."""
+
+    def generate(self, request: EngineRequest) -> AsyncGenerator[EngineStep, None]:
+        """Decodes one request; closing the iterator frees its slot.
+
+        Raises:
+            EngineStoppedError: the engine died or was closed.
+        """
+        ...
+
+    def check(self) -> None:
+        """Raises EngineStoppedError when no request could be decoded."""
+        ...
+
+    def close(self) -> None:
+        """Ends every request and frees the memory; may be called twice."""
+        ...

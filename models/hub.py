@@ -1,0 +1,78 @@
+"""Turns a model id into a folder of safe files. The one place that knows where models come from.
+
+A model id is one of
+
+    bundled:<name>     shipped with this repository (models/bundled)
+    /a/path, ./a/path  a Hugging Face checkpoint folder on this machine
+    org/name           a Hugging Face hub repository, pinned by its 40-digit commit
+"""
+
+import re
+from pathlib import Path
+
+from models.errors import InvalidInputError, ModelNotFoundError, UnsafeModelError
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+# Pickles run code when they are loaded (CWE-502), so these never leave the hub.
+_SAFE_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "tokenizer*"]
+_PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
+
+
+def resolve(model: str, revision: str | None, cache: Path) -> Path:
+    """Finds or fetches the files of a model.
+
+    Args:
+        model: a model id, see the module's docstring.
+        revision: the commit of a hub repository, 40 hexadecimal digits; None otherwise.
+        cache: folder for what has to be assembled; made when missing.
+
+    Returns:
+        A folder that transformers and sentence-transformers load as it is.
+
+    Raises:
+        InvalidInputError: the id has no known form, or a hub id is not pinned.
+        ModelNotFoundError: nothing is there.
+        UnsafeModelError: the folder holds only pickled weights, or a hash differs.
+    """
+    if model.startswith("bundled:"):
+        from models.bundled.prepare import prepare
+
+        return prepare(model.removeprefix("bundled:"), cache)
+    if model.startswith(("/", "./", "../")):
+        return _local_folder(Path(model), cache)
+    if not _HUB_ID.fullmatch(model):
+        msg = f"model must be bundled:<name>, a path or org/name, got {model!r}"
+        raise InvalidInputError(msg)
+    return _from_hub(model, revision, cache)
+
+
+def _from_hub(model: str, revision: str | None, cache: Path) -> Path:
+    if revision is None or not _COMMIT.fullmatch(revision):
+        msg = f"{model} must be pinned: revision must be 40 hexadecimal digits, got {revision!r}"
+        raise InvalidInputError(msg)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(model, revision=revision, allow_patterns=_SAFE_FILES)
+    except (HfHubHTTPError, LocalEntryNotFoundError) as err:
+        msg = f"cannot fetch {model} at {revision}: {err}"
+        raise ModelNotFoundError(msg) from err
+    return _local_folder(Path(folder), cache)
+
+
+def _local_folder(folder: Path, cache: Path) -> Path:
+    if not (folder / "config.json").is_file():
+        msg = f"no model at {folder}: config.json is missing"
+        raise ModelNotFoundError(msg)
+    names = [path for path in folder.iterdir() if path.is_file()]
+    if not any(path.suffix == ".safetensors" for path in names):
+        pickles = sorted(path.name for path in names if path.suffix in _PICKLES)
+        msg = f"{folder} has no .safetensors weights (found {pickles}); pickled ones are refused"
+        raise UnsafeModelError(msg)
+    if (folder / "quantize_config.json").is_file():
+        from models.gptq import resolve_gptq
+
+        return resolve_gptq(folder, cache)
+    return folder

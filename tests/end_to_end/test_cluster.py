@@ -1,0 +1,174 @@
+"""`cluster.yaml` on two labelled nodes with logical GPUs: placement, and scaling by edit."""
+
+import asyncio
+import shutil
+import time
+
+import httpx
+import pytest
+import ray
+import yaml
+from ray import serve
+
+from models.bundled.prepare import prepare
+
+pytestmark = [
+    pytest.mark.ray,
+    # Ray's client code leaves sockets and files to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+MODELS = ("Embedder", "Reranker", "SafetyFilter", "Generator")
+NAMES = (*MODELS, "Retriever", "Ingester")
+
+
+@pytest.fixture(scope="module")
+def handles(cluster):
+    """Handles to every deployment, from this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cluster.environment.items():
+            patch.setenv(name, value)
+        ray.init(address=cluster.address, namespace="serve", log_to_driver=False)
+        yield {name: serve.get_deployment_handle(name, "ragfleet") for name in NAMES}
+        ray.shutdown()
+
+
+def describe(handles, *names):
+    return {name: handles[name].describe.remote().result(timeout_s=30) for name in names}
+
+
+def replicas(cluster):
+    """Deployment -> the pids and nodes of its running replicas, as `serve status` knows them."""
+    token = cluster.environment["RAY_AUTH_TOKEN_PATH"]
+    with open(token) as file:
+        headers = {"authorization": f"Bearer {file.read()}"}
+    reply = httpx.get(f"{cluster.dashboard}/api/serve/applications/", headers=headers, timeout=30)
+    deployments = reply.raise_for_status().json()["applications"]["ragfleet"]["deployments"]
+    return {
+        name: {(r["pid"], r["node_id"]) for r in d["replicas"] if r["state"] == "RUNNING"}
+        for name, d in deployments.items()
+    }
+
+
+def wait_for(condition, timeout_s=240):
+    deadline = time.monotonic() + timeout_s
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "the change did not come"
+        time.sleep(0.5)
+    return result
+
+
+def node_of(label):
+    for node in ray.nodes():
+        if node["Alive"] and node["Labels"].get("ray.io/market-type") == label:
+            return node["NodeID"]
+    pytest.fail(f"no {label} node")
+
+
+def test_every_replica_has_its_share_of_the_gpus_and_its_node(cluster, handles):
+    described = describe(handles, *NAMES)
+    on_demand = node_of("on-demand")
+    assert {d.node_id for d in described.values()} == {on_demand}
+    shares = {name: described[name].num_gpus for name in MODELS}
+    assert shares == {"Embedder": 0.3, "Reranker": 0.4, "SafetyFilter": 0.2, "Generator": 2.0}
+    shared = {described[name].gpu_ids for name in ("Embedder", "Reranker", "SafetyFilter")}
+    assert len(shared) == 1
+    assert len(described["Generator"].gpu_ids) == 2
+    assert not set(described["Generator"].gpu_ids) & set(shared.pop())
+
+
+def test_the_cluster_answers_over_http(cluster):
+    reply = httpx.post(
+        f"{cluster.system.url}/v1/chat/completions",
+        json={"model": "rag", "messages": [{"role": "user", "content": "Is anybody there?"}]},
+        timeout=60,
+    )
+    assert reply.status_code == 200
+    assert reply.json()["choices"][0]["message"]["content"] == "I don't know."
+
+
+async def test_a_client_that_leaves_frees_its_slot_within_a_second(cluster, handles):
+    body = {
+        "model": "generator",
+        "messages": [{"role": "user", "content": "Go on."}],
+        "max_tokens": 400,
+        "temperature": 2,
+        "stream": True,
+    }
+    async with httpx.AsyncClient(base_url=cluster.system.url, timeout=60) as client:
+        async with client.stream("POST", "/v1/chat/completions", json=body) as reply:
+            async for _ in reply.aiter_lines():
+                break
+            assert await handles["Generator"].num_active_streams.remote() == 1
+        left = time.monotonic()
+        while await handles["Generator"].num_active_streams.remote() > 0:
+            assert time.monotonic() - left < 1.0, "the slot was not freed within a second"
+            await asyncio.sleep(0.02)
+
+
+async def edit_under_load(cluster, change, settled):
+    """Edits the YAML while 300 requests run; gives their statuses and the replicas around it."""
+    before = replicas(cluster)
+    statuses = []
+
+    async def send(client, body):
+        while len(statuses) + client.in_flight < 300:
+            client.in_flight += 1
+            reply = await client.post("/v2/rerank", json=body)
+            client.in_flight -= 1
+            statuses.append(reply.status_code)
+
+    async with httpx.AsyncClient(base_url=cluster.system.url, timeout=300) as client:
+        client.in_flight = 0
+        body = {"model": "reranker", "query": "Which port?", "documents": ["Port 80.", "Blue."]}
+        senders = [asyncio.create_task(send(client, body)) for _ in range(6)]
+        await asyncio.to_thread(cluster.deploy, change)
+        await asyncio.gather(*senders)
+    after = await asyncio.to_thread(wait_for, lambda: settled(replicas(cluster)))
+    return statuses, before, after
+
+
+async def test_scaling_one_model_by_an_edit_touches_only_that_model(cluster, handles):
+    def two_rerankers(blocks):
+        blocks["Reranker"]["autoscaling_config"] |= {"min_replicas": 2, "max_replicas": 2}
+
+    def settled(found):
+        return found if len(found["Reranker"]) == 2 else None
+
+    statuses, before, after = await edit_under_load(cluster, two_rerankers, settled)
+    assert set(statuses) == {200}
+    assert len(statuses) == 300
+    assert before["Reranker"] < after["Reranker"]
+    assert {k: v for k, v in before.items() if k != "Reranker"} == {
+        k: v for k, v in after.items() if k != "Reranker"
+    }
+    # The on-demand GPU that the small models share has no room for a second Reranker.
+    (added,) = after["Reranker"] - before["Reranker"]
+    assert added[1] == node_of("spot")
+
+
+async def test_swapping_one_model_by_an_edit_touches_only_that_model(cluster, handles, tmp_path):
+    other = tmp_path / "reranker"
+    shutil.copytree(prepare("reranker", tmp_path / "cache"), other)
+
+    def swap(blocks):
+        blocks["Reranker"]["user_config"] = {"model": str(other)}
+
+    def settled(found):
+        models = {handles["Reranker"].describe.remote().result(timeout_s=30).model for _ in "1234"}
+        return found if models == {str(other)} else None
+
+    statuses, before, after = await edit_under_load(cluster, swap, settled)
+    assert set(statuses) == {200}
+    assert len(statuses) == 300
+    assert before == after
+
+
+@pytest.mark.parametrize("name", ["local.yaml", "cluster.yaml"])
+def test_an_edit_of_a_knob_needs_no_restart_of_the_application(name, request):
+    root = request.config.rootpath
+    blocks = yaml.safe_load((root / name).read_text())["applications"][0]["deployments"]
+    # Adding `autoscaling_config` later would restart every deployment.
+    assert all("autoscaling_config" in block for block in blocks)

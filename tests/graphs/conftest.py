@@ -1,0 +1,294 @@
+"""Fakes of the Protocols in graphs/api/services.py, around the real catalog, parser and search."""
+
+import asyncio
+import shutil
+import zlib
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+import httpx2
+import numpy as np
+import pytest
+from cohere import AsyncClientV2
+from openai import AsyncOpenAI
+
+from graphs.api.app import build_app
+from graphs.api.services import Services
+from graphs.config import GatewayConfig, HttpSettings, ServedNames
+from graphs.events import (
+    Citation,
+    Finished,
+    Passage,
+    Retrieved,
+    StageTime,
+    TextDelta,
+    Usage,
+)
+from index.catalog import Catalog
+from index.chunk import chunk
+from index.errors import InvalidFileError, UnsupportedFileError
+from index.fold import Fold
+from index.parse import parse
+from index.records import Chunking
+from models.embedder import Embeddings
+from models.errors import InvalidInputError
+from models.reranker import RerankScores
+from models.safety import MODERATION_CATEGORIES, Verdict
+
+DIM = 64
+FINGERPRINT = f"words/{DIM}"
+
+
+def word_vector(text):
+    """Hashes every word to one of DIM places: texts that share words are near each other."""
+    vector = np.full(DIM, 1e-3, dtype=np.float32)
+    for word in text.lower().split():
+        vector[zlib.crc32(word.strip(".,?!").encode()) % DIM] += 1
+    return vector / np.linalg.norm(vector)
+
+
+class FakeEmbedder:
+    def __init__(self):
+        self.calls = []
+        self.error = None
+
+    async def embed(self, texts, *, kind="document", dimensions=None):
+        if dimensions not in {None, 16, 32, DIM}:
+            msg = f"dimensions must be one of (16, 32, {DIM}), got {dimensions}"
+            raise InvalidInputError(msg)
+        self.calls.append((list(texts), kind))
+        if self.error is not None:
+            raise self.error
+        vectors = np.stack([word_vector(text) for text in texts])[:, :dimensions]
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        token_counts = np.array([len(text.split()) for text in texts], dtype=np.int32)
+        return Embeddings(vectors=vectors, token_counts=token_counts, fingerprint=FINGERPRINT)
+
+
+class FakeReranker:
+    """Scores the share of the query's words that a document has."""
+
+    async def rerank(self, query, documents):
+        words = set(query.lower().split())
+        scores = [len(words & set(text.lower().split())) / len(words) for text in documents]
+        num_tokens = sum(len(text.split()) for text in documents)
+        return RerankScores(scores=np.array(scores, dtype=np.float32), num_tokens=num_tokens)
+
+
+class FakeSafety:
+    async def classify(self, texts):
+        return tuple(self._verdict(text) for text in texts)
+
+    def _verdict(self, text):
+        scores = dict.fromkeys((*MODERATION_CATEGORIES, "prompt-injection", "pii"), 0.01)
+        flagged = tuple(name for name in ("violence", "pii") if name in text)
+        scores |= dict.fromkeys(flagged, 0.97)
+        return Verdict(flagged=bool(flagged), scores=scores, flagged_categories=flagged)
+
+
+class FakePipeline:
+    """Plays `script`: events are given, numbers are slept, errors are raised."""
+
+    def __init__(self):
+        self.script = []
+        self.requests = []
+        self.stages = {"generator": True, "safety": True}
+        self.num_open = 0
+        self.opened = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    async def answer(self, request):
+        self.requests.append(request)
+        self.num_open += 1
+        self.opened.set()
+        try:
+            for step in self.script:
+                if isinstance(step, Exception):
+                    raise step
+                if isinstance(step, int | float):
+                    await asyncio.sleep(step)
+                else:
+                    yield step
+        finally:
+            self.num_open -= 1
+            self.closed.set()
+
+    async def ready(self):
+        return self.stages
+
+
+class FoldRetriever:
+    """The real search, without a deployment around it."""
+
+    def __init__(self, catalog):
+        self._fold = Fold(catalog)
+
+    async def search(self, request):
+        return self._fold.search(request)
+
+
+class AsyncCatalog:
+    """The real catalog with async methods, as the client of its deployment has them."""
+
+    def __init__(self, catalog):
+        self._catalog = catalog
+
+    def __getattr__(self, name):
+        method = getattr(self._catalog, name)
+
+        async def call(*args, **kwargs):
+            return method(*args, **kwargs)
+
+        return call
+
+
+def small_config():
+    names = ServedNames(
+        generator="local/generator",
+        embedder="bundled:embedder",
+        reranker="bundled:reranker",
+        safety="bundled:safety",
+    )
+    http = HttpSettings(
+        max_body_bytes=64 * 1024, max_file_bytes=128 * 1024, max_inputs=8, max_documents=8
+    )
+    return GatewayConfig(served_names=names, http=http)
+
+
+@pytest.fixture
+def api_config():
+    return small_config()
+
+
+@pytest.fixture(scope="session")
+def _api_empty_database(tmp_path_factory):
+    """Creating the tables costs several fsyncs; each test gets a copy."""
+    path = tmp_path_factory.mktemp("corpus") / "corpus.db"
+    Catalog(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def api_catalog(tmp_path, _api_empty_database):
+    shutil.copy(_api_empty_database, tmp_path / "corpus.db")
+    return Catalog(f"sqlite:///{tmp_path}/corpus.db")
+
+
+@pytest.fixture
+def api_pipeline(api_passage):
+    pipeline = FakePipeline()
+    pipeline.script = [
+        Retrieved(
+            passages=(api_passage,),
+            search_query="where do requests wait",
+            timings=(StageTime(stage="retrieve", latency_ms=4.25),),
+        ),
+        TextDelta(text="Requests wait in a "),
+        TextDelta(text="bounded queue. [1]"),
+        Citation(start=34, end=37, passage=api_passage),
+        Finished(
+            finish_reason="stop",
+            usage=Usage(num_prompt_tokens=20, num_completion_tokens=9),
+            timings=(
+                StageTime(stage="retrieve", latency_ms=4.25),
+                StageTime(stage="generate", latency_ms=90.0),
+            ),
+        ),
+    ]
+    return pipeline
+
+
+@pytest.fixture
+def api_passage():
+    return Passage(
+        number=1,
+        chunk_id="7",
+        file_id="file-1",
+        filename="handbook.md",
+        title="Queues > Bounds",
+        text="Requests wait in a bounded queue.",
+        char_start=10,
+        char_end=43,
+        score=0.9,
+        attributes={},
+    )
+
+
+@pytest.fixture
+def api_embedder():
+    return FakeEmbedder()
+
+
+@pytest.fixture
+def api_services(api_config, api_catalog, api_pipeline, api_embedder):
+    return Services(
+        config=api_config,
+        pipeline=api_pipeline,
+        embedder=api_embedder,
+        reranker=FakeReranker(),
+        safety=FakeSafety(),
+        retriever=FoldRetriever(api_catalog),
+        corpus=AsyncCatalog(api_catalog),
+    )
+
+
+@pytest.fixture(scope="session")
+def _api_shared_app():
+    """Building takes 0.2 s, so all tests share one application and each puts its services in."""
+    nobody = dict.fromkeys(("pipeline", "embedder", "reranker", "safety", "retriever", "corpus"))
+    return build_app(Services(config=small_config(), **nobody))
+
+
+@pytest.fixture
+def api_app(_api_shared_app, api_services):
+    _api_shared_app.state.services = api_services
+    return _api_shared_app
+
+
+@pytest.fixture
+async def api_http(api_app) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=api_app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://ragfleet") as client:
+        yield client
+
+
+@pytest.fixture
+async def api_openai(api_app) -> AsyncIterator[AsyncOpenAI]:
+    transport = httpx2.ASGITransport(app=api_app)
+    async with AsyncOpenAI(
+        api_key="none",
+        base_url="http://ragfleet/v1",
+        max_retries=0,
+        http_client=httpx2.AsyncClient(transport=transport),
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+async def api_cohere(api_app) -> AsyncIterator[AsyncClientV2]:
+    transport = httpx.ASGITransport(app=api_app)
+    async with httpx.AsyncClient(transport=transport) as http:
+        yield AsyncClientV2(api_key="none", base_url="http://ragfleet", httpx_client=http)
+
+
+@pytest.fixture
+def api_ingest(api_catalog) -> Callable[[], None]:
+    """Does every waiting job as the Ingester would, with the fake embedder's vectors."""
+
+    def token_spans(text):
+        ends = [index for index, char in enumerate(text) if char == " "] + [len(text)]
+        return list(zip([0, *[end + 1 for end in ends[:-1]]], ends, strict=True))
+
+    def ingest():
+        while (job := api_catalog.claim_job("test", 60.0)) is not None:
+            try:
+                document = parse(job.filename, api_catalog.file_content(job.file_id))
+            except (InvalidFileError, UnsupportedFileError) as error:
+                api_catalog.fail_job(job, error.code, str(error))
+                continue
+            chunking = job.chunking or Chunking(max_chunk_tokens=40)
+            drafts = chunk(document, chunking, token_spans)
+            vectors = np.stack([word_vector(draft.text) for draft in drafts])
+            api_catalog.complete_job(job, drafts, vectors, FINGERPRINT)
+
+    return ingest

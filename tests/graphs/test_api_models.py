@@ -1,0 +1,66 @@
+"""Models, health and the documentation page."""
+
+import pytest
+from openai import NotFoundError
+
+
+async def test_models_are_rag_its_stores_and_the_five(api_openai, api_catalog):
+    api_catalog.create_store(name="docs")
+    again = api_catalog.create_store(name="docs")
+    nameless = api_catalog.create_store(name="")
+    models = [model.id async for model in await api_openai.models.list()]
+    assert models == [
+        "rag",
+        "local/generator",
+        "bundled:embedder",
+        "bundled:reranker",
+        "bundled:safety",
+        "rag:docs",
+        f"rag:{again.id}",
+        f"rag:{nameless.id}",
+    ]
+
+
+async def test_one_model_is_described_even_with_a_slash(api_openai):
+    model = await api_openai.models.retrieve("local/generator")
+    assert (model.id, model.object, model.owned_by) == ("local/generator", "model", "ragfleet")
+    with pytest.raises(NotFoundError) as caught:
+        await api_openai.models.retrieve("gpt-9")
+    assert caught.value.code == "model_not_found"
+
+
+async def test_liveness_asks_nobody(api_http, api_pipeline):
+    api_pipeline.stages["generator"] = False
+    reply = await api_http.get("/healthz")
+    assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
+
+
+async def test_readiness_names_the_stages(api_http, api_pipeline):
+    reply = await api_http.get("/readyz")
+    checks = {"generator": True, "safety": True}
+    assert (reply.status_code, reply.json()) == (200, {"status": "ready", "checks": checks})
+    api_pipeline.stages["generator"] = False
+    reply = await api_http.get("/readyz")
+    assert reply.status_code == 503
+    assert reply.json()["error"]["code"] == "not_ready"
+    assert reply.json()["error"]["message"] == "not ready: generator"
+    assert reply.json()["checks"]["generator"] is False
+    assert reply.headers["retry-after"]
+
+
+async def test_openapi_promises_the_one_error_shape(api_http):
+    description = (await api_http.get("/openapi.json")).json()
+    for methods in description["paths"].values():
+        for operation in methods.values():
+            content = operation["responses"]["default"]["content"]["application/json"]
+            assert content["schema"] == {"$ref": "#/components/schemas/ErrorReply"}
+            assert "422" not in operation["responses"]
+    assert "ChatCompletionBody" in description["components"]["schemas"]
+
+
+async def test_docs_page_loads_nothing_from_elsewhere(api_http):
+    page = await api_http.get("/docs")
+    assert page.status_code == 200
+    assert "<code>POST /v1/chat/completions</code>" in page.text
+    assert "src=" not in page.text
+    assert "http" not in page.text.split("<h2>")[0]

@@ -1,0 +1,290 @@
+"""The pipeline over fakes of its stages: what it asks of each, and what the client gets."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from graphs.config import GatewayConfig
+from graphs.errors import OverloadedError, SafetyUnavailableError, StageUnavailableError
+from graphs.events import ChatRequest, Citation, Finished, Message, Retrieved, Sampling, TextDelta
+from graphs.rag import RagPipeline
+from graphs.stages import Stages
+from index.search import Hit
+from models.embedder import Embeddings
+from models.errors import ContextLengthError
+from models.generation import GenerationChunk, TokenCounts
+from models.reranker import RerankScores
+from models.safety import Verdict
+
+
+def hit(number):
+    return Hit(
+        chunk_id=number, store_id="vs_1", file_id=f"file-{number}", filename=f"{number}.md",
+        title=f"Title {number}", text=f"Text of {number}.", char_start=0, char_end=9, page=None,
+        attributes={}, score=1.0 / number, dense_score=0.9 - number / 10, lexical_score=None,
+    )  # fmt: skip
+
+
+@dataclass
+class FakeStages:
+    """Every stage in one object; the tests set what each gives and read what it was asked."""
+
+    hits: tuple = field(default_factory=lambda: tuple(hit(n) for n in (1, 2, 3)))
+    scores: tuple = (0.2, 0.9, 0.7)
+    answer: tuple = ("Text of ", "2. [1]", " And more. [9]")
+    harmful: str = "\0"
+    context_tokens: int = 1000
+    failing: dict = field(default_factory=dict)
+    prompts: list = field(default_factory=list)
+    queries: list = field(default_factory=list)
+    windows: list = field(default_factory=list)
+    num_streams_open: int = 0
+    finish_reason: str = "stop"
+    delay_s: float = 0.0
+
+    def fail(self, stage):
+        if stage in self.failing:
+            raise self.failing[stage]
+
+    async def embed(self, texts, *, kind="document"):
+        self.fail("embed")
+        self.queries += texts
+        return Embeddings(
+            vectors=np.ones((len(texts), 2), np.float32),
+            token_counts=np.ones(len(texts), np.int32),
+            fingerprint="fake",
+        )
+
+    async def search(self, request):
+        self.fail("search")
+        return self.hits
+
+    async def rerank(self, query, documents):
+        self.fail("rerank")
+        return RerankScores(scores=np.asarray(self.scores, np.float32), num_tokens=1)
+
+    async def classify(self, texts):
+        self.fail("safety")
+        self.windows += texts
+        flags = [self.harmful in text for text in texts]
+        return tuple(Verdict(flagged=flag, scores={}, flagged_categories=()) for flag in flags)
+
+    async def count_tokens(self, texts):
+        counts = np.asarray([len(text.split()) for text in texts], np.int32)
+        return TokenCounts(counts=counts, context_tokens=self.context_tokens, max_answer_tokens=100)
+
+    async def stream(self, request):
+        self.fail("generate")
+        self.prompts.append(request)
+        self.num_streams_open += 1
+        try:
+            for position, text in enumerate(self.answer):
+                await asyncio.sleep(self.delay_s)
+                last = position == len(self.answer) - 1
+                yield GenerationChunk(
+                    position=position, token_ids=(position,), text=text, num_prompt_tokens=7,
+                    finish_reason=self.finish_reason if last else None,
+                )  # fmt: skip
+        finally:
+            self.num_streams_open -= 1
+
+
+def pipeline(fake, **settings):
+    stages = Stages(embedder=fake, retriever=fake, reranker=fake, safety=fake, generator=fake)
+    return RagPipeline(GatewayConfig.model_validate(settings), stages)
+
+
+def chat(*turns, stores=("vs_1",), **options):
+    roles = ["user", "assistant"] * len(turns)
+    messages = tuple(
+        Message(role=role, content=turn) for role, turn in zip(roles, turns, strict=False)
+    )
+    return ChatRequest(request_id="r", messages=messages, store_ids=stores, **options)
+
+
+async def events_of(fake, request=None, **settings):
+    answer = pipeline(fake, **settings).answer(request or chat("What is two?"))
+    return [event async for event in answer]
+
+
+def text_of(events):
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+async def test_an_answer_is_cited_from_the_reranked_passages():
+    events = await events_of(FakeStages())
+    assert [p.file_id for p in events[0].passages] == ["file-2", "file-3"]
+    assert text_of(events) == "Text of 2. [1] And more."
+    cited = [event for event in events if isinstance(event, Citation)]
+    assert [(c.start, c.end, c.passage.file_id) for c in cited] == [(11, 14, "file-2")]
+    assert events[-1].finish_reason == "stop"
+    assert events[-1].usage.num_completion_tokens == 3
+
+
+async def test_every_stage_is_timed():
+    events = await events_of(FakeStages())
+    stages = {time.stage for time in events[-1].timings}
+    assert stages == {
+        "condense", "embed", "retrieve", "rerank", "pack", "check_question", "generate",
+        "check_answer",
+    }  # fmt: skip
+
+
+async def test_the_generator_is_not_called_when_nothing_passes_the_threshold():
+    fake = FakeStages(scores=(0.1, 0.2, 0.3))
+    events = await events_of(fake)
+    assert text_of(events) == "I don't know."
+    assert not fake.prompts
+    assert events[-1].usage.num_prompt_tokens == 0
+
+
+async def test_no_store_at_all_gives_no_answer():
+    assert text_of(await events_of(FakeStages(), chat("What?", stores=()))) == "I don't know."
+
+
+async def test_the_bare_generator_sees_the_chat_as_it_came():
+    fake = FakeStages(answer=("Hello [1]",))
+    request = chat("Hi", "Hello", "Again", stores=None)
+    events = await events_of(fake, request)
+    assert fake.prompts[0].messages == request.messages
+    assert not fake.queries
+    assert events[0].passages == ()
+
+
+async def test_a_failed_reranker_leaves_the_order_of_the_search_and_says_so():
+    fake = FakeStages(failing={"rerank": StageUnavailableError("down")})
+    events = await events_of(fake)
+    assert [p.file_id for p in events[0].passages] == ["file-1", "file-2", "file-3"]
+    assert events[-1].degraded == ("rerank",)
+
+
+async def test_a_failed_safety_filter_fails_closed():
+    fake = FakeStages(failing={"safety": StageUnavailableError("down")})
+    with pytest.raises(SafetyUnavailableError):
+        await events_of(fake)
+    assert not fake.prompts
+
+
+@pytest.mark.parametrize("stage", ["embed", "search", "generate"])
+@pytest.mark.parametrize("error", [StageUnavailableError("down"), OverloadedError("full")])
+async def test_a_stage_that_the_answer_needs_fails_the_request(stage, error):
+    with pytest.raises(type(error)):
+        await events_of(FakeStages(failing={stage: error}))
+
+
+async def test_a_harmful_question_gets_a_refusal_and_no_generation():
+    fake = FakeStages(harmful="poison")
+    events = await events_of(fake, chat("how to poison"))
+    assert text_of(events) == ""
+    assert events[0].passages == ()
+    assert events[-1].finish_reason == "content_filter"
+    assert events[-1].refusal
+    assert not fake.prompts
+
+
+async def test_an_earlier_harmful_turn_is_found_too():
+    events = await events_of(FakeStages(harmful="poison"), chat("poison", "No.", "go on"))
+    assert events[-1].finish_reason == "content_filter"
+
+
+async def test_no_harmful_segment_is_released():
+    fake = FakeStages(answer=("All is well here. ", "Now poison follows. ", "Never seen."))
+    fake.harmful = "poison"
+    events = await events_of(fake, safety={"segment_chars": 8, "window_chars": 64})
+    assert text_of(events) == "All is well here. Now "
+    assert events[-1].finish_reason == "content_filter"
+    assert fake.num_streams_open == 0
+
+
+async def test_a_harmful_text_across_two_segments_is_found():
+    fake = FakeStages(answer=("aaaa bbbb first", " second cccc dddd"), harmful="first second")
+    events = await events_of(fake, safety={"segment_chars": 8, "window_chars": 64})
+    assert "second" not in text_of(events)
+    assert events[-1].finish_reason == "content_filter"
+
+
+async def test_what_is_judged_does_not_depend_on_how_the_text_arrives():
+    text = "One sentence. [1] Another sentence that is longer. [2] The end."
+    whole, split = FakeStages(answer=(text,)), FakeStages(answer=tuple(text))
+    assert text_of(await events_of(whole)) == text_of(await events_of(split))
+    assert whole.windows == split.windows
+
+
+async def test_closing_the_answer_frees_the_slot_at_once():
+    fake = FakeStages(answer=("word " * 40,) * 100, delay_s=0.01)
+    async with aclosing(pipeline(fake).answer(chat("What?"))) as events:
+        async for event in events:
+            if isinstance(event, TextDelta):
+                break
+        assert fake.num_streams_open == 1
+    assert fake.num_streams_open == 0
+
+
+async def test_cancelling_the_request_frees_the_slot():
+    fake = FakeStages(answer=("word " * 40,) * 100, delay_s=0.01)
+
+    async def read():
+        async for _ in pipeline(fake).answer(chat("What?")):
+            pass
+
+    task = asyncio.create_task(read())
+    await asyncio.sleep(0.1)
+    assert fake.num_streams_open == 1
+    task.cancel()
+    await asyncio.wait([task])
+    assert fake.num_streams_open == 0
+
+
+async def test_a_question_longer_than_the_context_is_refused():
+    fake = FakeStages(context_tokens=200)
+    with pytest.raises(ContextLengthError, match="200 tokens"):
+        await events_of(fake, chat("word " * 300))
+
+
+async def test_passages_are_packed_into_the_budget_best_first():
+    fake = FakeStages(context_tokens=180, scores=(0.9, 0.8, 0.7))
+    events = await events_of(fake)
+    assert len(events[0].passages) == 2
+    assert [p.number for p in events[0].passages] == [1, 2]
+
+
+async def test_joining_puts_the_last_question_before_a_follow_up():
+    fake = FakeStages()
+    request = chat("What is Serve?", "A library.", "What is its port?")
+    await events_of(fake, request, retrieval={"condense": "join"})
+    assert fake.queries == ["What is Serve? What is its port?"]
+    assert "Question: What is its port?" in fake.prompts[0].messages[-1].content
+
+
+async def test_the_generator_rewrites_a_follow_up():
+    fake = FakeStages(answer=("What is the port of Serve?",))
+    request = chat("What is Serve?", "A library.", "What is its port?")
+    await events_of(fake, request)
+    assert "What is its port?" in fake.prompts[0].messages[-1].content
+    assert fake.queries == ["What is the port of Serve?"]
+
+
+async def test_a_failed_rewrite_falls_back_to_joining():
+    fake = FakeStages(failing={"generate": StageUnavailableError("down")}, scores=(0, 0, 0))
+    request = chat("What is Serve?", "A library.", "What is its port?")
+    events = await events_of(fake, request)
+    assert fake.queries == ["What is Serve? What is its port?"]
+    assert events[-1].degraded == ("condense",)
+
+
+async def test_a_request_without_a_seed_gets_one():
+    fake = FakeStages()
+    await events_of(fake)
+    await events_of(fake, chat("What?", sampling=Sampling(seed=5)))
+    assert fake.prompts[0].sampling.seed is not None
+    assert fake.prompts[1].sampling.seed == 5
+
+
+async def test_the_first_event_tells_the_passages_and_the_last_ends_it():
+    events = await events_of(FakeStages(finish_reason="length"))
+    assert isinstance(events[0], Retrieved)
+    assert isinstance(events[-1], Finished)
+    assert events[-1].finish_reason == "length"

@@ -1,0 +1,133 @@
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from index.catalog import Catalog
+from index.records import ChunkDraft, Job, Vectors
+
+DIM = 8
+EMBEDDER = "words@1"
+
+# Same examples in every run, no folder of failures left behind, no time limit on a busy machine.
+settings.register_profile("index", derandomize=True, database=None, deadline=None, max_examples=40)
+settings.load_profile("index")
+
+
+@dataclass
+class Clock:
+    """A clock that only tests move."""
+
+    now: float = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Corpus:
+    """A real catalog, and the steps that an ingester takes."""
+
+    catalog: Catalog
+    clock: Clock
+
+    def upload(self, filename: str = "handbook.md", data: bytes = b"Some words.") -> str:
+        return self.catalog.create_file(filename=filename, purpose="assistants", data=data).id
+
+    def store(self, name: str = "docs") -> str:
+        return self.catalog.create_store(name=name).id
+
+    def claim(self, worker: str = "a", lease_s: float = 60) -> Job:
+        job = self.catalog.claim_job(worker, lease_s)
+        assert job is not None
+        return job
+
+    def complete(
+        self,
+        job: Job,
+        texts: list[str],
+        vectors: Vectors | None = None,
+        fingerprint: str = EMBEDDER,
+    ) -> int:
+        if vectors is None:
+            vectors = unit_vectors(len(texts), seed=job.id)
+        return self.catalog.complete_job(job, drafts_of(texts), vectors, fingerprint)
+
+    def add(
+        self, store_id: str, texts: list[str], vectors: Vectors | None = None, **attributes: object
+    ) -> str:
+        """Uploads, attaches and indexes a file with these passages."""
+        file_id = self.upload()
+        self.catalog.attach_file(store_id, file_id, attributes=attributes)  # type: ignore[arg-type]
+        self.complete(self.claim(), texts, vectors)
+        return file_id
+
+
+def drafts_of(texts: list[str]) -> list[ChunkDraft]:
+    return [
+        ChunkDraft(text=text, title="Handbook", char_start=i, char_end=i + 1, ordinal=i)
+        for i, text in enumerate(texts)
+    ]
+
+
+def unit_vectors(count: int, seed: int = 0, dim: int = DIM) -> Vectors:
+    vectors = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def new_folder() -> Iterator[Callable[[], Path]]:
+    """Makes folders in memory where the system has such, since every commit waits for the disk."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield lambda: Path(mkdtemp(dir=folder))
+
+
+@pytest.fixture
+def url(new_folder) -> str:
+    return f"sqlite:///{new_folder()}/missing folder/corpus.db"
+
+
+@pytest.fixture
+def corpus(url, clock) -> Iterator[Corpus]:
+    catalog = Catalog(url, clock)
+    yield Corpus(catalog, clock)
+    catalog.close()
+
+
+@pytest.fixture
+def catalog(corpus) -> Catalog:
+    return corpus.catalog
+
+
+@pytest.fixture(scope="session")
+def make_corpus(new_folder) -> Callable[[], Corpus]:
+    """Fresh corpora for property tests, which run many examples in one test."""
+
+    def make() -> Corpus:
+        clock = Clock()
+        return Corpus(Catalog(f"sqlite:///{new_folder()}/corpus.db", clock), clock)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def vectors_of() -> Callable[..., Vectors]:
+    return unit_vectors
+
+
+@pytest.fixture(scope="session")
+def word_spans() -> Callable[[str], list[tuple[int, int]]]:
+    """A tokenizer: words and single marks."""
+    return lambda text: [match.span() for match in re.finditer(r"\w+|[^\w\s]", text)]

@@ -1,0 +1,92 @@
+import pytest
+
+from index.errors import (
+    ExpiredStoreError,
+    InvalidAttributesError,
+    UnknownFileError,
+    UnknownStoreError,
+)
+from index.records import Chunking, FileCounts
+
+DAY = 86_400
+
+
+def test_a_store_is_read_back_as_it_was_made(catalog):
+    chunking = Chunking(max_chunk_tokens=100, chunk_overlap_tokens=20)
+    made = catalog.create_store(
+        name="docs", description="all", metadata={"team": "a"}, chunking=chunking
+    )
+    assert catalog.get_store(made.id) == made
+    assert (made.name, made.description, made.metadata) == ("docs", "all", {"team": "a"})
+    assert (made.chunking, made.status, made.usage_bytes) == (chunking, "completed", 0)
+
+
+def test_a_store_counts_its_files_by_state(corpus):
+    files = [corpus.upload() for _ in range(3)]
+    store = corpus.catalog.create_store(name="docs", file_ids=files)
+    assert (store.status, store.file_counts) == ("in_progress", FileCounts(in_progress=3))
+    corpus.complete(corpus.claim(), ["four"])
+    corpus.catalog.fail_job(corpus.claim(), "invalid_file", "no text")
+    store = corpus.catalog.get_store(store.id)
+    assert store.file_counts == FileCounts(in_progress=1, completed=1, failed=1)
+    assert store.usage_bytes == len("four") + 8 * 4  # the text and a vector of 8 float32
+
+
+def test_a_store_with_an_unknown_file_is_not_made(catalog):
+    with pytest.raises(UnknownFileError):
+        catalog.create_store(name="docs", file_ids=["file-none"])
+    assert catalog.list_stores().items == ()
+
+
+def test_a_store_is_found_by_id_and_by_its_oldest_name(corpus):
+    first, second = corpus.store("docs"), corpus.store("docs")
+    assert corpus.catalog.find_store(second).id == second
+    assert corpus.catalog.find_store("docs").id == first
+    with pytest.raises(UnknownStoreError, match="'none'"):
+        corpus.catalog.find_store("none")
+
+
+def test_stores_are_listed_newest_first(corpus):
+    ids = [corpus.store() for _ in range(3)]
+    page = corpus.catalog.list_stores(limit=2)
+    assert ([store.id for store in page.items], page.has_more) == ([ids[2], ids[1]], True)
+    assert [store.id for store in corpus.catalog.list_stores(after=ids[1]).items] == [ids[0]]
+
+
+def test_an_update_changes_what_it_names_only(catalog):
+    store = catalog.create_store(name="a", metadata={"k": "v"}, expires_after_days=7)
+    assert catalog.update_store(store.id, name="b").expires_after_days == 7
+    changed = catalog.update_store(store.id, expires_after_days=None)
+    assert (changed.name, changed.metadata, changed.expires_at) == ("b", {"k": "v"}, None)
+
+
+@pytest.mark.parametrize(
+    "metadata", [{f"k{i}": "v" for i in range(17)}, {"k": "v" * 513}, {"": "v"}, {"k": "\ud800"}]
+)
+def test_metadata_out_of_bounds_is_refused(catalog, metadata):
+    with pytest.raises(InvalidAttributesError):
+        catalog.create_store(name="docs", metadata=metadata)
+
+
+def test_a_store_expires_after_days_without_use(catalog, clock):
+    store = catalog.create_store(name="docs", expires_after_days=1)
+    clock.now += DAY - 1
+    catalog.touch_store(store.id)
+    clock.now += DAY - 1
+    assert catalog.get_store(store.id).status == "completed"
+    clock.now += 1
+    assert catalog.get_store(store.id).status == "expired"
+    with pytest.raises(ExpiredStoreError):
+        catalog.touch_store(store.id)
+
+
+def test_a_deleted_store_takes_its_files_jobs_and_passages_along(corpus):
+    store_id = corpus.store()
+    indexed, waiting = corpus.add(store_id, ["words"]), corpus.upload()
+    corpus.catalog.attach_file(store_id, waiting)
+    corpus.catalog.delete_store(store_id)
+    with pytest.raises(UnknownStoreError):
+        corpus.catalog.get_store(store_id)
+    assert corpus.catalog.claim_job("a", 60) is None
+    assert {change.kind for change in corpus.catalog.changes_since(0)} == {"delete"}
+    assert corpus.catalog.get_file(indexed).id == indexed
