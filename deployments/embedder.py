@@ -1,6 +1,5 @@
 """The Embedder deployment."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -9,14 +8,7 @@ import numpy as np
 from ray import serve
 
 from deployments.batcher import Batcher
-from deployments.settings import (
-    MODEL_CACHE,
-    ReplicaDescription,
-    assigned_share,
-    describe_replica,
-    parse_config,
-)
-from models.device import limit_threads
+from deployments.settings import ReplicaDescription, describe_replica, load_model, parse_config
 from models.embedder import Embedder as EmbedderModel
 from models.embedder import EmbedderConfig, Embeddings, TextKind
 
@@ -32,11 +24,7 @@ class Embedder:
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Loads the model that the settings name; requests go on with the old one meanwhile."""
         config = parse_config(EmbedderConfig, user_config)
-        share = assigned_share()
-        await asyncio.to_thread(limit_threads, share.num_cpus)
-        model = await asyncio.to_thread(
-            partial(EmbedderModel, config, cache=MODEL_CACHE, gpu_share=share.num_gpus)
-        )
+        model = await load_model(EmbedderModel, config)
         self._batchers = {
             kind: Batcher(partial(_embed_rows, model, kind), max_items=4 * config.batch_size)
             for kind in ("query", "document")

@@ -8,14 +8,12 @@ from typing import Any
 from ray import serve
 
 from deployments.settings import (
-    MODEL_CACHE,
     ReplicaDescription,
-    Share,
     assigned_share,
     describe_replica,
+    load_model,
     parse_config,
 )
-from models.device import limit_threads
 from models.generation import (
     GenerationChunk,
     GenerationRequest,
@@ -52,12 +50,12 @@ class Generator:
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Loads the model that the settings name and retires the old one."""
         config = parse_config(GeneratorConfig, user_config)
-        share, old = assigned_share(), self._served
-        if old is not None and share.num_gpus > 0:
+        old = self._served
+        if old is not None and assigned_share().num_gpus > 0:
             self._loaded.clear()
             await old.retire()
             old = None
-        self._served = _Served(await asyncio.to_thread(_load, config, share))
+        self._served = _Served(await load_model(GeneratorModel, config))
         self._config = config
         self._loaded.set()
         if old is not None:
@@ -131,8 +129,3 @@ class _Served:
         """Waits for the streams to end and frees the memory."""
         await self._idle.wait()
         await asyncio.to_thread(self.model.close)
-
-
-def _load(config: GeneratorConfig, share: Share) -> GeneratorModel:
-    limit_threads(share.num_cpus)
-    return GeneratorModel(config, cache=MODEL_CACHE, gpu_share=share.num_gpus)

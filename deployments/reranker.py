@@ -3,19 +3,11 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 from ray import serve
 
-from deployments.settings import (
-    MODEL_CACHE,
-    ReplicaDescription,
-    assigned_share,
-    describe_replica,
-    parse_config,
-)
-from models.device import limit_threads
+from deployments.settings import ReplicaDescription, describe_replica, load_model, parse_config
 from models.reranker import Reranker as RerankerModel
 from models.reranker import RerankerConfig, RerankScores
 
@@ -34,11 +26,7 @@ class Reranker:
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Loads the model that the settings name; requests go on with the old one meanwhile."""
         config = parse_config(RerankerConfig, user_config)
-        share = assigned_share()
-        await asyncio.to_thread(limit_threads, share.num_cpus)
-        self._model = await asyncio.to_thread(
-            partial(RerankerModel, config, cache=MODEL_CACHE, gpu_share=share.num_gpus)
-        )
+        self._model = await load_model(RerankerModel, config)
         self._config = config
 
     async def rerank(self, query: str, documents: Sequence[str]) -> RerankScores:

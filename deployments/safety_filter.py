@@ -1,21 +1,12 @@
 """The SafetyFilter deployment."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from ray import serve
 
 from deployments.batcher import Batcher
-from deployments.settings import (
-    MODEL_CACHE,
-    ReplicaDescription,
-    assigned_share,
-    describe_replica,
-    parse_config,
-)
-from models.device import limit_threads
+from deployments.settings import ReplicaDescription, describe_replica, load_model, parse_config
 from models.safety import SafetyClassifier, SafetyConfig, Verdict
 
 
@@ -30,11 +21,7 @@ class SafetyFilter:
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Loads the model that the settings name; requests go on with the old one meanwhile."""
         config = parse_config(SafetyConfig, user_config)
-        share = assigned_share()
-        await asyncio.to_thread(limit_threads, share.num_cpus)
-        model = await asyncio.to_thread(
-            partial(SafetyClassifier, config, cache=MODEL_CACHE, gpu_share=share.num_gpus)
-        )
+        model = await load_model(SafetyClassifier, config)
         self._batcher = Batcher(model.classify, max_items=4 * config.batch_size)
         self._config = config
 

@@ -1,19 +1,22 @@
 """What every deployment reads about itself: its settings, its share of the machine, its place."""
 
+import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
 
+from models.device import limit_threads
 from models.errors import InvalidInputError
 
 # Assembled models lie beside the code, the same folder on every node.
 MODEL_CACHE = Path(__file__).parents[1] / ".ragfleet" / "models"
 
 Config = TypeVar("Config")
+Model = TypeVar("Model")
 
 
 def parse_config(config_class: type[Config], user_config: Mapping[str, Any]) -> Config:
@@ -50,6 +53,17 @@ def assigned_share() -> Share:
     return Share(
         num_gpus=float(resources.get("GPU", 0.0)), num_cpus=float(resources.get("CPU", 1.0))
     )
+
+
+async def load_model(model_class: Callable[..., Model], config: object) -> Model:
+    """Loads a model within this replica's share, off the event loop."""
+    share = assigned_share()
+
+    def load() -> Model:
+        limit_threads(share.num_cpus)
+        return model_class(config, cache=MODEL_CACHE, gpu_share=share.num_gpus)
+
+    return await asyncio.to_thread(load)
 
 
 @dataclass(frozen=True, kw_only=True)

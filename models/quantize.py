@@ -11,8 +11,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from transformers import PreTrainedTokenizerBase
-
 from models.errors import ModelError
 from models.quantization.calibration import default_texts, fetch_texts, read_texts
 from models.quantization.job import Texts, quantize
@@ -57,10 +55,7 @@ def pick_texts(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
         store = arguments.vector_store
         return lambda _: fetch_texts(arguments.server, store, key), f"vector store {store}"
 
-    def bundled(tokenizer: PreTrainedTokenizerBase) -> Sequence[str]:
-        return list(default_texts(tokenizer))
-
-    return bundled, "bundled prompts"
+    return default_texts, "bundled prompts"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,166 @@
+"""Compare a reranker's order with the embedder's on the exam's documents and questions.
+
+    python -m benchmarks.reranking
+
+Every document is parsed and cut as the server does it; the embedder's best passages of each
+question are scored by the reranker. A passage is right if it is of the asked document and holds
+the asked fact.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.answers import EXAM, Question, Source, holds, read_questions
+from benchmarks.safety import auroc
+from index.chunk import chunk
+from index.parse import parse
+from index.records import Chunking
+from models.bundled.prepare import prepare
+
+Scores = NDArray[np.float32]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table of both orders, and how well the best score tells whether there is one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache", type=Path, default=Path(".ragfleet/models"))
+    parser.add_argument("--reranker", type=Path, help="a cross-encoder's folder; the bundled one")
+    parser.add_argument("--candidates", type=int, default=12, help="passages that are reranked")
+    parser.add_argument("--chunk-tokens", type=int, default=100)
+    parser.add_argument("--show", action="store_true", help="print the questions that got worse")
+    parser.add_argument("--out", type=Path, help="write the numbers as JSON")
+    options = parser.parse_args(arguments)
+    sources, titles = passages(options.cache, options.chunk_tokens)
+    questions = read_questions()
+    similarity = similarities(options.cache, questions, sources, titles)
+    nearest = np.argsort(-similarity, axis=1)[:, : options.candidates]
+    folder = options.reranker or prepare("reranker", options.cache)
+    scores = rerank(
+        folder, questions, [f"{t}\n{s.text}" for t, s in zip(titles, sources, strict=True)], nearest
+    )
+    dense = np.take_along_axis(similarity, nearest, axis=1)
+    report = {
+        name: numbers(questions, sources, nearest, values)
+        for name, values in (("embedder", dense), ("reranker", scores))
+    }
+    print_report(report)
+    if options.show:
+        show(questions, sources, nearest, dense=dense, scores=scores)
+    if options.out:
+        options.out.write_text(json.dumps(report, indent=2) + "\n")
+    return 0
+
+
+def passages(cache: Path, chunk_tokens: int) -> tuple[list[Source], list[str]]:
+    """Return the passages of all documents and their titles."""
+    from tokenizers import Tokenizer
+
+    encode = Tokenizer.from_file(str(prepare("embedder", cache) / "tokenizer.json"))
+    encode.no_truncation()
+    encode.no_padding()
+
+    def spans(text: str) -> list[tuple[int, int]]:
+        return list(encode.encode(text, add_special_tokens=False).offsets)
+
+    sources, titles = [], []
+    chunking = Chunking(max_chunk_tokens=chunk_tokens, chunk_overlap_tokens=chunk_tokens // 5)
+    for file in sorted((EXAM / "documents").iterdir()):
+        for draft in chunk(parse(file.name, file.read_bytes()), chunking, spans):
+            sources.append(Source(filename=file.name, text=draft.text))
+            titles.append(draft.title or file.name)
+    return sources, titles
+
+
+def similarities(
+    cache: Path, questions: Sequence[Question], sources: Sequence[Source], titles: Sequence[str]
+) -> Scores:
+    """Return the cosine similarities, float32, (n_questions, n_passages)."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(prepare("embedder", cache)), device="cpu")
+    texts = [f"{title}\n{source.text}" for title, source in zip(titles, sources, strict=True)]
+    asked = model.encode([item.question for item in questions], normalize_embeddings=True)
+    found: Scores = asked @ model.encode(texts, normalize_embeddings=True).T
+    return found
+
+
+def rerank(
+    folder: Path, questions: Sequence[Question], texts: Sequence[str], nearest: NDArray[np.int64]
+) -> Scores:
+    """Return the reranker's scores of the nearest passages, (n_questions, n_candidates)."""
+    from sentence_transformers import CrossEncoder
+    from torch.nn import Sigmoid
+
+    model = CrossEncoder(str(folder), device="cpu", max_length=256)
+    pairs = [
+        (question.question, texts[passage])
+        for question, row in zip(questions, nearest.tolist(), strict=True)
+        for passage in row
+    ]
+    scores = model.predict(pairs, batch_size=32, activation_fn=Sigmoid())
+    return np.asarray(scores, dtype=np.float32).reshape(nearest.shape)
+
+
+def rank(
+    question: Question, sources: Sequence[Source], row: NDArray[np.int64], values: Scores
+) -> int | None:
+    """Return the place, from 1, of the best right passage, or None if it is not among them."""
+    order = row[np.argsort(-values, kind="stable")].tolist()
+    right = [place for place, passage in enumerate(order, 1) if holds(question, sources[passage])]
+    return right[0] if right else None
+
+
+def numbers(
+    questions: Sequence[Question],
+    sources: Sequence[Source],
+    nearest: NDArray[np.int64],
+    values: Scores,
+) -> dict[str, float]:
+    """Return how often the right passage is first, in the first four, and the mean of 1 / place."""
+    asked = np.array([question.document is not None for question in questions])
+    rows = zip(questions, nearest, values, strict=True)
+    places = [rank(q, sources, row, value) for q, row, value in rows if q.document]
+    best = values.max(axis=1)
+    steps = np.unique(best)
+    fits = [float(((best >= step) == asked).mean()) for step in steps]
+    return {
+        "questions": len(places),
+        "first": float(np.mean([place == 1 for place in places])),
+        "in the first four": float(np.mean([place is not None and place <= 4 for place in places])),
+        "mean reciprocal rank": float(np.mean([1 / place if place else 0.0 for place in places])),
+        "answerable or not, AUROC": auroc(asked, best),
+        "best threshold": float(steps[int(np.argmax(fits))]),
+        "answerable or not at it, right": max(fits),
+    }
+
+
+def print_report(report: dict[str, dict[str, float]]) -> None:
+    """Print the numbers, a column for each order."""
+    print("| | " + " | ".join(report) + " |\n|---|" + "---|" * len(report))
+    for name in next(iter(report.values())):
+        print(f"| {name} | " + " | ".join(f"{row[name]:.3f}" for row in report.values()) + " |")
+
+
+def show(
+    questions: Sequence[Question],
+    sources: Sequence[Source],
+    nearest: NDArray[np.int64],
+    *,
+    dense: Scores,
+    scores: Scores,
+) -> None:
+    """Print each question with both places and the best score."""
+    for question, row, old, new in zip(questions, nearest, dense, scores, strict=True):
+        places = [rank(question, sources, row, values) for values in (old, new)]
+        print(f"{places[0]} -> {places[1]}  {old.max():.2f} {new.max():.2f}  {question.question}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

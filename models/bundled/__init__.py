@@ -1,0 +1,1 @@
+"""Models small enough to ship, and the code that trains them."""

@@ -1,0 +1,1 @@
+"""Full precision in, GPTQ out, with the loss measured."""
