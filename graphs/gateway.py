@@ -110,7 +110,7 @@ class Gateway:
 
     def __serve_build_asgi_app__(self) -> FastAPI:  # the name that Serve calls
         """Builds the HTTP application, once a replica."""
-        self._app = build_app(self._services)
+        self._app = build_app(self._services, echo_request_id=False)
         return self._app
 
     def _build(self, user_config: Mapping[str, Any]) -> Services:

@@ -35,11 +35,12 @@ _ROUTED = (
 )
 
 
-def build_app(services: Services) -> FastAPI:
+def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     """Builds the application over the given services.
 
     Args:
         services: what the routes call; they live as long as the application.
+        echo_request_id: whether replies name the request; off behind Serve's proxy, which does.
 
     Returns:
         An ASGI application without any background work of its own.
@@ -59,5 +60,5 @@ def build_app(services: Services) -> FastAPI:
     # The last one added sees a request first.
     app.add_middleware(BodyLimit)
     app.add_middleware(LastResort)
-    app.add_middleware(RequestId)
+    app.add_middleware(RequestId, echo=echo_request_id)
     return app

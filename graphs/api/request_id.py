@@ -14,11 +14,13 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 class RequestId:
     """Echoes `x-request-id`, or makes one, and adds `openai-processing-ms`.
 
-    The id is found at `request.state.request_id`.
+    The id is found at `request.state.request_id`. Ray Serve's proxy names requests and echoes the
+    name itself; behind it `echo` is off, or the header would come twice.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, echo: bool) -> None:
         self._app = app
+        self._echo = echo
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on under its id."""
@@ -32,7 +34,8 @@ class RequestId:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
+                if self._echo:
+                    headers["x-request-id"] = request_id
                 latency_ms = (time.perf_counter() - started) * 1000
                 headers["openai-processing-ms"] = str(round(latency_ms))
             await send(message)
