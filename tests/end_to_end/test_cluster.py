@@ -1,42 +1,42 @@
 """`cluster.yaml` on two labelled nodes with logical GPUs: placement, and scaling by edit."""
 
 import asyncio
+import json
+import os
 import shutil
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import httpx
 import pytest
-import ray
 import yaml
-from ray import serve
 
 from models.bundled.prepare import prepare
 
-pytestmark = [
-    pytest.mark.ray,
-    # Ray's client code leaves sockets and files to the garbage collector.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-]
+pytestmark = pytest.mark.ray
 MODELS = ("Embedder", "Reranker", "SafetyFilter", "Generator")
 NAMES = (*MODELS, "Retriever", "Ingester")
 
 
 @pytest.fixture(scope="module")
-def handles(cluster):
-    """Handles to every deployment, from this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in cluster.environment.items():
-            patch.setenv(name, value)
-        ray.init(address=cluster.address, namespace="serve", log_to_driver=False)
-        yield {name: serve.get_deployment_handle(name, "ragfleet") for name in NAMES}
-        ray.shutdown()
+def ask(cluster):
+    """Asks a process inside the cluster; see probe.py."""
+    probe = Path(__file__).with_name("probe.py")
+    with subprocess.Popen(
+        [sys.executable, probe, cluster.address], env={**os.environ, **cluster.environment},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
 
+        def answer(question):
+            process.stdin.write(f"{question}\n")
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())
 
-def describe(handles, *names):
-    return {name: handles[name].describe.remote().result(timeout_s=30) for name in names}
+        yield answer
+        process.stdin.close()
+        process.wait(timeout=30)
 
 
 def replicas(cluster):
@@ -60,23 +60,22 @@ def wait_for(condition, timeout_s=240):
     return result
 
 
-def node_of(label):
-    for node in ray.nodes():
-        if node["Alive"] and node["Labels"].get("ray.io/market-type") == label:
-            return node["NodeID"]
-    pytest.fail(f"no {label} node")
+def node_of(ask, label):
+    (node,) = [n for n, labels in ask("nodes").items() if labels["ray.io/market-type"] == label]
+    return node
 
 
-def test_every_replica_has_its_share_of_the_gpus_and_its_node(cluster, handles):
-    described = describe(handles, *NAMES)
-    on_demand = node_of("on-demand")
-    assert {d.node_id for d in described.values()} == {on_demand}
-    shares = {name: described[name].num_gpus for name in MODELS}
+def test_every_replica_has_its_share_of_the_gpus_and_its_node(cluster, ask):
+    described = {name: ask(f"describe {name}") for name in NAMES}
+    assert {d["node_id"] for d in described.values()} == {node_of(ask, "on-demand")}
+    shares = {name: described[name]["num_gpus"] for name in MODELS}
     assert shares == {"Embedder": 0.3, "Reranker": 0.4, "SafetyFilter": 0.2, "Generator": 2.0}
-    shared = {described[name].gpu_ids for name in ("Embedder", "Reranker", "SafetyFilter")}
+    shared = {
+        tuple(described[name]["gpu_ids"]) for name in ("Embedder", "Reranker", "SafetyFilter")
+    }
     assert len(shared) == 1
-    assert len(described["Generator"].gpu_ids) == 2
-    assert not set(described["Generator"].gpu_ids) & set(shared.pop())
+    assert len(described["Generator"]["gpu_ids"]) == 2
+    assert not set(described["Generator"]["gpu_ids"]) & set(shared.pop())
 
 
 def test_the_cluster_answers_over_http(cluster):
@@ -89,7 +88,7 @@ def test_the_cluster_answers_over_http(cluster):
     assert reply.json()["choices"][0]["message"]["content"] == "I don't know."
 
 
-async def test_a_client_that_leaves_frees_its_slot_within_a_second(cluster, handles):
+async def test_a_client_that_leaves_frees_its_slot_within_a_second(cluster, ask):
     body = {
         "model": "generator",
         "messages": [{"role": "user", "content": "Go on."}],
@@ -99,13 +98,20 @@ async def test_a_client_that_leaves_frees_its_slot_within_a_second(cluster, hand
     }
     async with httpx.AsyncClient(base_url=cluster.system.url, timeout=60) as client:
         async with client.stream("POST", "/v1/chat/completions", json=body) as reply:
-            async for _ in reply.aiter_lines():
-                break
-            assert await handles["Generator"].num_active_streams.remote() == 1
+            # The first chunk with text: the one before it is sent when decoding begins.
+            async for line in reply.aiter_lines():
+                if line.startswith("data: {") and text_of(line):
+                    break
+            assert await asyncio.to_thread(ask, "active") == 1
         left = time.monotonic()
-        while await handles["Generator"].num_active_streams.remote() > 0:
+        while await asyncio.to_thread(ask, "active") > 0:
             assert time.monotonic() - left < 1.0, "the slot was not freed within a second"
             await asyncio.sleep(0.02)
+
+
+def text_of(line):
+    (choice,) = json.loads(line.removeprefix("data: "))["choices"]
+    return choice["delta"].get("content")
 
 
 async def edit_under_load(cluster, change, settled):
@@ -130,7 +136,7 @@ async def edit_under_load(cluster, change, settled):
     return statuses, before, after
 
 
-async def test_scaling_one_model_by_an_edit_touches_only_that_model(cluster, handles):
+async def test_scaling_one_model_by_an_edit_touches_only_that_model(cluster, ask):
     def two_rerankers(blocks):
         blocks["Reranker"]["autoscaling_config"] |= {"min_replicas": 2, "max_replicas": 2}
 
@@ -146,10 +152,10 @@ async def test_scaling_one_model_by_an_edit_touches_only_that_model(cluster, han
     }
     # The on-demand GPU that the small models share has no room for a second Reranker.
     (added,) = after["Reranker"] - before["Reranker"]
-    assert added[1] == node_of("spot")
+    assert added[1] == node_of(ask, "spot")
 
 
-async def test_swapping_one_model_by_an_edit_touches_only_that_model(cluster, handles, tmp_path):
+async def test_swapping_one_model_by_an_edit_touches_only_that_model(cluster, ask, tmp_path):
     other = tmp_path / "reranker"
     shutil.copytree(prepare("reranker", tmp_path / "cache"), other)
 
@@ -157,7 +163,7 @@ async def test_swapping_one_model_by_an_edit_touches_only_that_model(cluster, ha
         blocks["Reranker"]["user_config"] = {"model": str(other)}
 
     def settled(found):
-        models = {handles["Reranker"].describe.remote().result(timeout_s=30).model for _ in "1234"}
+        models = {ask("describe Reranker")["model"] for _ in range(8)}
         return found if models == {str(other)} else None
 
     statuses, before, after = await edit_under_load(cluster, swap, settled)
