@@ -233,7 +233,7 @@ def _print_next_steps(console: Console, address: str, log: Path) -> None:
     console.print(
         f"""  curl -s {address}/v1/chat/completions -H 'Content-Type: application/json' \\
     -d '{{"model": "rag", "messages": [{{"role": "user", "content": \
-"How many seconds does a running answer get at shutdown?"}}]}}'
+"How large may a file be?"}}]}}'
 """,
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
