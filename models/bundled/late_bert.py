@@ -2,9 +2,9 @@
 
 The lower layers are MiniLM's own and see question and passage apart, so their states are those of
 the embedder; the upper layers, which are trained, see both together (late joining: PreTTR, arXiv
-2004.14255). Four similarities of the lower states are more inputs of the score: of the two means,
-of the best window of the passage, and of each question token with its best match, in context
-(ColBERT, arXiv 2004.12832) and as a word. So the model starts from the embedder's order and learns
+2004.14255). Three similarities of the lower states are more inputs of the score: of the two means,
+of the best window of the passage, and of each question token with its best match (ColBERT,
+arXiv 2004.12832). So the model starts from the embedder's order and learns
 to correct it. `register` makes transformers and sentence-transformers load it like any other
 sequence classifier, without remote code.
 """
@@ -22,7 +22,7 @@ from transformers import (
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 WINDOW_TOKENS, WINDOW_STRIDE = 24, 8  # about one sentence
-N_SIMILARITIES = 4
+N_SIMILARITIES = 3
 SCALE = 10.0  # from similarities, which differ by tenths, to logits
 
 
@@ -146,17 +146,14 @@ class LateBertForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
         first: torch.Tensor,
         second: torch.Tensor,
     ) -> torch.Tensor:
-        """Returns the four similarities of each pair, (n_pairs, 4), each at most 1."""
+        """Returns the three similarities of each pair, (n_pairs, 3), each at most 1."""
         words = self.bert.embeddings.word_embeddings(input_ids)
         question = _mean(hidden, first)
         whole = torch.nn.functional.cosine_similarity(question, _mean(hidden, second))
         weight = torch.nn.functional.softplus(self.weigh(words)[:, :, 0]) * first
         weight = weight / weight.sum(1, keepdim=True)
-        in_context = (weight * _best_match(hidden, second)).sum(1)
-        as_word = (weight * _best_match(words, second) ** 4).sum(1)  # a synonym counts little
-        return torch.stack(
-            [whole, _best_window(question, hidden, second), in_context, as_word], dim=1
-        )
+        matched = (weight * _best_match(hidden, second)).sum(1)
+        return torch.stack([whole, _best_window(question, hidden, second), matched], dim=1)
 
 
 def _mean(hidden: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:

@@ -154,7 +154,7 @@ def short_folder():
         yield Path(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def system():
     """`local.yaml` as it stands, but for its port, on a Ray cluster and a database of its own."""
     with short_folder() as folder:
@@ -165,7 +165,7 @@ def system():
         made.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def handbook(system):
     """The handbook, loaded into the default store by the official SDK."""
     client = system.openai
@@ -224,7 +224,7 @@ def use_small_models(blocks):
     blocks["Gateway"]["user_config"]["retrieval"]["condense"] = "join"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster():
     """`cluster.yaml` on an on-demand and a spot node with logical GPUs."""
     with short_folder() as folder:

@@ -30,7 +30,7 @@ from models.bundled.training.reranker_groups import Group, GroupMaker, with_hard
 N_APART, N_JOINED = 6, 2
 MAX_QUESTION_TOKENS, MAX_PASSAGE_TOKENS = 40, 150
 # The score before any training: similarities above 0.45 count as relevant (times 10: SCALE).
-SIMILARITY_WEIGHTS, SIMILARITY_MIDDLE = (0.8, 0.4, 0.0, 0.0), 0.45
+SIMILARITY_WEIGHTS, SIMILARITY_MIDDLE = (0.4, 0.4, 0.6), 0.45
 FAST = {"similarity.": 20.0, "weigh.": 20.0}  # few parameters, whose values are far from zero
 
 
