@@ -15,23 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.bundled.training.facts import FactMaker
+from models.safety import MODERATION_CATEGORIES
 
-LABELS = (
-    "hate",
-    "hate/threatening",
-    "harassment",
-    "harassment/threatening",
-    "illicit",
-    "illicit/violent",
-    "self-harm",
-    "self-harm/intent",
-    "self-harm/instructions",
-    "sexual",
-    "sexual/minors",
-    "violence",
-    "violence/graphic",
-    "prompt-injection",
-)
+LABELS = (*MODERATION_CATEGORIES, "prompt-injection")
 HERE = Path(__file__).resolve().parent
 EXAMPLE = re.compile(r'"([^"]+)"')
 SLOT = re.compile(r"\{(\w+)\}")
