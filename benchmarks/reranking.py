@@ -23,6 +23,7 @@ from index.chunk import chunk
 from index.parse import parse
 from index.records import Chunking
 from models.bundled.prepare import prepare
+from models.hub import resolve
 
 Scores = NDArray[np.float32]
 
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     questions = read_questions()
     similarity = similarities(options.cache, questions, sources, titles)
     nearest = np.argsort(-similarity, axis=1)[:, : options.candidates]
-    folder = options.reranker or prepare("reranker", options.cache)
+    folder = resolve(str(options.reranker or "bundled:reranker"), None, options.cache)
     scores = rerank(
         folder, questions, [f"{t}\n{s.text}" for t, s in zip(titles, sources, strict=True)], nearest
     )

@@ -170,23 +170,24 @@ def wait_until_ready(
     """Shows how many deployments answer until all do."""
     task = progress.add_task("starting deployments", total=None)
     deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
-        if child.poll() is not None:
-            msg = f"serve ended with status {child.returncode}; its log is {log}\n{_tail(log)}"
-            raise StartError(msg)
-        checks = _readiness(url)
-        if checks:
-            progress.update(task, total=len(checks), completed=sum(checks.values()))
-            if all(checks.values()):
-                return
-        time.sleep(0.5)
+    with httpx.Client(timeout=5) as client:
+        while time.monotonic() < deadline:
+            if child.poll() is not None:
+                msg = f"serve ended with status {child.returncode}; its log is {log}\n{_tail(log)}"
+                raise StartError(msg)
+            checks = _readiness(client, url)
+            if checks:
+                progress.update(task, total=len(checks), completed=sum(checks.values()))
+                if all(checks.values()):
+                    return
+            time.sleep(0.5)
     msg = f"not ready after {_START_S} s; the log is {log}\n{_tail(log)}"
     raise StartError(msg)
 
 
-def _readiness(url: str) -> dict[str, bool]:
+def _readiness(client: httpx.Client, url: str) -> dict[str, bool]:
     try:
-        checks: dict[str, bool] = httpx.get(url, timeout=5).json()["checks"]
+        checks: dict[str, bool] = client.get(url).json()["checks"]
     except (httpx.HTTPError, ValueError, KeyError):
         return {}
     return checks

@@ -28,7 +28,7 @@ from index.errors import (
     UnsupportedFileError,
 )
 from index.parse import parse
-from index.records import ChunkDraft, Chunking, IngestErrorCode, Job
+from index.records import ChunkDraft, Chunking, IngestErrorCode, Job, titled_text
 from models.tokens import TokenSpans
 
 logger = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ class Ingester:
         if not drafts:
             msg = f"{job.filename} holds no text"
             raise InvalidFileError(msg)
-        texts = [f"{draft.title}\n{draft.text}" for draft in drafts]
+        texts = [titled_text(draft) for draft in drafts]
         parts = [
             await self._embedder.embed.remote(texts[start : start + _EMBED_BATCH], "document")
             for start in range(0, len(texts), _EMBED_BATCH)

@@ -108,8 +108,15 @@ class HttpSettings(_Settings):
 
 
 class GatewayConfig(_Settings):
-    """The Gateway's `user_config`."""
+    """The Gateway's `user_config`.
 
+    Attributes:
+        answers: how the generator answers from passages: `free` in its own words, `quote` with one
+            sentence of the passages, word for word, and its marker; it still chooses which, or
+            declines. For small models, and where nothing may be put in other words.
+    """
+
+    answers: Literal["free", "quote"] = "free"
     retrieval: RetrievalSettings = RetrievalSettings()
     safety: SafetySettings = SafetySettings()
     timeouts: TimeoutSettings = TimeoutSettings()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from index.chunk import split_sentences
 from models.generation import Message
 
 NO_ANSWER = "I don't know."
@@ -42,6 +43,16 @@ def answer_messages(question: str, passages: Sequence[NumberedPassage]) -> tuple
     blocks = [passage_block(number, passage) for number, passage in enumerate(passages, start=1)]
     content = "".join(blocks) + f"Question: {question}"
     return (Message(role="system", content=_ANSWER), Message(role="user", content=content))
+
+
+def quotable_answers(passages: Sequence[NumberedPassage]) -> tuple[str, ...]:
+    """Lists the answers that quote: each sentence of the passages with its marker, or none."""
+    quotes = [
+        f"{sentence} [{number}]"
+        for number, passage in enumerate(passages, start=1)
+        for sentence in split_sentences(passage.text)
+    ]
+    return (*quotes, NO_ANSWER)
 
 
 def condense_messages(messages: Sequence[Message]) -> tuple[Message, ...]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from graphs.answering import Answering, judge
 from graphs.config import GatewayConfig
 from graphs.events import ChatRequest, Event, Finished, Retrieved, TextDelta, Usage
-from graphs.prompt import NO_ANSWER, answer_messages
+from graphs.prompt import NO_ANSWER, answer_messages, quotable_answers
 from graphs.retrieval import Found, Retrieval
 from graphs.stages import Progress, Stages
 from models.generation import GenerationRequest
@@ -29,6 +29,7 @@ class RagPipeline:
 
     def __init__(self, config: GatewayConfig, stages: Stages) -> None:
         self._safety = config.safety
+        self._quote = config.answers == "quote"
         self._stages = stages
         self._retrieval = Retrieval(config.retrieval, stages)
         self._answering = Answering(config.safety, stages)
@@ -58,7 +59,7 @@ class RagPipeline:
             yield TextDelta(text=NO_ANSWER)
             yield self._finished(progress)
         else:
-            generation = _generation_request(request, found)
+            generation = self._generation_request(request, found)
             async with aclosing(self._answering.stream(generation, passages, progress)) as events:
                 async for event in events:
                     yield event
@@ -89,6 +90,18 @@ class RagPipeline:
             verdicts = await judge(self._stages.safety, texts)
         return not any(verdict.flagged for verdict in verdicts)
 
+    def _generation_request(self, request: ChatRequest, found: Found | None) -> GenerationRequest:
+        """Settles the prompt, what may be answered, and a seed for a request that names none."""
+        sampling = request.sampling
+        if sampling.seed is None:
+            sampling = replace(sampling, seed=secrets.randbits(63))
+        return GenerationRequest(
+            request_id=request.request_id,
+            messages=answer_messages(found.question, found.passages) if found else request.messages,
+            sampling=sampling,
+            choices=quotable_answers(found.passages) if found and self._quote else (),
+        )
+
     @staticmethod
     def _finished(progress: Progress, *, refusal: str | None = None) -> Finished:
         return Finished(
@@ -98,15 +111,6 @@ class RagPipeline:
             degraded=progress.degraded,
             timings=progress.times,
         )
-
-
-def _generation_request(request: ChatRequest, found: Found | None) -> GenerationRequest:
-    """Settles the prompt, and a seed for a request that names none."""
-    sampling = request.sampling
-    if sampling.seed is None:
-        sampling = replace(sampling, seed=secrets.randbits(63))
-    messages = answer_messages(found.question, found.passages) if found else request.messages
-    return GenerationRequest(request_id=request.request_id, messages=messages, sampling=sampling)
 
 
 def _log(request: ChatRequest, num_passages: int, progress: Progress) -> None:

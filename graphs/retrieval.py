@@ -12,6 +12,7 @@ from graphs.events import ChatRequest, Passage
 from graphs.prompt import answer_messages, condense_messages, passage_block
 from graphs.stages import Progress, Stages
 from index.filters import parse_filter
+from index.records import titled_text
 from index.search import Hit, SearchRequest
 from models.errors import ContextLengthError
 from models.generation import GenerationRequest, Sampling
@@ -129,7 +130,7 @@ class Retrieval:
         if hits and (self._settings.rerank if wanted is None else wanted):
             try:
                 with progress.stage("rerank"):
-                    documents = [f"{hit.title}\n{hit.text}" for hit in hits]
+                    documents = [titled_text(hit) for hit in hits]
                     scores = (await self._stages.reranker.rerank(query, documents)).scores
             except (StageUnavailableError, OverloadedError) as err:
                 logger.warning("rerank left out, request %s: %s", request.request_id, err)

@@ -4,7 +4,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from index.document import Block, Document
 from index.records import ChunkDraft, Chunking
@@ -67,6 +67,13 @@ def chunk(
                 )
             )
     return tuple(drafts)
+
+
+def split_sentences(text: str) -> list[str]:
+    """Splits a text where its sentences end."""
+    ends = [match.end() for match in SENTENCE_END.finditer(text)]
+    pieces = [text[start:end].strip() for start, end in pairwise([0, *ends, len(text)])]
+    return [piece for piece in pieces if piece]
 
 
 def _pack(sentences: list[_Sentence], chunking: Chunking) -> Iterator[tuple[int, int]]:

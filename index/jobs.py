@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Update, delete, insert, select, update
 from index.database import Database, log_changes, take_chunk_ids
 from index.errors import FingerprintMismatchError, LostLeaseError
 from index.lookups import AnyRow, chunking_of, require_store
-from index.records import ChunkDraft, IngestErrorCode, Job, Vectors
+from index.records import ChunkDraft, IngestErrorCode, Job, Vectors, titled_text
 from index.schema import chunks, files, jobs, store_files, vector_stores, vectors
 
 MAX_ATTEMPTS = 5  # a file that took this many workers down is given up
@@ -191,7 +191,7 @@ def _insert_passages(
             "id": chunk_id,
             "store_id": job.store_id,
             "file_id": job.file_id,
-            "content_hash": hashlib.sha256(f"{draft.title}\n{draft.text}".encode()).hexdigest(),
+            "content_hash": hashlib.sha256(titled_text(draft).encode()).hexdigest(),
             **vars(draft),
         }
         for chunk_id, draft in zip(ids, drafts, strict=True)

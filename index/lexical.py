@@ -6,7 +6,7 @@ from typing import Any
 
 import tantivy
 
-from index.records import Passage
+from index.records import Passage, titled_text
 
 ANALYZER = "words"
 WRITER_BYTES = 15_000_000  # the least that tantivy takes
@@ -35,7 +35,7 @@ class LexicalIndex:
         for key in removed_files:
             writer.delete_documents_by_term("file_key", key)
         for key, passage in added:
-            body = f"{passage.title}\n{passage.text}"
+            body = titled_text(passage)
             writer.add_document(
                 tantivy.Document(chunk_id=passage.chunk_id, file_key=key, body=body)
             )

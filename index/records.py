@@ -4,7 +4,7 @@ Not the tables (schema.py) and not the HTTP shapes (graphs/). Times are whole un
 """
 
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -144,6 +144,25 @@ class Job:
     worker: str
     attempt: int
     lease_until: float
+
+
+class Titled(Protocol):
+    """A passage, at whatever stage of its life."""
+
+    @property
+    def title(self) -> str:
+        """The heading path."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """The passage."""
+        ...
+
+
+def titled_text(passage: Titled) -> str:
+    """Writes a passage as embedder, BM25 and reranker read it: its title, then its text."""
+    return f"{passage.title}\n{passage.text}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 Engines speak token ids, in and out: a stream can then go on elsewhere from the ids delivered.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -49,6 +49,7 @@ class GenerationRequest:
     Attributes:
         request_id: appears in the logs.
         messages: the chat, oldest first.
+        choices: the answer is one of these texts, token by token; none: it is free.
         delivered_token_ids: ids of this answer that the client has already; the stream goes on
             after them.
     """
@@ -56,6 +57,7 @@ class GenerationRequest:
     request_id: str
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
+    choices: tuple[str, ...] = ()
     delivered_token_ids: tuple[int, ...] = ()
 
 
@@ -93,12 +95,36 @@ class TokenCounts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Choices:
+    """The answers that a request may get.
+
+    Attributes:
+        start: where the answer begins in prompt and answer; ids delivered before are part of it.
+        answers: the ids of each allowed answer, its end-of-sequence id included.
+    """
+
+    start: int
+    answers: tuple[tuple[int, ...], ...]
+
+    def next_ids(self, token_ids: Sequence[int]) -> list[int]:
+        """Gives the ids that may come next.
+
+        Args:
+            token_ids: prompt and answer so far.
+        """
+        written = tuple(token_ids[self.start :])
+        size = len(written)
+        return sorted({a[size] for a in self.answers if len(a) > size and a[:size] == written})
+
+
+@dataclass(frozen=True, kw_only=True)
 class EngineRequest:
     """A prompt as an engine sees it; every value is settled.
 
     Attributes:
         prompt_ids: prompt and the ids delivered so far.
         seed: used when the temperature is above 0.
+        choices: the answers that are allowed; None: every answer is.
     """
 
     prompt_ids: tuple[int, ...]
@@ -107,6 +133,7 @@ class EngineRequest:
     top_p: float
     top_k: int
     seed: int
+    choices: Choices | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

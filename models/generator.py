@@ -12,6 +12,7 @@ import numpy as np
 from models.detokenizer import Detokenizer, StopScanner
 from models.errors import ContextLengthError, InvalidInputError
 from models.generation import (
+    Choices,
     EngineRequest,
     GenerationChunk,
     GenerationEngine,
@@ -179,7 +180,19 @@ class Generator:
             top_p=self._config.top_p if sampling.top_p is None else sampling.top_p,
             top_k=self._config.top_k if sampling.top_k is None else sampling.top_k,
             seed=sampling.seed or 0,
+            choices=self._choices(request.choices, len(prompt_ids)),
         )
+
+    def _choices(self, texts: Sequence[str], start: int) -> Choices | None:
+        """Gives the ids of the texts, each as a start of line and as going on after a space."""
+        if not texts:
+            return None
+        written = [form for text in texts for form in (text, f" {text}")]
+        encoded = self._tokenizer(
+            [self._neutralise(text) for text in written], add_special_tokens=False, verbose=False
+        )
+        end = int(self._tokenizer.eos_token_id)
+        return Choices(start=start, answers=tuple((*ids, end) for ids in encoded["input_ids"]))
 
 
 class _Answer:

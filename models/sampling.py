@@ -22,6 +22,8 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
+from models.generation import Choices
+
 _MASK_32 = 0xFFFFFFFF
 
 
@@ -96,6 +98,48 @@ class SeededNoise(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]  # t
         return noise_key(seed, len(state.initial_tokens) + len(state.generated_tokens))
 
 
+class ChoiceMask(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]  # transformers is untyped
+    """Leaves only the tokens that go on with one of a request's choices, where it has any.
+
+    The ids are worked out where the batch is prepared, since a processor's own argument is one
+    number a request; batches are prepared and decoded one after the other (`use_async_batching`).
+    """
+
+    supported_kwargs: dict[str, type] = {"choices": Choices}  # noqa: RUF012  # the parent's own form
+    ignored_kwargs: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self._allowed: list[list[int] | None] = []
+
+    def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
+        """Fills a batch with "free"."""
+        int32_tensor.fill_(0)
+
+    def prepare_tensor_args(self, requests: list[FutureRequestState]) -> torch.Tensor:
+        """Works out what may come next; gives int32, (n,), 1 where that is restricted."""
+        self._allowed = [self._next_ids(request) for request in requests]
+        return torch.tensor([ids is not None for ids in self._allowed], dtype=torch.int32)
+
+    def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
+        """Sets all but the allowed of float (n, vocabulary_size) scores to -inf."""
+        if not any(self._allowed):
+            return scores
+        masked = scores.clone()
+        for row, ids in enumerate(self._allowed):
+            if ids:
+                masked[row] = float("-inf")
+                masked[row, ids] = scores[row, ids]
+        return masked
+
+    @staticmethod
+    def _next_ids(request: FutureRequestState) -> list[int] | None:
+        state = request.state
+        choices: Choices | None = state.logit_processor_kwargs.get("choices")
+        if choices is None:
+            return None
+        return choices.next_ids([*state.initial_tokens, *state.generated_tokens])
+
+
 class _TopK(ContinuousBatchingTopKLogitsWarper):  # type: ignore[misc]  # transformers is untyped
     """Skips the sort of the whole vocabulary when no request of the batch asks for it."""
 
@@ -117,8 +161,9 @@ class _TopP(ContinuousBatchingTopPLogitsWarper):  # type: ignore[misc]  # transf
 
 
 def make_processors(vocabulary_size: int) -> ContinuousBatchingLogitsProcessorList:
-    """Makes the per-request temperature, top-k, top-p and seeded noise, in that order."""
+    """Makes the per-request choices, temperature, top-k, top-p and seeded noise, in that order."""
     processors = [
+        ChoiceMask(),
         ContinuousBatchingTemperatureLogitsWarper(TemperatureLogitsWarper(1.0)),
         _TopK(TopKLogitsWarper(vocabulary_size)),
         _TopP(TopPLogitsWarper(1.0)),

@@ -117,16 +117,16 @@ async def _latest(outputs: "asyncio.Queue[Any]") -> Any:
     return output
 
 
-def _processor_arguments(request: EngineRequest) -> dict[str, float | int]:
-    if request.temperature == 0:
-        return {}
-    arguments: dict[str, float | int] = {
-        "temperature": float(request.temperature),
-        "top_p": float(request.top_p),
-        "seed": request.seed,
-    }
-    if request.top_k > 0:
-        arguments["top_k"] = request.top_k
+def _processor_arguments(request: EngineRequest) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    if request.choices is not None:
+        arguments["choices"] = request.choices
+    if request.temperature > 0:
+        arguments["temperature"] = float(request.temperature)
+        arguments["top_p"] = float(request.top_p)
+        arguments["seed"] = request.seed
+        if request.top_k > 0:
+            arguments["top_k"] = request.top_k
     return arguments
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models.errors import EngineStoppedError
+from models.errors import EngineStoppedError, InvalidInputError
 from models.generation import EngineRequest, EngineStep
 
 
@@ -65,6 +65,9 @@ class VllmEngine:
         from vllm.sampling_params import RequestOutputKind
         from vllm.v1.engine.exceptions import EngineDeadError
 
+        if request.choices is not None:
+            msg = "the vllm engine cannot restrict an answer to choices yet"
+            raise InvalidInputError(msg)
         sampling = SamplingParams(
             max_tokens=request.max_tokens,
             temperature=request.temperature,

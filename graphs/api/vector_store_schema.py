@@ -111,7 +111,7 @@ class ModifyFileBody(RequestModel):
 
 
 class RankingOptions(RequestModel):
-    """How results are ordered; any ranker but "none" means the cross-encoder."""
+    """How results are ordered: "none" leaves the fused order, none given means the server's own."""
 
     ranker: Literal["none", "auto", "default-2024-11-15"] | None = None
     score_threshold: float | None = Field(default=None, ge=0, le=1)

@@ -14,6 +14,7 @@ from graphs.api.services import InjectedServices, Services
 from graphs.api.vector_store_schema import RankingOptions, SearchBody
 from index.filters import parse_filter
 from index.fusion import fuse
+from index.records import titled_text
 from index.search import Hit, SearchRequest
 
 router = APIRouter(tags=["vector stores"], prefix="/v1/vector_stores", route_class=JsonRoute)
@@ -36,7 +37,7 @@ class SearchPage(BaseModel):
 async def search_store(
     request: Request, store_id: str, body: SearchBody, services: InjectedServices
 ) -> Response:
-    """Finds passages by meaning and words; a ranker but "none" then orders them by relevance."""
+    """Finds passages by meaning and words; ranker "none" leaves them in the fused order."""
     await services.corpus.get_store(store_id)
     queries = [body.query] if isinstance(body.query, str) else body.query
     hits = await unless_disconnected(request.receive, _search(services, store_id, queries, body))
@@ -57,6 +58,9 @@ async def _search(
     filters = None if body.filters is None else parse_filter(body.filters)
     options = body.ranking_options or RankingOptions()
     embeddings = await services.embedder.embed(queries, kind="query")
+    retrieval = services.config.retrieval
+    rerank = retrieval.rerank if options.ranker is None else options.ranker != "none"
+    num_candidates = max(body.max_num_results, retrieval.num_candidates if rerank else 0)
     best: dict[int, Hit] = {}
     for query, vector in zip(queries, embeddings.vectors, strict=True):
         found = await services.retriever.search(
@@ -64,12 +68,12 @@ async def _search(
                 store_ids=(store_id,),
                 text=query,
                 vector=vector,
-                top_k=body.max_num_results,
+                top_k=num_candidates,
                 filters=filters,
                 fingerprint=embeddings.fingerprint,
             )
         )
-        for hit in await _scored(services, query, found, options):
+        for hit in await _scored(services, query, found, rerank=rerank):
             if hit.chunk_id not in best or best[hit.chunk_id].score < hit.score:
                 best[hit.chunk_id] = hit
     threshold = options.score_threshold or 0.0
@@ -78,12 +82,12 @@ async def _search(
 
 
 async def _scored(
-    services: Services, query: str, hits: tuple[Hit, ...], options: RankingOptions
+    services: Services, query: str, hits: tuple[Hit, ...], *, rerank: bool
 ) -> list[Hit]:
-    """Puts the scores of the wanted ranker, in 0..1, in place of the fused ones."""
-    if not hits or options.ranker in {None, "none"}:
+    """Brings the fused scores to 0..1, or puts the reranker's in their place."""
+    if not hits or not rerank:
         return [replace(hit, score=hit.score / _BEST_FUSED_SCORE) for hit in hits]
-    ranked = await services.reranker.rerank(query, [hit.text for hit in hits])
+    ranked = await services.reranker.rerank(query, [titled_text(hit) for hit in hits])
     return [
         replace(hit, score=float(score)) for hit, score in zip(hits, ranked.scores, strict=True)
     ]

@@ -48,7 +48,8 @@ def prepare(name: str, cache: Path, *, bundled: Path = BUNDLED) -> Path:
         bundled: Folder with the shipped files, one folder per model.
 
     Returns:
-        A folder that transformers or sentence-transformers loads.
+        A folder that transformers or sentence-transformers loads; the reranker's architecture is
+        ours, and `models.hub.resolve` makes it known to them.
 
     Raises:
         InvalidInputError: If the name is unknown.
@@ -66,10 +67,6 @@ def prepare(name: str, cache: Path, *, bundled: Path = BUNDLED) -> Path:
         raise ModelNotFoundError(msg)
     if name == "generator":
         return shipped
-    if name == "reranker":  # an architecture of ours: no loader knows it before this
-        from models.bundled.late_bert import register
-
-        register()
     return _assembled(shipped, cache)
 
 

@@ -115,7 +115,9 @@ async def test_static_chunking_is_kept_and_shown(stores, add):
 async def test_search_finds_the_passage(stores, add):
     store = await stores.create(name="docs")
     file = await add(store.id, attributes={"lang": "en"})
-    page = await stores.search(store.id, query="where do requests wait")
+    page = await stores.search(
+        store.id, query="where do requests wait", ranking_options={"ranker": "none"}
+    )
     assert page.object == "vector_store.search_results.page"
     first = page.data[0]
     assert (first.file_id, first.filename) == (file.id, "handbook.md")
@@ -139,6 +141,19 @@ async def test_filters_act_before_the_best_are_taken(stores, add):
     assert [hit.file_id for hit in page.data] == [french.id]
 
 
+async def test_the_reranker_orders_what_a_wider_search_found(stores, add):
+    store = await stores.create(name="docs")
+    for name, data in [("a.txt", b"Queue queue queue"), ("b.txt", b"Of the sea"),
+                       ("c.txt", b"Of hills"), ("d.txt", b"The sun")]:  # fmt: skip
+        await add(store.id, name, data)
+    options = {"query": "queue of the", "max_num_results": 1}
+    fused = await stores.search(store.id, **options, ranking_options={"ranker": "none"})
+    assert [hit.filename for hit in fused.data] == ["a.txt"]
+    reranked = await stores.search(store.id, **options)
+    assert [hit.filename for hit in reranked.data] == ["b.txt"]
+    assert reranked.data[0].score == pytest.approx(2 / 3)
+
+
 async def test_ranker_and_threshold_keep_the_relevant(stores, add):
     store = await stores.create(name="docs")
     await add(store.id)
@@ -152,7 +167,9 @@ async def test_ranker_and_threshold_keep_the_relevant(stores, add):
 async def test_several_queries_give_one_list(stores, add):
     store = await stores.create(name="docs")
     await add(store.id)
-    page = await stores.search(store.id, query=["bounded queue", "spot nodes"])
+    page = await stores.search(
+        store.id, query=["bounded queue", "spot nodes"], ranking_options={"ranker": "none"}
+    )
     assert page.model_extra["search_query"] == ["bounded queue", "spot nodes"]
     assert len(page.data) == 2
     assert [hit.score for hit in page.data] == pytest.approx([1.0, 1.0])

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -122,6 +122,17 @@ async def test_an_answer_is_cited_from_the_reranked_passages():
     assert [(c.start, c.end, c.passage.file_id) for c in cited] == [(11, 14, "file-2")]
     assert events[-1].finish_reason == "stop"
     assert events[-1].usage.num_completion_tokens == 3
+
+
+async def test_quoting_answers_may_only_choose_a_sentence_or_decline():
+    fake = FakeStages(hits=(replace(hit(1), text="Dr. No is 1.5 m tall. He sleeps!"),), scores=(1,))
+    await events_of(fake, answers="quote")
+    assert fake.prompts[-1].choices == (
+        "Dr. No is 1.5 m tall. [1]", "He sleeps! [1]", "I don't know.",
+    )  # fmt: skip
+    await events_of(fake)
+    await events_of(fake, chat("What is two?", stores=None), answers="quote")
+    assert [prompt.choices for prompt in fake.prompts[1:]] == [(), ()]
 
 
 async def test_every_stage_is_timed():

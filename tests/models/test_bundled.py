@@ -8,6 +8,7 @@ import pytest
 
 from models.bundled import prepare as bundled
 from models.errors import ModelNotFoundError, UnsafeModelError
+from models.hub import resolve
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +112,8 @@ def test_safety_lets_hard_benign_texts_pass(flagged, text):
 def score(cache):
     from sentence_transformers import CrossEncoder
 
-    model = CrossEncoder(str(bundled.prepare("reranker", cache)), device="cpu", max_length=256)
+    folder = resolve("bundled:reranker", None, cache)
+    model = CrossEncoder(str(folder), device="cpu", max_length=256)
     return lambda query, texts: model.predict([(query, text) for text in texts])
 
 

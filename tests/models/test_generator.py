@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -87,6 +88,33 @@ async def test_a_seed_decides_the_answer_in_any_batch(generator):
     alone, _, _ = await write(generator, asked[0])
     assert one == again == alone
     assert one != two
+
+
+CHOICES = ("The API listens on port 8000. [1]", "The API is slow. [1]", "I don't know.")
+
+
+@pytest.mark.parametrize("temperature", [0.0, 2.0])
+async def test_an_answer_is_one_of_its_choices_in_a_batch_with_free_ones(generator, temperature):
+    free = [request(question, max_tokens=24) for question in ("Which port?", "Why?")]
+    alone = [(await write(generator, asked))[1] for asked in free]
+    bound = [
+        replace(request("Which port?", temperature=temperature, seed=seed), choices=CHOICES)
+        for seed in range(4)
+    ]
+    texts = [t for _, t, _ in await asyncio.gather(*(write(generator, a) for a in free + bound))]
+    assert texts[:2] == alone
+    assert {text.strip() for text in texts[2:]} <= set(CHOICES)
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+async def test_a_choice_goes_on_from_its_delivered_ids(generator, choice):
+    asked = replace(request("Which port?"), choices=(choice,))
+    ids, text, chunks = await write(generator, asked)
+    assert text.strip() == choice
+    assert chunks[-1].finish_reason == "stop"
+    asked = replace(asked, choices=CHOICES, delivered_token_ids=tuple(ids[:4]))
+    rest, _, _ = await write(generator, asked)
+    assert ids[:4] + rest == ids
 
 
 async def test_the_answer_ends_before_a_stop_string(generator):

@@ -11,7 +11,7 @@ from models.bundled.training.corpus import write_rows
 from models.bundled.training.generator import Recipe, Training
 from models.bundled.training.layout import Shape
 from models.bundled.training.network import Network, Size, block_mask, to_transformers
-from models.bundled.training.prompts import draw_prompts, fact_sources
+from models.bundled.training.prompts import draw_prompts, own_sources
 from models.bundled.training.rows import RowMaker
 from models.bundled.training.scores import Rows
 from models.bundled.training.tokenizer import save_tokenizer, train_tokenizer
@@ -26,7 +26,7 @@ def data(tmp_path_factory):
     texts = [f"{content} {answer}" for content, answer in draw_prompts(random.Random(1), 300)]
     save_tokenizer(train_tokenizer(texts, size=700), folder / "tokenizer")
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer" / "tokenizer.json"))
-    maker = RowMaker(tokenizer, fact_sources())
+    maker = RowMaker(tokenizer, own_sources())
     for number in (1, 2, 3):
         write_rows(maker, folder / f"stage{number}.npz", SHAPE, count=12, seed=number)
     return folder

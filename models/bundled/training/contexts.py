@@ -1,7 +1,7 @@
 """Contexts as the server builds them: one to four short passages, best first, with titles.
 
-Three sources: documentation prose, handbook facts and dictionary definitions. A context knows its
-sentences; what is asked about them is drawn in `rows.py`.
+Three sources: documentation prose, handbook facts and dictionary definitions; a fourth is in
+`written_contexts.py`. A context knows its sentences; what is asked is drawn in `rows.py`.
 """
 
 import json
@@ -227,14 +227,16 @@ def usable(sentence: str) -> bool:
     )
 
 
-def rename(context: Context, rng: random.Random) -> Context:
-    """Replaces a tenth to a third of the words by invented ones, alike everywhere.
+def rename(
+    context: Context, rng: random.Random, shares: tuple[float, float] = (0.1, 0.3)
+) -> Context:
+    """Replaces a share of the words, drawn between two bounds, by invented ones, alike everywhere.
 
     Copying has then to work as a mechanism, not by knowing which words follow each other.
     """
     everything = [*(s for p in context.passages for s in p.sentences), *context.unanswered]
     words = sorted({w for s in everything for w in content_words(s.text)} - STOP_WORDS)
-    share = rng.uniform(0.1, 0.3)
+    share = rng.uniform(*shares)
     new = {}
     for word in words:
         if rng.random() < share:
@@ -243,7 +245,13 @@ def rename(context: Context, rng: random.Random) -> Context:
     pattern = re.compile("|".join(rf"\b{re.escape(w)}\b" for w in new) or r"(?!)")
 
     def changed(sentence: Sentence) -> Sentence:
-        return make_sentence(pattern.sub(lambda m: new[m.group()], sentence.text))
+        return make_sentence(
+            pattern.sub(lambda m: new[m.group()], sentence.text),
+            questions=tuple(
+                pattern.sub(lambda m: new[m.group()], question) for question in sentence.questions
+            ),
+            family=sentence.family,
+        )
 
     return Context(
         passages=tuple(

@@ -18,15 +18,18 @@ from models.bundled.training.questions import Overlap, QuestionMaker
 from models.bundled.training.rows import DECLINE, RowMaker, Sources
 from models.bundled.training.tokenizer import save_tokenizer, train_tokenizer
 from models.bundled.training.wordnet import read_lexicon
+from models.bundled.training.written import read_documents
+from models.bundled.training.written_contexts import Written
 
 logger = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 # Short contexts first: (name, shape, rows).
 STAGES = (
-    ("stage1", Shape(length=320, context=200, supervised=128), 6_000),
-    ("stage2", Shape(length=384, context=260, supervised=144), 6_000),
-    ("stage3", Shape(length=448, context=350, supervised=144), 3_500),
+    ("stage1", Shape(length=320, context=160, supervised=176), 6_000),
+    ("stage2", Shape(length=320, context=180, supervised=176), 6_000),
+    ("stage3", Shape(length=352, context=220, supervised=176), 4_000),
 )
+EVALUATIONS = ("prose", "facts", "written")
 EVALUATION = Shape(length=448, context=300, supervised=176)
 NUM_EVALUATION_ROWS = 96
 NUM_FACTS_FOR_TOKENIZER = 30_000
@@ -40,6 +43,7 @@ def make_sources(
     prose = Prose(paragraphs, evaluation=evaluation, limit=limit)
     overlap = Overlap(prose.sentences()[:60_000])
     return Sources(
+        written=Written(read_documents(evaluation=evaluation)),
         prose=prose,
         handbook=Handbook(FactMaker(HERE / "facts.txt", lexicon.nouns), evaluation=evaluation),
         dictionary=Dictionary(lexicon, evaluation=evaluation) if lexicon.glosses else None,
@@ -94,7 +98,7 @@ def main() -> None:
         logger.info("tokenizer written")
     tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
     unseen = make_sources(*paths, evaluation=True, limit=arguments.limit)
-    jobs = [(f"evaluation-{name}", EVALUATION, NUM_EVALUATION_ROWS) for name in ("prose", "facts")]
+    jobs = [(f"evaluation-{name}", EVALUATION, NUM_EVALUATION_ROWS) for name in EVALUATIONS]
     for name, shape, count in itertools.chain(jobs, STAGES):
         used = sources if name.startswith("stage") else only(unseen, name)
         scaled = max(int(count * arguments.scale), 16)
@@ -105,9 +109,13 @@ def main() -> None:
 
 
 def only(sources: Sources, name: str) -> Sources:
-    """Leaves one source, prose or facts, for an evaluation of its own."""
-    share = 0.0 if name.endswith("facts") else 1.0
-    return dataclasses.replace(sources, share_prose=share, share_dictionary=0.0)
+    """Leaves one source for an evaluation of its own."""
+    return dataclasses.replace(
+        sources,
+        share_written=float(name.endswith("written")),
+        share_prose=float(name.endswith("prose")),
+        share_dictionary=0.0,
+    )
 
 
 if __name__ == "__main__":

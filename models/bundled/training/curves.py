@@ -20,7 +20,7 @@ def draw_curves(history: list[dict[str, float]], path: Path) -> None:
         smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
         left.plot(np.arange(len(smooth)) + window, smooth)
     left.set(xlabel="step", ylabel="weighted cross-entropy, nats", title="training")
-    for name in ("prose_answered", "facts_answered", "facts_cited", "facts_declined"):
+    for name in ("written_answered", "written_cited", "written_declined", "prose_answered"):
         points = [(r["step"], r[name]) for r in history if name in r]
         if points:
             right.plot(*zip(*points, strict=True), label=name.replace("_", ", "))

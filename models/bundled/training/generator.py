@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from models.bundled.training.corpus import EVALUATIONS
 from models.bundled.training.curves import draw_curves
 from models.bundled.training.muon import Muon
 from models.bundled.training.network import Network, Size, to_transformers
@@ -171,7 +172,7 @@ class Training:
 
 def run(training: Training, out: Path, *, minutes: float | None, data: Path) -> None:
     """Trains to the end of the recipe, or so that the rates reach zero when `minutes` are over."""
-    names = ("prose", "facts")
+    names = EVALUATIONS
     held_out = {name: Rows(data / f"evaluation-{name}.npz") for name in names}
     started = time.monotonic() - training.elapsed_s
     while True:
@@ -221,7 +222,7 @@ def export(training: Training, data: Path, out: Path) -> None:
     tokenizer.save_pretrained(folder)
     scores = {
         name: evaluate(training.network, Rows(data / f"evaluation-{name}.npz"), 96)
-        for name in ("prose", "facts")
+        for name in EVALUATIONS
     }
     report = {
         "recipe": asdict(training.recipe),

@@ -1,9 +1,9 @@
-"""Train the bundled reranker: two layers that join question and passage on top of MiniLM.
+"""Train the bundled reranker on the documents written for this project.
 
-    python -m models.bundled.training.reranker --paragraphs FILE --wordnet FOLDER --work FOLDER
+    python -m models.bundled.training.reranker --work FOLDER
 
-Needs the files of `text.py` and the WordNet database (package wordnet-base). MiniLM's states of
-every question and passage are computed once; training then costs the two upper layers only.
+The lowest layers are MiniLM's and never change: their states of every question and passage are
+computed once. The layers above learn: two that see question and passage apart, two that join them.
 """
 
 from __future__ import annotations
@@ -19,67 +19,76 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
+from torch.nn.utils.rnn import pad_sequence
 
 from models.bundled.late_bert import LateBertConfig, LateBertForSequenceClassification
 from models.bundled.prepare import BUNDLED, minilm_folder, minilm_tensors
 from models.bundled.training import minilm
-from models.bundled.training.corpus import make_sources
 from models.bundled.training.loop import Schedule, draw_curve, train
-from models.bundled.training.reranker_groups import Group, GroupMaker, with_hard_negative
+from models.bundled.training.reranker_groups import Group, Question, cut_pool, draw_groups
+from models.bundled.training.written import read_documents
 
-N_APART, N_JOINED = 6, 2
-MAX_QUESTION_TOKENS, MAX_PASSAGE_TOKENS = 40, 150
+N_FROZEN, N_APART, N_JOINED = 4, 6, 2
+MAX_QUESTION_TOKENS, MAX_PASSAGE_TOKENS = 40, 120
 # The score before any training: similarities above 0.45 count as relevant (times 10: SCALE).
 SIMILARITY_WEIGHTS, SIMILARITY_MIDDLE = (0.4, 0.4, 0.6), 0.45
-FAST = {"similarity.": 20.0, "weigh.": 20.0}  # few parameters, whose values are far from zero
+CONTRAST_WEIGHT, CONTRAST_SCALE = 0.3, 20.0
+# Few parameters whose values are far from zero learn fast, MiniLM's own layers slowly.
+SCALES = {"similarity.": 20.0, "weigh.": 20.0} | {
+    f"bert.encoder.layer.{layer}.": 0.25 for layer in range(N_FROZEN, N_APART)
+}
+N_RERANKED = 12
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """Token ids and MiniLM states of texts, [CLS] and [SEP] included."""
+    """Token ids and lower states of texts, [CLS] and [SEP] included, and their embeddings.
+
+    Attributes:
+        ids: token ids of each text.
+        states: the frozen layers' output, float16, (n_tokens, 384) each.
+        embeddings: MiniLM's, float32, (n_texts, 384), unit length.
+    """
 
     ids: list[list[int]]
     states: list[minilm.Hidden]
-
-    def means(self) -> NDArray[np.float32]:
-        """Returns the embeddings, float32, (n_texts, 384), unit length."""
-        means = np.stack([state.astype(np.float32).mean(0) for state in self.states])
-        unit: NDArray[np.float32] = means / np.linalg.norm(means, axis=1, keepdims=True)
-        return unit
+    embeddings: NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """Groups with the encoded questions (a row each) and the encoded passages of the pool."""
+    """Questions, the pool of passages, and MiniLM's similarity of each pair of them."""
 
-    groups: list[Group]
-    questions: Encoded
+    questions: list[Question]
+    asked: Encoded
     passages: Encoded
+
+    @property
+    def similarities(self) -> NDArray[np.float32]:
+        """Cosines, float32, (n_questions, n_passages)."""
+        cosines: NDArray[np.float32] = self.asked.embeddings @ self.passages.embeddings.T
+        return cosines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train from a seed; write the trained tensors, the curve and numbers on unseen documents."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--paragraphs", type=Path, required=True, help="JSONL of training.text")
-    parser.add_argument("--wordnet", type=Path, required=True, help="folder of index.* and data.*")
     parser.add_argument("--work", type=Path, required=True, help="checkpoints; resumes from them")
     parser.add_argument("--out", type=Path, default=BUNDLED / "reranker", help="the shipped folder")
     parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--contexts", type=int, default=2600, help="four passages each")
-    parser.add_argument("--questions", type=int, default=5, help="tries for each context")
+    parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--groups-per-step", type=int, default=8)
     parser.add_argument("--max-steps", type=int, help="stop early, for a check of the losses")
+    parser.add_argument("--documents", type=int, help="use only the first, for the same")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     model = late_minilm()
-    data = prepared(model, options, evaluation=False, n_contexts=options.contexts)
-    losses = fit(model, data, options)
-    save(model, options.out)
+    losses = fit(model, options)
+    minilm.save_trained(model, options.out)
     draw_curve(losses, options.out / "curve.png", title="reranker")
-    unseen = prepared(model, options, evaluation=True, n_contexts=options.contexts // 10)
-    report = evaluate(model, unseen)
+    report = evaluate(model, prepared(model, options, evaluation=True))
     print(json.dumps(report, indent=2))
     (options.work / "unseen.json").write_text(json.dumps(report, indent=2) + "\n")
     return 0
@@ -108,140 +117,181 @@ def late_minilm() -> LateBertForSequenceClassification:
         model.weigh.bias.zero_()
         model.similarity.weight.copy_(torch.tensor([SIMILARITY_WEIGHTS]))
         model.similarity.bias.fill_(-sum(SIMILARITY_WEIGHTS) * SIMILARITY_MIDDLE)
+    frozen = tuple(f"bert.encoder.layer.{layer}." for layer in range(N_FROZEN))
     for name, parameter in model.named_parameters():
-        frozen = name.startswith(("bert.embeddings.", *_apart_layers()))
-        parameter.requires_grad = not frozen
+        parameter.requires_grad = not name.startswith(("bert.embeddings.", *frozen))
     return model
 
 
-def _apart_layers() -> tuple[str, ...]:
-    """Returns the prefixes of the layers that stay MiniLM's."""
-    return tuple(f"bert.encoder.layer.{layer}." for layer in range(N_APART))
-
-
 def prepared(
-    model: LateBertForSequenceClassification,
-    options: argparse.Namespace,
-    *,
-    evaluation: bool,
-    n_contexts: int,
+    model: LateBertForSequenceClassification, options: argparse.Namespace, *, evaluation: bool
 ) -> Data:
-    """Makes groups from one side of the split and runs the frozen layers on their texts."""
-    sources = make_sources(options.paragraphs, options.wordnet, evaluation=evaluation)
-    rng = random.Random(options.seed + evaluation)
-    maker = GroupMaker(sources, with_dictionary=not evaluation)
-    pool, groups = maker.make(rng, n_contexts=n_contexts, n_questions=options.questions)
-    del sources, maker
-    print(f"{len(groups)} groups, {len(pool.texts)} passages: running MiniLM", flush=True)
-    questions = encode(model, [g.question for g in groups], max_length=MAX_QUESTION_TOKENS)
-    passages = encode(model, pool.texts, max_length=MAX_PASSAGE_TOKENS)
-    groups = with_hard_negative(groups, pool, questions.means(), passages.means())
-    return Data(groups=groups, questions=questions, passages=passages)
+    """Cuts one side of the split into passages and runs the frozen layers on all texts."""
+    documents = read_documents(evaluation=evaluation)[: options.documents]
+    pool, questions = cut_pool(documents, random.Random(options.seed + evaluation))
+    print(f"{len(questions)} questions, {len(pool)} passages: running MiniLM", flush=True)
+    return Data(
+        questions=questions,
+        asked=encode(model, [q.text for q in questions], max_length=MAX_QUESTION_TOKENS),
+        passages=encode(model, pool, max_length=MAX_PASSAGE_TOKENS),
+    )
 
 
 def encode(
     model: LateBertForSequenceClassification, texts: Sequence[str], *, max_length: int
 ) -> Encoded:
-    """Runs MiniLM on texts, each alone."""
+    """Runs MiniLM on texts, each alone, with the weights that the model has now."""
     ids = minilm.tokenizer()(list(texts), truncation=True, max_length=max_length)["input_ids"]
-    states = minilm.lower_states(model, [(row, [0] * len(row)) for row in ids], n_frozen=N_APART)
-    return Encoded(ids=ids, states=states)
+    rows = [(row, [0] * len(row)) for row in ids]
+    states = minilm.lower_states(model, rows, n_frozen=N_FROZEN)
+    means = np.zeros((len(ids), model.config.hidden_size), dtype=np.float32)
+    with torch.inference_mode():
+        for batch in minilm.batches_by_length([len(row) for row in ids], batch_tokens=4096):
+            whole = apart_states(model, [states[row] for row in batch])
+            means[batch] = torch.stack([state.mean(0) for state in whole]).numpy()
+    return Encoded(
+        ids=ids, states=states, embeddings=means / np.linalg.norm(means, axis=1, keepdims=True)
+    )
 
 
-def pair_logits(
-    model: LateBertForSequenceClassification, data: Data, pairs: Sequence[tuple[int, int]]
-) -> torch.Tensor:
-    """Returns the logit of each (question row, passage row), (n_pairs,).
+def apart_states(
+    model: LateBertForSequenceClassification, lower: Sequence[minilm.Hidden]
+) -> list[torch.Tensor]:
+    """Runs the trained layers that see each text alone; (n_tokens, 384) each."""
+    states = [torch.from_numpy(state).float() for state in lower]
+    lengths = torch.tensor([len(state) for state in states])
+    hidden = pad_sequence(states, batch_first=True)
+    mask = torch.arange(hidden.shape[1])[None, :] < lengths[:, None]
+    for layer in model.bert.encoder.layer[N_FROZEN:N_APART]:
+        hidden = layer(hidden, mask[:, None, None, :])
+    return [row[:length] for row, length in zip(hidden, lengths.tolist(), strict=True)]
 
-    The passage's own [CLS] is dropped: a pair has one [CLS] only.
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Logits of the pairs, (n_pairs,), and cosines of all their texts, (n_questions, n_passages).
+
+    `questions` and `passages` name the rows and columns of the cosines.
     """
-    lengths = [(len(data.questions.ids[q]), len(data.passages.ids[p]) - 1) for q, p in pairs]
-    width = max(first + rest for first, rest in lengths)
-    ids = torch.zeros(len(pairs), width, dtype=torch.long)
-    hidden = torch.zeros(len(pairs), width, model.config.hidden_size)
-    for row, ((q, p), (first, rest)) in enumerate(zip(pairs, lengths, strict=True)):
-        ids[row, : first + rest] = torch.tensor(data.questions.ids[q] + data.passages.ids[p][1:])
-        hidden[row, :first] = torch.from_numpy(data.questions.states[q])
-        hidden[row, first : first + rest] = torch.from_numpy(data.passages.states[p][1:])
-    place = torch.arange(width)[None, :]
-    n_first = torch.tensor([first for first, _ in lengths])
-    mask = place < torch.tensor([first + rest for first, rest in lengths])[:, None]
-    second = (place >= n_first[:, None]) & mask
+
+    logits: torch.Tensor
+    cosines: torch.Tensor
+    questions: list[int]
+    passages: list[int]
+
+
+def score(
+    model: LateBertForSequenceClassification, data: Data, pairs: Sequence[tuple[int, int]]
+) -> Scored:
+    """Scores pairs of question and passage rows.
+
+    The passage's own [CLS] is dropped where they are joined: a pair has one [CLS] only.
+    """
+    questions, passages = sorted({q for q, _ in pairs}), sorted({p for _, p in pairs})
+    asked, told = (
+        dict(zip(rows, apart_states(model, [encoded.states[row] for row in rows]), strict=True))
+        for rows, encoded in ((questions, data.asked), (passages, data.passages))
+    )
+    hidden = pad_sequence([torch.cat([asked[q], told[p][1:]]) for q, p in pairs], batch_first=True)
+    ids = pad_sequence(
+        [torch.tensor(data.asked.ids[q] + data.passages.ids[p][1:]) for q, p in pairs],
+        batch_first=True,
+    )
+    n_first = torch.tensor([len(asked[q]) for q, _ in pairs])[:, None]
+    n_tokens = torch.tensor([len(asked[q]) + len(told[p]) - 1 for q, p in pairs])[:, None]
+    place = torch.arange(ids.shape[1])[None, :]
+    mask, second = place < n_tokens, (place >= n_first) & (place < n_tokens)
     with torch.no_grad():
-        embedded = model.embed(ids, second=second, n_first=n_first)
-    logits: torch.Tensor = model.join(ids, hidden, embedded, mask=mask, second=second)[:, 0]
-    return logits
-
-
-def fit(
-    model: LateBertForSequenceClassification, data: Data, options: argparse.Namespace
-) -> list[float]:
-    """Trains on each group once: the answer above the others, and each pair right or wrong."""
-    lengths = [
-        max(len(data.passages.ids[row]) for row in group.candidates) for group in data.groups
+        embedded = model.embed(ids, second=second, n_first=n_first[:, 0])
+    logits = model.join(ids, hidden, embedded, mask=mask, second=second)[:, 0]
+    unit = [
+        torch.nn.functional.normalize(torch.stack([states[row].mean(0) for row in rows]), dim=1)
+        for states, rows in ((asked, questions), (told, passages))
     ]
-    budget = options.groups_per_step * int(np.mean(lengths))
-    batches = minilm.batches_by_length(lengths, batch_tokens=budget, seed=options.seed)
+    return Scored(
+        logits=logits, cosines=unit[0] @ unit[1].T, questions=questions, passages=passages
+    )
+
+
+def fit(model: LateBertForSequenceClassification, options: argparse.Namespace) -> list[float]:
+    """Trains: the answer above the others, each pair right or wrong, and the embeddings alone."""
+    data = prepared(model, options, evaluation=False)
+    rng = random.Random(options.seed)
+    groups: list[Group] = []
+    batches: list[list[int]] = []
+    for epoch in range(options.epochs):
+        drawn = draw_groups(data.questions, data.similarities, rng)
+        lengths = [max(len(data.passages.ids[row]) for row in g.candidates) for g in drawn]
+        budget = options.groups_per_step * int(np.mean(lengths))
+        for batch in minilm.batches_by_length(
+            lengths, batch_tokens=budget, seed=options.seed + epoch
+        ):
+            batches.append([len(groups) + row for row in batch])
+        groups += drawn
 
     def loss_of(batch: list[int]) -> torch.Tensor:
-        pairs = [(row, passage) for row in batch for passage in data.groups[row].candidates]
-        logits = pair_logits(model, data, pairs)
-        return group_loss(logits, [data.groups[row] for row in batch])
+        chosen = [groups[row] for row in batch]
+        pairs = [(group.question, row) for group in chosen for row in group.candidates]
+        return group_loss(score(model, data, pairs), chosen)
 
     return train(
         model,
         batches[: options.max_steps],
         loss_of,
-        schedule=Schedule(learning_rate=2.5e-4, scales=FAST),
+        schedule=Schedule(learning_rate=2e-4, scales=SCALES),
         work=options.work,
         seed=options.seed,
     )
 
 
-def group_loss(logits: torch.Tensor, groups: Sequence[Group]) -> torch.Tensor:
-    """Returns cross-entropy over each answered group plus that of each pair alone.
+def group_loss(scored: Scored, groups: Sequence[Group]) -> torch.Tensor:
+    """Returns cross-entropy over each answered group, that of each pair, and that of the cosines.
 
     Args:
-        logits: float, (n_pairs,), the candidates of the first group, then of the second, ...
-        groups: The groups.
+        scored: the candidates of the first group, then of the second, ...
+        groups: the groups.
     """
+    functional, logits = torch.nn.functional, scored.logits
     targets = torch.zeros_like(logits)
     ranking, start = logits.new_zeros(()), 0
     for group in groups:
         end = start + len(group.candidates)
-        if group.answer is not None:
-            targets[start + group.answer] = 1.0
-            ranking = ranking - logits[start:end].log_softmax(0)[group.answer]
+        if group.answered:
+            targets[start] = 1.0
+            ranking = ranking - logits[start:end].log_softmax(0)[0]
         start = end
     weight = 1.0 + 2.0 * targets  # one pair in five is right
-    pairs = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, weight=weight)
-    return pairs + 0.5 * ranking / len(groups)
+    pairs = functional.binary_cross_entropy_with_logits(logits, targets, weight=weight)
+    answered = [group for group in groups if group.answered]
+    rows = [scored.questions.index(group.question) for group in answered]
+    columns = torch.tensor([scored.passages.index(group.candidates[0]) for group in answered])
+    contrast = functional.cross_entropy(
+        CONTRAST_SCALE * scored.cosines[rows], columns.long(), reduction="sum"
+    )
+    return pairs + (ranking + CONTRAST_WEIGHT * contrast) / len(groups)
 
 
 @torch.inference_mode()
 def evaluate(model: LateBertForSequenceClassification, data: Data) -> dict[str, object]:
-    """Compares the order with the embedder's among the 20 passages that it finds most similar."""
-    questions, passages = data.questions.means(), data.passages.means()
-    ranks: dict[str, list[tuple[int, int]]] = {}
+    """Compares the order with the embedder's among the passages that it finds most similar."""
+    places: list[tuple[int, int]] = []
     best: dict[str, list[float]] = {"answered": [], "unanswered": []}
-    for row, group in enumerate(data.groups):
-        similarity = passages @ questions[row]
-        nearest = np.argsort(-similarity)[:20].tolist()
-        target = None if group.answer is None else group.candidates[group.answer]
-        logits = pair_logits(model, data, [(row, passage) for passage in nearest]).numpy()
-        best["unanswered" if target is None else "answered"].append(float(logits.max()))
-        if target in nearest:
-            place = nearest.index(target)
-            ranks.setdefault(group.kind, []).append((place, int((logits > logits[place]).sum())))
+    for row, question in enumerate(data.questions):
+        nearest = np.argsort(-data.similarities[row])[:N_RERANKED].tolist()
+        logits = score(model, data, [(row, passage) for passage in nearest]).logits.numpy()
+        kind = "unanswered" if question.answer is None else "answered"
+        best[kind].append(float(logits.max()))
+        if question.answer in nearest:
+            place = nearest.index(question.answer)
+            places.append((place, int((logits > logits[place]).sum())))
+        elif question.answer is not None:
+            places.append((N_RERANKED, N_RERANKED))
     return {
-        kind: {
-            "n": len(places),
-            "embedder_first": float(np.mean([a == 0 for a, _ in places])),
-            "reranker_first": float(np.mean([b == 0 for _, b in places])),
-            "embedder_mrr": float(np.mean([1 / (1 + a) for a, _ in places])),
-            "reranker_mrr": float(np.mean([1 / (1 + b) for _, b in places])),
-        }
-        for kind, places in ranks.items()
+        "n": len(places),
+        "embedder_first": float(np.mean([a == 0 for a, _ in places])),
+        "reranker_first": float(np.mean([b == 0 for _, b in places])),
+        "embedder_first_four": float(np.mean([a < 4 for a, _ in places])),
+        "reranker_first_four": float(np.mean([b < 4 for _, b in places])),
     } | {f"best_score_{k}": _quantiles(v) for k, v in best.items() if v}
 
 
@@ -249,11 +299,6 @@ def _quantiles(logits: Sequence[float]) -> list[float]:
     """Returns the 10, 25, 50, 75 and 90 % quantiles of sigmoid scores."""
     scores = 1 / (1 + np.exp(-np.asarray(logits)))
     return [round(float(q), 3) for q in np.quantile(scores, [0.1, 0.25, 0.5, 0.75, 0.9])]
-
-
-def save(model: LateBertForSequenceClassification, folder: Path) -> None:
-    """Writes the shipped files."""
-    minilm.save_trained(model, folder)
 
 
 if __name__ == "__main__":

@@ -22,14 +22,18 @@ from models.bundled.training.contexts import (
 from models.bundled.training.layout import Row, Shape, cut
 from models.bundled.training.questions import Overlap, QuestionMaker, content_words, stem
 from models.bundled.training.tokenizer import ASSISTANT, END, MARKERS, PAD, USER
+from models.bundled.training.written_contexts import Written
 
 DECLINE = "I don't know."
 TARGET_PASSAGE = (0.65, 0.2, 0.1, 0.05)
 NUM_PASSAGES = (0.2, 0.3, 0.3, 0.2)
 NUM_SENTENCES = ((3, 6), (2, 4), (1, 4), (1, 3))  # per passage, where there are 1, 2, 3, 4
-SHARE_VERY_FIRST = 0.55
+# The documents written for this project come as the server cuts them: one or two sentences.
+WRITTEN_PASSAGES = (0.4, 0.35, 0.25)
+WRITTEN_SENTENCES = (1, 1, 1, 2, 2, 3)
+SHARE_VERY_FIRST = 0.6
 SHARE_UNANSWERED = 0.13
-SHARE_WHOLE = 0.4
+SHARE_WHOLE = 0.55
 MAX_COVERED = 0.34  # an unanswered question covered by more than this may well be answered
 WEIGHT_FIRST, WEIGHT_MARKER, WEIGHT_LANGUAGE = 4.0, 4.0, 0.1
 NUM_LANGUAGE = 10
@@ -40,13 +44,30 @@ MAX_SENTENCE_TOKENS = 60
 class Sources:
     """Where contexts and questions come from."""
 
+    written: Written | None
     prose: Prose | None
     handbook: Handbook
     dictionary: Dictionary | None
     questions: QuestionMaker
     overlap: Overlap
-    share_prose: float = 0.42
+    share_written: float = 0.6
+    share_prose: float = 0.45  # of the rest, as the next
     share_dictionary: float = 0.1
+
+    def draw_context(self, rng: random.Random) -> Context:
+        """Draws a context from one of the sources."""
+        if self.written and rng.random() < self.share_written:
+            passages = rng.choices(range(1, 4), weights=WRITTEN_PASSAGES)[0]
+            return self.written.draw(rng, [rng.choice(WRITTEN_SENTENCES) for _ in range(passages)])
+        least, most = rng.choices(NUM_SENTENCES, weights=NUM_PASSAGES)[0]
+        num_passages = NUM_SENTENCES.index((least, most)) + 1
+        count = [rng.randint(least, most) for _ in range(num_passages)]
+        draw = rng.random()
+        if draw < self.share_prose and self.prose:
+            return self.prose.draw(rng, count)
+        if draw > 1 - self.share_dictionary and self.dictionary:
+            return self.dictionary.draw(rng, count)
+        return self.handbook.draw(rng, count)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,18 +96,6 @@ class RowMaker:
     def encode(self, text: str) -> list[int]:
         """Token ids of a text."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
-
-    def context(self, rng: random.Random) -> Context:
-        """Draws a context from one of the sources."""
-        least, most = rng.choices(NUM_SENTENCES, weights=NUM_PASSAGES)[0]
-        num_passages = NUM_SENTENCES.index((least, most)) + 1
-        count = [rng.randint(least, most) for _ in range(num_passages)]
-        draw = rng.random()
-        if draw < self._sources.share_prose and self._sources.prose:
-            return self._sources.prose.draw(rng, count)
-        if draw > 1 - self._sources.share_dictionary and self._sources.dictionary:
-            return self._sources.dictionary.draw(rng, count)
-        return self._sources.handbook.draw(rng, count)
 
     def lay_out(self, context: Context, most_tokens: int) -> tuple[Row, list[Placed]]:
         """Writes the passages, as `graphs/prompt.py` does, up to `most_tokens` tokens."""
@@ -211,9 +220,9 @@ class RowMaker:
     def make(self, rng: random.Random, shape: Shape) -> Row:
         """Draws one full row."""
         while True:
-            context = self.context(rng)
+            context = self._sources.draw_context(rng)
             row, placed = self.lay_out(context, rng.randint(shape.context * 2 // 3, shape.context))
-            if placed and (len(placed) > 2 or rng.random() < 0.1):
+            if placed and (len(placed) > 1 or rng.random() < 0.6):
                 break
         refused = 0
         while refused < 12:
