@@ -55,6 +55,7 @@ class Transcript:
     right: bool | None
     cited_right: bool | None
     declined: bool
+    finish_reason: str
     latency_s: float
 
 
@@ -140,6 +141,7 @@ def ask(client: OpenAI, store: str, question: Question) -> Transcript:
         right=not declined and mentions(answer, question.facts) if asked else None,
         cited_right=any(holds(question, source) for source in cited) if asked else None,
         declined=declined,
+        finish_reason=completion.choices[0].finish_reason,
         latency_s=round(latency_s, 3),
     )
 

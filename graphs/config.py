@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from index.search import LEXICAL_WEIGHT
+
 # The SQLite file of a laptop lies beside the code.
 _DEFAULT_DATABASE = Path(__file__).parents[1] / ".ragfleet" / "corpus.db"
 
@@ -23,6 +25,7 @@ class RetrievalSettings(_Settings):
 
     Attributes:
         mode: which searches take part; `hybrid` fuses dense and BM25.
+        lexical_weight: weight of the BM25 ranking in the fusion, where the dense one has 1.
         num_candidates: passages that the retriever hands to the reranker.
         top_k: most passages handed to the generator.
         rerank: whether the cross-encoder orders the candidates.
@@ -33,6 +36,7 @@ class RetrievalSettings(_Settings):
     """
 
     mode: Literal["hybrid", "dense", "lexical"] = "hybrid"
+    lexical_weight: float = Field(default=LEXICAL_WEIGHT, ge=0, le=10)
     num_candidates: int = Field(default=20, ge=1, le=200)
     top_k: int = Field(default=4, ge=1, le=50)
     rerank: bool = True

@@ -117,6 +117,7 @@ class Retrieval:
             fingerprint=embeddings.fingerprint,
             top_k=self._settings.num_candidates,
             mode=request.retrieval.mode or self._settings.mode,
+            lexical_weight=self._settings.lexical_weight,
             filters=parse_filter(filters) if filters else None,
         )
         with progress.stage("retrieve"):

@@ -1,20 +1,27 @@
-"""One ranking out of several: reciprocal rank fusion."""
+"""One ranking out of several: weighted reciprocal rank fusion."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 RANK_CONSTANT = 60  # Cormack, Clarke and Buettcher, SIGIR 2009, doi 10.1145/1571941.1572114
 
 
-def fuse(rankings: Iterable[Sequence[int]]) -> dict[int, float]:
+def fuse(rankings: Sequence[Sequence[int]], weights: Sequence[float]) -> dict[int, float]:
     """Fuses rankings of ids, best first.
 
+    Args:
+        rankings: the rankings.
+        weights: how much each counts; at least one is above 0.
+
     Returns:
-        The score of each id, the sum of 1 / (60 + rank) over the rankings that hold it, with ranks
-        from 1; ordered best first, the smaller id where scores are equal.
+        The score of each id: the sum of weight / (60 + rank) over the rankings that hold it, with
+        ranks from 1, divided by that of an id which is first in all, so in 0..1; ordered best
+        first, the smaller id where scores are equal.
     """
+    best = sum(weight / (RANK_CONSTANT + 1) for weight in weights)
     scores: dict[int, float] = defaultdict(float)
-    for ranking in rankings:
+    for ranking, weight in zip(rankings, weights, strict=True):
         for rank, identifier in enumerate(ranking, start=1):
-            scores[identifier] += 1.0 / (RANK_CONSTANT + rank)
-    return dict(sorted(scores.items(), key=lambda item: (-item[1], item[0])))
+            scores[identifier] += weight / (RANK_CONSTANT + rank)
+    ordered = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+    return {identifier: score / best for identifier, score in ordered}

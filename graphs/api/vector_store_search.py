@@ -13,14 +13,10 @@ from graphs.api.replies import json_reply
 from graphs.api.services import InjectedServices, Services
 from graphs.api.vector_store_schema import RankingOptions, SearchBody
 from index.filters import parse_filter
-from index.fusion import fuse
 from index.records import titled_text
 from index.search import Hit, SearchRequest
 
 router = APIRouter(tags=["vector stores"], prefix="/v1/vector_stores", route_class=JsonRoute)
-
-# The fused score of a passage that is first in both rankings; brings scores to 0..1.
-_BEST_FUSED_SCORE = fuse([[0], [0]])[0]
 
 
 class SearchPage(BaseModel):
@@ -69,6 +65,8 @@ async def _search(
                 text=query,
                 vector=vector,
                 top_k=num_candidates,
+                mode=retrieval.mode,
+                lexical_weight=retrieval.lexical_weight,
                 filters=filters,
                 fingerprint=embeddings.fingerprint,
             )
@@ -84,9 +82,9 @@ async def _search(
 async def _scored(
     services: Services, query: str, hits: tuple[Hit, ...], *, rerank: bool
 ) -> list[Hit]:
-    """Brings the fused scores to 0..1, or puts the reranker's in their place."""
+    """Puts the reranker's scores in place of the fused ones, where it is wanted."""
     if not hits or not rerank:
-        return [replace(hit, score=hit.score / _BEST_FUSED_SCORE) for hit in hits]
+        return list(hits)
     ranked = await services.reranker.rerank(query, [titled_text(hit) for hit in hits])
     return [
         replace(hit, score=float(score)) for hit, score in zip(hits, ranked.scores, strict=True)

@@ -146,7 +146,7 @@ async def test_the_reranker_orders_what_a_wider_search_found(stores, add):
     for name, data in [("a.txt", b"Queue queue queue"), ("b.txt", b"Of the sea"),
                        ("c.txt", b"Of hills"), ("d.txt", b"The sun")]:  # fmt: skip
         await add(store.id, name, data)
-    options = {"query": "queue of the", "max_num_results": 1}
+    options = {"query": "queue queue queue of the", "max_num_results": 1}
     fused = await stores.search(store.id, **options, ranking_options={"ranker": "none"})
     assert [hit.filename for hit in fused.data] == ["a.txt"]
     reranked = await stores.search(store.id, **options)

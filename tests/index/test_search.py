@@ -7,7 +7,7 @@ from index.errors import FingerprintMismatchError, InvalidSearchError
 from index.filters import matches, parse_filter
 from index.fusion import fuse
 from index.records import Change, Passage
-from index.search import SearchRequest, StoreIndex, search
+from index.search import LEXICAL_WEIGHT, SearchRequest, StoreIndex, search
 
 WORDS = ["replica", "queue", "spot", "drain", "node", "chunk", "token", "graph", "filter", "score"]
 
@@ -150,7 +150,9 @@ def test_hybrid_search_fuses_the_two_rankings(indexes, vectors_of, query):
     deep = query | {"top_k": max(100, query["top_k"])}
     dense = search(indexes, request_of(deep, vectors_of, mode="dense"))
     lexical = search(indexes, request_of(deep, vectors_of, mode="lexical"))
-    expected = fuse([[hit.chunk_id for hit in dense], [hit.chunk_id for hit in lexical]])
+    expected = fuse(
+        [[hit.chunk_id for hit in dense], [hit.chunk_id for hit in lexical]], [1.0, LEXICAL_WEIGHT]
+    )
     hits = search(indexes, request_of(query, vectors_of))
     assert [(hit.chunk_id, hit.score) for hit in hits] == list(expected.items())[: query["top_k"]]
     cosines = {hit.chunk_id: hit.score for hit in dense}

@@ -1,9 +1,8 @@
 """Texts for the safety classifier: written templates, filled and varied.
 
-The templates are in `safety_templates_harm.txt` and `safety_templates_benign.txt`. Documentation
-paragraphs (of `text.py`) join the harmless ones, alone and around harmful sentences, since the
-server classifies windows of an answer and not only questions. So do WordNet's definitions and
-example sentences, and the generator's facts: everyday language with knives, beatings and death.
+The templates are in `safety_templates_harm.txt` and `safety_templates_benign.txt`. The documents
+written for this project join the harmless ones with their questions, alone and around harmful
+sentences, since the server classifies windows of an answer and not only questions.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
-from models.bundled.training.facts import FactMaker
+from models.bundled.training.written import WrittenDocument
 from models.safety import MODERATION_CATEGORIES
 
 LABELS = (*MODERATION_CATEGORIES, "prompt-injection")
 HERE = Path(__file__).resolve().parent
-EXAMPLE = re.compile(r'"([^"]+)"')
 SLOT = re.compile(r"\{(\w+)\}")
 OPENINGS = (
     "Please, ", "Hi! ", "Hello, ", "Question: ", "hey ", "I have a question. ", "Urgent: ",
@@ -111,37 +110,25 @@ def window(text: str, around: str, rng: random.Random) -> str:
     return " ".join([*before, text, *after])
 
 
-def everyday_texts(wordnet: Path, *, n_texts: int, seed: int) -> list[str]:
-    """Returns harmless sentences of everyday language: half from WordNet, half facts.
-
-    Args:
-        wordnet: Folder with the `data.*` files of WordNet 3.0.
-        n_texts: How many.
-        seed: Of the choice.
-    """
-    rng = random.Random(seed)
-    found = []
-    for part in ("noun", "verb", "adj"):
-        for line in (wordnet / f"data.{part}").read_text(encoding="latin-1").splitlines():
-            gloss = line.partition(" | ")[2].strip()
-            found += [text for text in EXAMPLE.findall(gloss) if len(text.split()) > 3]
-            found.append(re.split(r';\s*"', gloss)[0].strip())
-    texts = rng.sample([text for text in found if len(text.split()) > 2], n_texts // 2)
-    maker = FactMaker(HERE / "facts.txt")
-    for _ in range(n_texts // 4):
-        fact = maker.draw(rng, maker.slots(rng))
-        texts += [fact.statement, rng.choice(fact.questions)]
-    return texts
+def everyday_texts(documents: Sequence[WrittenDocument]) -> list[str]:
+    """Gives the sentences of documents, alone and with the one that follows, and all questions."""
+    found: list[str] = []
+    for document in documents:
+        sentences = [s for section in document.sections for s in section.sentences]
+        found += [sentence.text for sentence in sentences]
+        found += [f"{one.text} {two.text}" for one, two in pairwise(sentences)][::2]
+        found += [question for sentence in sentences for question in sentence.questions]
+        found += document.unanswered
+    return found
 
 
 def examples(
-    paragraphs: Sequence[str], everyday: Sequence[str], *, n_per_template: int, seed: int
+    documents: Sequence[WrittenDocument], *, n_per_template: int, seed: int
 ) -> list[Example]:
     """Make the training set.
 
     Args:
-        paragraphs: Harmless documentation text, some thousands.
-        everyday: Harmless sentences, taken as they are.
+        documents: Harmless, with their questions; their sentences also surround harmful ones.
         n_per_template: Variations of each template.
         seed: Of every choice.
 
@@ -149,6 +136,7 @@ def examples(
         Examples without doubles, shuffled.
     """
     rng = random.Random(seed)
+    everyday = everyday_texts(documents)
     harm = read_templates(HERE / "safety_templates_harm.txt")
     benign = read_templates(HERE / "safety_templates_benign.txt")
     fillers = [fill(text, benign.slots, rng) for text, _ in benign.rows for _ in range(8)]
@@ -158,14 +146,9 @@ def examples(
             for _ in range(n_per_template):
                 text = vary(fill(template, templates.slots, rng), rng)
                 if rng.random() < 0.25:
-                    text = window(
-                        text, rng.choice((rng.choice(fillers), rng.choice(paragraphs))), rng
-                    )
+                    around = rng.choice((rng.choice(fillers), " ".join(rng.sample(everyday, 3))))
+                    text = window(text, around, rng)
                 made.setdefault(text, labels)
-    for paragraph in paragraphs:
-        words = paragraph.split()
-        start = rng.randrange(max(1, len(words) - 10))
-        made.setdefault(" ".join(words[start : start + rng.randint(4, 60)]), ())
     made |= dict.fromkeys([*fillers, *everyday], ())
     rows = [Example(text=text, labels=labels) for text, labels in made.items()]
     rng.shuffle(rows)
