@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, default=Path(".ragfleet/models"))
     parser.add_argument("--reranker", type=Path, help="a cross-encoder's folder; the bundled one")
     parser.add_argument("--candidates", type=int, default=12, help="passages that are reranked")
-    parser.add_argument("--chunk-tokens", type=int, default=100)
+    parser.add_argument("--chunk-tokens", type=int, default=48, help="as in local.yaml")
     parser.add_argument("--show", action="store_true", help="print the questions that got worse")
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     options = parser.parse_args(arguments)
@@ -71,7 +71,7 @@ def passages(cache: Path, chunk_tokens: int) -> tuple[list[Source], list[str]]:
         return list(encode.encode(text, add_special_tokens=False).offsets)
 
     sources, titles = [], []
-    chunking = Chunking(max_chunk_tokens=chunk_tokens, chunk_overlap_tokens=chunk_tokens // 5)
+    chunking = Chunking(max_chunk_tokens=chunk_tokens, chunk_overlap_tokens=0)
     for file in sorted((EXAM / "documents").iterdir()):
         for draft in chunk(parse(file.name, file.read_bytes()), chunking, spans):
             sources.append(Source(filename=file.name, text=draft.text))

@@ -29,6 +29,8 @@ class RetrievalSettings(_Settings):
         num_candidates: passages that the retriever hands to the reranker.
         top_k: most passages handed to the generator.
         rerank: whether the cross-encoder orders the candidates.
+        focus: what the generator reads of a reranked passage: all of it, or the `sentence` that the
+            reranker finds most relevant (extractive compression, arXiv 2310.04408).
         rerank_threshold: reranked passages below this score are not used, 0..1.
         dense_threshold: without reranker, passages below this cosine similarity are not used.
         condense: how earlier turns enter the search: `generate` lets the generator rewrite the
@@ -40,6 +42,7 @@ class RetrievalSettings(_Settings):
     num_candidates: int = Field(default=20, ge=1, le=200)
     top_k: int = Field(default=4, ge=1, le=50)
     rerank: bool = True
+    focus: Literal["passage", "sentence"] = "passage"
     rerank_threshold: float = Field(default=0.5, ge=0, le=1)
     dense_threshold: float = Field(default=0.3, ge=-1, le=1)
     condense: Literal["generate", "join", "off"] = "generate"
@@ -115,9 +118,10 @@ class GatewayConfig(_Settings):
     """The Gateway's `user_config`.
 
     Attributes:
-        answers: how the generator answers from passages: `free` in its own words, `quote` with one
-            sentence of the passages, word for word, and its marker; it still chooses which, or
-            declines. For small models, and where nothing may be put in other words.
+        answers: how the generator answers from passages: `free` in its own words, or `quote` with
+            one of their sentences, word for word, and its marker. With `quote` the generator only
+            chooses the sentence, and questions are declined by the relevance of the passages
+            alone: for small models, and where nothing may be put in other words.
     """
 
     answers: Literal["free", "quote"] = "free"

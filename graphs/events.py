@@ -74,6 +74,8 @@ class Passage:
 
     Attributes:
         number: the `n` of its `[n]` marker, from 1.
+        text: the whole passage.
+        excerpt: what of it the generator read.
         char_start: where it begins in the file's extracted text, in characters.
         score: relevance in 0..1.
     """
@@ -84,6 +86,7 @@ class Passage:
     filename: str
     title: str
     text: str
+    excerpt: str
     char_start: int
     char_end: int
     score: float

@@ -28,14 +28,14 @@ class NumberedPassage(Protocol):
         ...
 
     @property
-    def text(self) -> str:
-        """The passage."""
+    def excerpt(self) -> str:
+        """The passage, or what of it is to be read."""
         ...
 
 
 def passage_block(number: int, passage: NumberedPassage) -> str:
     """Writes one passage as the generator reads it."""
-    return f"[{number}] {passage.title}\n{passage.text}\n\n"
+    return f"[{number}] {passage.title}\n{passage.excerpt}\n\n"
 
 
 def answer_messages(question: str, passages: Sequence[NumberedPassage]) -> tuple[Message, ...]:
@@ -46,13 +46,15 @@ def answer_messages(question: str, passages: Sequence[NumberedPassage]) -> tuple
 
 
 def quotable_answers(passages: Sequence[NumberedPassage]) -> tuple[str, ...]:
-    """Lists the answers that quote: each sentence of the passages with its marker, or none."""
-    quotes = [
+    """Lists the answers that quote: each sentence of the passages with its marker.
+
+    Declining is none of them: which passages are relevant was settled by their scores.
+    """
+    return tuple(
         f"{sentence} [{number}]"
         for number, passage in enumerate(passages, start=1)
-        for sentence in split_sentences(passage.text)
-    ]
-    return (*quotes, NO_ANSWER)
+        for sentence in split_sentences(passage.excerpt)
+    )
 
 
 def condense_messages(messages: Sequence[Message]) -> tuple[Message, ...]:

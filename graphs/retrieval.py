@@ -2,15 +2,17 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from graphs.config import RetrievalSettings
 from graphs.errors import OverloadedError, StageUnavailableError
 from graphs.events import ChatRequest, Passage
 from graphs.prompt import answer_messages, condense_messages, passage_block
 from graphs.stages import Progress, Stages
+from index.chunk import split_sentences
 from index.filters import parse_filter
 from index.records import titled_text
 from index.search import Hit, SearchRequest
@@ -22,6 +24,10 @@ logger = logging.getLogger(__name__)
 # Room for the tokens that a chat template adds around two turns.
 _TEMPLATE_TOKENS = 32
 _MAX_CONDENSED_TOKENS = 96
+_FOCUSED_PASSAGES = 4  # whose sentences are scored
+_SENTENCE_WEIGHT = 1.0  # against the passage's 1, which knows what "it" means; on logits
+
+Scores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +131,7 @@ class Retrieval:
 
     async def _relevant(
         self, request: ChatRequest, query: str, hits: Sequence[Hit], progress: Progress
-    ) -> list[tuple[Hit, float]]:
+    ) -> list["_Scored"]:
         """Gives the hits above the threshold with their relevance, best first."""
         wanted = request.retrieval.rerank
         if hits and (self._settings.rerank if wanted is None else wanted):
@@ -138,37 +144,74 @@ class Retrieval:
                 progress.degrade("rerank")
             else:
                 order = np.argsort(-scores, kind="stable").tolist()
-                ranked = [(hits[index], float(scores[index])) for index in order]
+                ranked = [_Scored(hit=hits[i], score=float(scores[i])) for i in order]
+                if self._settings.focus == "sentence":
+                    ranked = await self._focus(query, ranked[:_FOCUSED_PASSAGES], progress)
                 return _above(ranked, request, self._settings.rerank_threshold)
-        cosines = [(hit, min(max(hit.dense_score or 0.0, 0.0), 1.0)) for hit in hits]
+        cosines = [
+            _Scored(hit=hit, score=min(max(hit.dense_score or 0.0, 0.0), 1.0)) for hit in hits
+        ]
         return _above(cosines, request, self._settings.dense_threshold)
 
+    async def _focus(
+        self, query: str, ranked: Sequence["_Scored"], progress: Progress
+    ) -> list["_Scored"]:
+        """Cuts passages to sentences, scored by their own relevance and by their passage's."""
+        cut = [
+            replace(scored, excerpt=sentence)
+            for scored in ranked
+            for sentence in split_sentences(scored.hit.text)
+        ]
+        with progress.stage("focus"):
+            documents = [titled_text(replace(one.hit, text=one.excerpt)) for one in cut]
+            own = (await self._stages.reranker.rerank(query, documents)).scores.astype(np.float64)
+        whole = np.asarray([one.score for one in cut], dtype=np.float64)
+        scores = _sigmoid((_logit(whole) + _SENTENCE_WEIGHT * _logit(own)) / (1 + _SENTENCE_WEIGHT))
+        order = np.argsort(-scores, kind="stable").tolist()
+        return [replace(cut[index], score=float(scores[index])) for index in order]
+
     async def _pack(
-        self, request: ChatRequest, scored: Sequence[tuple[Hit, float]], budget_tokens: int
+        self, request: ChatRequest, scored: Sequence["_Scored"], budget_tokens: int
     ) -> tuple[Passage, ...]:
         """Takes the best passages that fit, numbered in their order."""
-        best = list(scored[: request.retrieval.top_k or self._settings.top_k])
+        best = scored[: request.retrieval.top_k or self._settings.top_k]
         if not best:
             return ()
-        blocks = [passage_block(number, hit) for number, (hit, _) in enumerate(best, start=1)]
+        passages = [_passage(number, one) for number, one in enumerate(best, start=1)]
+        blocks = [passage_block(passage.number, passage) for passage in passages]
         counts = (await self._stages.generator.count_tokens(blocks)).counts
         fits = np.cumsum(counts) <= budget_tokens
-        return tuple(
-            _passage(number, hit, score)
-            for number, ((hit, score), fit) in enumerate(zip(best, fits, strict=True), start=1)
-            if fit
-        )
+        return tuple(passage for passage, fit in zip(passages, fits, strict=True) if fit)
 
 
-def _above(
-    scored: Sequence[tuple[Hit, float]], request: ChatRequest, default: float
-) -> list[tuple[Hit, float]]:
+@dataclass(frozen=True, kw_only=True)
+class _Scored:
+    """A hit, its relevance in 0..1, and the sentence of it that counts; none: all of it."""
+
+    hit: Hit
+    score: float
+    excerpt: str = ""
+
+
+def _logit(scores: Scores) -> Scores:
+    clipped = np.clip(scores, 1e-6, 1 - 1e-6)
+    logits: Scores = np.log(clipped / (1 - clipped))
+    return logits
+
+
+def _sigmoid(logits: Scores) -> Scores:
+    scores: Scores = 1 / (1 + np.exp(-logits))
+    return scores
+
+
+def _above(scored: Sequence[_Scored], request: ChatRequest, default: float) -> list[_Scored]:
     wanted = request.retrieval.score_threshold
     threshold = default if wanted is None else wanted
-    return [(hit, score) for hit, score in scored if score >= threshold]
+    return [one for one in scored if one.score >= threshold]
 
 
-def _passage(number: int, hit: Hit, score: float) -> Passage:
+def _passage(number: int, scored: _Scored) -> Passage:
+    hit = scored.hit
     return Passage(
         number=number,
         chunk_id=str(hit.chunk_id),
@@ -176,8 +219,9 @@ def _passage(number: int, hit: Hit, score: float) -> Passage:
         filename=hit.filename,
         title=hit.title,
         text=hit.text,
+        excerpt=scored.excerpt or hit.text,
         char_start=hit.char_start,
         char_end=hit.char_end,
-        score=score,
+        score=scored.score,
         attributes=hit.attributes,
     )

@@ -207,6 +207,7 @@ def api_passage():
         filename="handbook.md",
         title="Queues > Bounds",
         text="Requests wait in a bounded queue.",
+        excerpt="Requests wait in a bounded queue.",
         char_start=10,
         char_end=43,
         score=0.9,

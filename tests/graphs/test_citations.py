@@ -11,7 +11,7 @@ from graphs.events import Passage
 def passage(number):
     return Passage(
         number=number, chunk_id=str(number), file_id="file-1", filename="a.md", title="A",
-        text="text", char_start=0, char_end=4, score=1.0, attributes={},
+        text="text", excerpt="text", char_start=0, char_end=4, score=1.0, attributes={},
     )  # fmt: skip
 
 

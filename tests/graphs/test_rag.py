@@ -124,15 +124,31 @@ async def test_an_answer_is_cited_from_the_reranked_passages():
     assert events[-1].usage.num_completion_tokens == 3
 
 
-async def test_quoting_answers_may_only_choose_a_sentence_or_decline():
+async def test_quoting_answers_may_only_choose_a_sentence():
     fake = FakeStages(hits=(replace(hit(1), text="Dr. No is 1.5 m tall. He sleeps!"),), scores=(1,))
     await events_of(fake, answers="quote")
     assert fake.prompts[-1].choices == (
-        "Dr. No is 1.5 m tall. [1]", "He sleeps! [1]", "I don't know.",
+        "Dr. No is 1.5 m tall. [1]", "He sleeps! [1]",
     )  # fmt: skip
     await events_of(fake)
     await events_of(fake, chat("What is two?", stores=None), answers="quote")
     assert [prompt.choices for prompt in fake.prompts[1:]] == [(), ()]
+
+
+async def test_the_generator_reads_the_best_sentence_and_the_whole_passage_is_cited():
+    class Sentences(FakeStages):
+        async def rerank(self, query, documents):
+            scores = [0.9 if "two" in text else 0.6 for text in documents]
+            return RerankScores(scores=np.asarray(scores, np.float32), num_tokens=1)
+
+    texts = {1: "One is odd. It is first.", 2: "It is even. Here is two."}
+    fake = Sentences(hits=tuple(replace(hit(n), text=text) for n, text in texts.items()))
+    settings = {"retrieval": {"focus": "sentence", "top_k": 2}}
+    events = await events_of(fake, **settings)
+    prompt = fake.prompts[-1].messages[-1].content
+    assert prompt.startswith("[1] Title 2\nHere is two.\n\n[2] Title 2\nIt is even.\n\n")
+    assert events[0].passages[0].text == texts[2]
+    assert [p.score for p in events[0].passages] == pytest.approx([0.9, 0.7863], abs=1e-3)
 
 
 async def test_every_stage_is_timed():

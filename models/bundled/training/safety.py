@@ -6,6 +6,7 @@ python -m models.bundled.training.safety --work FOLDER
 from __future__ import annotations
 
 import argparse
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from models.bundled.training.safety_examples import LABELS, Example, everyday_te
 from models.bundled.training.written import read_documents
 
 SHAPE = minilm.Shape(n_layers=6, n_trained=2)
-POSITIVE_WEIGHT = 2.0  # a category is rare: about one text in twenty
+POSITIVE_WEIGHT = 3.0  # a category is rare: about one text in twenty
 MAX_TOKENS = 96
 # Of the harmless texts of documents kept for it, one in so many may reach a label's threshold.
 TEXTS_PER_FALSE_ALARM = 400
@@ -32,14 +33,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=BUNDLED / "safety", help="the shipped folder")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--per-template", type=int, default=12, help="variations of a template")
+    parser.add_argument("--n-everyday", type=int, default=10000, help="texts of documents")
+    parser.add_argument("--per-template", type=int, default=24, help="variations of a template")
     parser.add_argument("--max-steps", type=int, help="stop early, for a check of the losses")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    documents = read_documents(evaluation=False)
-    rows = examples(documents, n_per_template=options.per_template, seed=options.seed)
+    everyday = everyday_texts(read_documents(evaluation=False))
+    random.Random(options.seed).shuffle(everyday)
+    rows = examples(
+        everyday[: options.n_everyday], n_per_template=options.per_template, seed=options.seed
+    )
     model = minilm.classifier(SHAPE, LABELS, problem="multi_label_classification")
     losses = fit(model, rows, options)
     shift_thresholds(model, everyday_texts(read_documents(evaluation=True)))

@@ -122,13 +122,11 @@ def everyday_texts(documents: Sequence[WrittenDocument]) -> list[str]:
     return found
 
 
-def examples(
-    documents: Sequence[WrittenDocument], *, n_per_template: int, seed: int
-) -> list[Example]:
+def examples(everyday: Sequence[str], *, n_per_template: int, seed: int) -> list[Example]:
     """Make the training set.
 
     Args:
-        documents: Harmless, with their questions; their sentences also surround harmful ones.
+        everyday: Harmless texts, which also surround harmful ones.
         n_per_template: Variations of each template.
         seed: Of every choice.
 
@@ -136,7 +134,6 @@ def examples(
         Examples without doubles, shuffled.
     """
     rng = random.Random(seed)
-    everyday = everyday_texts(documents)
     harm = read_templates(HERE / "safety_templates_harm.txt")
     benign = read_templates(HERE / "safety_templates_benign.txt")
     fillers = [fill(text, benign.slots, rng) for text, _ in benign.rows for _ in range(8)]
