@@ -20,7 +20,7 @@ def generator(tmp_path_factory):
         config = GeneratorConfig(
             model="bundled:generator",
             max_answer_tokens=48,
-            engine_options={"cache_tokens": 4096, "max_concurrent_requests": 8},
+            engine_options={"cache_tokens": 4096, "max_concurrent_requests": 8, "dtype": "float32"},
         )
         made = Generator(config, cache=tmp_path_factory.mktemp("cache"))
         yield made
