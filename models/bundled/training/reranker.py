@@ -37,7 +37,7 @@ CONTRAST_WEIGHT, CONTRAST_SCALE = 0.3, 20.0
 SCALES = {"similarity.": 20.0, "weigh.": 20.0} | {
     f"bert.encoder.layer.{layer}.": 0.25 for layer in range(N_FROZEN, N_APART)
 }
-N_RERANKED = 12
+N_RERANKED, QUANTILES = 12, (0.1, 0.25, 0.5, 0.75, 0.9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,10 +169,7 @@ def apart_states(
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """Logits of the pairs, (n_pairs,), and cosines of all their texts, (n_questions, n_passages).
-
-    `questions` and `passages` name the rows and columns of the cosines.
-    """
+    """Logits, (n_pairs,), and cosines, (n_questions, n_passages), whose rows and columns follow."""
 
     logits: torch.Tensor
     cosines: torch.Tensor
@@ -278,9 +275,9 @@ def evaluate(model: LateBertForSequenceClassification, data: Data) -> dict[str, 
     best: dict[str, list[float]] = {"answered": [], "unanswered": []}
     for row, question in enumerate(data.questions):
         nearest = np.argsort(-data.similarities[row])[:N_RERANKED].tolist()
-        logits = score(model, data, [(row, passage) for passage in nearest]).logits.numpy()
+        logits = score(model, data, [(row, passage) for passage in nearest]).logits
         kind = "unanswered" if question.answer is None else "answered"
-        best[kind].append(float(logits.max()))
+        best[kind].append(float(logits.max().sigmoid()))
         if question.answer in nearest:
             place = nearest.index(question.answer)
             places.append((place, int((logits > logits[place]).sum())))
@@ -292,13 +289,10 @@ def evaluate(model: LateBertForSequenceClassification, data: Data) -> dict[str, 
         "reranker_first": float(np.mean([b == 0 for _, b in places])),
         "embedder_first_four": float(np.mean([a < 4 for a, _ in places])),
         "reranker_first_four": float(np.mean([b < 4 for _, b in places])),
-    } | {f"best_score_{k}": _quantiles(v) for k, v in best.items() if v}
-
-
-def _quantiles(logits: Sequence[float]) -> list[float]:
-    """Returns the 10, 25, 50, 75 and 90 % quantiles of sigmoid scores."""
-    scores = 1 / (1 + np.exp(-np.asarray(logits)))
-    return [round(float(q), 3) for q in np.quantile(scores, [0.1, 0.25, 0.5, 0.75, 0.9])]
+    } | {
+        f"best_score_{kind}_quantiles": np.quantile(scores, QUANTILES).round(3).tolist()
+        for kind, scores in best.items()
+    }
 
 
 if __name__ == "__main__":
