@@ -171,7 +171,7 @@ GENERATED = {
     "city": _city,
     "code": _code,
 }
-NAMED = {"place", "device", "service", "team", "event", "process", "plan", "thing", "room"}
+NAMED = ("place", "device", "service", "team", "event", "process", "plan", "thing", "room")
 
 
 class FactMaker:
