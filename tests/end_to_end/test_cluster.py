@@ -94,7 +94,7 @@ async def test_a_client_that_leaves_frees_its_slot_within_a_second(cluster, ask)
         "messages": [{"role": "user", "content": "Go on."}],
         "max_tokens": 400,
         "temperature": 2,
-        "seed": 1,  # a long answer
+        "seed": 8,  # a long answer, of which the safety filter lets the first 800 characters pass
         "stream": True,
     }
     async with httpx.AsyncClient(base_url=cluster.system.url, timeout=60) as client:
