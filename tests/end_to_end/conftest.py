@@ -222,6 +222,8 @@ def use_small_models(blocks):
         "engine_options": {"cache_tokens": 8192, "max_concurrent_requests": 16},
     }
     blocks["Gateway"]["user_config"]["retrieval"]["condense"] = "join"
+    # A small model sampled hotly writes gibberish, which the filter may block before the test ends.
+    blocks["Gateway"]["user_config"].setdefault("safety", {})["check_answer"] = False
 
 
 @pytest.fixture(scope="module")
