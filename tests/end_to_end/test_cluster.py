@@ -96,6 +96,7 @@ async def test_a_client_that_leaves_frees_its_slot_within_a_second(cluster, ask)
         "temperature": 2,
         "stream": True,
     }
+    assert await asyncio.to_thread(ask, "active") == 0  # the first question takes seconds
     async with httpx.AsyncClient(base_url=cluster.system.url, timeout=60) as client:
         for seed in range(12):  # some answers end before anybody can leave
             request = client.stream("POST", "/v1/chat/completions", json=body | {"seed": seed})
