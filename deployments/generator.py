@@ -64,9 +64,16 @@ class Generator:
             task.add_done_callback(self._retiring.discard)
 
     async def stream(self, request: GenerationRequest) -> AsyncIterator[GenerationChunk]:
-        """Streams an answer; see `models.generator.Generator`."""
+        """Streams an answer; see `models.generator.Generator`.
+
+        The first chunk is empty: it says that this replica has taken the request.
+        """
         served = await self._current()
         with served.in_use():
+            yield GenerationChunk(
+                position=len(request.delivered_token_ids), token_ids=(), text="",
+                finish_reason=None, num_prompt_tokens=0, attempt=request.attempt,
+            )  # fmt: skip
             async with aclosing(served.model.stream(request)) as chunks:
                 async for chunk in chunks:
                     yield chunk

@@ -37,6 +37,7 @@ class _Decoded:
     num_prompt_tokens: int = 0
     num_completion_tokens: int = 0
     finish_reason: FinishReason = "stop"
+    num_migrations: int = 0
 
     def usage(self) -> Usage:
         return Usage(
@@ -80,6 +81,7 @@ class Answering:
                 usage=decoded.usage(),
                 degraded=progress.degraded,
                 timings=progress.times,
+                num_migrations=decoded.num_migrations,
             )
         finally:
             task.cancel()
@@ -101,7 +103,10 @@ class Answering:
             with progress.stage("generate"):
                 async with aclosing(self._stages.generator.stream(request)) as chunks:
                     async for chunk in chunks:
-                        decoded.num_prompt_tokens = chunk.num_prompt_tokens
+                        decoded.num_prompt_tokens = max(
+                            decoded.num_prompt_tokens, chunk.num_prompt_tokens
+                        )
+                        decoded.num_migrations = chunk.attempt
                         decoded.num_completion_tokens = chunk.position + len(chunk.token_ids)
                         decoded.finish_reason = chunk.finish_reason or "stop"
                         for segment in segmenter.push(markers.push(chunk.text)):
@@ -126,6 +131,7 @@ class Answering:
             refusal=self._settings.refusal,
             degraded=progress.degraded,
             timings=progress.times,
+            num_migrations=decoded.num_migrations,
         )
 
 

@@ -1,21 +1,38 @@
 """Typed clients over Ray Serve's handles: the one place where `Any` and Ray's errors stop.
 
-Errors of models and index come out as themselves; a full queue is an `OverloadedError`, a dead,
-missing or silent replica a `StageUnavailableError`.
+Errors of models and index come out as themselves; a full queue is an `OverloadedError`, a replica
+that died or fell silent over a request a `ReplicaLostError`, no replica a `StageUnavailableError`.
+Pure calls that were lost are made again; see `graphs.failover`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from ray.exceptions import RayActorError, RayTaskError, TaskCancelledError
+from ray.exceptions import (
+    ActorDiedError,
+    ObjectLostError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+    TaskCancelledError,
+)
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.ingester import CATALOG_METHODS
 from deployments.settings import ReplicaDescription
-from graphs.errors import OverloadedError, StageUnavailableError
+from graphs.config import TimeoutSettings
+from graphs.deadline import allowed_s, time_left_s
+from graphs.errors import (
+    DeadlineError,
+    OverloadedError,
+    ReplicaDiedError,
+    ReplicaLostError,
+    StageUnavailableError,
+)
+from graphs.failover import Retries
 from index.search import Hit, SearchRequest
 from models.embedder import Embeddings
 from models.generation import GenerationChunk, GenerationRequest, TokenCounts
@@ -30,20 +47,35 @@ def _translate(stage: str, err: Exception) -> Exception:
         return _translate(stage, cause) if cause is not err else err
     if isinstance(err, BackPressureError):
         return OverloadedError(f"the queue of {stage} is full")
-    if isinstance(err, TimeoutError):
-        return StageUnavailableError(f"{stage} did not answer in time")
-    if isinstance(err, RayActorError | RayServeException | TaskCancelledError):
+    if isinstance(err, ActorDiedError):
+        return ReplicaDiedError(f"the replica of {stage} died")
+    # A result that lay on a node is lost with it, as a call that still ran there.
+    if isinstance(err, RayActorError | ObjectLostError | TaskCancelledError):
+        return ReplicaLostError(f"the replica of {stage} was lost")
+    if isinstance(err, RayServeException):
         return StageUnavailableError(f"{stage} is not available")
     return err
+
+
+def _too_late(stage: str, err: TimeoutError) -> Exception:
+    """Tells whose time has passed: the client's, or the one that the stage has."""
+    if isinstance(err, DeadlineError):
+        return err
+    if time_left_s() <= 0:
+        return DeadlineError(f"the deadline of the request passed in {stage}")
+    return StageUnavailableError(f"{stage} did not answer in time")
 
 
 class DeploymentClient:
     """Calls the methods of one deployment."""
 
-    def __init__(self, handle: DeploymentHandle, *, stage: str, timeout_s: float) -> None:
+    def __init__(
+        self, handle: DeploymentHandle, *, stage: str, timeout_s: float, retries: Retries
+    ) -> None:
         self._handle = handle
         self._stage = stage
         self._timeout_s = timeout_s
+        self._retries = retries
 
     async def describe(self, timeout_s: float) -> ReplicaDescription:
         """Asks one replica which model it has loaded."""
@@ -55,11 +87,17 @@ class DeploymentClient:
     ) -> Any:
         remote: Callable[..., Any] = getattr(self._handle, method).remote
         try:
-            async with asyncio.timeout(timeout_s or self._timeout_s):
+            async with asyncio.timeout(allowed_s(timeout_s or self._timeout_s)):
                 return await remote(*args, **kwargs)
-        except (RayTaskError, RayActorError, RayServeException, TimeoutError) as err:
+        except TimeoutError as err:
+            raise _too_late(self._stage, err) from None
+        except (RayError, RayServeException) as err:
             translated = _translate(self._stage, err)
             raise translated from (None if translated is err else err)
+
+    async def _call_pure(self, method: str, *args: Any) -> Any:
+        """Calls what may be called twice: again when the replica was lost."""
+        return await self._retries.run(self._stage, partial(self._call, method, *args))
 
 
 class EmbedderClient(DeploymentClient):
@@ -73,7 +111,7 @@ class EmbedderClient(DeploymentClient):
         dimensions: int | None = None,
     ) -> Embeddings:
         """Embeds texts: one unit vector a text, in the same order."""
-        embeddings: Embeddings = await self._call("embed", list(texts), kind, dimensions)
+        embeddings: Embeddings = await self._call_pure("embed", list(texts), kind, dimensions)
         return embeddings
 
 
@@ -82,7 +120,7 @@ class RerankerClient(DeploymentClient):
 
     async def rerank(self, query: str, documents: Sequence[str]) -> RerankScores:
         """Scores every document against the query, in the same order."""
-        scores: RerankScores = await self._call("rerank", query, list(documents))
+        scores: RerankScores = await self._call_pure("rerank", query, list(documents))
         return scores
 
 
@@ -91,7 +129,7 @@ class SafetyClient(DeploymentClient):
 
     async def classify(self, texts: Sequence[str]) -> tuple[Verdict, ...]:
         """Judges every text, in the same order."""
-        verdicts: tuple[Verdict, ...] = await self._call("classify", list(texts))
+        verdicts: tuple[Verdict, ...] = await self._call_pure("classify", list(texts))
         return verdicts
 
 
@@ -100,43 +138,62 @@ class RetrieverClient(DeploymentClient):
 
     async def search(self, request: SearchRequest) -> tuple[Hit, ...]:
         """Finds passages, best first."""
-        hits: tuple[Hit, ...] = await self._call("search", request)
+        hits: tuple[Hit, ...] = await self._call_pure("search", request)
         return hits
 
 
 class GeneratorClient(DeploymentClient):
-    """See `deployments.generator.Generator`."""
+    """See `deployments.generator.Generator`; `graphs.failover` makes its streams survive losses."""
 
     def __init__(
-        self, handle: DeploymentHandle, *, timeout_s: float, first_s: float, next_s: float
-    ) -> None:
-        super().__init__(handle, stage="Generator", timeout_s=timeout_s)
-        self._first_s = first_s
-        self._next_s = next_s
+        self, handle: DeploymentHandle, *, timeouts: TimeoutSettings, resume_s: float,
+        retries: Retries,
+    ) -> None:  # fmt: skip
+        super().__init__(handle, stage="Generator", timeout_s=timeouts.model_s, retries=retries)
+        self._timeouts = timeouts
+        self._resume_s = resume_s
 
     async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
         """Counts the tokens of every text, in the same order."""
-        counts: TokenCounts = await self._call("count_tokens", list(texts))
+        counts: TokenCounts = await self._call_pure("count_tokens", list(texts))
         return counts
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
-        """Streams an answer; closing the iterator frees the slot."""
+        """Streams an answer; closing the iterator frees the slot.
+
+        Raises:
+            ReplicaLostError: the replica died or fell silent after it had taken the request.
+            StageUnavailableError: no replica took it in time.
+        """
         response: Any = self._handle.options(stream=True).stream.remote(request)
-        wait_s = self._first_s
+        limits_s = self._limits_s(request)
+        taken = False
         try:
             while True:
                 try:
-                    async with asyncio.timeout(wait_s):
+                    async with asyncio.timeout(allowed_s(next(limits_s))):
                         chunk: GenerationChunk = await anext(response)
                 except StopAsyncIteration:
                     return
-                wait_s = self._next_s
+                taken = True
                 yield chunk
-        except (RayTaskError, RayActorError, RayServeException, TimeoutError) as err:
+        except TimeoutError as err:
+            late = _too_late(self._stage, err)
+            if taken and not isinstance(late, DeadlineError):
+                late = ReplicaLostError("the replica of Generator fell silent")
+            raise late from None
+        except (RayError, RayServeException) as err:
             translated = _translate(self._stage, err)
             raise translated from (None if translated is err else err)
         finally:
             response.cancel()
+
+    def _limits_s(self, request: GenerationRequest) -> Iterator[float]:
+        """Gives how long each chunk may take; the first says that a replica took the request."""
+        yield self._resume_s if request.attempt else self._timeouts.slot_s
+        yield self._timeouts.first_token_s
+        while True:
+            yield self._timeouts.next_token_s
 
 
 class CorpusClient(DeploymentClient):

@@ -72,16 +72,52 @@ class TimeoutSettings(_Settings):
     Attributes:
         model_s: embedder, reranker, safety filter.
         corpus_s: retriever and ingester.
-        first_token_s: from the question to the generator's first token.
-        next_token_s: between two tokens.
+        slot_s: until a generator replica takes the question; 503 after that.
+        first_token_s: from there to its first token.
+        next_token_s: between two tokens; after a longer silence the answer goes on elsewhere.
         ready_s: the answer to `/readyz`.
     """
 
     model_s: float = Field(default=30.0, gt=0)
     corpus_s: float = Field(default=30.0, gt=0)
+    slot_s: float = Field(default=30.0, gt=0)
     first_token_s: float = Field(default=120.0, gt=0)
     next_token_s: float = Field(default=30.0, gt=0)
     ready_s: float = Field(default=2.0, gt=0)
+
+
+class FailoverSettings(_Settings):
+    """What is done when a replica is lost.
+
+    Attributes:
+        max_attempts: most tries of a pure call (embed, search, rerank, check), the first included.
+        retry_ratio: retries allowed per request over time, all stages together.
+        retry_burst: retries allowed at once, when none was needed for a while.
+        max_migrations: most times that one answer goes on elsewhere; 0 turns that off.
+        resume_s: how long an answer that has begun waits for a replica that can go on with it.
+    """
+
+    max_attempts: int = Field(default=3, ge=1, le=10)
+    retry_ratio: float = Field(default=0.1, ge=0, le=1)
+    retry_burst: int = Field(default=20, ge=0)
+    max_migrations: int = Field(default=3, ge=0, le=20)
+    resume_s: float = Field(default=60.0, gt=0)
+
+
+class DeadlineSettings(_Settings):
+    """What is left out when a request with a deadline has little time left, in seconds.
+
+    Attributes:
+        condense_s: with less left, follow-up questions are not rewritten by the generator.
+        rerank_s: with less left, passages keep the order of the search.
+        passages_s: with less left, the generator reads one passage.
+        longest_s: later deadlines than this are cut to it.
+    """
+
+    condense_s: float = Field(default=6.0, ge=0)
+    rerank_s: float = Field(default=4.0, ge=0)
+    passages_s: float = Field(default=2.0, ge=0)
+    longest_s: float = Field(default=3600.0, gt=0)
 
 
 class ServedNames(_Settings):
@@ -128,6 +164,8 @@ class GatewayConfig(_Settings):
     retrieval: RetrievalSettings = RetrievalSettings()
     safety: SafetySettings = SafetySettings()
     timeouts: TimeoutSettings = TimeoutSettings()
+    failover: FailoverSettings = FailoverSettings()
+    deadline: DeadlineSettings = DeadlineSettings()
     served_names: ServedNames = ServedNames()
     http: HttpSettings = HttpSettings()
 

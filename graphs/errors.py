@@ -3,7 +3,11 @@
 GraphError
 |- UnknownModelError           LookupError     the request names a model that is not served
 |- StageUnavailableError       RuntimeError    a deployment that the answer needs does not answer
+|  |- ReplicaLostError                         a replica was stopped or fell silent over a request
+|  |  `- ReplicaDiedError                       its process died
 |  `- SafetyUnavailableError                   the safety filter does not answer: fails closed
+|- PoisonRequestError          RuntimeError    the request was lost on two replicas in the same way
+|- DeadlineError               TimeoutError    the time that the client gave has passed
 `- OverloadedError             RuntimeError    a queue is full: try again later
 """
 
@@ -24,6 +28,28 @@ class StageUnavailableError(GraphError, RuntimeError):
     """A deployment that the answer needs does not answer."""
 
     code = "unavailable"
+
+
+class ReplicaLostError(StageUnavailableError):
+    """The replica at work on a request died, stopped or fell silent; another may do the work."""
+
+    code = "replica_lost"
+
+
+class ReplicaDiedError(ReplicaLostError):
+    """The process at work on a request died."""
+
+
+class PoisonRequestError(GraphError, RuntimeError):
+    """Two replicas were lost over a request at the same point, so it gets no third."""
+
+    code = "poison_request"
+
+
+class DeadlineError(GraphError, TimeoutError):
+    """The client's `x-request-deadline-ms` has passed."""
+
+    code = "deadline_exceeded"
 
 
 class SafetyUnavailableError(StageUnavailableError):

@@ -142,6 +142,7 @@ class Finished:
         refusal: why the safety filter ended the answer; None otherwise.
         degraded: names of the stages that were left out because they failed.
         timings: every stage, in the order of their ends.
+        num_migrations: how often the answer went on at another generator replica.
     """
 
     finish_reason: FinishReason
@@ -149,6 +150,7 @@ class Finished:
     refusal: str | None = None
     degraded: tuple[str, ...] = ()
     timings: tuple[StageTime, ...] = ()
+    num_migrations: int = 0
 
 
 Event = Retrieved | TextDelta | Citation | Finished

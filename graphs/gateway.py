@@ -1,12 +1,13 @@
 """The Gateway deployment: HTTP in front of the pipeline, which runs inside it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any, TypeVar, cast
 
 from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
+from ray.serve.metrics import Counter
 
 from deployments.settings import ReplicaDescription, describe_replica
 from graphs.api.app import build_app
@@ -24,29 +25,38 @@ from graphs.clients import (
 from graphs.config import GatewayConfig
 from graphs.errors import GraphError
 from graphs.events import ChatRequest, Event
+from graphs.failover import ResumingGenerator, Retries
 from graphs.rag import RagPipeline
 from graphs.stages import Stages
+
+Client = TypeVar("Client", bound=DeploymentClient)
 
 
 class Graph:
     """The pipeline and the clients of one configuration."""
 
-    def __init__(self, config: GatewayConfig, handles: Mapping[str, DeploymentHandle]) -> None:
-        timeouts = config.timeouts
-        model_s, corpus_s = timeouts.model_s, timeouts.corpus_s
+    def __init__(
+        self,
+        config: GatewayConfig,
+        handles: Mapping[str, DeploymentHandle],
+        on_migration: Callable[[], None],
+    ) -> None:
         self.config = config
-        self.embedder = EmbedderClient(handles["Embedder"], stage="Embedder", timeout_s=model_s)
-        self.reranker = RerankerClient(handles["Reranker"], stage="Reranker", timeout_s=model_s)
-        self.safety = SafetyClient(handles["SafetyFilter"], stage="SafetyFilter", timeout_s=model_s)
-        self.retriever = RetrieverClient(
-            handles["Retriever"], stage="Retriever", timeout_s=corpus_s
-        )
-        self.corpus = CorpusClient(handles["Ingester"], stage="Ingester", timeout_s=corpus_s)
+        timeouts, retries = config.timeouts, Retries(config.failover)
+
+        def client(client_class: type[Client], stage: str, timeout_s: float) -> Client:
+            return client_class(handles[stage], stage=stage, timeout_s=timeout_s, retries=retries)
+
+        self.embedder = client(EmbedderClient, "Embedder", timeouts.model_s)
+        self.reranker = client(RerankerClient, "Reranker", timeouts.model_s)
+        self.safety = client(SafetyClient, "SafetyFilter", timeouts.model_s)
+        self.retriever = client(RetrieverClient, "Retriever", timeouts.corpus_s)
+        self.corpus = client(CorpusClient, "Ingester", timeouts.corpus_s)
         self.generator = GeneratorClient(
             handles["Generator"],
-            timeout_s=model_s,
-            first_s=timeouts.first_token_s,
-            next_s=timeouts.next_token_s,
+            timeouts=timeouts,
+            resume_s=config.failover.resume_s,
+            retries=retries,
         )
         self.pipeline = RagPipeline(
             config,
@@ -55,7 +65,7 @@ class Graph:
                 retriever=self.retriever,
                 reranker=self.reranker,
                 safety=self.safety,
-                generator=self.generator,
+                generator=ResumingGenerator(self.generator, config.failover, on_migration),
             ),
         )
 
@@ -95,6 +105,9 @@ class Gateway:
 
     def __init__(self, handles: Mapping[str, DeploymentHandle]) -> None:
         self._handles = handles
+        self._migrations = Counter(
+            "ragfleet_migrations", description="answers that went on at another generator replica"
+        )
         self._app: FastAPI | None = None
         self._services = self._build({})
 
@@ -115,7 +128,7 @@ class Gateway:
 
     def _build(self, user_config: Mapping[str, Any]) -> Services:
         config = GatewayConfig.model_validate(dict(user_config))
-        graph = Graph(config, self._handles)
+        graph = Graph(config, self._handles, self._migrations.inc)
         return Services(
             config=config,
             pipeline=graph,

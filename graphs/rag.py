@@ -31,7 +31,7 @@ class RagPipeline:
         self._safety = config.safety
         self._quote = config.answers == "quote"
         self._stages = stages
-        self._retrieval = Retrieval(config.retrieval, stages)
+        self._retrieval = Retrieval(config.retrieval, config.deadline, stages)
         self._answering = Answering(config.safety, stages)
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Event, None]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from graphs.config import RetrievalSettings
+from graphs.config import DeadlineSettings, RetrievalSettings
+from graphs.deadline import time_left_s
 from graphs.errors import OverloadedError, StageUnavailableError
 from graphs.events import ChatRequest, Passage
 from graphs.prompt import answer_messages, condense_messages, passage_block
@@ -48,8 +49,11 @@ class Found:
 class Retrieval:
     """Finds the passages for a question."""
 
-    def __init__(self, settings: RetrievalSettings, stages: Stages) -> None:
+    def __init__(
+        self, settings: RetrievalSettings, deadline: DeadlineSettings, stages: Stages
+    ) -> None:
         self._settings = settings
+        self._deadline = deadline
         self._stages = stages
 
     async def find(self, request: ChatRequest, progress: Progress) -> Found:
@@ -65,7 +69,7 @@ class Retrieval:
         hits = await self._search(request, search_query, progress)
         scored = await self._relevant(request, search_query, hits, progress)
         with progress.stage("pack"):
-            passages = await self._pack(request, scored, budget_tokens)
+            passages = await self._pack(self._top_k(request, progress), scored, budget_tokens)
         return Found(question=question, search_query=search_query, passages=passages)
 
     async def _condense(self, request: ChatRequest, progress: Progress) -> tuple[str, str]:
@@ -74,7 +78,9 @@ class Retrieval:
         last = questions[-1]
         if self._settings.condense == "off" or len(questions) == 1:
             return last, last
-        if self._settings.condense == "generate":
+        if self._settings.condense == "generate" and _in_time(
+            self._deadline.condense_s, "condense", progress
+        ):
             try:
                 rewritten = await self._rewrite(request)
             except (StageUnavailableError, OverloadedError):
@@ -134,7 +140,8 @@ class Retrieval:
     ) -> list["_Scored"]:
         """Gives the hits above the threshold with their relevance, best first."""
         wanted = request.retrieval.rerank
-        if hits and (self._settings.rerank if wanted is None else wanted):
+        reranks = hits and (self._settings.rerank if wanted is None else wanted)
+        if reranks and _in_time(self._deadline.rerank_s, "rerank", progress):
             try:
                 with progress.stage("rerank"):
                     documents = [titled_text(hit) for hit in hits]
@@ -170,11 +177,17 @@ class Retrieval:
         order = np.argsort(-scores, kind="stable").tolist()
         return [replace(cut[index], score=float(scores[index])) for index in order]
 
+    def _top_k(self, request: ChatRequest, progress: Progress) -> int:
+        wanted = request.retrieval.top_k or self._settings.top_k
+        if wanted > 1 and not _in_time(self._deadline.passages_s, "passages", progress):
+            return 1
+        return wanted
+
     async def _pack(
-        self, request: ChatRequest, scored: Sequence["_Scored"], budget_tokens: int
+        self, top_k: int, scored: Sequence["_Scored"], budget_tokens: int
     ) -> tuple[Passage, ...]:
         """Takes the best passages that fit, numbered in their order."""
-        best = scored[: request.retrieval.top_k or self._settings.top_k]
+        best = scored[:top_k]
         if not best:
             return ()
         passages = [_passage(number, one) for number, one in enumerate(best, start=1)]
@@ -191,6 +204,14 @@ class _Scored:
     hit: Hit
     score: float
     excerpt: str = ""
+
+
+def _in_time(needed_s: float, stage: str, progress: Progress) -> bool:
+    """Says whether the request has time for a stage, and notes it when it has not."""
+    if time_left_s() >= needed_s:
+        return True
+    progress.degrade(stage)
+    return False
 
 
 def _logit(scores: Scores) -> Scores:

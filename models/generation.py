@@ -50,8 +50,11 @@ class GenerationRequest:
         request_id: appears in the logs.
         messages: the chat, oldest first.
         choices: the answer is one of these texts, token by token; none: it is free.
-        delivered_token_ids: ids of this answer that the client has already; the stream goes on
+        delivered_token_ids: ids of this answer that the reader has already; the stream goes on
             after them.
+        num_delivered_chars: characters of the text that came with those ids; text lags behind ids,
+            and how far depends on how they were cut into chunks.
+        attempt: counts the streams of this answer from 0; stands on all its chunks.
     """
 
     request_id: str
@@ -59,6 +62,8 @@ class GenerationRequest:
     sampling: Sampling = field(default_factory=Sampling)
     choices: tuple[str, ...] = ()
     delivered_token_ids: tuple[int, ...] = ()
+    num_delivered_chars: int = 0
+    attempt: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +75,7 @@ class GenerationChunk:
         token_ids: the new ids, without the end-of-sequence id.
         text: the new text; may lag behind the ids (half a character, half a stop string).
         finish_reason: set on the last chunk only.
+        attempt: the request's.
     """
 
     position: int
@@ -77,6 +83,7 @@ class GenerationChunk:
     text: str
     finish_reason: StopReason | None
     num_prompt_tokens: int
+    attempt: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

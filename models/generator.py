@@ -130,8 +130,14 @@ class Generator:
         """
         check_sampling(request.sampling)
         prompt_ids = self._prompt_ids(request.messages)
+        engine_request = self._engine_request(request, prompt_ids)
         answer = _Answer(self._tokenizer, request)
-        steps = self._engine.generate(self._engine_request(request, prompt_ids))
+        if (
+            engine_request.max_tokens == 0
+        ):  # the last id was delivered, but not that it was the last
+            yield answer.extend((), "length", len(prompt_ids))
+            return
+        steps = self._engine.generate(engine_request)
         async with aclosing(steps):
             async for step in steps:
                 chunk = answer.extend(step.token_ids, step.finish_reason, len(prompt_ids))
@@ -175,7 +181,7 @@ class Generator:
         temperature = sampling.temperature
         return EngineRequest(
             prompt_ids=(*prompt_ids, *request.delivered_token_ids),
-            max_tokens=max(wanted - num_delivered, 1),
+            max_tokens=max(wanted - num_delivered, 0),
             temperature=self._config.temperature if temperature is None else temperature,
             top_p=self._config.top_p if sampling.top_p is None else sampling.top_p,
             top_k=self._config.top_k if sampling.top_k is None else sampling.top_k,
@@ -196,14 +202,20 @@ class Generator:
 
 
 class _Answer:
-    """One answer on its way: ids to text, up to a stop string."""
+    """One answer on its way: ids to text, up to a stop string.
+
+    Ids that were delivered before are played again, so that half a character or half a stop string
+    at their end is known here; of their text only what the reader lacks is given.
+    """
 
     def __init__(self, tokenizer: Any, request: GenerationRequest) -> None:
         self._position = len(request.delivered_token_ids)
+        self._attempt = request.attempt
         self._detokenizer = Detokenizer(tokenizer)
         self._stops = StopScanner(request.sampling.stop)
-        # The text of delivered ids was sent before; here it only brings the state up to them.
-        self._stops.push(self._detokenizer.push(request.delivered_token_ids))
+        self._num_known_chars = request.num_delivered_chars
+        played = (self._detokenizer.push((token_id,)) for token_id in request.delivered_token_ids)
+        self._owed = self._unknown("".join(self._stops.push(text) for text in played))
 
     def extend(
         self, token_ids: tuple[int, ...], reason: Literal["stop", "length"] | None, num_prompt: int
@@ -212,12 +224,20 @@ class _Answer:
         if reason is not None and not self._stops.stopped:
             text += self._stops.push(self._detokenizer.flush())
             text += self._stops.flush()
+        text, self._owed = self._owed + self._unknown(text), ""
         chunk = GenerationChunk(
             position=self._position, token_ids=token_ids, text=text,
             finish_reason="stop" if self._stops.stopped else reason, num_prompt_tokens=num_prompt,
+            attempt=self._attempt,
         )  # fmt: skip
         self._position += len(token_ids)
         return chunk
+
+    def _unknown(self, text: str) -> str:
+        """Leaves out what the reader has already."""
+        num_known = min(self._num_known_chars, len(text))
+        self._num_known_chars -= num_known
+        return text[num_known:]
 
 
 def _special_pattern(tokenizer: Any) -> re.Pattern[str]:

@@ -17,6 +17,7 @@ from graphs.api import (
 )
 from graphs.api.errors import ErrorReply, LastResort, install_error_handlers
 from graphs.api.limits import BodyLimit
+from graphs.api.request_deadline import RequestDeadline
 from graphs.api.request_id import RequestId
 from graphs.api.services import Services
 
@@ -59,6 +60,7 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     install_error_handlers(app)
     # The last one added sees a request first.
     app.add_middleware(BodyLimit)
+    app.add_middleware(RequestDeadline)
     app.add_middleware(LastResort)
     app.add_middleware(RequestId, echo=echo_request_id)
     return app

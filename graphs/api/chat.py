@@ -3,8 +3,9 @@
 import logging
 import time
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
 from starlette.types import Receive, Scope, Send
@@ -12,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from graphs.api.chat_schema import AssistantMessage, ChatCompletionBody, ChatMessage, joined
 from graphs.api.chat_shape import (
     Answer,
+    RagChunk,
     RagCompletion,
     ReplyHead,
     completion_of,
@@ -23,6 +25,7 @@ from graphs.api.disconnect import unless_disconnected
 from graphs.api.errors import BadRequestError, DisconnectedError, reply_of
 from graphs.api.json_body import JsonRoute
 from graphs.api.replies import json_reply, to_json
+from graphs.api.resume import EventIds, Resumption, resumption_of
 from graphs.api.services import HttpTimeouts, InjectedServices
 from graphs.api.sse import SseSender
 from graphs.api.timing import server_timing
@@ -44,6 +47,7 @@ class ChatResponse(Response):
         events: AsyncGenerator[Event, None],
         head: ReplyHead,
         timeouts: HttpTimeouts,
+        resumption: Resumption,
         *,
         is_stream: bool,
     ) -> None:
@@ -51,6 +55,7 @@ class ChatResponse(Response):
         self._events = events
         self._head = head
         self._timeouts = timeouts
+        self._resumption = resumption
         self._is_stream = is_stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,33 +78,43 @@ class ChatResponse(Response):
         sender = SseSender(send, write_timeout_s=self._timeouts.write_s)
         async with aclosing(self._events) as events:
             first = await anext(events)
-            await sender.start(server_timing(first.timings if isinstance(first, Retrieved) else ()))
+            retrieved = first if isinstance(first, Retrieved) else None
+            outlet = _Outlet(sender, EventIds(self._resumption, self._head.created, retrieved))
+            await sender.start(server_timing(retrieved.timings if retrieved else ()))
             async with sender.heartbeat(self._timeouts.heartbeat_s):
-                await self._send_events(first, events, sender)
+                await self._send_events(first, events, outlet)
         await sender.end()
 
     async def _send_events(
-        self, first: Event, events: AsyncGenerator[Event, None], sender: SseSender
+        self, first: Event, events: AsyncGenerator[Event, None], outlet: "_Outlet"
     ) -> None:
         retrieved = first if isinstance(first, Retrieved) else None
         try:
-            await sender.data(to_json(opening_chunk(self._head, retrieved)))
-            await self._send_event(first, retrieved, sender)
+            await outlet.send([opening_chunk(self._head, retrieved)])
+            await outlet.send(event_chunks(self._head, first, retrieved))
             async for event in events:
-                await self._send_event(event, retrieved, sender)
+                await outlet.send(event_chunks(self._head, event, retrieved))
         except DisconnectedError:
             raise
         except Exception as error:  # the last resort once the 200 is out
             logger.exception("chat %s failed after its stream began", self._head.id)
-            await sender.data(reply_of(error).model_dump_json())
+            await outlet.sender.data(reply_of(error).model_dump_json())
             return
-        await sender.data("[DONE]")
+        await outlet.sender.data("[DONE]")
 
-    async def _send_event(
-        self, event: Event, retrieved: Retrieved | None, sender: SseSender
-    ) -> None:
-        for chunk in event_chunks(self._head, event, retrieved):
-            await sender.data(to_json(chunk))
+
+@dataclass(frozen=True)
+class _Outlet:
+    """Where the chunks of one reply go; those that a reconnecting client has are left out."""
+
+    sender: SseSender
+    ids: EventIds
+
+    async def send(self, chunks: Sequence[RagChunk]) -> None:
+        for chunk in chunks:
+            event_id = self.ids.next()
+            if event_id is not None:
+                await self.sender.data(to_json(chunk), event_id=event_id)
 
 
 @router.post("/v1/chat/completions", response_model=RagCompletion, summary="Answer a chat")
@@ -112,26 +127,29 @@ async def create_chat_completion(
         msg = "the last message must be the user's question, and not blank"
         raise BadRequestError(msg, param=f"messages[{len(messages) - 1}]")
     target = await resolve_target(body, services)
+    resumption = resumption_of(request.headers, await request.body())
     chat = ChatRequest(
         request_id=request.state.request_id,
         messages=messages,
         store_ids=target.store_ids,
-        sampling=_sampling(body),
+        sampling=_sampling(body, resumption),
         retrieval=_retrieval(body),
     )
     return ChatResponse(
         services.pipeline.answer(chat),
-        _head(body, target),
+        _head(body, target, resumption),
         services.timeouts,
+        resumption,
         is_stream=bool(body.stream),
     )
 
 
-def _head(body: ChatCompletionBody, target: ChatTarget) -> ReplyHead:
+def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) -> ReplyHead:
     options = body.stream_options
+    name = resumption.fingerprint.hex()[:32] if resumption.has_key else uuid.uuid4().hex
     return ReplyHead(
-        id=f"chatcmpl-{uuid.uuid4().hex}",
-        created=int(time.time()),
+        id=f"chatcmpl-{name}",
+        created=resumption.last.created if resumption.last else int(time.time()),
         model=target.model,
         is_rag=target.store_ids is not None,
         include_usage=bool(options and options.include_usage),
@@ -147,14 +165,14 @@ def _message(message: ChatMessage) -> Message:
     return Message(role=role, content=joined(message.content))
 
 
-def _sampling(body: ChatCompletionBody) -> Sampling:
+def _sampling(body: ChatCompletionBody, resumption: Resumption) -> Sampling:
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     return Sampling(
         max_tokens=body.max_completion_tokens or body.max_tokens,
         temperature=body.temperature,
         top_p=body.top_p,
         top_k=body.top_k,
-        seed=body.seed,
+        seed=resumption.seed if body.seed is None else body.seed,
         stop=stop,
     )
 

@@ -205,6 +205,7 @@ def _extensions(head: ReplyHead, retrieved: Retrieved | None, finished: Finished
     if head.debug:
         extensions["rag"] = {
             "search_query": retrieved.search_query if retrieved else None,
+            "num_migrations": finished.num_migrations,
             "timings": {time.stage: round(time.latency_ms, 1) for time in finished.timings},
         }
     return extensions

@@ -4,6 +4,7 @@
     |- BadRequestError       the request is readable but asks for what is not served
     |- BodyTooLargeError     413
     |- BodyTimeoutError      408
+    |- ResumeMismatchError   409
     |- DisconnectedError     the client is gone: nothing can be sent
     |  `- StalledError       the client stopped reading its stream
     `- NotReadyError         503 of /readyz
@@ -24,7 +25,14 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphs.api.validation import explain
-from graphs.errors import GraphError, OverloadedError, StageUnavailableError, UnknownModelError
+from graphs.errors import (
+    DeadlineError,
+    GraphError,
+    OverloadedError,
+    PoisonRequestError,
+    StageUnavailableError,
+    UnknownModelError,
+)
 from index.errors import (
     CorpusError,
     FingerprintMismatchError,
@@ -78,6 +86,12 @@ class BodyTimeoutError(ApiError, HTTPException):
     code = "body_timeout"
 
 
+class ResumeMismatchError(ApiError, ValueError):
+    """The events that a reconnecting client has belong to another answer."""
+
+    code = "resume_mismatch"
+
+
 class DisconnectedError(ApiError, ConnectionError):
     """The client has closed the connection."""
 
@@ -122,6 +136,8 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     GraphError: _FAILURE,
     UnknownModelError: ErrorKind(status=404, type=_INVALID, param="model"),
     StageUnavailableError: ErrorKind(status=503, type=_SERVER, retry_after_s=2),
+    PoisonRequestError: ErrorKind(status=500, type=_SERVER),
+    DeadlineError: ErrorKind(status=504, type=_SERVER),
     OverloadedError: ErrorKind(status=503, type=_SERVER, retry_after_s=1),
     # models
     ModelError: _FAILURE,
@@ -142,6 +158,7 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     BadRequestError: ErrorKind(status=400, type=_INVALID),
     BodyTooLargeError: ErrorKind(status=413, type=_INVALID),
     BodyTimeoutError: ErrorKind(status=408, type=_INVALID),
+    ResumeMismatchError: ErrorKind(status=409, type=_INVALID, param="Last-Event-ID"),
     NotReadyError: ErrorKind(status=503, type=_SERVER, retry_after_s=2),
 }
 
@@ -189,8 +206,8 @@ def error_response(error: Exception) -> JSONResponse:
     if kind.retry_after_s is not None:
         headers["retry-after"] = str(kind.retry_after_s)
         headers["retry-after-ms"] = str(kind.retry_after_s * 1000)
-    if kind.status == 409:
-        headers["x-should-retry"] = "false"  # the OpenAI clients retry every 409 otherwise
+    if kind.status == 409 or isinstance(error, PoisonRequestError | DeadlineError):
+        headers["x-should-retry"] = "false"  # the OpenAI clients retry every 409 and 5xx otherwise
     return JSONResponse(reply_of(error).model_dump(), kind.status, headers)
 
 
@@ -227,6 +244,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     for root in (GraphError, ModelError, CorpusError, BadRequestError, NotReadyError):
         app.add_exception_handler(root, _on_error)
+    app.add_exception_handler(ResumeMismatchError, _on_error)
     for http_error in (BodyTooLargeError, BodyTimeoutError):
         app.add_exception_handler(http_error, _on_error)
 

@@ -35,9 +35,10 @@ class SseSender:
         raw = [(name.encode(), value.encode()) for name, value in {**_HEADERS, **headers}.items()]
         await self._write({"type": "http.response.start", "status": 200, "headers": raw})
 
-    async def data(self, text: str) -> None:
+    async def data(self, text: str, *, event_id: str | None = None) -> None:
         """Sends one event."""
-        await self._body(f"data: {text}\n\n".encode())
+        named = "" if event_id is None else f"id: {event_id}\n"
+        await self._body(f"{named}data: {text}\n\n".encode())
 
     async def end(self) -> None:
         """Ends the stream."""

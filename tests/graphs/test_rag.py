@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from graphs.config import GatewayConfig
+from graphs.deadline import deadline_in
 from graphs.errors import OverloadedError, SafetyUnavailableError, StageUnavailableError
 from graphs.events import ChatRequest, Citation, Finished, Message, Retrieved, Sampling, TextDelta
 from graphs.rag import RagPipeline
@@ -186,6 +187,24 @@ async def test_a_failed_reranker_leaves_the_order_of_the_search_and_says_so():
     events = await events_of(fake)
     assert [p.file_id for p in events[0].passages] == ["file-1", "file-2", "file-3"]
     assert events[-1].degraded == ("rerank",)
+
+
+@pytest.mark.parametrize(
+    ("left_s", "degraded"),
+    [
+        (60.0, ()),
+        (5.0, ("condense",)),
+        (3.0, ("condense", "rerank")),
+        (1.0, ("condense", "rerank", "passages")),
+    ],
+)
+async def test_the_less_time_is_left_the_more_stages_are_left_out(left_s, degraded):
+    fake = FakeStages()
+    with deadline_in(left_s):
+        events = await events_of(fake, chat("What is Serve?", "A library.", "And its port?"))
+    assert events[-1].degraded == degraded
+    assert len(events[0].passages) == (1 if "passages" in degraded else len(events[0].passages))
+    assert text_of(events)
 
 
 async def test_a_failed_safety_filter_fails_closed():

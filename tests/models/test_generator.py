@@ -66,18 +66,51 @@ def positions(chunks):
     return starts
 
 
+def after(asked, chunks, num_chunks):
+    """The request for the rest of an answer whose first chunks were delivered."""
+    delivered = chunks[:num_chunks]
+    return replace(
+        asked,
+        delivered_token_ids=tuple(token for chunk in delivered for token in chunk.token_ids),
+        num_delivered_chars=sum(len(chunk.text) for chunk in delivered),
+        attempt=1,
+    )
+
+
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("num_delivered", [1, 5, 20])
 async def test_a_stream_goes_on_exactly_from_the_delivered_ids(
     generator, temperature, num_delivered
 ):
-    sampling = {"temperature": temperature, "seed": 7, "max_tokens": 40}
-    ids, text, _ = await write(generator, request("Tell me all.", **sampling))
-    delivered = ids[:num_delivered]
-    rest, rest_text, chunks = await write(generator, request("Tell me all.", delivered, **sampling))
-    assert delivered + rest == ids
-    assert chunks[0].position == len(delivered)
-    assert text.endswith(rest_text)
+    asked = request("Tell me all.", temperature=temperature, seed=7, max_tokens=40)
+    ids, text, chunks = await write(generator, asked)
+    resumed = after(asked, chunks, num_delivered)
+    rest, rest_text, rest_chunks = await write(generator, resumed)
+    assert [*resumed.delivered_token_ids, *rest] == ids
+    assert rest_chunks[0].position == len(resumed.delivered_token_ids)
+    assert {chunk.attempt for chunk in rest_chunks} == {1}
+    assert text[: resumed.num_delivered_chars] + rest_text == text
+    assert rest_chunks[-1].finish_reason == chunks[-1].finish_reason
+    assert rest_chunks[-1].num_prompt_tokens == chunks[-1].num_prompt_tokens
+
+
+async def test_half_a_character_or_stop_string_survives_the_loss_of_a_replica(generator):
+    asked = replace(request("?", stop=("語。!",)), choices=("naïve 日本語。 €5 [1]",))
+    _, text, chunks = await write(generator, asked)
+    assert text.strip() == asked.choices[0]
+    assert any(chunk.token_ids and not chunk.text for chunk in chunks)  # a byte of a character
+    for num_chunks in range(1, len(chunks)):
+        resumed = after(asked, chunks, num_chunks)
+        _, rest, _ = await write(generator, resumed)
+        assert text[: resumed.num_delivered_chars] + rest == text
+
+
+async def test_an_answer_lost_after_its_last_token_only_ends(generator):
+    asked = request("Tell me all.", max_tokens=8)
+    ids, _, chunks = await write(generator, asked)
+    assert (len(ids), chunks[-1].finish_reason) == (8, "length")
+    rest, text, rest_chunks = await write(generator, after(asked, chunks, len(chunks)))
+    assert (rest, text, rest_chunks[-1].finish_reason) == ([], "", "length")
 
 
 async def test_a_seed_decides_the_answer_in_any_batch(generator):

@@ -1,0 +1,223 @@
+"""What happens when a replica is lost: pure calls are made again, streams go on elsewhere.
+
+Ray Serve itself never repeats a request that a replica has accepted. Here a stream is resumed from
+the token ids delivered so far; sampling is a pure function of seed and position, so the rest is the
+one that the lost replica would have written.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TypeVar
+
+from graphs.config import FailoverSettings
+from graphs.deadline import time_left_s
+from graphs.errors import (
+    DeadlineError,
+    OverloadedError,
+    PoisonRequestError,
+    ReplicaDiedError,
+    ReplicaLostError,
+)
+from graphs.stages import GenerateStage
+from models.errors import EngineStoppedError
+from models.generation import GenerationChunk, GenerationRequest, TokenCounts
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+# Waits between attempts: those of Ray Serve's own router (request_router_config).
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.025, 0.5
+
+
+class RetryBudget:
+    """Lets at most a share of the requests be repeated, so that retries cannot become the load.
+
+    A token bucket (gRPC's retry throttling; Site Reliability Engineering, chapter 21): every
+    request puts in `ratio`, every retry takes 1 out.
+    """
+
+    def __init__(self, *, ratio: float, burst: int) -> None:
+        self._ratio = ratio
+        self._burst = burst
+        self._tokens = float(burst)
+
+    def earn(self) -> None:
+        """Counts a request."""
+        self._tokens = min(self._tokens + self._ratio, self._burst)
+
+    def spend(self) -> bool:
+        """Takes one retry out; says whether there was one."""
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Retries:
+    """Repeats pure calls whose replica was lost: in time, within the budget, never after a cancel.
+
+    A full queue is not a loss: `OverloadedError` passes through at once.
+    """
+
+    def __init__(self, settings: FailoverSettings) -> None:
+        self._max_attempts = settings.max_attempts
+        self._budget = RetryBudget(ratio=settings.retry_ratio, burst=settings.retry_burst)
+
+    async def run(self, stage: str, call: Callable[[], Awaitable[Result]]) -> Result:
+        """Makes a call, and makes it again when its replica was lost.
+
+        Raises:
+            ReplicaLostError: the attempts or the budget are used up.
+            PoisonRequestError: two replicas died over this very call.
+        """
+        self._budget.earn()
+        num_deaths = 0
+        for attempt in range(self._max_attempts):
+            try:
+                return await call()
+            except ReplicaLostError as err:
+                num_deaths += isinstance(err, ReplicaDiedError)
+                if num_deaths == 2:
+                    msg = f"two replicas of {stage} died over this request"
+                    raise PoisonRequestError(msg) from err
+                is_last = attempt == self._max_attempts - 1
+                if is_last or time_left_s() <= 0 or not self._budget.spend():
+                    raise
+                logger.warning("%s: attempt %d was lost (%s)", stage, attempt + 1, err)
+                await _pause(attempt)
+        raise AssertionError  # the loop returns or raises
+
+
+class ResumingGenerator:
+    """A generator whose streams survive the loss of their replica. See `GenerateStage`."""
+
+    def __init__(
+        self,
+        generator: GenerateStage,
+        settings: FailoverSettings,
+        on_migration: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._generator = generator
+        self._settings = settings
+        self._on_migration = on_migration
+
+    async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
+        """Counts the tokens of every text, in the same order."""
+        return await self._generator.count_tokens(texts)
+
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+        """Streams an answer over as many replicas as it takes; positions always meet.
+
+        Raises:
+            ReplicaLostError: more replicas were lost than migrations are allowed.
+            PoisonRequestError: two replicas were lost at the same position.
+            DeadlineError: no time is left to go on.
+        """
+        answer = _Delivered(request)
+        for attempt in range(1 + self._settings.max_migrations):
+            try:
+                async with aclosing(self._attempt(answer.resumed(attempt))) as chunks:
+                    async for chunk in chunks:
+                        if chunk.attempt < attempt:  # a late one of a replica that woke up again
+                            continue
+                        answer.add(chunk)
+                        yield chunk
+                return
+            except (ReplicaLostError, EngineStoppedError) as err:
+                answer.lose(err)
+                if attempt == self._settings.max_migrations:
+                    raise
+                self._note(request, answer, err)
+            await _pause(attempt)
+
+    async def _attempt(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+        """Streams from one replica; an answer that has begun waits out a full queue."""
+        has_begun = bool(request.delivered_token_ids)
+        waiting = 0
+        while True:
+            try:
+                async with aclosing(self._generator.stream(request)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                        if chunk.finish_reason is not None:
+                            return
+                msg = "the stream ended without a finish reason"
+                raise ReplicaLostError(msg)
+            except OverloadedError:
+                if not has_begun or waiting * _LONGEST_WAIT_S > self._settings.resume_s:
+                    raise
+            if time_left_s() <= 0:
+                msg = "the deadline passed while the answer waited for a replica"
+                raise DeadlineError(msg)
+            waiting += 1
+            await _pause(waiting)
+
+    def _note(self, request: GenerationRequest, answer: "_Delivered", err: Exception) -> None:
+        self._on_migration()
+        logger.warning(
+            "migrating request_id=%s position=%d reason=%s",
+            request.request_id, answer.position, err,
+        )  # fmt: skip
+
+
+class _Delivered:
+    """What of an answer has come, over all attempts."""
+
+    def __init__(self, request: GenerationRequest) -> None:
+        self._request = request
+        self._token_ids = list(request.delivered_token_ids)
+        self._num_chars = request.num_delivered_chars
+        self._lost_at: int | None = None
+        self._accepted = False
+
+    @property
+    def position(self) -> int:
+        return len(self._token_ids)
+
+    def resumed(self, attempt: int) -> GenerationRequest:
+        """Gives the request for the rest."""
+        self._accepted = False
+        return replace(
+            self._request,
+            delivered_token_ids=tuple(self._token_ids),
+            num_delivered_chars=self._num_chars,
+            attempt=attempt,
+        )
+
+    def add(self, chunk: GenerationChunk) -> None:
+        """Takes the next chunk.
+
+        Raises:
+            ReplicaLostError: it does not go on where the last one ended.
+        """
+        if chunk.position != self.position:
+            msg = f"the next token has position {self.position}, but {chunk.position} came"
+            raise ReplicaLostError(msg)
+        self._accepted = True
+        self._token_ids += chunk.token_ids
+        self._num_chars += len(chunk.text)
+
+    def lose(self, err: Exception) -> None:
+        """Notes that the replica was lost.
+
+        Raises:
+            PoisonRequestError: the replica before it had taken the request too, and was lost at
+                the same position.
+        """
+        if not self._accepted:
+            return
+        if self._lost_at == self.position:
+            msg = f"two replicas were lost at token {self.position} of this answer"
+            raise PoisonRequestError(msg) from err
+        self._lost_at = self.position
+
+
+async def _pause(attempt: int) -> None:
+    """Waits a little longer each time, so that those who lost the same replica spread out."""
+    longest_s = min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S)
+    await asyncio.sleep(random.uniform(longest_s / 2, longest_s))  # spread, no secret

@@ -1,0 +1,249 @@
+"""Losing replicas: pure calls are repeated within limits, streams go on exactly."""
+
+import asyncio
+from contextlib import aclosing, suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphs.config import FailoverSettings
+from graphs.deadline import deadline_in
+from graphs.errors import (
+    DeadlineError,
+    OverloadedError,
+    PoisonRequestError,
+    ReplicaDiedError,
+    ReplicaLostError,
+    StageUnavailableError,
+)
+from graphs.failover import ResumingGenerator, Retries, RetryBudget
+from models.errors import EngineStoppedError, InvalidInputError
+from models.generation import GenerationChunk, GenerationRequest, Message
+
+WORDS = [f"w{number} " for number in range(12)]
+ASKED = GenerationRequest(request_id="r", messages=(Message(role="user", content="?"),))
+
+
+class Replicas:
+    """Writes WORDS, one token each; `losses` says where each attempt ends, and how."""
+
+    def __init__(self, *losses):
+        self.losses = list(losses)
+        self.requests = []
+        self.num_open = 0
+
+    async def stream(self, request):
+        self.requests.append(request)
+        self.num_open += 1
+        first = len(request.delivered_token_ids)
+        end, error = self.losses.pop(0) if self.losses else (len(WORDS), None)
+        try:
+            if isinstance(error, OverloadedError):
+                raise error
+            yield chunk(first, (), "", None, request)
+            for position in range(first, max(first, end)):
+                last = "length" if position == len(WORDS) - 1 else None
+                yield chunk(position, (position,), WORDS[position], last, request)
+            if error is not None:
+                raise error
+        finally:
+            self.num_open -= 1
+
+
+def chunk(position, token_ids, text, finish_reason, request):
+    return GenerationChunk(
+        position=position, token_ids=token_ids, text=text, finish_reason=finish_reason,
+        num_prompt_tokens=3, attempt=request.attempt,
+    )  # fmt: skip
+
+
+async def read(replicas, **settings):
+    stream = ResumingGenerator(replicas, FailoverSettings(**settings)).stream(ASKED)
+    return [one async for one in stream]
+
+
+def text_of(chunks):
+    return "".join(one.text for one in chunks)
+
+
+@pytest.mark.parametrize(
+    "error", [ReplicaLostError("lost"), ReplicaDiedError("died"), EngineStoppedError("stopped")]
+)
+async def test_a_lost_stream_goes_on_at_another_replica(error):
+    replicas = Replicas((5, error))
+    chunks = await read(replicas)
+    assert text_of(chunks) == "".join(WORDS)
+    assert [token for one in chunks for token in one.token_ids] == list(range(12))
+    resumed = replicas.requests[1]
+    assert resumed.delivered_token_ids == (0, 1, 2, 3, 4)
+    assert resumed.num_delivered_chars == len("".join(WORDS[:5]))
+    assert (resumed.attempt, chunks[-1].attempt) == (1, 1)
+
+
+@given(st.lists(st.integers(1, 11), min_size=1, max_size=3, unique=True))
+def test_any_three_losses_leave_no_trace_in_the_text(ends):
+    replicas = Replicas(*((end, ReplicaLostError("lost")) for end in sorted(ends)))
+    assert text_of(asyncio.run(read(replicas))) == "".join(WORDS)
+    assert len(replicas.requests) == len(ends) + 1
+
+
+async def test_with_resume_switched_off_the_loss_reaches_the_client():
+    replicas = Replicas((5, ReplicaLostError("lost")))
+    with pytest.raises(ReplicaLostError):
+        await read(replicas, max_migrations=0)
+    assert len(replicas.requests) == 1
+
+
+async def test_more_losses_than_migrations_end_the_answer_with_an_error():
+    replicas = Replicas(*((end, ReplicaLostError("lost")) for end in (2, 4, 6, 8)))
+    with pytest.raises(ReplicaLostError):
+        await read(replicas)
+    assert len(replicas.requests) == 4
+
+
+async def test_two_losses_at_the_same_token_are_the_requests_own_fault():
+    replicas = Replicas((5, ReplicaDiedError("died")), (5, ReplicaDiedError("died")))
+    with pytest.raises(PoisonRequestError, match="token 5"):
+        await read(replicas)
+    assert len(replicas.requests) == 2
+
+
+async def test_a_stream_that_ends_in_silence_goes_on():
+    assert text_of(await read(Replicas((5, None)))) == "".join(WORDS)
+
+
+@pytest.mark.parametrize("shift", [-1, 1])
+async def test_a_replica_that_skips_or_repeats_a_token_is_left(shift):
+    class Wrong(Replicas):
+        async def stream(self, request):
+            if request.attempt == 0:
+                yield chunk(0, (0,), WORDS[0], None, request)
+                yield chunk(1 + shift, (1 + shift,), WORDS[1 + shift], None, request)
+            else:
+                async for one in super().stream(request):
+                    yield one
+
+    assert text_of(await read(Wrong())) == "".join(WORDS)
+
+
+async def test_late_chunks_of_an_earlier_attempt_are_dropped():
+    class Zombie(Replicas):
+        async def stream(self, request):
+            if request.attempt == 1:
+                yield chunk(5, (5,), "zombie", None, self.requests[0])
+            async for one in super().stream(request):
+                yield one
+
+    assert text_of(await read(Zombie((5, ReplicaLostError("lost"))))) == "".join(WORDS)
+
+
+@pytest.mark.parametrize("error", [OverloadedError("full"), StageUnavailableError("none")])
+async def test_a_question_that_no_replica_takes_is_not_sent_again(error):
+    replicas = Replicas((0, error))
+    with pytest.raises(type(error)):
+        await read(replicas)
+    assert len(replicas.requests) == 1
+
+
+async def test_an_answer_that_has_begun_waits_out_a_full_queue():
+    full = (0, OverloadedError("full"))
+    replicas = Replicas((5, ReplicaLostError("lost")), full, full)
+    assert text_of(await read(replicas)) == "".join(WORDS)
+    assert len(replicas.requests) == 4
+
+
+async def test_it_waits_no_longer_than_the_deadline():
+    replicas = Replicas((5, ReplicaLostError("lost")), *[(0, OverloadedError("full"))] * 99)
+    with deadline_in(0.2), pytest.raises(DeadlineError):
+        await read(replicas)
+
+
+async def test_bad_input_is_nobodys_loss():
+    replicas = Replicas((5, InvalidInputError("temperature must be in 0..2, got 3")))
+    with pytest.raises(InvalidInputError):
+        await read(replicas)
+    assert len(replicas.requests) == 1
+
+
+async def test_closing_the_stream_closes_the_one_below_and_starts_no_other():
+    replicas = Replicas()
+    async with aclosing(ResumingGenerator(replicas, FailoverSettings()).stream(ASKED)) as stream:
+        await anext(stream)
+        assert replicas.num_open == 1
+    assert (replicas.num_open, len(replicas.requests)) == (0, 1)
+
+
+class Calls:
+    """A pure call that fails with each of `errors` in turn and then answers."""
+
+    def __init__(self, *errors):
+        self.errors = list(errors)
+        self.count = 0
+
+    async def __call__(self):
+        self.count += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "answer"
+
+
+async def run(calls, **settings):
+    return await Retries(FailoverSettings(**settings)).run("Embedder", calls)
+
+
+async def test_a_pure_call_is_made_again_when_its_replica_was_lost():
+    calls = Calls(ReplicaLostError("lost"), ReplicaDiedError("died"))
+    assert await run(calls) == "answer"
+    assert calls.count == 3
+
+
+async def test_it_is_made_three_times_at_most():
+    calls = Calls(*[ReplicaLostError("lost")] * 3)
+    with pytest.raises(ReplicaLostError):
+        await run(calls)
+    assert calls.count == 3
+
+
+async def test_a_call_over_which_two_replicas_died_gets_no_third():
+    calls = Calls(*[ReplicaDiedError("died")] * 3)
+    with pytest.raises(PoisonRequestError, match="Embedder"):
+        await run(calls)
+    assert calls.count == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OverloadedError("full"), StageUnavailableError("none"), InvalidInputError("bad"),
+     DeadlineError("passed"), asyncio.CancelledError()],
+)  # fmt: skip
+async def test_only_a_loss_is_retried(error):
+    calls = Calls(error)
+    with pytest.raises(type(error)):
+        await run(calls)
+    assert calls.count == 1
+
+
+async def test_no_retry_after_the_deadline():
+    calls = Calls(ReplicaLostError("lost"))
+    with deadline_in(0.0), pytest.raises(ReplicaLostError):
+        await run(calls)
+    assert calls.count == 1
+
+
+async def test_retries_are_a_tenth_of_the_requests_over_time():
+    retries = Retries(FailoverSettings(retry_burst=5))
+    num_calls = 0
+    for _ in range(500):
+        calls = Calls(ReplicaLostError("lost"))
+        with suppress(ReplicaLostError):
+            await retries.run("Embedder", calls)
+        num_calls += calls.count
+    assert 500 + 45 <= num_calls <= 500 + 56
+
+
+def test_the_budget_never_holds_more_than_its_burst():
+    budget = RetryBudget(ratio=0.5, burst=2)
+    for _ in range(100):
+        budget.earn()
+    assert [budget.spend() for _ in range(3)] == [True, True, False]
