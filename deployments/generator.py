@@ -1,12 +1,14 @@
 """The Generator deployment."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Any
 
+import ray
 from ray import serve
 
+from deployments.drain_watch import DrainWatch
 from deployments.settings import (
     ReplicaDescription,
     assigned_share,
@@ -14,6 +16,7 @@ from deployments.settings import (
     load_model,
     parse_config,
 )
+from models.errors import EngineDrainingError
 from models.generation import (
     GenerationChunk,
     GenerationRequest,
@@ -36,7 +39,8 @@ class Generator:
     """Streams answers, many at once.
 
     Duties: load the model of `user_config`, swap it without losing a stream, free the slot of a
-    stream whose reader has gone, prove its health by decoding.
+    stream whose reader has gone, hand over the streams that are left when the node goes away,
+    prove its health by decoding.
 
     A new model is loaded beside the old one on a CPU. A GPU has no room for two: there the
     streams end first and new ones wait until the new model is loaded.
@@ -45,29 +49,35 @@ class Generator:
     def __init__(self) -> None:
         self._served: _Served | None = None
         self._loaded = asyncio.Event()
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._drain = DrainWatch()
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Loads the model that the settings name and retires the old one."""
         config = parse_config(GeneratorConfig, user_config)
         old = self._served
+        is_first = old is None
         if old is not None and assigned_share().num_gpus > 0:
             self._loaded.clear()
             await old.retire()
             old = None
         self._served = _Served(await load_model(GeneratorModel, config))
         self._config = config
+        if is_first and ray.is_initialized():
+            self._run(self._drain.run())
         self._loaded.set()
         if old is not None:
-            task = asyncio.create_task(old.retire())
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+            self._run(old.retire())
 
     async def stream(self, request: GenerationRequest) -> AsyncIterator[GenerationChunk]:
         """Streams an answer; see `models.generator.Generator`.
 
         The first chunk is empty: it says that this replica has taken the request.
+
+        Raises:
+            EngineDrainingError: the node goes away, so the rest has to be written elsewhere.
         """
+        self._check_drain()
         served = await self._current()
         with served.in_use():
             yield GenerationChunk(
@@ -77,6 +87,8 @@ class Generator:
             async with aclosing(served.model.stream(request)) as chunks:
                 async for chunk in chunks:
                     yield chunk
+                    if chunk.finish_reason is None:
+                        self._check_drain()
 
     async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
         """Counts tokens; see `models.generator.Generator`."""
@@ -105,6 +117,16 @@ class Generator:
         """Ends the engine, whose thread would keep the process alive."""
         if self._served is not None:
             await asyncio.to_thread(self._served.model.close)
+
+    def _check_drain(self) -> None:
+        if self._drain.is_over:
+            msg = "the node of this generator goes away"
+            raise EngineDrainingError(msg)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _current(self) -> "_Served":
         await self._loaded.wait()

@@ -8,6 +8,7 @@ one that the lost replica would have written.
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -116,46 +117,27 @@ class ResumingGenerator:
         Raises:
             ReplicaLostError: more replicas were lost than migrations are allowed.
             PoisonRequestError: two replicas were lost at the same position.
+            OverloadedError: every queue is full, and the answer has not begun or waited too long.
             DeadlineError: no time is left to go on.
         """
-        answer = _Delivered(request)
-        for attempt in range(1 + self._settings.max_migrations):
-            try:
-                async with aclosing(self._attempt(answer.resumed(attempt))) as chunks:
-                    async for chunk in chunks:
-                        if chunk.attempt < attempt:  # a late one of a replica that woke up again
-                            continue
-                        answer.add(chunk)
-                        yield chunk
-                return
-            except (ReplicaLostError, EngineStoppedError) as err:
-                answer.lose(err)
-                if attempt == self._settings.max_migrations:
-                    raise
-                self._note(request, answer, err)
-            await _pause(attempt)
-
-    async def _attempt(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
-        """Streams from one replica; an answer that has begun waits out a full queue."""
-        has_begun = bool(request.delivered_token_ids)
-        waiting = 0
+        answer = _Delivered(request, self._settings)
+        num_waits = 0
         while True:
             try:
-                async with aclosing(self._generator.stream(request)) as chunks:
+                async with aclosing(self._generator.stream(answer.rest())) as chunks:
                     async for chunk in chunks:
-                        yield chunk
+                        if answer.add(chunk):
+                            num_waits = 0
+                            yield chunk
                         if chunk.finish_reason is not None:
                             return
                 msg = "the stream ended without a finish reason"
                 raise ReplicaLostError(msg)
-            except OverloadedError:
-                if not has_begun or waiting * _LONGEST_WAIT_S > self._settings.resume_s:
-                    raise
-            if time_left_s() <= 0:
-                msg = "the deadline passed while the answer waited for a replica"
-                raise DeadlineError(msg)
-            waiting += 1
-            await _pause(waiting)
+            except (ReplicaLostError, EngineStoppedError, OverloadedError) as err:
+                if answer.lose(err):
+                    self._note(request, answer, err)
+            await _pause(num_waits)
+            num_waits += 1
 
     def _note(self, request: GenerationRequest, answer: "_Delivered", err: Exception) -> None:
         self._on_migration()
@@ -166,55 +148,78 @@ class ResumingGenerator:
 
 
 class _Delivered:
-    """What of an answer has come, over all attempts."""
+    """What of an answer has come, from all replicas that worked on it, and how often it moved."""
 
-    def __init__(self, request: GenerationRequest) -> None:
+    def __init__(self, request: GenerationRequest, settings: FailoverSettings) -> None:
         self._request = request
+        self._settings = settings
         self._token_ids = list(request.delivered_token_ids)
         self._num_chars = request.num_delivered_chars
+        self._num_migrations = 0
+        self._is_taken = False
         self._lost_at: int | None = None
-        self._accepted = False
+        self._waits_until = float("inf")
 
     @property
     def position(self) -> int:
         return len(self._token_ids)
 
-    def resumed(self, attempt: int) -> GenerationRequest:
-        """Gives the request for the rest."""
-        self._accepted = False
+    def rest(self) -> GenerationRequest:
+        """Gives the request for what is lacking."""
+        self._is_taken = False
         return replace(
             self._request,
             delivered_token_ids=tuple(self._token_ids),
             num_delivered_chars=self._num_chars,
-            attempt=attempt,
+            attempt=self._num_migrations,
         )
 
-    def add(self, chunk: GenerationChunk) -> None:
-        """Takes the next chunk.
+    def add(self, chunk: GenerationChunk) -> bool:
+        """Takes the next chunk; says no to a late one of a replica that was given up.
 
         Raises:
             ReplicaLostError: it does not go on where the last one ended.
         """
+        if chunk.attempt < self._num_migrations:
+            return False
         if chunk.position != self.position:
             msg = f"the next token has position {self.position}, but {chunk.position} came"
             raise ReplicaLostError(msg)
-        self._accepted = True
+        self._is_taken = True
+        self._waits_until = float("inf")
         self._token_ids += chunk.token_ids
         self._num_chars += len(chunk.text)
+        return True
 
-    def lose(self, err: Exception) -> None:
-        """Notes that the replica was lost.
+    def lose(self, err: Exception) -> bool:
+        """Takes note of a loss; says whether a replica was at work, so that the answer moves.
 
-        Raises:
-            PoisonRequestError: the replica before it had taken the request too, and was lost at
-                the same position.
+        Raises the loss itself when the answer is not to go on.
         """
-        if not self._accepted:
-            return
+        if not self._is_taken:
+            self._check_wait(err)
+            return False
+        if self._num_migrations == self._settings.max_migrations:
+            raise err
         if self._lost_at == self.position:
             msg = f"two replicas were lost at token {self.position} of this answer"
             raise PoisonRequestError(msg) from err
         self._lost_at = self.position
+        self._num_migrations += 1
+        return True
+
+    def _check_wait(self, err: Exception) -> None:
+        """Only an answer that has begun waits for a replica, and not for ever."""
+        now = time.monotonic()
+        if self._num_migrations == 0:
+            raise err
+        if time_left_s() <= 0:
+            msg = "the deadline passed while the answer waited for a replica"
+            raise DeadlineError(msg) from err
+        if self._waits_until == float("inf"):
+            self._waits_until = now + self._settings.resume_s
+        if now > self._waits_until:
+            raise err
 
 
 async def _pause(attempt: int) -> None:

@@ -6,6 +6,7 @@
     |- InvalidInputError           ValueError          an argument outside its limits
     |  `- ContextLengthError       ValueError          the prompt does not fit the context
     |- EngineStoppedError          RuntimeError        the engine ended: try another replica
+    |  `- EngineDrainingError      RuntimeError        it is about to: its node goes away
     `- OutOfSlotsError             RuntimeError        no slot and no queue place is free
 
 Leaves carry a stable `code`. None defines `__init__`: such an exception would not survive a
@@ -47,6 +48,10 @@ class EngineStoppedError(ModelError, RuntimeError):
     """The engine stopped before the request was finished."""
 
     code = "engine_stopped"
+
+
+class EngineDrainingError(EngineStoppedError):
+    """The engine's machine goes away soon, so another one has to go on."""
 
 
 class OutOfSlotsError(ModelError, RuntimeError):

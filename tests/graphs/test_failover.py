@@ -4,7 +4,7 @@ import asyncio
 from contextlib import aclosing, suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphs.config import FailoverSettings
@@ -81,6 +81,7 @@ async def test_a_lost_stream_goes_on_at_another_replica(error):
     assert (resumed.attempt, chunks[-1].attempt) == (1, 1)
 
 
+@settings(deadline=None, max_examples=30)  # every loss costs a short pause
 @given(st.lists(st.integers(1, 11), min_size=1, max_size=3, unique=True))
 def test_any_three_losses_leave_no_trace_in_the_text(ends):
     replicas = Replicas(*((end, ReplicaLostError("lost")) for end in sorted(ends)))

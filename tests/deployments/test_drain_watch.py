@@ -1,0 +1,84 @@
+"""A replica learns in time that its node goes away."""
+
+import asyncio
+import time
+
+import pytest
+
+from deployments.drain_watch import DrainWatch
+from deployments.generator import Generator
+from models.errors import EngineDrainingError
+from models.generation import GenerationChunk, GenerationRequest
+
+
+async def is_over_soon(read_deadline):
+    watch = DrainWatch(read_deadline, period_s=0.01)
+    task = asyncio.create_task(watch.run())
+    await asyncio.wait([task], timeout=0.3)
+    task.cancel()
+    return watch.is_over
+
+
+@pytest.mark.parametrize(("in_s", "expected"), [(2.0, True), (-1.0, True), (60.0, False)])
+async def test_it_is_over_shortly_before_the_deadline(in_s, expected):
+    deadline = time.time() + in_s
+    assert await is_over_soon(lambda: deadline) is expected
+
+
+async def test_a_node_that_stays_is_never_over():
+    assert not await is_over_soon(lambda: None)
+
+
+class TwoTokens:
+    num_streams = 0
+
+    async def stream(self, request):
+        for position in range(2):
+            yield GenerationChunk(
+                position=position, token_ids=(1,), text="a", num_prompt_tokens=1,
+                finish_reason="length" if position else None,
+            )  # fmt: skip
+
+    def in_use(self):
+        return _NoContext()
+
+    @property
+    def model(self):
+        return self
+
+
+class _NoContext:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+
+class Undying(Generator.func_or_class):
+    def __del__(self):  # the real one is awaited by Serve
+        pass
+
+
+@pytest.fixture
+def generator():
+    made = Undying()
+    made._served = TwoTokens()
+    made._loaded.set()
+    return made
+
+
+async def test_a_stream_is_handed_over_after_the_token_on_its_way(generator):
+    request = GenerationRequest(request_id="r", messages=())
+    stream = generator.stream(request)
+    chunks = [await anext(stream), await anext(stream)]
+    assert [chunk.token_ids for chunk in chunks] == [(), (1,)]
+    generator._drain.is_over = True
+    with pytest.raises(EngineDrainingError):
+        await anext(stream)
+
+
+async def test_a_draining_generator_takes_no_new_stream(generator):
+    generator._drain.is_over = True
+    with pytest.raises(EngineDrainingError):
+        await anext(generator.stream(GenerationRequest(request_id="r", messages=())))
