@@ -221,7 +221,10 @@ def use_small_models(blocks):
         "max_answer_tokens": 64,
         "engine_options": {"cache_tokens": 8192, "max_concurrent_requests": 16},
     }
+    for block in blocks.values():  # two of each would not fit on the cores of a laptop
+        block["autoscaling_config"]["min_replicas"] = 1
     blocks["Gateway"]["user_config"]["retrieval"]["condense"] = "join"
+    blocks["Gateway"]["user_config"]["timeouts"] = {}  # those for GPUs are too short for two cores
     # A small model sampled hotly writes gibberish, which the filter may block before the test ends.
     blocks["Gateway"]["user_config"].setdefault("safety", {})["check_answer"] = False
 
