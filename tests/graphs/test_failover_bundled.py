@@ -1,0 +1,95 @@
+"""The bundled GPTQ generator on two engines: answers that lose one of them stay the same."""
+
+import asyncio
+import random
+from itertools import cycle
+
+import pytest
+
+from graphs.config import FailoverSettings
+from graphs.errors import ReplicaLostError
+from graphs.failover import ResumingGenerator
+from models.generation import GenerationRequest, Message, Sampling
+from models.generator import Generator, GeneratorConfig
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # gptqmodel and torchao warn at import
+NUM_STREAMS = 32
+QUESTIONS = ("Tell me all.", "Which port?", "Why is the API slow?", "Go on.")
+CHOICES = ("The API listens on port 8000. [1]", "The API is slow. [1]", "I don't know.")
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory):
+    config = GeneratorConfig(
+        model="bundled:generator",
+        engine_options={"cache_tokens": 16384, "max_concurrent_requests": 16, "dtype": "float32"},
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPTQMODEL_CPU_WORKERS", "2")
+        cache = tmp_path_factory.mktemp("cache")
+        made = [Generator(config, cache=cache) for _ in range(2)]
+        yield made
+        for engine in made:
+            engine.close()
+
+
+class Losing:
+    """Streams from one engine after the other; each attempt in `lost_at` ends after that token."""
+
+    def __init__(self, engines, lost_at=()):
+        self.engines = cycle(engines)
+        self.lost_at = list(lost_at)
+        self.num_lost = 0
+
+    async def stream(self, request):
+        end = self.lost_at.pop(0) if self.lost_at else float("inf")
+        async for chunk in next(self.engines).stream(request):
+            yield chunk
+            if chunk.position + len(chunk.token_ids) >= end and chunk.finish_reason is None:
+                self.num_lost += 1
+                raise ReplicaLostError("lost")
+
+
+def request(number):
+    content = f"[1] Port\nThe API listens on port 8000.\n\nQuestion: {QUESTIONS[number % 4]}"
+    sampling = Sampling(
+        max_tokens=40,
+        temperature=2.0 * (number % 2),
+        seed=number,
+        stop=("slow.",) if number % 5 == 0 else (),
+    )
+    return GenerationRequest(
+        request_id=str(number),
+        messages=(Message(role="user", content=content),),
+        sampling=sampling,
+        choices=CHOICES if number % 3 == 0 else (),
+    )
+
+
+async def read(losing, number):
+    stream = ResumingGenerator(losing, FailoverSettings()).stream(request(number))
+    chunks = [chunk async for chunk in stream]
+    return (
+        [token for chunk in chunks for token in chunk.token_ids],
+        "".join(chunk.text for chunk in chunks),
+        chunks[-1].finish_reason,
+        chunks[-1].num_prompt_tokens,
+    )
+
+
+async def test_answers_that_lose_their_generator_equal_those_that_do_not(engines):
+    numbers = range(NUM_STREAMS)
+    whole = await asyncio.gather(*(read(Losing(engines), number) for number in numbers))
+    chance = random.Random(7)
+    losing = [Losing(engines, sorted(chance.sample(range(1, 12), 2))) for _ in numbers]
+    moved = await asyncio.gather(*(read(losing[number], number) for number in numbers))
+    assert moved == whole
+    assert sum(one.num_lost for one in losing) >= NUM_STREAMS
+    assert len({tuple(ids) for ids, *_ in whole}) > NUM_STREAMS / 4
+
+
+async def test_without_resuming_they_would_be_lost(engines):
+    stream = ResumingGenerator(Losing(engines, [3]), FailoverSettings(max_migrations=0))
+    with pytest.raises(ReplicaLostError):
+        async for _ in stream.stream(request(0)):
+            pass
