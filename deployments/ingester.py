@@ -5,11 +5,14 @@ import logging
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from ray import serve
+from ray.exceptions import ObjectLostError, RayActorError
+from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.settings import (
@@ -22,13 +25,17 @@ from index.catalog import Catalog
 from index.chunk import chunk
 from index.errors import (
     CorpusError,
+    CorpusUnavailableError,
     InvalidFileError,
     LostLeaseError,
+    SandboxError,
     UnknownFileError,
     UnsupportedFileError,
 )
-from index.parse import parse
+from index.parse import check_size
+from index.parse_limits import ParseLimits
 from index.records import ChunkDraft, Chunking, IngestErrorCode, Job, titled_text
+from index.sandbox import Sandbox
 from models.tokens import TokenSpans
 
 logger = logging.getLogger(__name__)
@@ -45,6 +52,10 @@ CATALOG_METHODS = frozenset(
 _LEASE_S = 30.0
 _IDLE_S = 0.25
 _EMBED_BATCH = 64
+# No fault of the document: its job is left to the lease and claimed again after that.
+_PASSING = (
+    CorpusUnavailableError, SandboxError, RayActorError, RayServeException, ObjectLostError
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +65,18 @@ class IngesterConfig:
     Attributes:
         max_chunk_tokens: most tokens of the embedder in a passage.
         chunk_overlap_tokens: tokens that neighbouring passages share.
+        parse_limits: what reading one file may cost, by the names of index.parse_limits; the
+            defaults stand there.
     """
 
     max_chunk_tokens: int = 400
     chunk_overlap_tokens: int = 80
+    parse_limits: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
         self.chunking()
+        self.limits()
 
     def chunking(self) -> Chunking:
         """The default chunking."""
@@ -69,6 +84,10 @@ class IngesterConfig:
             max_chunk_tokens=self.max_chunk_tokens,
             chunk_overlap_tokens=self.chunk_overlap_tokens,
         )
+
+    def limits(self) -> ParseLimits:
+        """The limits of parsing."""
+        return parse_config(ParseLimits, self.parse_limits)
 
 
 @serve.deployment
@@ -85,6 +104,7 @@ class Ingester:
         self._embedder = embedder
         self._name = f"ingester-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._config = IngesterConfig()
+        self._sandbox = Sandbox()
         self._spans: tuple[str, TokenSpans] | None = None
         self._worker: asyncio.Task[None] | None = None
         self._work = asyncio.Event()
@@ -109,15 +129,16 @@ class Ingester:
         return describe_replica("corpus")
 
     async def check_health(self) -> None:
-        """Reads the head of the change log; raises when that fails or the worker has died."""
-        await asyncio.to_thread(self._catalog.head)
+        """Raises when the worker has died; a lost database is not mended by a new replica."""
+        with suppress(CorpusUnavailableError):
+            await asyncio.to_thread(self._catalog.head)
         if self._worker is not None and self._worker.done():
             self._worker.result()
 
     async def _work_off(self) -> None:
         """Works off jobs for ever; sleeps when there is none."""
         while True:
-            job = await asyncio.to_thread(self._catalog.claim_job, self._name, _LEASE_S)
+            job = await self._claim()
             if job is not None:
                 await self._ingest(job)
                 continue
@@ -127,6 +148,13 @@ class Ingester:
                 await asyncio.wait_for(self._work.wait(), timeout=_IDLE_S)
             except TimeoutError:
                 continue
+
+    async def _claim(self) -> Job | None:
+        try:
+            return await asyncio.to_thread(self._catalog.claim_job, self._name, _LEASE_S)
+        except CorpusUnavailableError as err:
+            logger.warning("no jobs to be had: %s", err)
+            return None
 
     async def _ingest(self, job: Job) -> None:
         """Does one job, whatever becomes of it; a lost lease means that another does it."""
@@ -138,6 +166,8 @@ class Ingester:
             logger.info("job dropped, taken over or file deleted, file_id=%s", job.file_id)
         except (UnsupportedFileError, InvalidFileError) as err:
             await self._fail(job, "invalid_file", err)
+        except _PASSING as err:
+            logger.warning("job left to its lease, file_id=%s: %s", job.file_id, err)
         except Exception as err:
             # The job's own failure must not end the worker, on which all other files wait.
             logger.exception("ingestion failed file_id=%s", job.file_id)
@@ -146,6 +176,8 @@ class Ingester:
             keep_alive.cancel()
 
     async def _commit_passages(self, job: Job) -> int:
+        record = await asyncio.to_thread(self._catalog.get_file, job.file_id)
+        check_size(record.filename, record.num_bytes, self._config.limits())
         data = await asyncio.to_thread(self._catalog.file_content, job.file_id)
         spans = await self._token_spans()
         drafts = await asyncio.to_thread(self._cut, job, data, spans)
@@ -165,7 +197,8 @@ class Ingester:
 
     def _cut(self, job: Job, data: bytes, spans: TokenSpans) -> tuple[ChunkDraft, ...]:
         chunking = job.chunking or self._config.chunking()
-        return chunk(parse(job.filename, data), chunking, spans)
+        document = self._sandbox.parse(job.filename, data, self._config.limits())
+        return chunk(document, chunking, spans)
 
     async def _token_spans(self) -> TokenSpans:
         """Gives the embedder's tokenizer; asked for anew when a job starts, kept while the same."""
@@ -177,13 +210,14 @@ class Ingester:
     async def _keep_lease(self, job: Job) -> None:
         while True:
             await asyncio.sleep(_LEASE_S / 3)
-            if not await asyncio.to_thread(self._catalog.renew_job, job, _LEASE_S):
-                return
+            with suppress(CorpusUnavailableError):
+                if not await asyncio.to_thread(self._catalog.renew_job, job, _LEASE_S):
+                    return
 
     async def _fail(self, job: Job, code: IngestErrorCode, err: Exception) -> None:
         code = "unsupported_file" if isinstance(err, UnsupportedFileError) else code
         message = str(err) if isinstance(err, CorpusError) else "internal error, see the logs"
         try:
             await asyncio.to_thread(self._catalog.fail_job, job, code, message)
-        except LostLeaseError:
+        except (LostLeaseError, CorpusUnavailableError):
             logger.info("lease lost file_id=%s", job.file_id)

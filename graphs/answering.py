@@ -3,12 +3,21 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from graphs.citations import MarkerFilter
 from graphs.config import SafetySettings
 from graphs.errors import OverloadedError, SafetyUnavailableError, StageUnavailableError
-from graphs.events import Citation, Event, Finished, FinishReason, Passage, TextDelta, Usage
+from graphs.events import (
+    Citation,
+    Event,
+    Finished,
+    FinishReason,
+    Passage,
+    Retrieved,
+    TextDelta,
+    Usage,
+)
 from graphs.release import Segment, Segmenter
 from graphs.stages import Progress, SafetyStage, Stages
 from models.generation import GenerationRequest
@@ -38,6 +47,7 @@ class _Decoded:
     num_completion_tokens: int = 0
     finish_reason: FinishReason = "stop"
     num_migrations: int = 0
+    taken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def usage(self) -> Usage:
         return Usage(
@@ -59,14 +69,24 @@ class Answering:
         self._stages = stages
 
     async def stream(
-        self, request: GenerationRequest, passages: Sequence[Passage], progress: Progress
+        self, request: GenerationRequest, retrieved: Retrieved, progress: Progress
     ) -> AsyncGenerator[Event, None]:
-        """Gives the text and its citations, and `Finished` last; closing stops the decoding."""
+        """Gives `retrieved`, the text and its citations, and `Finished` last.
+
+        Nothing is given before a generator has taken the question: until then a lack of generators
+        is the request's own error. Closing stops the decoding.
+        """
         segments: asyncio.Queue[Segment | None] = asyncio.Queue()
         decoded = _Decoded()
-        task = asyncio.create_task(self._decode(request, passages, segments, decoded, progress))
+        decoding = self._decode(request, retrieved.passages, segments, decoded, progress)
+        task = asyncio.create_task(decoding)
+        task.add_done_callback(lambda _: decoded.taken.set())
         released = _Released()
         try:
+            await decoded.taken.wait()
+            if task.done():
+                await task
+            yield retrieved
             async for batch in _batches(segments):
                 verdicts = await self._judge(batch, progress)
                 for segment, harmless in zip(batch, verdicts, strict=True):
@@ -103,6 +123,7 @@ class Answering:
             with progress.stage("generate"):
                 async with aclosing(self._stages.generator.stream(request)) as chunks:
                     async for chunk in chunks:
+                        decoded.taken.set()
                         decoded.num_prompt_tokens = max(
                             decoded.num_prompt_tokens, chunk.num_prompt_tokens
                         )

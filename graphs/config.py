@@ -26,6 +26,13 @@ class RetrievalSettings(_Settings):
     Attributes:
         mode: which searches take part; `hybrid` fuses dense and BM25.
         lexical_weight: weight of the BM25 ranking in the fusion, where the dense one has 1.
+        fusion: whether `rank`s or `score`s of the two searches are fused (index/fusion.py).
+        expand: what is searched for beside the question: `multi_query` other wordings of it, `hyde`
+            an imagined answer, both written by the generator; `off` nothing (graphs/expansion.py).
+        expand_timeout_s: how long the generator may take for that; then the question goes alone.
+        diversity: how much a candidate must differ from better ones, 0 (not at all) to 1.
+        max_similarity: candidates nearer than this cosine to a better one are left out; 1: none.
+        neighbours: passages before and after each one that the generator reads with it.
         num_candidates: passages that the retriever hands to the reranker.
         top_k: most passages handed to the generator.
         rerank: whether the cross-encoder orders the candidates.
@@ -39,6 +46,12 @@ class RetrievalSettings(_Settings):
 
     mode: Literal["hybrid", "dense", "lexical"] = "hybrid"
     lexical_weight: float = Field(default=LEXICAL_WEIGHT, ge=0, le=10)
+    fusion: Literal["rank", "score"] = "rank"
+    expand: Literal["off", "multi_query", "hyde"] = "off"
+    expand_timeout_s: float = Field(default=5.0, gt=0)
+    diversity: float = Field(default=0.0, ge=0, le=1)
+    max_similarity: float = Field(default=1.0, ge=0, le=1)
+    neighbours: int = Field(default=0, ge=0, le=10)
     num_candidates: int = Field(default=20, ge=1, le=200)
     top_k: int = Field(default=4, ge=1, le=50)
     rerank: bool = True
@@ -108,7 +121,7 @@ class DeadlineSettings(_Settings):
     """What is left out when a request with a deadline has little time left, in seconds.
 
     Attributes:
-        condense_s: with less left, follow-up questions are not rewritten by the generator.
+        condense_s: with less left, questions are neither rewritten nor expanded by the generator.
         rerank_s: with less left, passages keep the order of the search.
         passages_s: with less left, the generator reads one passage.
         longest_s: later deadlines than this are cut to it.

@@ -39,6 +39,9 @@ class RetrievalOptions:
     Attributes:
         top_k: most passages handed to the generator, 1 to 50.
         mode: which searches take part.
+        expand: what is searched for beside the question.
+        diversity: how much a candidate must differ from better ones, 0 to 1.
+        neighbours: passages before and after each one that the generator reads with it.
         rerank: whether the cross-encoder orders the passages.
         score_threshold: passages below this relevance (0 to 1) are not used.
         filters: OpenAI comparison or compound filter over file attributes.
@@ -46,6 +49,9 @@ class RetrievalOptions:
 
     top_k: int | None = None
     mode: Literal["hybrid", "dense", "lexical"] | None = None
+    expand: Literal["off", "multi_query", "hyde"] | None = None
+    diversity: float | None = None
+    neighbours: int | None = None
     rerank: bool | None = None
     score_threshold: float | None = None
     filters: Mapping[str, object] | None = None

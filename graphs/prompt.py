@@ -57,6 +57,24 @@ def quotable_answers(passages: Sequence[NumberedPassage]) -> tuple[str, ...]:
     )
 
 
+def wordings_messages(question: str, count: int) -> tuple[Message, ...]:
+    """Asks for a question in other words, one wording a line."""
+    asked = (
+        f"Write {count} other wordings of the question, as a search in documents would need them, "
+        "one a line. Keep its language. Reply with the lines alone."
+    )
+    return (Message(role="system", content=asked), Message(role="user", content=question))
+
+
+def hypothesis_messages(question: str, _count: int = 1) -> tuple[Message, ...]:
+    """Asks for a passage that could hold the answer."""
+    asked = (
+        "Write a passage of two or three sentences, as it could stand in a document, that answers "
+        "the question. Keep its language. Reply with the passage alone."
+    )
+    return (Message(role="system", content=asked), Message(role="user", content=question))
+
+
 def condense_messages(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Asks for the last question of a chat as one that stands alone."""
     turns = [f"{turn.role}: {turn.content}" for turn in messages if turn.role != "system"]

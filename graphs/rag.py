@@ -48,19 +48,21 @@ class RagPipeline:
         progress = Progress()
         harmless, found = await self._check_and_find(request, progress)
         passages = found.passages if found and harmless else ()
-        yield Retrieved(
+        retrieved = Retrieved(
             passages=passages,
             search_query=found.search_query if found else None,
             timings=progress.times,
         )
         if not harmless:
+            yield retrieved
             yield self._finished(progress, refusal=self._safety.refusal)
         elif found is not None and not passages:
+            yield retrieved
             yield TextDelta(text=NO_ANSWER)
             yield self._finished(progress)
         else:
             generation = self._generation_request(request, found)
-            async with aclosing(self._answering.stream(generation, passages, progress)) as events:
+            async with aclosing(self._answering.stream(generation, retrieved, progress)) as events:
                 async for event in events:
                     yield event
         _log(request, len(passages), progress)

@@ -1,5 +1,6 @@
-"""From a chat to numbered passages: condense, embed, search, rerank, pack."""
+"""From a chat to numbered passages: condense, expand, embed, search, rerank, pack."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,10 +12,12 @@ from graphs.config import DeadlineSettings, RetrievalSettings
 from graphs.deadline import time_left_s
 from graphs.errors import OverloadedError, StageUnavailableError
 from graphs.events import ChatRequest, Passage
+from graphs.expansion import Expansion, Query
 from graphs.prompt import answer_messages, condense_messages, passage_block
 from graphs.stages import Progress, Stages
 from index.chunk import split_sentences
 from index.filters import parse_filter
+from index.fusion import fuse
 from index.records import titled_text
 from index.search import Hit, SearchRequest
 from models.errors import ContextLengthError
@@ -54,6 +57,7 @@ class Retrieval:
     ) -> None:
         self._settings = settings
         self._deadline = deadline
+        self._expansion = Expansion(stages, timeout_s=settings.expand_timeout_s)
         self._stages = stages
 
     async def find(self, request: ChatRequest, progress: Progress) -> Found:
@@ -119,21 +123,34 @@ class Retrieval:
     ) -> tuple[Hit, ...]:
         if not request.store_ids:
             return ()
-        filters = request.retrieval.filters
-        with progress.stage("embed"):
-            embeddings = await self._stages.embedder.embed([query], kind="query")
-        search = SearchRequest(
-            store_ids=request.store_ids,
-            text=query,
-            vector=embeddings.vectors[0],
-            fingerprint=embeddings.fingerprint,
-            top_k=self._settings.num_candidates,
-            mode=request.retrieval.mode or self._settings.mode,
-            lexical_weight=self._settings.lexical_weight,
-            filters=parse_filter(filters) if filters else None,
-        )
+        expand = request.retrieval.expand or self._settings.expand
+        if expand != "off" and not _in_time(self._deadline.condense_s, "expand", progress):
+            expand = "off"
+        queries = await self._expansion.queries(query, expand, request.request_id, progress)
+        search = self._stages.retriever.search
         with progress.stage("retrieve"):
-            return await self._stages.retriever.search(search)
+            found = await asyncio.gather(
+                *(search(self._search_request(request, one)) for one in queries)
+            )
+        return _merged(found, self._settings.num_candidates)
+
+    def _search_request(self, request: ChatRequest, query: Query) -> SearchRequest:
+        assert request.store_ids
+        settings, wanted = self._settings, request.retrieval
+        return SearchRequest(
+            store_ids=request.store_ids,
+            text=query.text,
+            vector=query.vector,
+            fingerprint=query.fingerprint,
+            top_k=settings.num_candidates,
+            mode=wanted.mode or settings.mode,
+            lexical_weight=settings.lexical_weight,
+            fusion=settings.fusion,
+            diversity=settings.diversity if wanted.diversity is None else wanted.diversity,
+            max_similarity=settings.max_similarity,
+            neighbours=settings.neighbours if wanted.neighbours is None else wanted.neighbours,
+            filters=parse_filter(wanted.filters) if wanted.filters else None,
+        )
 
     async def _relevant(
         self, request: ChatRequest, query: str, hits: Sequence[Hit], progress: Progress
@@ -206,6 +223,16 @@ class _Scored:
     excerpt: str = ""
 
 
+def _merged(found: Sequence[tuple[Hit, ...]], limit: int) -> tuple[Hit, ...]:
+    """Fuses the rankings of several searches by rank; one ranking stays as it is."""
+    if len(found) == 1:
+        return found[0]
+    hits = {hit.chunk_id: hit for ranking in reversed(found) for hit in ranking}
+    scores = fuse([[hit.chunk_id for hit in ranking] for ranking in found], [1.0] * len(found))
+    best = list(scores.items())[:limit]
+    return tuple(replace(hits[chunk_id], score=score) for chunk_id, score in best)
+
+
 def _in_time(needed_s: float, stage: str, progress: Progress) -> bool:
     """Says whether the request has time for a stage, and notes it when it has not."""
     if time_left_s() >= needed_s:
@@ -240,7 +267,7 @@ def _passage(number: int, scored: _Scored) -> Passage:
         filename=hit.filename,
         title=hit.title,
         text=hit.text,
-        excerpt=scored.excerpt or hit.text,
+        excerpt=scored.excerpt or hit.context or hit.text,
         char_start=hit.char_start,
         char_end=hit.char_end,
         score=scored.score,

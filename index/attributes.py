@@ -1,6 +1,7 @@
 """The bounds of attributes, metadata and names, as OpenAI's API and the databases set them."""
 
 import math
+import re
 from collections.abc import Mapping
 
 from index.errors import InvalidAttributesError
@@ -8,6 +9,7 @@ from index.errors import InvalidAttributesError
 MAX_KEYS = 16
 MAX_KEY_CHARS = 64
 MAX_VALUE_CHARS = 512
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def check_attributes(attributes: Mapping[str, str | float | bool]) -> None:
@@ -40,10 +42,20 @@ def check_attributes(attributes: Mapping[str, str | float | bool]) -> None:
 
 
 def check_storable(text: str) -> None:
-    """Checks a text that a client chose: PostgreSQL holds no NUL, and UTF-8 no lone surrogate.
+    """Checks a text that a client chose.
 
     Raises:
-        InvalidAttributesError: it holds one of them.
+        InvalidAttributesError: no database can hold it.
     """
-    if any(char == "\0" or "\ud800" <= char <= "\udfff" for char in text):
+    if not is_storable(text):
         raise InvalidAttributesError(f"text holds a NUL or a lone surrogate: {text[:80]!r}")
+
+
+def is_storable(text: str) -> bool:
+    """Whether both databases hold this text: PostgreSQL no NUL, and UTF-8 no lone surrogate."""
+    return _UNSTORABLE.search(text) is None
+
+
+def make_storable(text: str) -> str:
+    """Writes U+FFFD, the replacement character, for what a database cannot hold."""
+    return _UNSTORABLE.sub("\ufffd", text)

@@ -3,19 +3,26 @@
 from index.changes import ChangeLog
 from index.files import Files
 from index.jobs import Jobs
+from index.passages import Passages
 from index.store_files import StoreFiles
 from index.stores import Stores
 
 
-class Catalog(Files, Stores, StoreFiles, Jobs, ChangeLog):
+class Catalog(Files, Stores, StoreFiles, Jobs, Passages, ChangeLog):
     """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
 
     Synchronous and thread-safe; any number of processes may open the same database. What a method
-    returned from is durable, what it raised from has changed nothing. Search is not done here:
+    returned from is durable, what it raised from has changed nothing. Every method raises
+    CorpusUnavailableError while the database is out of reach or too slow. Search is not done here:
     fold.py keeps the search indexes in step with the change log.
 
     Args:
-        url: a SQLAlchemy URL, such as "sqlite:///.ragfleet/corpus.db"; a missing file is created
-            with its folder and tables.
+        url: a SQLAlchemy URL, such as "sqlite:///.ragfleet/corpus.db" or
+            "postgresql://user:password@host/name"; a missing SQLite file is created with its
+            folder, missing tables in either, and those of an older version are migrated.
         clock: the time in unix seconds.
+
+    Raises:
+        ValueError: a URL of another database, or of SQLite without a file.
+        UnusableDatabaseError: a newer Ragfleet migrated the database, or its encoding is not UTF-8.
     """

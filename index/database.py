@@ -2,38 +2,42 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from sqlite3 import Connection as SQLiteConnection
+from contextlib import ExitStack, contextmanager
 from typing import Literal
 
-from sqlalchemy import Connection, create_engine, event, insert, make_url, select, update
+from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from index import schema
+from index.engine import for_reading, for_writing, open_engine
+from index.errors import CorpusUnavailableError
+from index.schema_version import ensure_schema
 
-BUSY_TIMEOUT_MS = 30_000  # a writer waits this long for the one before it
-_WRITES = "ragfleet_writes"
+# InternalError: PostgreSQL ended a transaction that was idle too long, or has become a standby.
+_UNAVAILABLE = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
+_MAX_REASON_CHARS = 200
 
 
 class Database:
-    """One SQL database behind two kinds of transaction.
+    """One SQL database behind three kinds of transaction.
 
-    Any number of threads and processes may use the same database. A transaction that logs changes
-    takes the `head` row until it commits, so the numbers of the log have one order and no gaps.
+    Any number of threads and processes may use the same database. Those that change what belongs
+    together run one at a time, holding the `head` row until they commit: so each sees all that was
+    committed before it, none deadlocks with another, and the numbers of the log have one order and
+    no gaps.
     """
 
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
-        parsed = make_url(url)
-        self._engine = create_engine(parsed)
-        self._writer = self._engine.execution_options(**{_WRITES: True})
+        self._engine = open_engine(url)
+        self._reader = for_reading(self._engine)
+        self._writer = for_writing(self._engine)
         self._clock = clock
-        if parsed.get_backend_name() == "sqlite":
-            if parsed.database is None or parsed.database in ("", ":memory:"):
-                raise ValueError(f"a SQLite corpus needs a file, got {url!r}")
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            event.listen(self._engine, "connect", _configure_sqlite)
-            event.listen(self._engine, "begin", _begin_sqlite)
-        self._create_tables()
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            with _translated():
+                ensure_schema(self._engine)
+            on_failure.pop_all()
 
     def close(self) -> None:
         """Closes all idle connections."""
@@ -47,23 +51,29 @@ class Database:
     @contextmanager
     def _read(self) -> Iterator[Connection]:
         """A transaction that only reads; all its queries see one state."""
-        with self._engine.begin() as connection:
+        with _transaction(self._reader) as connection:
             yield connection
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         """A transaction that may write; durable when the block has ended without an exception."""
-        with self._writer.begin() as connection:
+        with _transaction(self._writer) as connection:
+            # SQLite has let in no other writer by now and has no row locks; to PostgreSQL this is
+            # the wait for the writer before.
+            connection.execute(select(schema.head.c.id).with_for_update()).one()
+            yield connection
+
+    @contextmanager
+    def _write_beside(self) -> Iterator[Connection]:
+        """A transaction that writes one row and may run beside any other.
+
+        It must log no change and, once it has locked its row, wait for no other.
+        """
+        with _transaction(self._writer) as connection:
             yield connection
 
     def _now(self) -> int:
         return int(self._clock())
-
-    def _create_tables(self) -> None:
-        with self._write() as connection:
-            schema.metadata.create_all(connection)
-            if connection.execute(select(schema.head.c.id)).first() is None:
-                connection.execute(insert(schema.head).values(id=1, number=0, next_chunk_id=1))
 
 
 def log_changes(
@@ -99,18 +109,22 @@ def _advance(connection: Connection, counter: str, step: int) -> int:
     return int(connection.execute(statement).scalar_one()) - step
 
 
-def _configure_sqlite(connection: SQLiteConnection, _record: object) -> None:
-    connection.isolation_level = None  # the begin event below opens transactions, not the driver
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    # WAL with two writers can corrupt before SQLite 3.51.3 (https://sqlite.org/wal.html).
-    cursor.execute("PRAGMA journal_mode = DELETE")
-    cursor.execute("PRAGMA synchronous = FULL")  # fsync before commit returns
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
+@contextmanager
+def _transaction(engine: Engine) -> Iterator[Connection]:
+    with _translated(), engine.begin() as connection:
+        yield connection
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes its lock at once: one that first read could only fail when another wrote since.
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Tells a database that cannot be used at the moment from our own faults.
+
+    Raises:
+        CorpusUnavailableError: it is out of reach, or did not answer in time.
+    """
+    try:
+        yield
+    except _UNAVAILABLE as err:
+        # The driver's words alone: SQLAlchemy's would repeat the statement with its parameters.
+        reason = str(getattr(err, "orig", None) or err).strip()[:_MAX_REASON_CHARS]
+        raise CorpusUnavailableError(f"the database of the corpus: {reason}") from err

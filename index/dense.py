@@ -27,6 +27,11 @@ class DenseIndex:
         """Removes the vectors of these ids."""
         self._index.remove_ids(faiss.IDSelectorBatch(np.array(ids, np.int64)))
 
+    def vectors_of(self, ids: Sequence[int]) -> Vectors:
+        """Gives the vectors of ids that are in the index, float32, (n_ids, dim)."""
+        rows: Vectors = self._index.reconstruct_batch(np.array(ids, np.int64))
+        return rows
+
     def search(
         self, vector: Vectors, limit: int, allowed: Sequence[int] | None = None
     ) -> dict[int, float]:

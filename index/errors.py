@@ -7,12 +7,17 @@ CorpusError
 |- UnknownStoreFileError   (LookupError)  the file is not in this vector store
 |- UnknownCursorError      (LookupError)  `after` names nothing in this list
 |- UnsupportedFileError    (ValueError)   no parser for this type of file
-|- InvalidFileError        (ValueError)   empty, too large, not text, or without any words
+|- InvalidFileError        (ValueError)   empty, broken, not what its name says, or without words
+|  '- FileLimitError                       reading it would need more than a limit allows
+|- InvalidLimitError       (ValueError)   a limit of parsing outside its bounds
 |- InvalidFilterError      (ValueError)   a filter that has no meaning
 |- InvalidChunkingError    (ValueError)   chunk sizes outside their bounds
 |- InvalidAttributesError  (ValueError)   attributes or metadata outside their bounds
 |- InvalidSearchError      (ValueError)   a search request outside its bounds
 |- FingerprintMismatchError (ValueError)  vectors of another embedder
+|- SandboxError            (RuntimeError) the process that reads files does not start
+|- CorpusUnavailableError  (RuntimeError) the database does not answer, or not in time
+|- UnusableDatabaseError   (RuntimeError) the database has a newer schema, or no Unicode
 '- LostLeaseError          (RuntimeError) the job is finished, deleted, or held by another worker
 
 `code` is what an HTTP client sees. No class has its own `__init__`: such an exception does not
@@ -68,6 +73,18 @@ class InvalidFileError(CorpusError, ValueError):
     code = "invalid_file"
 
 
+class FileLimitError(InvalidFileError):
+    """Reading the file needs more than a limit allows: memory, time, pages, text, unpacking."""
+
+    code = "file_limit_exceeded"
+
+
+class InvalidLimitError(CorpusError, ValueError):
+    """A limit of parsing is outside its bounds."""
+
+    code = "invalid_parse_limit"
+
+
 class InvalidFilterError(CorpusError, ValueError):
     """An attribute filter has no meaning: an unknown operator, or a value of the wrong type."""
 
@@ -96,6 +113,24 @@ class FingerprintMismatchError(CorpusError, ValueError):
     """The vectors come from another embedder than those of the vector store."""
 
     code = "embedder_mismatch"
+
+
+class CorpusUnavailableError(CorpusError, RuntimeError):
+    """The database does not answer, or not in time: nothing was acknowledged, try again."""
+
+    code = "corpus_unavailable"
+
+
+class UnusableDatabaseError(CorpusError, RuntimeError):
+    """A newer Ragfleet migrated the database, or its encoding cannot hold every text."""
+
+    code = "unusable_database"
+
+
+class SandboxError(CorpusError, RuntimeError):
+    """The process that reads files does not start; no fault of the file."""
+
+    code = "sandbox_unavailable"
 
 
 class LostLeaseError(CorpusError, RuntimeError):

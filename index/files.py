@@ -3,9 +3,9 @@
 import hashlib
 import uuid
 
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import delete, false, insert, or_, select
 
-from index.attributes import check_storable
+from index.attributes import check_storable, is_storable
 from index.database import Database, log_changes
 from index.errors import InvalidFileError
 from index.lookups import FILE_COLUMNS, AnyRow, read_page, require_file
@@ -45,7 +45,7 @@ class Files(Database):
             created_at=now,
             expires_at=None if expires_after_s is None else now + expires_after_s,
         )
-        with self._write() as connection:
+        with self._write_beside() as connection:
             connection.execute(insert(files).values(**vars(record), content=data))
         return record
 
@@ -75,7 +75,7 @@ class Files(Database):
             or_(files.c.expires_at.is_(None), files.c.expires_at > self._now())
         )
         if purpose is not None:
-            query = query.where(files.c.purpose == purpose)
+            query = query.where(files.c.purpose == purpose if is_storable(purpose) else false())
         with self._read() as connection:
             rows, has_more = read_page(
                 connection, query, files, limit=limit, order=order, cursor={"id": after}

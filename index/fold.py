@@ -5,7 +5,8 @@ from collections import defaultdict
 
 from index.catalog import Catalog
 from index.records import Change
-from index.search import Hit, SearchRequest, StoreIndex, search
+from index.search import Hit, SearchRequest, search
+from index.store_index import StoreIndex
 
 CHANGES_A_STEP = 200
 

@@ -1,7 +1,7 @@
-"""One ranking out of several: weighted reciprocal rank fusion."""
+"""One ranking out of several: by reciprocal ranks, or by the scores themselves."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 RANK_CONSTANT = 60  # Cormack, Clarke and Buettcher, SIGIR 2009, doi 10.1145/1571941.1572114
 
@@ -25,3 +25,28 @@ def fuse(rankings: Sequence[Sequence[int]], weights: Sequence[float]) -> dict[in
             scores[identifier] += weight / (RANK_CONSTANT + rank)
     ordered = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
     return {identifier: score / best for identifier, score in ordered}
+
+
+def fuse_scores(
+    scored: Sequence[Mapping[int, float]], weights: Sequence[float]
+) -> dict[int, float]:
+    """Fuses scores: the weighted mean of each, scaled to 0..1 over what its search found.
+
+    A convex combination (arXiv 2210.11934): finer than ranks where scores are to be trusted.
+
+    Args:
+        scored: the score by id of each search; an id that a search did not find counts 0 there.
+        weights: how much each counts; at least one is above 0.
+
+    Returns:
+        The score of each id, in 0..1, best first, the smaller id where scores are equal.
+    """
+    total = sum(weights)
+    fused: dict[int, float] = defaultdict(float)
+    for scores, weight in zip(scored, weights, strict=True):
+        lowest, highest = min(scores.values(), default=0.0), max(scores.values(), default=0.0)
+        span = highest - lowest
+        for identifier, score in scores.items():
+            scaled = (score - lowest) / span if span else 1.0
+            fused[identifier] += weight * scaled / total
+    return dict(sorted(fused.items(), key=lambda item: (-item[1], item[0])))

@@ -2,22 +2,24 @@
 
 A worker that dies lets its lease run out, and the next claim takes the job over. Each claim counts
 up `attempts`, which fences off every earlier holder: however late it reports, its attempt is not
-the current one. A file that was detached or deleted meanwhile has no job any more, so a delete wins
-over a late completion. Leases compare the clocks of the workers' machines, which must agree to well
-within a lease.
+the current one. What the current one reports is compared by content hash with what is stored: the
+same content is neither stored nor logged again. A file that was detached or deleted meanwhile has
+no job any more, so a delete wins over a late completion. Leases compare the clocks of the workers'
+machines, which must agree to well within a lease.
 """
 
-import hashlib
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
-from sqlalchemy import Connection, Update, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, delete, select, update
 
-from index.database import Database, log_changes, take_chunk_ids
-from index.errors import FingerprintMismatchError, LostLeaseError
+from index.attributes import make_storable
+from index.database import Database, log_changes
+from index.errors import LostLeaseError
 from index.lookups import AnyRow, chunking_of, require_store
-from index.records import ChunkDraft, IngestErrorCode, Job, Vectors, titled_text
-from index.schema import chunks, files, jobs, store_files, vector_stores, vectors
+from index.passages import check_drafts, replace_passages
+from index.records import ChunkDraft, IngestErrorCode, Job, Vectors
+from index.schema import files, jobs, store_files
 
 MAX_ATTEMPTS = 5  # a file that took this many workers down is given up
 MAX_MESSAGE_CHARS = 500
@@ -37,25 +39,21 @@ class Jobs(Database):
             The job, or None when there is nothing to do.
         """
         now = self._clock()
-        free = select(jobs).where(jobs.c.lease_until.is_(None) | (jobs.c.lease_until <= now))
-        free = free.order_by(jobs.c.id).limit(1).with_for_update(skip_locked=True)
-        with self._write() as connection:
-            while (row := connection.execute(free).first()) is not None:
+        query = select(jobs).where(_is_free(now)).order_by(jobs.c.id).limit(1)
+        while self._find(query):
+            with self._write_beside() as connection:
+                row = connection.execute(query.with_for_update(skip_locked=True)).first()
+                if row is None:
+                    return None
                 if row.attempts < MAX_ATTEMPTS:
                     return _lease(connection, row, worker, now + lease_s)
-                _finish(
-                    connection,
-                    row,
-                    status="failed",
-                    error_code="server_error",
-                    error_message=f"given up: {MAX_ATTEMPTS} workers died or stalled on this file",
-                )
+            self._give_up(row.id, now)
         return None
 
     def renew_job(self, job: Job, lease_s: float) -> bool:
         """Extends the lease from now on; False when the job is lost: drop the work."""
         statement = update(jobs).where(jobs.c.id == job.id, jobs.c.attempts == job.attempt)
-        with self._write() as connection:
+        with self._write_beside() as connection:
             result = connection.execute(statement.values(lease_until=self._clock() + lease_s))
             return result.rowcount == 1
 
@@ -63,6 +61,8 @@ class Jobs(Database):
         self, job: Job, drafts: Sequence[ChunkDraft], embeddings: Vectors, fingerprint: str
     ) -> int:
         """Stores the passages of a file in place of any that it had, and ends the job.
+
+        Passages that are stored already, with the same spans and embedder, are left as they are.
 
         Args:
             job: as it was claimed.
@@ -75,23 +75,19 @@ class Jobs(Database):
 
         Raises:
             LostLeaseError: the job is finished, deleted, or held by another worker.
+            InvalidFileError: a passage holds a NUL or a lone surrogate.
             FingerprintMismatchError: the store holds vectors of another embedder.
         """
         if embeddings.ndim != 2 or len(embeddings) != len(drafts):
             raise ValueError(f"{len(drafts)} drafts need as many vectors, got {embeddings.shape}")
+        check_drafts(drafts)
+        usage = sum(len(draft.text.encode()) for draft in drafts) + embeddings.nbytes
         with self._write() as connection:
             row = _held(connection, job)
-            connection.execute(
-                delete(chunks).where(
-                    chunks.c.store_id == job.store_id, chunks.c.file_id == job.file_id
-                )
-            )
-            if drafts:
-                _adopt_embedder(connection, job.store_id, fingerprint, embeddings.shape[1])
-                _insert_passages(connection, job, drafts, embeddings, fingerprint)
-            usage = sum(len(draft.text.encode()) for draft in drafts) + embeddings.nbytes
+            changed = replace_passages(connection, job, drafts, embeddings, fingerprint)
             _finish(connection, row, status="completed", usage_bytes=usage)
-            return log_changes(connection, "upsert", [(job.store_id, job.file_id)])
+            store_file = (job.store_id, job.file_id)
+            return log_changes(connection, "upsert", [store_file] if changed else [])
 
     def fail_job(self, job: Job, code: IngestErrorCode, message: str) -> None:
         """Ends the job as failed; passages of an earlier success stay searchable.
@@ -105,8 +101,31 @@ class Jobs(Database):
                 _held(connection, job),
                 status="failed",
                 error_code=code,
-                error_message=message[:MAX_MESSAGE_CHARS],
+                error_message=make_storable(message[:MAX_MESSAGE_CHARS]),
             )
+
+    def _find(self, query: Select[Any]) -> bool:
+        """Whether there is such a job; an idle worker asks often and must not stop the writers."""
+        with self._read() as connection:
+            return connection.execute(query).first() is not None
+
+    def _give_up(self, job_id: int, now: float) -> None:
+        with self._write() as connection:
+            query = select(jobs).where(jobs.c.id == job_id, _is_free(now)).with_for_update()
+            row = connection.execute(query).first()
+            if row is not None:
+                message = f"given up: {MAX_ATTEMPTS} workers died or stalled on this file"
+                _finish(
+                    connection,
+                    row,
+                    status="failed",
+                    error_code="server_error",
+                    error_message=message,
+                )
+
+
+def _is_free(now: float) -> ColumnElement[bool]:
+    return jobs.c.lease_until.is_(None) | (jobs.c.lease_until <= now)
 
 
 def _lease(connection: Connection, row: AnyRow, worker: str, lease_until: float) -> Job:
@@ -157,51 +176,3 @@ def _finish(connection: Connection, row: AnyRow, **outcome: str | int) -> None:
         store_files.c.store_id == row.store_id, store_files.c.file_id == row.file_id
     )
     connection.execute(statement.values(**outcome))
-
-
-def _adopt_embedder(connection: Connection, store_id: str, fingerprint: str, dim: int) -> None:
-    """Makes this the store's embedder if it holds no vectors yet.
-
-    Raises:
-        FingerprintMismatchError: it holds vectors of another.
-    """
-    store = require_store(connection, store_id)
-    if (store.fingerprint, store.dim) == (fingerprint, dim):
-        return
-    held = select(chunks.c.id).where(chunks.c.store_id == store_id).limit(1)
-    if connection.execute(held).first() is not None:
-        raise FingerprintMismatchError(
-            f"vector store {store_id!r} holds vectors of {store.fingerprint!r}, dimension "
-            f"{store.dim}; got {fingerprint!r}, dimension {dim}"
-        )
-    statement = update(vector_stores).where(vector_stores.c.id == store_id)
-    connection.execute(statement.values(fingerprint=fingerprint, dim=dim))
-
-
-def _insert_passages(
-    connection: Connection,
-    job: Job,
-    drafts: Sequence[ChunkDraft],
-    embeddings: Vectors,
-    fingerprint: str,
-) -> None:
-    ids = take_chunk_ids(connection, len(drafts))
-    passages = [
-        {
-            "id": chunk_id,
-            "store_id": job.store_id,
-            "file_id": job.file_id,
-            "content_hash": hashlib.sha256(titled_text(draft).encode()).hexdigest(),
-            **vars(draft),
-        }
-        for chunk_id, draft in zip(ids, drafts, strict=True)
-    ]
-    stored = np.ascontiguousarray(embeddings, dtype="<f4")
-    connection.execute(insert(chunks), passages)
-    connection.execute(
-        insert(vectors),
-        [
-            {"chunk_id": chunk_id, "fingerprint": fingerprint, "vector": vector.tobytes()}
-            for chunk_id, vector in zip(ids, stored, strict=True)
-        ],
-    )

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, and_, select
 
+from index.attributes import is_storable
 from index.errors import (
     ExpiredStoreError,
     UnknownCursorError,
@@ -27,7 +28,7 @@ def require_file(connection: Connection, file_id: str, now: int) -> AnyRow:
     Raises:
         UnknownFileError: it does not exist, or has expired.
     """
-    row = connection.execute(select(*FILE_COLUMNS).where(files.c.id == file_id)).first()
+    row = find_row(connection, select(*FILE_COLUMNS).where(files.c.id == file_id), file_id)
     if row is None or (row.expires_at is not None and row.expires_at <= now):
         raise UnknownFileError(f"no file {file_id!r}")
     return row
@@ -39,7 +40,8 @@ def require_store(connection: Connection, store_id: str) -> AnyRow:
     Raises:
         UnknownStoreError: it does not exist.
     """
-    row = connection.execute(select(vector_stores).where(vector_stores.c.id == store_id)).first()
+    query = select(vector_stores).where(vector_stores.c.id == store_id)
+    row = find_row(connection, query, store_id)
     if row is None:
         raise UnknownStoreError(f"no vector store {store_id!r}")
     return row
@@ -69,11 +71,21 @@ def require_store_file(connection: Connection, store_id: str, file_id: str) -> A
     query = select_store_files().where(
         store_files.c.store_id == store_id, store_files.c.file_id == file_id
     )
-    row = connection.execute(query).first()
+    row = find_row(connection, query, store_id, file_id)
     if row is None:
         require_store(connection, store_id)
         raise UnknownStoreFileError(f"no file {file_id!r} in vector store {store_id!r}")
     return row
+
+
+def find_row(connection: Connection, query: Select[Any], *named: str) -> AnyRow | None:
+    """The first row of a query by texts that a client chose; what cannot be stored names nothing.
+
+    A driver would refuse such a text with an error of its own.
+    """
+    if not all(map(is_storable, named)):
+        return None
+    return connection.execute(query).first()
 
 
 def select_store_files() -> Select[Any]:
@@ -130,12 +142,13 @@ def read_page(
     Raises:
         UnknownCursorError: the cursor names no row.
     """
-    if None not in cursor.values():
+    values = [value for value in cursor.values() if value is not None]
+    if len(values) == len(cursor):
         named = and_(*(table.c[name] == value for name, value in cursor.items()))
-        seq = connection.execute(select(table.c.seq).where(named)).scalar_one_or_none()
-        if seq is None:
-            raise UnknownCursorError(f"no such `after`: {', '.join(map(str, cursor.values()))}")
-        query = query.where(table.c.seq < seq if order == "desc" else table.c.seq > seq)
+        row = find_row(connection, select(table.c.seq).where(named), *values)
+        if row is None:
+            raise UnknownCursorError(f"no such `after`: {', '.join(values)}")
+        query = query.where(table.c.seq < row.seq if order == "desc" else table.c.seq > row.seq)
     query = query.order_by(table.c.seq.desc() if order == "desc" else table.c.seq)
     rows = connection.execute(query.limit(limit + 1)).all()
     return list(rows[:limit]), len(rows) > limit

@@ -4,6 +4,7 @@ from bs4 import BeautifulSoup
 from bs4.element import CData, NavigableString, PageElement, Tag
 
 from index.document import Document, DocumentBuilder
+from index.parse_source import Source
 
 # fmt: off
 SKIPPED = frozenset({
@@ -17,14 +18,15 @@ BLOCKS = frozenset({
     "h4", "h5", "h6",
 })
 # fmt: on
+_CELL_END = "\0"  # no text has it
 HEADINGS = frozenset(f"h{level}" for level in range(1, 7))
 
 
-def parse_html(name: str, text: str) -> Document:
+def parse_html(source: Source) -> Document:
     """Reads a page: its `<main>` if it has one, else all, but no hidden parts or menus."""
-    soup = _soup(text)
-    title = " ".join(soup.title.get_text().split()) if soup.title else ""
-    reader = _Reader(title or name)
+    soup = _soup(source.text())
+    title = soup.title.get_text().strip() if soup.title else ""
+    reader = _Reader(source.builder(title))
     reader.read(soup.find("main") or soup)
     return reader.builder.build()
 
@@ -42,8 +44,8 @@ def _soup(text: str) -> BeautifulSoup:
 class _Reader:
     """Walks the tree with a stack of its own: depth is the author's choice, and may be hostile."""
 
-    def __init__(self, title: str) -> None:
-        self.builder = DocumentBuilder(title=title)
+    def __init__(self, builder: DocumentBuilder) -> None:
+        self.builder = builder
         self._pieces: list[str] = []  # text of the block that is open
         self._item_marker = ""  # at the start of a list item: what precedes its text
         self._listings = 0  # how many <pre> are open
@@ -71,6 +73,8 @@ class _Reader:
             self._flush()
         if tag.name == "pre":
             self._listings += 1
+        elif tag.name == "table":
+            self.builder.start_table()
         elif tag.name == "li":
             self._item_marker = "- "
         elif tag.name == "img":
@@ -79,25 +83,32 @@ class _Reader:
     def _close(self, tag: Tag) -> None:
         if tag.name in HEADINGS:
             self.builder.add_heading(int(tag.name[1]), self._take())
+        elif tag.name == "tr":
+            self._end_row()
         elif tag.name in BLOCKS:
             self._flush()
         elif tag.name in ("td", "th"):
-            self._pieces.append(" | ")
+            self._pieces.append(_CELL_END)
         if tag.name == "pre":
             self._listings -= 1
 
+    def _end_row(self) -> None:
+        cells = self._take().split(_CELL_END)
+        self.builder.add_row(cells[:-1] if len(cells) > 1 else cells)
+
     def _flush(self) -> None:
-        text = self._take()
-        if text:
+        text = self._take().replace(_CELL_END, " ")
+        if self._listings:
+            self.builder.add_code(text)
+        elif text.strip():
             self.builder.add_block(self._item_marker + text)
+        if text.strip():
             self._item_marker = ""
 
     def _take(self) -> str:
         text = "".join(self._pieces)
         self._pieces.clear()
-        if not self._listings:
-            text = " ".join(text.split())
-        return text.strip().removesuffix("|").rstrip()
+        return text
 
 
 def _is_hidden(tag: Tag) -> bool:

@@ -8,14 +8,16 @@ from markdown_it.token import Token
 
 from index.document import Document, DocumentBuilder
 from index.parse_html import words_of_html
+from index.parse_source import Source
 
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
-def parse_markdown(name: str, text: str) -> Document:
+def parse_markdown(source: Source) -> Document:
     """Reads Markdown; markup, front matter and HTML tags go, the words stay."""
-    reader = _Reader(name)
-    for token in MarkdownIt("commonmark").enable("table").parse(FRONT_MATTER.sub("", text)):
+    reader = _Reader(source.builder())
+    text = FRONT_MATTER.sub("", source.text())
+    for token in MarkdownIt("commonmark").enable("table").parse(text):
         reader.read(token)
     return reader.builder.build()
 
@@ -23,8 +25,8 @@ def parse_markdown(name: str, text: str) -> Document:
 class _Reader:
     """Turns the flat token stream into headings and blocks."""
 
-    def __init__(self, name: str) -> None:
-        self.builder = DocumentBuilder(title=name)
+    def __init__(self, builder: DocumentBuilder) -> None:
+        self.builder = builder
         self._heading_level = 0  # inside a heading: its level
         self._item_marker = ""  # at the start of a list item: what precedes its text
         self._cells: list[str] | None = None  # inside a table row: its cells so far
@@ -35,17 +37,22 @@ class _Reader:
                 self._heading_level = int(token.tag[1]) if token.nesting == 1 else 0
             case "list_item_open":
                 self._item_marker = f"{token.info}. " if token.info else "- "
-            case "tr_open":
-                self._cells = []
-            case "tr_close":
-                self.builder.add_block(" | ".join(self._cells or []))
-                self._cells = None
+            case "table_open" | "tr_open" | "tr_close":
+                self._read_table(token.type)
             case "inline":
                 self._add(_plain(token.children or []))
             case "fence" | "code_block":
-                self._add(token.content)
+                self.builder.add_code(token.content)
+                self._item_marker = ""
             case "html_block":
                 self._add(words_of_html(token.content))
+
+    def _read_table(self, token_type: str) -> None:
+        if token_type == "table_open":
+            self.builder.start_table()
+        elif token_type == "tr_close":
+            self.builder.add_row(self._cells or [])
+        self._cells = [] if token_type == "tr_open" else None
 
     def _add(self, text: str) -> None:
         if self._heading_level:

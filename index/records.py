@@ -169,7 +169,7 @@ def titled_text(passage: Titled) -> str:
 class ChunkDraft:
     """A passage cut from a document, before it is embedded and stored.
 
-    `text` has its white space normalised; `char_start:char_end` is its span in the document's plain
+    `text` is its span `char_start:char_end` in the document's plain
     text; `title` is the heading path, joined by " > "; `ordinal` counts the passages of the
     document from 0.
     """

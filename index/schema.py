@@ -10,7 +10,8 @@ jobs           ingestion still to be done; a row goes with the work, the outcome
 changes        the log that search replicas fold; no foreign keys, it outlives what it names
 head           one row: the number of the last change, and the next chunk id
 
-`seq` columns keep the order of creation, which whole seconds do not.
+`seq` columns keep the order of creation, which whole seconds do not. A change here needs a revision
+in migrations/versions as well, which makes it in databases that exist.
 """
 
 from sqlalchemy import (
@@ -66,7 +67,7 @@ vector_stores = Table(
     metadata,
     Column("seq", RowNumber, primary_key=True),
     Column("id", String(64), nullable=False, unique=True),
-    Column("name", Text, nullable=False, index=True),
+    Column("name", Text, nullable=False),
     Column("description", Text),
     Column("metadata", JSON, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -76,6 +77,8 @@ vector_stores = Table(
     Column("chunk_overlap_tokens", Integer),
     Column("fingerprint", Text),
     Column("dim", Integer),
+    # A name can be longer than a btree of PostgreSQL takes.
+    Index("ix_vector_stores_name", "name", postgresql_using="hash"),
     sqlite_autoincrement=True,
 )
 
@@ -119,7 +122,7 @@ chunks = Table(
     Column("char_start", Integer, nullable=False),
     Column("char_end", Integer, nullable=False),
     Column("page", Integer),
-    Column("content_hash", String(64), nullable=False),
+    Column("content_hash", String(64), nullable=False, index=True),
     _of_store_file(),
     UniqueConstraint("store_id", "file_id", "ordinal"),
 )

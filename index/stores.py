@@ -14,6 +14,7 @@ from index.lookups import (
     AnyRow,
     chunking_of,
     chunking_values,
+    find_row,
     read_page,
     require_live_store,
     require_store,
@@ -85,7 +86,7 @@ class Stores(Database):
             .order_by(vector_stores.c.id != name_or_id, vector_stores.c.seq)
         )
         with self._read() as connection:
-            row = connection.execute(query.limit(1)).first()
+            row = find_row(connection, query.limit(1), name_or_id)
             if row is None:
                 raise UnknownStoreError(f"no vector store has the id or name {name_or_id!r}")
             return self._record(connection, row)
@@ -154,7 +155,7 @@ class Stores(Database):
         with self._read() as connection:
             row = require_live_store(connection, store_id, now)
         if row.expires_after_days is not None and now - row.last_active_at >= TOUCH_INTERVAL_S:
-            with self._write() as connection:
+            with self._write_beside() as connection:
                 statement = update(vector_stores).where(vector_stores.c.id == store_id)
                 connection.execute(statement.values(last_active_at=now))
 

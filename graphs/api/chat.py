@@ -183,6 +183,9 @@ def _retrieval(body: ChatCompletionBody) -> RetrievalOptions:
     return RetrievalOptions(
         top_k=body.rag.top_k,
         mode=body.rag.mode,
+        expand=body.rag.expand,
+        diversity=body.rag.diversity,
+        neighbours=body.rag.neighbours,
         rerank=body.rag.rerank,
         score_threshold=body.rag.score_threshold,
         filters=body.rag.filters,

@@ -111,6 +111,9 @@ class RagOptions(RequestModel):
     vector_store_ids: list[str] | None = Field(None, min_length=1, max_length=64)
     top_k: int | None = Field(None, ge=1, le=50)
     mode: Literal["hybrid", "dense", "lexical"] | None = None
+    expand: Literal["off", "multi_query", "hyde"] | None = None
+    diversity: float | None = Field(None, ge=0, le=1)
+    neighbours: int | None = Field(None, ge=0, le=10)
     rerank: bool | None = None
     score_threshold: float | None = Field(None, ge=0, le=1)
     filters: FilterSpec | None = None

@@ -35,8 +35,10 @@ from graphs.errors import (
 )
 from index.errors import (
     CorpusError,
+    CorpusUnavailableError,
     FingerprintMismatchError,
     LostLeaseError,
+    SandboxError,
     UnknownFileError,
     UnknownStoreError,
     UnknownStoreFileError,
@@ -153,6 +155,10 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     UnknownStoreFileError: ErrorKind(status=404, type=_INVALID),
     FingerprintMismatchError: ErrorKind(status=409, type=_INVALID),
     LostLeaseError: _FAILURE,
+    SandboxError: _FAILURE,
+    CorpusUnavailableError: ErrorKind(
+        status=503, type=_SERVER, retry_after_s=2, message="The corpus is out of reach. Try again."
+    ),
     # HTTP
     ApiError: _FAILURE,
     BadRequestError: ErrorKind(status=400, type=_INVALID),

@@ -105,7 +105,10 @@ async def test_model_names_a_store(api_openai, api_pipeline, api_catalog, by):
 async def test_rag_options_and_sampling_reach_the_pipeline(api_openai, api_pipeline, api_catalog):
     store = api_catalog.create_store(name="docs")
     filters = {"type": "eq", "key": "lang", "value": "en"}
-    options = {"vector_store_ids": ["docs"], "top_k": 3, "mode": "dense", "rerank": False}
+    options = {
+        "vector_store_ids": ["docs"], "top_k": 3, "mode": "dense", "rerank": False,
+        "expand": "hyde", "diversity": 0.5, "neighbours": 2,
+    }  # fmt: skip
     await ask(
         api_openai, temperature=0, max_completion_tokens=9, seed=5, stop="END", user="harmless",
         extra_body={"top_k": 4, "rag": {**options, "score_threshold": 0.5, "filters": filters}},
@@ -114,6 +117,7 @@ async def test_rag_options_and_sampling_reach_the_pipeline(api_openai, api_pipel
     assert request.store_ids == (store.id,)
     assert dataclasses.asdict(request.retrieval) == {
         "top_k": 3, "mode": "dense", "rerank": False, "score_threshold": 0.5, "filters": filters,
+        "expand": "hyde", "diversity": 0.5, "neighbours": 2,
     }  # fmt: skip
     assert dataclasses.asdict(request.sampling) == {
         "max_tokens": 9, "temperature": 0, "top_p": None, "top_k": 4, "seed": 5, "stop": ("END",),

@@ -13,7 +13,7 @@ from models.generation import GenerationRequest, Message, Sampling
 from models.generator import Generator, GeneratorConfig
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # gptqmodel and torchao warn at import
-NUM_STREAMS = 32
+NUM_STREAMS = 200
 QUESTIONS = ("Tell me all.", "Which port?", "Why is the API slow?", "Go on.")
 CHOICES = ("The API listens on port 8000. [1]", "The API is slow. [1]", "I don't know.")
 
@@ -83,7 +83,8 @@ async def test_answers_that_lose_their_generator_equal_those_that_do_not(engines
     chance = random.Random(7)
     losing = [Losing(engines, sorted(chance.sample(range(1, 12), 2))) for _ in numbers]
     moved = await asyncio.gather(*(read(losing[number], number) for number in numbers))
-    assert moved == whole
+    wrong = [n for n in numbers if moved[n] != whole[n]]
+    assert not wrong, [(moved[n], whole[n]) for n in wrong[:3]]
     assert sum(one.num_lost for one in losing) >= NUM_STREAMS
     assert len({tuple(ids) for ids, *_ in whole}) > NUM_STREAMS / 4
 

@@ -221,6 +221,13 @@ async def test_a_stage_that_the_answer_needs_fails_the_request(stage, error):
         await events_of(FakeStages(failing={stage: error}))
 
 
+@pytest.mark.parametrize("error", [StageUnavailableError("none"), OverloadedError("full")])
+async def test_nothing_is_given_before_a_generator_takes_the_question(error):
+    fake = FakeStages(failing={"generate": error})
+    with pytest.raises(type(error)):
+        await anext(pipeline(fake).answer(chat("What is two?")))
+
+
 async def test_a_harmful_question_gets_a_refusal_and_no_generation():
     fake = FakeStages(harmful="poison")
     events = await events_of(fake, chat("how to poison"))

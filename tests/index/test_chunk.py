@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.chunk import chunk
+from index.chunk import chunk, split_sentences
+from index.document import DocumentBuilder
 from index.errors import InvalidChunkingError
 from index.parse import parse
 from index.records import Chunking
@@ -36,7 +37,7 @@ def test_a_passage_stays_under_one_heading_path(word_spans):
     assert [(draft.title, draft.text, draft.ordinal) for draft in drafts] == [
         ("a.md", "Intro.", 0),
         ("One", "First.", 1),
-        ("One > Two", "Second. More.", 2),
+        ("One > Two", "Second.\n\nMore.", 2),
         ("Three", "Third.", 3),
     ]
 
@@ -74,13 +75,17 @@ def test_a_full_stop_inside_a_sentence_does_not_end_it(word_spans, sentence):
     ]
 
 
+PIECES = [
+    "Word ", "end. ", "Why? ", "\n\n", "# Head\n", "\n- ", "x" * 30, "é。", "\ndef f():\n",
+    "\n    y", "|a|b|\n|-|-|\n|c|d|\n", "\n```\n", "1, 2, 3\n", "\t", "TITLE\n\n",
+]  # fmt: skip
+
+
 @given(
-    st.lists(
-        st.sampled_from(["Word ", "end. ", "Why? ", "\n\n", "# Head\n", "\n- ", "x" * 30, "é。"])
-    ),
+    st.lists(st.sampled_from(PIECES)),
     st.integers(1, 12),
     st.integers(0, 6),
-    st.sampled_from(["a.txt", "a.md"]),
+    st.sampled_from(["a.txt", "a.md", "a.py", "a.csv"]),
 )
 def test_passages_keep_their_bounds_and_cover_the_document(word_spans, pieces, size, overlap, name):
     document = parse(name, ("Start " + "".join(pieces)).encode())
@@ -89,12 +94,75 @@ def test_passages_keep_their_bounds_and_cover_the_document(word_spans, pieces, s
     covered: set[int] = set()
     for draft in drafts:
         span = range(draft.char_start, draft.char_end)
-        assert draft.text == " ".join(document.text[span.start : span.stop].split()) != ""
+        assert draft.text == document.text[span.start : span.stop]
+        assert draft.text.strip()
         assert len(word_spans(draft.text)) <= size
         covered.update(span)
     assert all(i in covered for i, char in enumerate(document.text) if not char.isspace())
     assert [draft.ordinal for draft in drafts] == list(range(len(drafts)))
     assert all(a.char_start < b.char_start for a, b in pairwise(drafts))
+
+
+def test_a_list_item_is_a_sentence_by_itself(word_spans):
+    data = "Before\n\n- one\n- two. Three\n- four"
+    expected = ["Before", "- one", "- two.", "Three", "- four"]
+    (text,) = texts(data, word_spans, tokens=50)
+    assert split_sentences(text) == expected
+    assert split_sentences(texts(data, word_spans, tokens=50, filename="a.txt")[0]) == expected
+
+
+def test_code_is_cut_at_definitions_and_never_inside_a_line_that_fits(word_spans):
+    code = (
+        "import os\n\n\ndef one(a):\n    x = a. B\n\n    return x\n\n\ndef two():\n    return 2\n"
+    )
+    chunks = chunk(parse("a.py", code.encode()), Chunking(max_chunk_tokens=12), word_spans)
+    assert [(draft.title, draft.text) for draft in chunks] == [
+        ("a.py", "import os"),
+        ("one", "def one(a):\n    x = a. B"),
+        ("one", "    return x"),
+        ("two", "def two():\n    return 2"),
+    ]
+
+
+def test_code_is_not_split_into_sentences():
+    code = 'print("One. Two.")\nprint("Three. Four.")'
+    assert split_sentences(f"Prose. More.\n\n{code}\n\nEnd.") == ["Prose.", "More.", code, "End."]
+
+
+def test_rows_stay_whole_under_the_header_of_their_table(word_spans):
+    data = "Name,Text\n" + "".join(f"n{number},Some words. More words.\n" for number in range(4))
+    chunking = Chunking(max_chunk_tokens=15)
+    drafts = chunk(parse("a.csv", data.encode()), chunking, word_spans)
+    assert [(draft.title, draft.text) for draft in drafts] == [
+        ("a.csv", "Name | Text\n\nn0 | Some words. More words."),
+        ("a.csv > Name | Text", "n1 | Some words. More words."),
+        ("a.csv > Name | Text", "n2 | Some words. More words."),
+        ("a.csv > Name | Text", "n3 | Some words. More words."),
+    ]
+
+
+def test_a_passage_has_the_page_on_which_it_starts(word_spans):
+    builder = DocumentBuilder(title="a.pdf")
+    for builder.page in (1, 2, 3):
+        builder.add_block(f"Page {builder.page}.")
+    drafts = chunk(builder.build(), Chunking(max_chunk_tokens=6), word_spans)
+    assert [(draft.page, draft.text) for draft in drafts] == [
+        (1, "Page 1.\n\nPage 2."),
+        (3, "Page 3."),
+    ]
+
+
+def test_a_block_without_end_is_tokenized_in_parts(word_spans):
+    longest = []
+
+    def spans(text):
+        longest.append(len(text))
+        return word_spans(text)
+
+    document = parse("a.txt", b"word " * 100_000 + b"x" * 500_000)
+    drafts = chunk(document, Chunking(max_chunk_tokens=4096), spans)
+    assert max(longest) <= 200_000
+    assert sum(len(draft.text.replace(" ", "")) for draft in drafts) == 900_000
 
 
 @pytest.mark.parametrize(("size", "overlap"), [(0, 0), (4097, 0), (100, 51), (100, -1)])

@@ -1,4 +1,7 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from random import Random
 
 import numpy as np
 import pytest
@@ -6,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from index.errors import ExpiredStoreError, UnknownStoreError
+from index.errors import ExpiredStoreError, LostLeaseError, UnknownStoreError
 from index.filters import parse_filter
 from index.fold import Fold
 from index.schema import chunks, store_files
@@ -89,6 +92,30 @@ def test_a_fold_equals_a_replay_from_scratch_equals_the_catalog(make_corpus, act
     ids = {chunk_id for _, chunk_id in stored(corpus.catalog)}
     assert found(fold) == found(replay) == (ids, ids)
     corpus.catalog.close()
+
+
+def test_writers_that_race_leave_log_tables_and_search_in_step(corpus):
+    stores, files = [corpus.store(), corpus.store()], [corpus.upload() for _ in range(3)]
+
+    def work(seed):
+        random = Random(seed)
+        for number in range(15):
+            name = random.choice(["attach", "attach and complete", "complete", *ACTS[:4]])
+            at = random.randrange(3)
+            with suppress(LookupError, LostLeaseError):  # another writer was faster
+                act(corpus, name, random.choice(stores), files[at], number)
+                if name == "delete_file":
+                    files[at] = corpus.upload()
+                if name == "delete_store":
+                    stores[:] = [corpus.store(), corpus.store()]
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    fold, head = Fold(corpus.catalog), corpus.catalog.head()
+    numbers = [change.number for change in corpus.catalog.changes_since(0, limit=1000)]
+    assert numbers == list(range(1, head + 1))
+    assert fold.catch_up() == head
+    assert folded(fold) == stored(corpus.catalog)
 
 
 def found(fold):

@@ -1,8 +1,23 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+from index.catalog import Catalog
 from index.errors import FingerprintMismatchError, LostLeaseError
 from index.jobs import MAX_ATTEMPTS
 from index.records import Chunking
+
+ROOT = Path(__file__).parents[2]
+CLAIM_AND_HANG = """
+import sys
+from index.catalog import Catalog
+
+job = Catalog(sys.argv[1]).claim_job("the one that dies", 0.5)
+print(job.attempt, flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture
@@ -126,3 +141,29 @@ def test_as_many_vectors_as_passages_are_needed(corpus, vectors_of, attached):
 def test_a_document_without_passages_completes(corpus, attached):
     corpus.complete(corpus.claim(), [])
     assert corpus.catalog.get_store_file(*attached).status == "completed"
+
+
+def test_the_job_of_a_killed_process_is_taken_over(corpus, url, attached):
+    dying = subprocess.Popen(
+        [sys.executable, "-c", CLAIM_AND_HANG, url],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert dying.stdout.readline() == "1\n"
+    dying.kill()
+    dying.communicate()
+    assert dying.returncode == -9
+    survivor = Catalog(url)  # with the real clock, as the process had
+    while (job := survivor.claim_job("the next", 60)) is None:
+        continue
+    assert (job.file_id, job.attempt) == (attached[1], 2)
+    corpus.complete(job, ["words"])
+    assert survivor.store_file_text(*attached) == ("words",)
+    survivor.close()
+
+
+def test_a_message_that_no_database_can_hold_is_kept_as_well_as_it_can_be(corpus, attached):
+    corpus.catalog.fail_job(corpus.claim(), "invalid_file", "bad name: a\0b\ud800")
+    assert corpus.catalog.get_store_file(*attached).error_message == "bad name: a\ufffdb\ufffd"

@@ -5,8 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.errors import InvalidFileError, UnsupportedFileError
-from index.parse import parse
+from index.errors import (
+    FileLimitError,
+    InvalidFileError,
+    InvalidLimitError,
+    UnsupportedFileError,
+)
+from index.parse import EXTENSIONS, parse, parser_of
+from index.parse_limits import ParseLimits
 
 MARKDOWN = b"""---
 title: not text
@@ -63,9 +69,14 @@ def blocks(filename, data):
     return [(block.heading_path, block.text) for block in parse(filename, data).blocks]
 
 
+def test_the_tables_of_extensions_and_parsers_agree():
+    assert all(callable(parser_of(f"a{extension}")) for extension in EXTENSIONS)
+    assert {".pdf", ".docx", ".pptx", ".xlsx", ".csv", ".json", ".py", ".md"} <= EXTENSIONS
+
+
 def test_plain_text_is_cut_at_empty_lines():
     document = parse("notes.txt", b"One\ntwo.\r\n \r\n\r\n  Three. ")
-    assert [block.text for block in document.blocks] == ["One\ntwo.", "Three."]
+    assert [block.text for block in document.blocks] == ["One two.", "Three."]
     assert document.title == "notes.txt"
 
 
@@ -73,7 +84,7 @@ def test_markdown_keeps_words_and_headings_and_drops_markup():
     scaling, bounds = ("Scaling a model",), ("Scaling a model", "Replica bounds")
     assert blocks("handbook.md", MARKDOWN) == [
         ((), "Before any heading."),
-        (scaling, "Set num_replicas, see\nthe bounds. a picture"),
+        (scaling, "Set num_replicas, see the bounds. a picture"),
         (bounds, "1. First."),
         (bounds, "2. Second."),
         (bounds, "- Inner."),
@@ -115,9 +126,9 @@ def test_the_extension_tells_the_type(name):
     assert parse(name, b"text").blocks[0].text == "text"
 
 
-@pytest.mark.parametrize("name", ["a.pdf", "a", "md", "a.md.exe", ".md", ""])
+@pytest.mark.parametrize("name", ["a.doc", "a", "md", "a.md.exe", ".md", ""])
 def test_an_unknown_extension_is_refused(name):
-    with pytest.raises(UnsupportedFileError, match=r"is not one of \.htm, \.html"):
+    with pytest.raises(UnsupportedFileError, match=r"is not one of .* \.htm \.html "):
         parse(name, b"text")
 
 
@@ -129,6 +140,9 @@ def test_an_unknown_extension_is_refused(name):
         ("text".encode("utf-16"), "binary|not UTF-8"),
         (b"", "no text in its 0 bytes"),
         (b" \n\n ", "no text"),
+        (b"PK\x03\x04\x14", "is not text: it is a ZIP archive"),
+        (b"\x89PNG\r\n\x1a\n", "is not text: it is a PNG image"),
+        (b"%PDF-1.7\n", "is not text: it is a PDF"),
         ("\u200b\u202e".encode(), "no text"),
     ],
 )
@@ -136,6 +150,56 @@ def test_an_unknown_extension_is_refused(name):
 def test_what_is_not_text_is_refused(name, data, message):
     with pytest.raises(InvalidFileError, match=message):
         parse(name, data)
+
+
+def test_characters_hidden_as_entities_are_dropped_too():
+    assert parse("a.html", b"<p>ig&#x200b;no&#8205;re</p>").text == "ignore"
+    assert parse("a.md", b"ig&#x200b;nore").text == "ignore"
+
+
+def test_a_listing_keeps_its_lines_and_a_paragraph_does_not():
+    document = parse("a.md", b"One\ntwo.\n\n```\n  x = 1\n\n\n\n  y\n```\n")
+    assert [(block.kind, block.text) for block in document.blocks] == [
+        ("prose", "One two."),
+        ("code", "  x = 1\n\n  y"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.html"])
+def test_rows_know_the_header_of_their_table(name):
+    data = {
+        "a.md": b"| Name | Unit |\n|---|---|\n| min | 1 |\n\nText.\n\n| A |\n|---|\n| b |",
+        "a.html": b"<table><tr><th>Name</th><th>Unit</th></tr><tr><td>min</td><td>1</td></tr>"
+        b"</table>Text."
+        b"<table><tr><td>A</td></tr><tr><td>b</td></tr></table>",
+    }[name]
+    assert [(block.columns, block.text) for block in parse(name, data).blocks] == [
+        ("", "Name | Unit"),
+        ("Name | Unit", "min | 1"),
+        ("", "Text."),
+        ("", "A"),
+        ("A", "b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"max_characters": 1000}, "more than 1000 characters"),
+        ({"max_blocks": 100}, "more than 100 paragraphs and rows"),
+        ({"max_file_mb": 1}, r"has 1\.1 MB, at most 1 MB"),
+    ],
+)
+def test_what_exceeds_a_limit_is_refused_with_the_limit(limits, message):
+    data = b"word\n\n" * 200_000
+    with pytest.raises(FileLimitError, match=message):
+        parse("a.txt", data, ParseLimits(**limits))
+
+
+@pytest.mark.parametrize("limits", [{"cpu_s": 0}, {"memory_mb": 64}, {"max_pages": 2.5}])
+def test_a_limit_out_of_its_bounds_is_refused(limits):
+    with pytest.raises(InvalidLimitError, match=r"must be a whole number in \d+\.\.\d+, got"):
+        ParseLimits(**limits)
 
 
 def test_characters_that_nobody_sees_are_dropped():

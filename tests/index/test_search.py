@@ -7,7 +7,8 @@ from index.errors import FingerprintMismatchError, InvalidSearchError
 from index.filters import matches, parse_filter
 from index.fusion import fuse
 from index.records import Change, Passage
-from index.search import LEXICAL_WEIGHT, SearchRequest, StoreIndex, search
+from index.search import LEXICAL_WEIGHT, SearchRequest, search
+from index.store_index import StoreIndex
 
 WORDS = ["replica", "queue", "spot", "drain", "node", "chunk", "token", "graph", "filter", "score"]
 

@@ -3,8 +3,10 @@ import pytest
 from index.errors import (
     ExpiredStoreError,
     InvalidAttributesError,
+    UnknownCursorError,
     UnknownFileError,
     UnknownStoreError,
+    UnknownStoreFileError,
 )
 from index.records import Chunking, FileCounts
 
@@ -90,3 +92,26 @@ def test_a_deleted_store_takes_its_files_jobs_and_passages_along(corpus):
     assert corpus.catalog.claim_job("a", 60) is None
     assert {change.kind for change in corpus.catalog.changes_since(0)} == {"delete"}
     assert corpus.catalog.get_file(indexed).id == indexed
+
+
+@pytest.mark.parametrize("named", ["vs_\0", "vs_\ud800"])
+def test_what_no_database_can_hold_names_nothing(catalog, named):
+    store_id = catalog.create_store(name="docs").id
+    with pytest.raises(UnknownStoreError):
+        catalog.get_store(named)
+    with pytest.raises(UnknownStoreError):
+        catalog.find_store(named)
+    with pytest.raises(UnknownFileError):
+        catalog.attach_file(store_id, named)
+    with pytest.raises(UnknownStoreFileError):
+        catalog.get_store_file(store_id, named)
+    with pytest.raises(UnknownCursorError):
+        catalog.list_stores(after=named)
+    assert catalog.list_files(purpose=named).items == ()
+
+
+def test_names_differ_by_case_and_may_be_long(catalog):
+    long = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(5000))
+    names = ["docs", "Docs", "döcs", long]
+    ids = [catalog.create_store(name=name).id for name in names]
+    assert [catalog.find_store(name).id for name in names] == ids

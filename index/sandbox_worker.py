@@ -1,0 +1,108 @@
+"""The other side of index/sandbox.py: `python -m index.sandbox_worker`.
+
+Reads requests from its standard input and answers each on its standard output. Every file is read
+by a copy of this process (one thread, so a fork is safe), confined before it sees the first byte:
+what a hostile file does to it is gone with it. This process itself sees no file. A copy that does
+not end well ends this process the same way, and the sandbox starts another.
+
+A request is a line of JSON (name, number of bytes, limits) and the bytes; the answer is a line of
+JSON with the document or the error.
+"""
+
+import contextlib
+import io
+import json
+import os
+import sys
+from dataclasses import asdict
+from itertools import groupby
+
+from index.document import Block, Document
+from index.errors import CorpusError, FileLimitError
+from index.parse import parse, parser_of
+from index.parse_limits import ParseLimits
+from index.sandbox_confine import forbid_reaching_out, limit_resources
+
+READY = b"ready\n"
+_FAILED = 70  # EX_SOFTWARE of sysexits.h
+
+
+def request_line(filename: str, num_bytes: int, limits: ParseLimits) -> bytes:
+    """Writes what comes before the bytes of a file."""
+    request = {"filename": filename, "num_bytes": num_bytes, "limits": asdict(limits)}
+    return json.dumps(request).encode() + b"\n"
+
+
+def serve(requests: io.FileIO, answers: io.BufferedIOBase) -> int:
+    """Answers until there are no more requests, or one ended badly; gives the exit status."""
+    answers.write(READY)
+    answers.flush()
+    while line := requests.readline():
+        request = json.loads(line)
+        with contextlib.suppress(CorpusError):  # the copy will say so
+            parser_of(request["filename"])  # imported once, for all copies to come
+        child = os.fork()
+        if child == 0:
+            _answer(request, requests, answers)
+        _, status = os.waitpid(child, 0)
+        if status:
+            return os.waitstatus_to_exitcode(status)
+    return 0
+
+
+def _answer(request: dict[str, object], requests: io.FileIO, answers: io.BufferedIOBase) -> None:
+    """Answers one request and ends this process, whatever happens."""
+    status = _FAILED
+    try:
+        limits = ParseLimits(**request["limits"])  # type: ignore[arg-type]  # as written above
+        limit_resources(limits)
+        forbid_reaching_out()
+        data = io.BufferedReader(requests).read(int(str(request["num_bytes"])))
+        answers.write(_reply(str(request["filename"]), data, limits))
+        answers.flush()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _reply(filename: str, data: bytes, limits: ParseLimits) -> bytes:
+    try:
+        document = parse(filename, data, limits)
+        return _line({"title": document.title, "sections": _sections(document)})
+    except CorpusError as err:
+        return _line({"error": type(err).__name__, "message": str(err)})
+    except MemoryError:
+        message = f"{filename!r} needs more than {limits.memory_mb} MB of memory to be read"
+        return _line({"error": FileLimitError.__name__, "message": message})
+
+
+def _line(answer: dict[str, object]) -> bytes:
+    return json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def _sections(document: Document) -> list[list[object]]:
+    """The blocks, grouped by what neighbours share."""
+
+    def shared(block: Block) -> tuple[object, ...]:
+        return block.heading_path, block.kind, block.page, block.columns
+
+    return [
+        [*key, [block.text for block in blocks]]
+        for key, blocks in groupby(document.blocks, key=shared)
+    ]
+
+
+def main() -> int:
+    """Takes the pipes for itself, so that nothing a parser prints gets into an answer."""
+    # Unbuffered, or it would take bytes of a file that its copy should read.
+    requests = io.FileIO(os.dup(0), "rb")
+    answers = io.BufferedWriter(io.FileIO(os.dup(1), "wb"))
+    os.dup2(2, 1)
+    # openpyxl imports numpy where it can, to accept its numbers: 100 ms, and threads.
+    sys.modules["numpy"] = None  # type: ignore[assignment]
+    return serve(requests, answers)
+
+
+if __name__ == "__main__":
+    result = main()
+    os._exit(128 - result if result < 0 else result)
