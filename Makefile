@@ -1,12 +1,12 @@
-# make serve | test | lint | install | models | clean       (make help prints this with words)
+# make serve | test | test-chaos | chaos | lint | install | models | clean       (make help prints this with words)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install serve test lint models clean
+.PHONY: help install serve test test-chaos chaos lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -18,8 +18,14 @@ install: .venv/installed  ## make .venv with the pinned dependencies
 serve: install  ## start everything on this machine and load the handbook; Ctrl-C stops it
 	@exec $(BIN)/python -m cluster.local
 
-test: install  ## run every test that this machine can run
-	$(BIN)/python -m pytest
+test: install  ## run every test but those that break clusters
+	$(BIN)/python -m pytest -m "not chaos"
+
+test-chaos: install  ## run the short forms of what `make chaos` does, about 10 minutes
+	$(BIN)/python -m pytest -m chaos
+
+chaos: install  ## break a local cluster on purpose and report what its clients saw
+	$(BIN)/python -m cluster.chaos --local --seed 0 --out chaos-report
 
 lint: install  ## check style and types
 	$(BIN)/ruff check .

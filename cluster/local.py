@@ -24,6 +24,7 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cluster.interrupts import interruptible
 from models.bundled.prepare import prepare
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +49,7 @@ def main() -> None:
     arguments = parser.parse_args()
     console = Console()
     try:
-        with _interruptible():
+        with interruptible():
             run(arguments.config, arguments.documents, arguments.store, console)
     except KeyboardInterrupt:
         console.print("stopped")
@@ -82,20 +83,6 @@ def run(config: Path, documents: Path, store: str, console: Console) -> None:
         status = child.wait()
         msg = f"serve ended with status {status}; its log is {log}\n{_tail(log)}"
         raise StartError(msg)
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Turns SIGTERM into the same orderly stop as Ctrl-C."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _refuse_taken_port(host: str, port: int) -> None:

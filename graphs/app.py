@@ -26,17 +26,41 @@ def build(args: AppArgs) -> Application:
     Returns:
         The application, with the Gateway as its ingress.
     """
-    url = database_url(args)
-    embedder = _bind(Embedder)
+    return compose(
+        database_url(args),
+        embedder=Embedder,
+        reranker=Reranker,
+        safety_filter=SafetyFilter,
+        generator=Generator,
+    )
+
+
+def compose(
+    url: str, *, embedder: Any, reranker: Any, safety_filter: Any, generator: Any
+) -> Application:
+    """Binds these model deployments, the corpus and the Gateway to one another.
+
+    Args:
+        url: of the corpus.
+        embedder: a class that `@serve.deployment` wrapped, as the others; its block in the YAML has
+            the name of its class.
+        reranker: as above.
+        safety_filter: as above.
+        generator: as above.
+
+    Returns:
+        The application, with the Gateway as its ingress.
+    """
+    embed = embedder.bind()
     return _bind(
         Gateway,
         {
-            "Embedder": embedder,
+            "Embedder": embed,
             "Retriever": _bind(Retriever, url),
-            "Reranker": _bind(Reranker),
-            "SafetyFilter": _bind(SafetyFilter),
-            "Generator": _bind(Generator),
-            "Ingester": _bind(Ingester, url, embedder),
+            "Reranker": reranker.bind(),
+            "SafetyFilter": safety_filter.bind(),
+            "Generator": generator.bind(),
+            "Ingester": _bind(Ingester, url, embed),
         },
     )
 

@@ -1,0 +1,250 @@
+"""The simulated generator: answers that anybody can recompute, at a fixed speed."""
+
+import asyncio
+import hashlib
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import ray
+from ray import serve
+
+from deployments.drain_watch import DrainWatch
+from deployments.settings import ReplicaDescription, describe_replica, parse_config
+from models.detokenizer import StopScanner
+from models.errors import ContextLengthError, EngineDrainingError, InvalidInputError
+from models.generation import GenerationChunk, GenerationRequest, TokenCounts
+from models.generator import check_sampling
+
+_NUM_WORDS = 1000  # the vocabulary of the answers
+
+
+def digest(*parts: object) -> int:
+    """Hashes to 64 bits, alike in every process."""
+    data = "\0".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedGeneratorConfig:
+    """How the simulated generator behaves.
+
+    Attributes:
+        tokens_per_s: speed of every stream, however many there are.
+        max_concurrent_requests: streams that decode at once; more wait.
+        max_answer_tokens: tokens of an answer when the request names none.
+        context_tokens: most tokens of prompt and answer together.
+        temperature: what a request gets that names none; 0 is greedy.
+        ledger: folder of files `PID.json`, each a `Served`, written when a stream begins or ends:
+            they outlive the replica. None: none are written.
+    """
+
+    tokens_per_s: float = 10.0
+    max_concurrent_requests: int = 8
+    max_answer_tokens: int = 32
+    context_tokens: int = 16384
+    temperature: float = 0.0
+    ledger: str | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        if self.tokens_per_s <= 0 or self.max_concurrent_requests < 1:
+            msg = (
+                "tokens_per_s must be above 0 and max_concurrent_requests at least 1, "
+                f"got {self.tokens_per_s} and {self.max_concurrent_requests}"
+            )
+            raise InvalidInputError(msg)
+
+
+class Served(TypedDict):
+    """What one replica has done since it started.
+
+    Attributes:
+        active: ids of the requests that decode now; a request may stand there more than once.
+        slots: streams that decode at once.
+        num_requests: streams that began.
+        num_resumed: those of them that went on after tokens of another replica.
+        num_tokens: tokens that were written.
+    """
+
+    pid: int
+    active: list[str]
+    slots: int
+    tokens_per_s: float
+    num_requests: int
+    num_resumed: int
+    num_tokens: int
+
+
+@serve.deployment
+class Generator:
+    """Writes one word a token, at a fixed speed; the n-th is a hash of prompt, seed and n.
+
+    Duties: the protocol of `deployments.generator.Generator`, also when its node goes away; counts
+    of what was served.
+    """
+
+    def __init__(self) -> None:
+        self._config = SimulatedGeneratorConfig()
+        self._slots = asyncio.Semaphore(self._config.max_concurrent_requests)
+        self._active: list[str] = []
+        self._num_requests = self._num_resumed = self._num_tokens = 0
+        self._drain = DrainWatch()
+        self._watching: asyncio.Task[None] | None = None
+
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+        """Takes over the settings; running streams keep the old ones."""
+        self._config = parse_config(SimulatedGeneratorConfig, user_config)
+        if self._watching is None and ray.is_initialized():
+            self._watching = asyncio.create_task(self._drain.run())
+        self._slots = asyncio.Semaphore(self._config.max_concurrent_requests)
+        await self._note()
+
+    async def stream(self, request: GenerationRequest) -> AsyncIterator[GenerationChunk]:
+        """Streams an answer from the first token that was not delivered.
+
+        The first chunk is empty: it says that this replica has taken the request.
+
+        Raises:
+            InvalidInputError: a sampling value is outside its limits, or choices are given.
+            ContextLengthError: prompt and answer do not fit.
+            EngineDrainingError: the node goes away, so the rest has to be written elsewhere.
+        """
+        self._check_drain()
+        check_sampling(request.sampling)
+        if request.choices:
+            msg = "the simulated generator answers freely: set `answers: free`"
+            raise InvalidInputError(msg)
+        answer = _Answer(request, self._config)
+        config, slots = self._config, self._slots
+        async with slots:
+            self._active.append(request.request_id)
+            self._num_requests += 1
+            self._num_resumed += bool(request.delivered_token_ids)
+            try:
+                await self._note()
+                yield answer.opening()
+                start = time.monotonic()
+                for index, chunk in enumerate(answer.chunks(), start=1):
+                    await asyncio.sleep(start + index / config.tokens_per_s - time.monotonic())
+                    self._num_tokens += len(chunk.token_ids)
+                    yield chunk
+                    if chunk.finish_reason is None:
+                        self._check_drain()
+            finally:
+                self._active.remove(request.request_id)
+                await self._note()
+
+    async def _note(self) -> None:
+        if self._config.ledger is not None:
+            _write(Path(self._config.ledger), await self.served())
+
+    def _check_drain(self) -> None:
+        if self._drain.is_over:
+            msg = "the node of this generator goes away"
+            raise EngineDrainingError(msg)
+
+    async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
+        """Counts the words of every text."""
+        return TokenCounts(
+            counts=np.asarray([len(text.split()) for text in texts], dtype=np.int32),
+            context_tokens=self._config.context_tokens,
+            max_answer_tokens=self._config.max_answer_tokens,
+        )
+
+    async def num_active_streams(self) -> int:
+        """Counts the streams that hold a slot."""
+        return len(self._active)
+
+    async def served(self) -> Served:
+        """Tells what this replica has done, so that retries can be counted."""
+        return Served(
+            pid=os.getpid(),
+            active=list(self._active),
+            slots=self._config.max_concurrent_requests,
+            tokens_per_s=self._config.tokens_per_s,
+            num_requests=self._num_requests,
+            num_resumed=self._num_resumed,
+            num_tokens=self._num_tokens,
+        )
+
+    async def describe(self) -> ReplicaDescription:
+        """Tells where it runs."""
+        return describe_replica("simulated:generator")
+
+    async def check_health(self) -> None:
+        """Is healthy while its event loop runs."""
+
+
+def _write(folder: Path, served: Served) -> None:
+    """Writes a record, whole or not at all."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{served['pid']}.new"
+    path.write_text(json.dumps(served))
+    path.rename(path.with_suffix(".json"))
+
+
+class _Answer:
+    """One answer: what was delivered is played again, as `models.generator` does."""
+
+    def __init__(self, request: GenerationRequest, config: SimulatedGeneratorConfig) -> None:
+        self._request = request
+        self._num_prompt = sum(len(turn.content.split()) for turn in request.messages)
+        self._max_tokens = request.sampling.max_tokens or config.max_answer_tokens
+        if self._num_prompt + self._max_tokens > config.context_tokens:
+            msg = (
+                f"the context holds {config.context_tokens} tokens, but the prompt has "
+                f"{self._num_prompt} and max_tokens is {self._max_tokens}"
+            )
+            raise ContextLengthError(msg)
+        temperature = request.sampling.temperature
+        is_sampled = (config.temperature if temperature is None else temperature) > 0
+        seed = (request.sampling.seed or 0) if is_sampled else "greedy"
+        turns = [part for turn in request.messages for part in (turn.role, turn.content)]
+        self._key = digest(seed, *turns)
+        self._stops = StopScanner(request.sampling.stop)
+
+    def opening(self) -> GenerationChunk:
+        """Gives the chunk that comes before the first token."""
+        return GenerationChunk(
+            position=len(self._request.delivered_token_ids), token_ids=(), text="",
+            finish_reason=None, num_prompt_tokens=self._num_prompt, attempt=self._request.attempt,
+        )  # fmt: skip
+
+    def chunks(self) -> Iterator[GenerationChunk]:
+        """Gives one chunk a token; the last has a `finish_reason`."""
+        delivered = self._request.delivered_token_ids
+        text = "".join(self._stops.push(_word(token_id)) for token_id in delivered)
+        owed = text[self._request.num_delivered_chars :]
+        if len(delivered) >= self._max_tokens:
+            yield self._chunk(len(delivered), (), owed + self._stops.flush())
+            return
+        for position in range(len(delivered), self._max_tokens):
+            token_id = digest(self._key, position) % _NUM_WORDS
+            owed += self._stops.push(_word(token_id))
+            if position == self._max_tokens - 1 and not self._stops.stopped:
+                owed += self._stops.flush()
+            yield self._chunk(position, (token_id,), owed)
+            owed = ""
+            if self._stops.stopped:
+                return
+
+    def _chunk(self, position: int, token_ids: tuple[int, ...], text: str) -> GenerationChunk:
+        is_full = position + len(token_ids) >= self._max_tokens
+        return GenerationChunk(
+            position=position,
+            token_ids=token_ids,
+            text=text,
+            finish_reason="stop" if self._stops.stopped else "length" if is_full else None,
+            num_prompt_tokens=self._num_prompt,
+            attempt=self._request.attempt,
+        )
+
+
+def _word(token_id: int) -> str:
+    return f"w{token_id} "

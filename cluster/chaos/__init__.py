@@ -1,0 +1,1 @@
+"""Faults on purpose: kills, freezes and notices under load, each proven, and a report of them."""

@@ -1,0 +1,300 @@
+"""A Ray cluster of one head and labelled nodes on this machine, with a Serve config on it.
+
+All in a private folder with a token of its own; what it started it ends, and nothing else.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import yaml
+
+from cluster.chaos import processes
+from cluster.chaos.errors import ChaosError, TargetError
+from cluster.chaos.target import System
+
+ROOT = Path(__file__).parents[2]
+SIMULATED = ROOT / "benchmarks" / "simulated.yaml"
+_BIN = Path(sys.executable).parent
+_READY_S = 300.0
+_START_S = 180.0
+_START_ATTEMPTS = 3  # Ray gives a raylet 30 s, whatever else the machine does
+_HEED_S = 2.0  # the controller looks at a new config once a loop
+_MARKETS = ("spot", "on-demand")  # of a node and of the head
+_NAME_LABEL = "chaos-node"
+_NODE_CPUS = 4  # logical
+_OBJECT_STORE_BYTES = 100 * 2**20  # nothing large passes through it
+_SETTINGS = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "HF_HUB_OFFLINE": "1",
+    # A dead proxy is back after 5.5 s with these, after 28 s without.
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "2",
+    "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "5",
+    "RAY_worker_niceness": "0",  # the load and the replicas get the same share of the cores
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One `ray start` that runs.
+
+    Attributes:
+        name: what it is called here, such as `spot-1`.
+        node_id: Ray's hex id.
+        raylet_pid: its raylet; its workers are below that.
+    """
+
+    name: str
+    node_id: str
+    raylet_pid: int
+
+
+def free_port() -> int:
+    """Gives a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Fleet:
+    """A head labelled on-demand, and nodes labelled spot; a context manager.
+
+    Invariant: every process it started has its folder in its environment as RAY_TMPDIR, and on the
+    way out each of those is killed by its number.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_spot: int = 3,
+        config: Path = SIMULATED,
+        changes: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self._num_spot = num_spot
+        self._source = config
+        self._changes = changes or {}
+        # Short, since the paths of Ray's sockets must stay below 108 characters (unix(7)).
+        self.folder = Path(tempfile.mkdtemp(prefix="rf-", dir="/tmp"))
+        self._ports = {"gcs": free_port(), "dashboard": free_port(), "http": free_port()}
+        self.nodes: dict[str, Node] = {}
+
+    @property
+    def url(self) -> str:
+        """Where the Gateway answers."""
+        return f"http://127.0.0.1:{self._ports['http']}"
+
+    @property
+    def ray_address(self) -> str:
+        """Where the head's GCS listens."""
+        return f"127.0.0.1:{self._ports['gcs']}"
+
+    @property
+    def dashboard(self) -> str:
+        """Where Ray's REST API answers."""
+        return f"http://127.0.0.1:{self._ports['dashboard']}"
+
+    @property
+    def token_file(self) -> Path:
+        """The token of this cluster alone."""
+        return self.folder / "auth_token"
+
+    @property
+    def system(self) -> System:
+        """What the scenarios attack."""
+        return System(
+            url=self.url, dashboard=self.dashboard, ray_address=self.ray_address,
+            token_file=self.token_file, ledger=self.folder / "ledger",
+        )  # fmt: skip
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of every process of this fleet."""
+        return {
+            **os.environ,
+            **_SETTINGS,
+            "PYTHONPATH": str(ROOT),
+            "RAY_TMPDIR": str(self.folder),
+            "RAY_AUTH_TOKEN_PATH": str(self.token_file),
+            "RAGFLEET_DATABASE_URL": f"sqlite:///{self.folder}/corpus.db",
+        }
+
+    def __enter__(self) -> Self:
+        """Starts everything and waits until it answers."""
+        try:
+            self.token_file.touch(mode=0o600)
+            self.token_file.write_text(secrets.token_hex(32))
+            self._start_head()
+            names = [f"spot-{number}" for number in range(1, self._num_spot + 1)]
+            with ThreadPoolExecutor() as threads:
+                list(threads.map(self.add_node, names))
+            self.deploy(self._changes)
+            self.wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Ends every process and removes the folder."""
+        self.close()
+
+    def _start_head(self) -> None:
+        ports = (f"--port={self._ports['gcs']}", f"--dashboard-port={self._ports['dashboard']}")
+        self._ray_start("head", "--head", *ports)
+
+    def add_node(self, name: str) -> Node:
+        """Starts a spot node.
+
+        Raises:
+            ChaosError: `ray start` failed.
+        """
+        return self._ray_start(name, f"--address={self.ray_address}")
+
+    def _ray_start(self, name: str, *options: str) -> Node:
+        labels = f"--labels=ray.io/market-type={_MARKETS[name == 'head']},{_NAME_LABEL}={name}"
+        limits = (f"--num-cpus={_NODE_CPUS}", f"--object-store-memory={_OBJECT_STORE_BYTES}")
+        for _ in range(_START_ATTEMPTS):
+            done = subprocess.run(
+                [str(_BIN / "ray"), "start", *options, labels, *limits], env=self.environment,
+                capture_output=True, text=True, timeout=_START_S, cwd=ROOT, check=False,
+            )  # fmt: skip
+            if done.returncode == 0:
+                self.nodes[name] = self._find_node(name)
+                return self.nodes[name]
+            processes.kill([], also=self._raylets(name))
+        msg = f"`ray start` of {name} failed: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+        raise ChaosError(msg)
+
+    def _raylets(self, name: str) -> list[int]:
+        """Finds the raylets that carry a name as a label, among the processes of this fleet."""
+        return [
+            pid
+            for pid in processes.with_environment(f"RAY_TMPDIR={self.folder}")
+            if processes.name_of(pid) == "raylet"
+            for labels in processes.arguments(pid, "--labels=")
+            if json.loads(labels).get(_NAME_LABEL) == name
+        ]
+
+    def _find_node(self, name: str) -> Node:
+        raylets = self._raylets(name)
+        if len(raylets) != 1:
+            msg = f"`ray start` of {name} has left {len(raylets)} raylets"
+            raise ChaosError(msg)
+        (node_id,) = processes.arguments(raylets[0], "--node_id=")
+        return Node(name=name, node_id=node_id, raylet_pid=raylets[0])
+
+    def replace_node(self, node_id: str) -> None:
+        """Starts a node with the name of one that died.
+
+        Raises:
+            TargetError: no node of this fleet has that id.
+        """
+        names = [node.name for node in self.nodes.values() if node.node_id == node_id]
+        if not names or names == ["head"]:
+            msg = f"no spot node of this fleet has the id {node_id}"
+            raise TargetError(msg)
+        self.add_node(names[0])
+
+    def deploy(self, changes: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        """Serves the YAML, with these keys of these deployments changed.
+
+        Args:
+            changes: deployment -> key of its block -> value; mappings are merged.
+        """
+        config = yaml.safe_load(self._source.read_text())
+        config["http_options"]["port"] = self._ports["http"]
+        blocks = {block["name"]: block for block in config["applications"][0]["deployments"]}
+        for name, changed in (changes or {}).items():
+            _merge(blocks[name], changed)
+        if self._source == SIMULATED:
+            _merge(blocks["Generator"], {"user_config": {"ledger": f"{self.folder}/ledger"}})
+        target = self.folder / "served.yaml"
+        target.write_text(yaml.safe_dump(config))
+        done = subprocess.run(
+            [str(_BIN / "serve"), "deploy", "--address", self.dashboard, str(target)],
+            env=self.environment, capture_output=True, text=True, timeout=_START_S, cwd=ROOT,
+            check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            msg = f"`serve deploy` failed: {done.stderr[-2000:]}"
+            raise ChaosError(msg)
+
+    def wait_until_ready(self, timeout_s: float = _READY_S) -> None:
+        """Waits until every deployment answers.
+
+        Raises:
+            ChaosError: not in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        said = "nothing"
+        while time.monotonic() < deadline:
+            try:
+                reply = httpx.get(f"{self.url}/readyz", timeout=10)
+            except httpx.HTTPError as err:
+                said = repr(err)
+            else:
+                if reply.status_code == httpx.codes.OK:
+                    return
+                said = reply.text
+            time.sleep(0.5)
+        msg = f"not ready after {timeout_s} s; /readyz said {said[:500]}"
+        raise ChaosError(msg)
+
+    def wait_until_settled(self, timeout_s: float = _READY_S) -> None:
+        """Waits until an edit has reached every replica.
+
+        Raises:
+            ChaosError: not in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        time.sleep(_HEED_S)
+        while not self.system.is_settled():
+            if time.monotonic() > deadline:
+                msg = f"the edit was not carried out within {timeout_s} s"
+                raise ChaosError(msg)
+            time.sleep(0.5)
+        self.wait_until_ready(timeout_s)
+
+    def close(self) -> None:
+        """Kills what was started, by number, and proves that all of it is gone."""
+        deadline = time.monotonic() + 30
+        while own := processes.with_environment(f"RAY_TMPDIR={self.folder}"):
+            for pid in own:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                msg = f"these processes do not die: {sorted(own)}"
+                raise ChaosError(msg)
+            time.sleep(0.1)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _merge(block: dict[str, Any], changed: Mapping[str, Any]) -> None:
+    for key, value in changed.items():
+        if isinstance(value, Mapping) and isinstance(block.get(key), dict):
+            _merge(block[key], value)
+        else:
+            block[key] = value

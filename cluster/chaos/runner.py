@@ -1,0 +1,86 @@
+"""Runs scenarios with a progress bar and tells what they showed."""
+
+import asyncio
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from cluster.chaos.arena import Arena, NodeKeeper
+from cluster.chaos.plot import draw
+from cluster.chaos.probe import Probe
+from cluster.chaos.report import Report
+from cluster.chaos.scenarios import Scenario
+from cluster.chaos.target import System
+
+
+class Runner:
+    """Runs scenarios against one system, one after the other."""
+
+    def __init__(self, system: System, keeper: NodeKeeper | None, console: Console) -> None:
+        self.system = system
+        self.keeper = keeper
+        self._console = console
+
+    def check_target(self, deployment: str, node_id: str | None) -> None:
+        """Prints the target and proves that it is there, before anything is sent to it.
+
+        Raises:
+            TargetError: it is not.
+        """
+        self._print(f"target {self.system.url}, Ray at {self.system.ray_address}")
+        replicas = self.system.replicas(deployment)
+        self._print(f"{deployment} has {len(replicas)} replicas")
+        if node_id is not None:
+            self.system.node(node_id)
+
+    def run(self, name: str, scenario: Scenario, arena: Arena) -> Report:
+        """Runs one scenario.
+
+        Raises:
+            ChaosError: the run proves nothing.
+        """
+        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        tasks: dict[str, TaskID] = {}
+        with Progress(TextColumn("{task.description:<32}"), *columns, console=self._console) as bar:
+
+            def on_progress(label: str, ended: int, count: int) -> None:
+                if label not in tasks:
+                    tasks[label] = bar.add_task(f"{name}: {label}", total=count)
+                bar.update(tasks[label], completed=ended)
+
+            arena.on_progress = on_progress
+            return asyncio.run(self._run(scenario, arena))
+
+    async def _run(self, scenario: Scenario, arena: Arena) -> Report:
+        async with Probe(self.system) as arena.probe:
+            return await scenario.run(arena, scenario.size)
+
+    def tell(self, report: Report, folder: Path) -> None:
+        """Prints a report, and writes it and its plot."""
+        summary = report.summary()
+        for key, value in summary.items():
+            if key not in ("faults", "checks", "failures"):
+                self._console.print(f"  {key:<18} {value}", highlight=False)
+        for fault in report.faults:
+            back = "" if fault.recovered_s is None else f"; back after {fault.recovered_s:.1f} s"
+            self._console.print(
+                f"  {fault.kind} {fault.target} at {fault.at_s:.1f} s: {fault.proof}{back}"
+            )
+        for check in report.checks:
+            word = "[green]seen[/green]    " if check.passed else "[red]NOT SEEN[/red]"
+            self._console.print(f"  {word} {check.name}: ", end="", highlight=False)
+            self._console.print(check.seen, markup=False, highlight=False)
+        for failure in summary["failures"]:
+            self._console.print(f"  failed {failure}", markup=False, highlight=False)
+        self._console.print(f"  {report.write(folder)}  {draw(report, folder)}\n", highlight=False)
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False)

@@ -1,0 +1,57 @@
+"""The scenarios by name, each with its size in full."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from cluster.chaos.arena import Arena, Size
+from cluster.chaos.node_scenarios import NoticeSettings, drain, node_kill
+from cluster.chaos.overload_scenario import overload
+from cluster.chaos.replica_scenarios import (
+    controller_kill,
+    freeze,
+    gateway_kill,
+    outage,
+    replica_kill,
+)
+from cluster.chaos.report import Report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One scenario.
+
+    Attributes:
+        size: of a full run; `--requests` and its kin change it.
+    """
+
+    run: Callable[[Arena, Size], Awaitable[Report]]
+    size: Size
+
+
+def scenarios(notice: NoticeSettings) -> Mapping[str, Scenario]:
+    """Gives all scenarios in the order in which they are run."""
+    return {
+        "node-kill": Scenario(
+            run=node_kill, size=Size(num_requests=2000, rate=6.0, max_tokens=4, num_faults=5)
+        ),
+        "replica-kill": Scenario(
+            run=replica_kill, size=Size(num_requests=200, rate=1.0, max_tokens=200)
+        ),
+        "freeze": Scenario(run=freeze, size=Size(num_requests=8, rate=5.0, max_tokens=120)),
+        "drain": Scenario(
+            run=partial(drain, settings=notice), size=Size(num_requests=60, rate=1.5, max_tokens=60)
+        ),
+        "drain-long": Scenario(
+            run=partial(drain, settings=replace(notice, notice_s=120.0)),
+            size=Size(num_requests=60, rate=1.5, max_tokens=60),
+        ),
+        "controller-kill": Scenario(
+            run=controller_kill, size=Size(num_requests=200, rate=5.0, max_tokens=4, num_faults=2)
+        ),
+        "outage": Scenario(run=outage, size=Size(num_requests=8, rate=8.0, max_tokens=80)),
+        "gateway-kill": Scenario(
+            run=gateway_kill, size=Size(num_requests=100, rate=1.0, max_tokens=100, num_faults=5)
+        ),
+        "overload": Scenario(run=overload, size=Size(num_requests=120, rate=1.0, max_tokens=40)),
+    }
