@@ -47,6 +47,7 @@ CATALOG_METHODS = frozenset(
         "create_store", "get_store", "find_store", "list_stores", "update_store", "delete_store",
         "attach_file", "get_store_file", "list_store_files", "update_attributes", "detach_file",
         "store_file_text",
+        "create_file_batch", "get_file_batch", "list_batch_files", "cancel_file_batch",
     }
 )  # fmt: skip
 _LEASE_S = 30.0

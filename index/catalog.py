@@ -1,6 +1,7 @@
 """The catalog: the source of truth of the corpus, in one SQL database."""
 
 from index.changes import ChangeLog
+from index.file_batches import FileBatches
 from index.files import Files
 from index.jobs import Jobs
 from index.passages import Passages
@@ -8,7 +9,7 @@ from index.store_files import StoreFiles
 from index.stores import Stores
 
 
-class Catalog(Files, Stores, StoreFiles, Jobs, Passages, ChangeLog):
+class Catalog(Files, Stores, StoreFiles, FileBatches, Jobs, Passages, ChangeLog):
     """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
 
     Synchronous and thread-safe; any number of processes may open the same database. What a method

@@ -5,6 +5,7 @@ CorpusError
 |- UnknownStoreError       (LookupError)  no such vector store
 |  '- ExpiredStoreError                   it was there, and its expiry has passed
 |- UnknownStoreFileError   (LookupError)  the file is not in this vector store
+|- UnknownFileBatchError   (LookupError)  this vector store has no such batch of files
 |- UnknownCursorError      (LookupError)  `after` names nothing in this list
 |- UnsupportedFileError    (ValueError)   no parser for this type of file
 |- InvalidFileError        (ValueError)   empty, broken, not what its name says, or without words
@@ -13,6 +14,7 @@ CorpusError
 |- InvalidFilterError      (ValueError)   a filter that has no meaning
 |- InvalidChunkingError    (ValueError)   chunk sizes outside their bounds
 |- InvalidAttributesError  (ValueError)   attributes or metadata outside their bounds
+|- InvalidFileBatchError   (ValueError)   too few or many files, or one named in two ways
 |- InvalidSearchError      (ValueError)   a search request outside its bounds
 |- FingerprintMismatchError (ValueError)  vectors of another embedder
 |- SandboxError            (RuntimeError) the process that reads files does not start
@@ -53,6 +55,12 @@ class UnknownStoreFileError(CorpusError, LookupError):
     """The file is not attached to this vector store."""
 
     code = "vector_store_file_not_found"
+
+
+class UnknownFileBatchError(CorpusError, LookupError):
+    """No batch of files of this vector store has this id."""
+
+    code = "vector_store_file_batch_not_found"
 
 
 class UnknownCursorError(CorpusError, LookupError):
@@ -101,6 +109,12 @@ class InvalidAttributesError(CorpusError, ValueError):
     """Attributes or metadata are outside their bounds."""
 
     code = "invalid_attributes"
+
+
+class InvalidFileBatchError(CorpusError, ValueError):
+    """A batch without files, with too many, or with one file named in two ways."""
+
+    code = "invalid_file_batch"
 
 
 class InvalidSearchError(CorpusError, ValueError):

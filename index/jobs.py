@@ -3,9 +3,9 @@
 A worker that dies lets its lease run out, and the next claim takes the job over. Each claim counts
 up `attempts`, which fences off every earlier holder: however late it reports, its attempt is not
 the current one. What the current one reports is compared by content hash with what is stored: the
-same content is neither stored nor logged again. A file that was detached or deleted meanwhile has
-no job any more, so a delete wins over a late completion. Leases compare the clocks of the workers'
-machines, which must agree to well within a lease.
+same content is neither stored nor logged again. A file that was detached, deleted or cancelled
+meanwhile has no job any more, so a delete wins over a late completion. Leases compare the clocks of
+the workers' machines, which must agree to well within a lease.
 """
 
 from collections.abc import Sequence

@@ -18,6 +18,7 @@ StoreFileStatus = Literal["in_progress", "completed", "failed", "cancelled"]
 IngestErrorCode = Literal["server_error", "unsupported_file", "invalid_file"]
 
 MAX_CHUNK_TOKENS = 4096  # OpenAI's bound for a static chunking strategy
+MAX_BATCH_FILES = 2000  # OpenAI's bound for the files of one batch
 
 T = TypeVar("T")
 
@@ -69,7 +70,7 @@ class Chunking:
 
 @dataclass(frozen=True, kw_only=True)
 class FileCounts:
-    """How many files of a vector store are in which state."""
+    """How many files of a vector store, or of a batch, are in which state."""
 
     in_progress: int = 0
     completed: int = 0
@@ -78,7 +79,7 @@ class FileCounts:
 
     @property
     def total(self) -> int:
-        """All files of the store."""
+        """All files, whatever their state."""
         return self.in_progress + self.completed + self.failed + self.cancelled
 
 
@@ -126,6 +127,44 @@ class StoreFileRecord:
     usage_bytes: int
     created_at: int
     chunking: Chunking | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """A file to be put into a vector store.
+
+    `attributes` None leaves a file that is there already those it has; `chunking` None means that
+    the store, else the server, chooses.
+    """
+
+    file_id: str
+    attributes: Attributes | None = None
+    chunking: Chunking | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileBatchRecord:
+    """Files that were put into a vector store together.
+
+    The counts are of the files that still belong to it: not of those that left the store or were
+    attached again since. `cancelled` means that a cancellation stopped at least one file; none is
+    in progress after that.
+    """
+
+    id: str
+    store_id: str
+    created_at: int
+    cancelled: bool
+    file_counts: FileCounts
+
+    @property
+    def status(self) -> Literal["in_progress", "completed", "cancelled", "failed"]:
+        """The state of the batch as a client sees it; it failed if no file did better."""
+        if self.cancelled:
+            return "cancelled"
+        if self.file_counts.in_progress:
+            return "in_progress"
+        return "failed" if 0 < self.file_counts.failed == self.file_counts.total else "completed"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 files          uploaded bytes, never changed after upload
 vector_stores  named sets of files; each holds vectors of one embedder, named by `fingerprint`
+file_batches   files put into a store together; which ones is in store_files
 store_files    a file in a store, with its attributes and its state of ingestion
 chunks         the passages of a store file
 vectors        one a chunk and embedder, so that a store can be filled for a new embedder beside the
@@ -82,6 +83,17 @@ vector_stores = Table(
     sqlite_autoincrement=True,
 )
 
+file_batches = Table(
+    "file_batches",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column(
+        "store_id", ForeignKey("vector_stores.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    Column("created_at", BigInteger, nullable=False),
+    Column("cancelled_at", BigInteger),
+)
+
 store_files = Table(
     "store_files",
     metadata,
@@ -96,6 +108,7 @@ store_files = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("max_chunk_tokens", Integer),
     Column("chunk_overlap_tokens", Integer),
+    Column("batch_id", ForeignKey("file_batches.id"), index=True),  # both go with the store
     UniqueConstraint("store_id", "file_id"),
     sqlite_autoincrement=True,
 )

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from index.engine import for_reading
 
-REVISION = "0002"  # the newest in migrations/versions
+REVISION = "0003"  # the newest in migrations/versions
 VERSION_TABLE = "alembic_version"
 
 

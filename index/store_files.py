@@ -1,22 +1,29 @@
 """Files inside vector stores: attached, described, detached. Their ingestion is in jobs.py."""
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
+from index.attach import attach_files
 from index.attributes import check_attributes
 from index.database import Database, log_changes
 from index.lookups import (
     AnyRow,
     chunking_of,
-    chunking_values,
     read_page,
-    require_file,
     require_live_store,
     require_store,
     require_store_file,
     select_store_files,
 )
-from index.records import Attributes, Chunking, Order, Page, StoreFileRecord, StoreFileStatus
-from index.schema import chunks, jobs, store_files, vector_stores
+from index.records import (
+    Attachment,
+    Attributes,
+    Chunking,
+    Order,
+    Page,
+    StoreFileRecord,
+    StoreFileStatus,
+)
+from index.schema import chunks, store_files
 
 
 class StoreFiles(Database):
@@ -33,8 +40,9 @@ class StoreFiles(Database):
         """Adds a file to a store, with a job that indexes it.
 
         Attaching a file again is safe: while it is being indexed, or is indexed with the same
-        chunking, nothing is done twice; one that failed, or is cut in another way now, is indexed
-        again. Attributes, where given, replace those it had.
+        chunking, nothing is done twice; one that failed, was cancelled or is cut in another way
+        now is indexed again. Attributes, where given, replace those it had. It belongs to no batch
+        from then on.
 
         Raises:
             UnknownStoreError: no such store, or it has expired.
@@ -42,13 +50,12 @@ class StoreFiles(Database):
             InvalidAttributesError: attributes outside their bounds.
         """
         check_attributes(attributes or {})
+        attachment = Attachment(file_id=file_id, attributes=attributes, chunking=chunking)
         now = self._now()
         with self._write() as connection:
             require_live_store(connection, store_id, now)
-            attach(connection, store_id, file_id, chunking=chunking, now=now)
-            if attributes is not None:
-                _set_attributes(connection, store_id, file_id, attributes)
-            return _record(require_store_file(connection, store_id, file_id))
+            attach_files(connection, store_id, [attachment], now=now)
+            return store_file_record(require_store_file(connection, store_id, file_id))
 
     def get_store_file(self, store_id: str, file_id: str) -> StoreFileRecord:
         """The state of a file in a store.
@@ -58,7 +65,7 @@ class StoreFiles(Database):
             UnknownStoreFileError: the file is not in it.
         """
         with self._read() as connection:
-            return _record(require_store_file(connection, store_id, file_id))
+            return store_file_record(require_store_file(connection, store_id, file_id))
 
     def list_store_files(
         self,
@@ -84,7 +91,7 @@ class StoreFiles(Database):
             rows, has_more = read_page(
                 connection, query, store_files, limit=limit, order=order, cursor=cursor
             )
-        return Page(items=tuple(_record(row) for row in rows), has_more=has_more)
+        return Page(items=tuple(store_file_record(row) for row in rows), has_more=has_more)
 
     def update_attributes(
         self, store_id: str, file_id: str, attributes: Attributes
@@ -100,7 +107,7 @@ class StoreFiles(Database):
         with self._write() as connection:
             require_store_file(connection, store_id, file_id)
             _set_attributes(connection, store_id, file_id, attributes)
-            return _record(require_store_file(connection, store_id, file_id))
+            return store_file_record(require_store_file(connection, store_id, file_id))
 
     def detach_file(self, store_id: str, file_id: str) -> None:
         """Takes a file out of a store with its passages and its job; the upload stays.
@@ -134,32 +141,13 @@ class StoreFiles(Database):
 def attach(
     connection: Connection, store_id: str, file_id: str, *, chunking: Chunking | None, now: int
 ) -> None:
-    """Adds the file to the store unless it is there already, and a job unless none is needed.
+    """Puts one file into the store, with the attributes that it has there already.
 
     Raises:
         UnknownFileError: no such file, or it has expired.
     """
-    require_file(connection, file_id, now)
-    stored = connection.execute(select(store_files).where(*_is(store_id, file_id))).first()
-    fresh = {
-        "status": "in_progress",
-        "error_code": None,
-        "error_message": None,
-        **chunking_values(chunking),
-    }
-    if stored is None:
-        row = {"store_id": store_id, "file_id": file_id, "attributes": {}, "usage_bytes": 0}
-        connection.execute(insert(store_files).values(**row, **fresh, created_at=now))
-    elif stored.status == "failed" or chunking_of(stored) != chunking:
-        connection.execute(
-            delete(jobs).where(jobs.c.store_id == store_id, jobs.c.file_id == file_id)
-        )
-        connection.execute(update(store_files).where(*_is(store_id, file_id)).values(**fresh))
-    else:
-        return
-    connection.execute(insert(jobs).values(store_id=store_id, file_id=file_id, attempts=0))
-    store = update(vector_stores).where(vector_stores.c.id == store_id)
-    connection.execute(store.values(last_active_at=now))
+    attachment = Attachment(file_id=file_id, chunking=chunking)
+    attach_files(connection, store_id, [attachment], now=now)
 
 
 def _set_attributes(
@@ -180,7 +168,8 @@ def _is(store_id: str, file_id: str) -> tuple[ColumnElement[bool], ColumnElement
     return store_files.c.store_id == store_id, store_files.c.file_id == file_id
 
 
-def _record(row: AnyRow) -> StoreFileRecord:
+def store_file_record(row: AnyRow) -> StoreFileRecord:
+    """The record of a row of `select_store_files`."""
     return StoreFileRecord(
         file_id=row.file_id,
         store_id=row.store_id,

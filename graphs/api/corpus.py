@@ -8,8 +8,10 @@ from types import EllipsisType
 from typing import Protocol
 
 from index.records import (
+    Attachment,
     Attributes,
     Chunking,
+    FileBatchRecord,
     FileRecord,
     Order,
     Page,
@@ -126,5 +128,32 @@ class StoreFileCatalog(Protocol):
         """Gives the texts of a file's passages, in the order of the document."""
 
 
-class Corpus(FileCatalog, StoreCatalog, StoreFileCatalog, Protocol):
+class FileBatchCatalog(Protocol):
+    """Files put into a vector store together."""
+
+    async def create_file_batch(
+        self, store_id: str, files: Sequence[Attachment]
+    ) -> FileBatchRecord:
+        """Adds files to a store, to be indexed; all of them or none."""
+
+    async def get_file_batch(self, store_id: str, batch_id: str) -> FileBatchRecord:
+        """Gives the state of a batch."""
+
+    async def list_batch_files(
+        self,
+        store_id: str,
+        batch_id: str,
+        *,
+        limit: int = 20,
+        order: Order = "desc",
+        after: str | None = None,
+        status: StoreFileStatus | None = None,
+    ) -> Page[StoreFileRecord]:
+        """Gives one page of the files of a batch."""
+
+    async def cancel_file_batch(self, store_id: str, batch_id: str) -> FileBatchRecord:
+        """Stops the files of a batch that are not indexed yet."""
+
+
+class Corpus(FileCatalog, StoreCatalog, StoreFileCatalog, FileBatchCatalog, Protocol):
     """The whole corpus."""

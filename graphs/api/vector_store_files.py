@@ -24,7 +24,7 @@ router = APIRouter(
 )
 
 # The OpenAI clients' `*_and_poll` methods wait so long between two looks; their default is 1000 ms.
-_POLL_AFTER_MS = 250
+POLL_AFTER_MS = 250
 
 
 class ContentPage(BaseModel):
@@ -108,5 +108,5 @@ async def detach_file(store_id: str, file_id: str, services: InjectedServices) -
 
 def _reply(record: StoreFileRecord) -> Response:
     is_polled = record.status == "in_progress"
-    headers = {"openai-poll-after-ms": str(_POLL_AFTER_MS)} if is_polled else None
+    headers = {"openai-poll-after-ms": str(POLL_AFTER_MS)} if is_polled else None
     return json_reply(store_file_object(record), headers)

@@ -7,12 +7,22 @@ from openai.types.static_file_chunking_strategy_object import StaticFileChunking
 from openai.types.vector_store import ExpiresAfter as ExpiresAfterObject
 from openai.types.vector_store import FileCounts, VectorStore
 from openai.types.vector_stores.vector_store_file import LastError, VectorStoreFile
+from openai.types.vector_stores.vector_store_file_batch import FileCounts as BatchFileCounts
+from openai.types.vector_stores.vector_store_file_batch import VectorStoreFileBatch
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from graphs.api.errors import BadRequestError
 from graphs.api.filters import FilterSpec
 from graphs.api.json_body import RequestModel
-from index.records import Chunking, StoreFileRecord, StoreRecord
+from index.records import (
+    MAX_BATCH_FILES,
+    Attachment,
+    Chunking,
+    FileBatchRecord,
+    StoreFileRecord,
+    StoreRecord,
+)
 
 
 def _refuse_nul(text: str) -> str:
@@ -104,6 +114,42 @@ class AttachFileBody(RequestModel):
     chunking_strategy: ChunkingStrategy | None = None
 
 
+BatchIds = Annotated[list[str], Field(min_length=1, max_length=MAX_BATCH_FILES)]
+BatchFiles = Annotated[list[AttachFileBody], Field(min_length=1, max_length=MAX_BATCH_FILES)]
+
+
+class CreateFileBatchBody(RequestModel):
+    """Files to be put into a store together.
+
+    `file_ids` share what stands beside them; `files` each bring their own.
+    """
+
+    file_ids: BatchIds | None = None
+    files: BatchFiles | None = None
+    attributes: AttributeMap | None = None
+    chunking_strategy: ChunkingStrategy | None = None
+
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The files to attach; OpenAI's API ignores the shared fields beside `files`.
+
+        Raises:
+            BadRequestError: both lists were sent, or neither.
+        """
+        if self.file_ids is not None and self.files is not None:
+            msg = "files and file_ids exclude each other: send one of them"
+            raise BadRequestError(msg, param="files")
+        if self.files is not None:
+            return tuple(map(attachment_of, self.files))
+        if self.file_ids is None:
+            msg = "file_ids or files is required"
+            raise BadRequestError(msg, param="file_ids", code="missing_required_parameter")
+        chunking = chunking_of(self.chunking_strategy)
+        return tuple(
+            Attachment(file_id=file_id, attributes=self.attributes, chunking=chunking)
+            for file_id in self.file_ids
+        )
+
+
 class ModifyFileBody(RequestModel):
     """New attributes of a file in a store; null means none."""
 
@@ -133,6 +179,15 @@ def chunking_of(strategy: AutoChunking | StaticChunking | None) -> Chunking | No
     return Chunking(
         max_chunk_tokens=strategy.static.max_chunk_size_tokens,
         chunk_overlap_tokens=strategy.static.chunk_overlap_tokens,
+    )
+
+
+def attachment_of(body: AttachFileBody) -> Attachment:
+    """Gives what the corpus is told of a file."""
+    return Attachment(
+        file_id=body.file_id,
+        attributes=body.attributes,
+        chunking=chunking_of(body.chunking_strategy),
     )
 
 
@@ -188,4 +243,23 @@ def store_file_object(record: StoreFileRecord) -> VectorStoreFile:
         last_error=error,
         attributes=record.attributes,
         **strategy,
+    )
+
+
+def file_batch_object(record: FileBatchRecord) -> VectorStoreFileBatch:
+    """Makes OpenAI's object of a batch of files."""
+    counts = record.file_counts
+    return VectorStoreFileBatch(
+        id=record.id,
+        object="vector_store.files_batch",
+        created_at=record.created_at,
+        vector_store_id=record.store_id,
+        status=record.status,
+        file_counts=BatchFileCounts(
+            in_progress=counts.in_progress,
+            completed=counts.completed,
+            failed=counts.failed,
+            cancelled=counts.cancelled,
+            total=counts.total,
+        ),
     )

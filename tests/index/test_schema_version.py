@@ -7,7 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import String, insert, inspect, text
+from sqlalchemy import String, delete, insert, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from index import schema
@@ -15,6 +15,7 @@ from index.catalog import Catalog
 from index.engine import for_migration, open_engine
 from index.errors import UnusableDatabaseError
 from index.migrations import upgrade
+from index.records import Attachment
 from index.schema_version import REVISION, ensure_schema, stored_revision
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +97,35 @@ def test_an_older_revision_is_upgraded(engine, empty_url, monkeypatch):
     assert "ix_chunks_content_hash" not in indexes
     Catalog(empty_url).close()
     assert (revision_of(engine), differences(engine)) == (REVISION, [])
+
+
+def test_store_files_from_before_batches_are_kept_and_belong_to_none(
+    engine, empty_url, monkeypatch
+):
+    migrate_to(engine, "0002", monkeypatch)
+    with engine.begin() as connection:
+        for row in (
+            "vector_stores (id, name, metadata, created_at, last_active_at) "
+            "VALUES ('vs_1', 'docs', '{}', 1, 1)",
+            "files (id, filename, purpose, status, num_bytes, sha256, created_at, content) "
+            "VALUES ('file-1', 'a.md', 'assistants', 'processed', 0, '', 1, '')",
+            "store_files (store_id, file_id, status, attributes, usage_bytes, created_at) "
+            "VALUES ('vs_1', 'file-1', 'completed', '{\"year\": 2024}', 5, 1)",
+            "chunks (id, store_id, file_id, ordinal, title, text, char_start, char_end,"
+            " content_hash) VALUES (1, 'vs_1', 'file-1', 0, '', 'words', 0, 5, '')",
+        ):
+            connection.execute(text("INSERT INTO " + row.replace(": ", "\\: ")))
+    catalog = Catalog(empty_url)
+    assert (revision_of(engine), differences(engine)) == (REVISION, [])
+    record = catalog.get_store_file("vs_1", "file-1")
+    assert (record.status, record.attributes) == ("completed", {"year": 2024})
+    assert catalog.store_file_text("vs_1", "file-1") == ("words",)
+    batch = catalog.create_file_batch("vs_1", [Attachment(file_id="file-1")])
+    assert (batch.status, batch.file_counts.completed) == ("completed", 1)
+    with engine.begin() as connection, pytest.raises(IntegrityError):
+        connection.execute(delete(schema.file_batches))
+    catalog.delete_store("vs_1")
+    catalog.close()
 
 
 def test_a_newer_revision_is_refused_and_left_alone(engine, empty_url):
