@@ -62,6 +62,11 @@ def test_a_wrong_command_line_ends_with_status_2(options, said, monkeypatch, cap
 # From here on: the real process, a real Ray cluster, the fake metadata service as a process.
 
 
+def heed_interrupts():
+    """For a child of a shell that runs us in the background, where Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -169,10 +174,19 @@ def ray_cluster():
 def metadata_url():
     """The fake metadata service as a process of its own."""
     program = [sys.executable, "-m", "cluster.fake_metadata", "--port", "0"]
-    with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        program,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509  # no other thread runs yet
+    ) as process:
         yield process.stdout.readline().split()[-1]
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
+        try:
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
 
 
 class SpotProcess:
@@ -185,6 +199,7 @@ class SpotProcess:
                 command(f"--address={cluster.address}", "--poll-s=0.1", "--margin-s=2",
                         "--metrics-port=0", *options),
                 cwd=ROOT, env=cluster.environment, stdout=output, stderr=subprocess.STDOUT,
+                preexec_fn=heed_interrupts,  # noqa: PLW1509  # as above
             )  # fmt: skip
 
     def text(self):
