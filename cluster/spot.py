@@ -18,8 +18,10 @@ import time
 
 from prometheus_client import start_http_server
 
+from cluster.cloud_detection import CLOUDS, open_source
+from cluster.clouds import METADATA_URL
 from cluster.drain import DrainError, GcsUnreachableError, NodeNotFoundError, RayNode, connect
-from cluster.notices import CLOUDS, METADATA_URL, NoticeSource, open_source
+from cluster.notices import NoticeSource
 from cluster.spot_watcher import RETRY_S, NodeLostError, SpotMetrics, Watcher, WatchSettings
 
 _EPILOG = """

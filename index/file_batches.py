@@ -16,10 +16,8 @@ from index.errors import InvalidFileBatchError, UnknownFileBatchError
 from index.lookups import (
     AnyRow,
     find_row,
-    read_page,
     require_live_store,
     require_store,
-    select_store_files,
 )
 from index.records import (
     MAX_BATCH_FILES,
@@ -32,7 +30,7 @@ from index.records import (
     StoreFileStatus,
 )
 from index.schema import file_batches, jobs, store_files
-from index.store_files import store_file_record
+from index.store_files import store_files_page
 
 
 class FileBatches(Database):
@@ -92,16 +90,12 @@ class FileBatches(Database):
             UnknownFileBatchError: it has no such batch.
             UnknownCursorError: `after` names no file of the batch.
         """
-        query = select_store_files().where(store_files.c.batch_id == batch_id)
-        if status is not None:
-            query = query.where(store_files.c.status == status)
-        cursor = {"batch_id": batch_id, "file_id": after}
+        scope = {"batch_id": batch_id}
         with self._read() as connection:
             _require_batch(connection, store_id, batch_id)
-            rows, has_more = read_page(
-                connection, query, store_files, limit=limit, order=order, cursor=cursor
+            return store_files_page(
+                connection, scope, limit=limit, order=order, after=after, status=status
             )
-        return Page(items=tuple(store_file_record(row) for row in rows), has_more=has_more)
 
     def cancel_file_batch(self, store_id: str, batch_id: str) -> FileBatchRecord:
         """Stops the files of a batch that are not indexed yet; those that are stay as they are.

@@ -1,5 +1,7 @@
 """Files inside vector stores: attached, described, detached. Their ingestion is in jobs.py."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from index.attach import attach_files
@@ -82,16 +84,12 @@ class StoreFiles(Database):
             UnknownStoreError: no such store.
             UnknownCursorError: `after` names no file of the store.
         """
-        query = select_store_files().where(store_files.c.store_id == store_id)
-        if status is not None:
-            query = query.where(store_files.c.status == status)
-        cursor = {"store_id": store_id, "file_id": after}
+        scope = {"store_id": store_id}
         with self._read() as connection:
             require_store(connection, store_id)
-            rows, has_more = read_page(
-                connection, query, store_files, limit=limit, order=order, cursor=cursor
+            return store_files_page(
+                connection, scope, limit=limit, order=order, after=after, status=status
             )
-        return Page(items=tuple(store_file_record(row) for row in rows), has_more=has_more)
 
     def update_attributes(
         self, store_id: str, file_id: str, attributes: Attributes
@@ -166,6 +164,30 @@ def _set_attributes(
 
 def _is(store_id: str, file_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return store_files.c.store_id == store_id, store_files.c.file_id == file_id
+
+
+def store_files_page(  # a page has so many knobs
+    connection: Connection,
+    scope: Mapping[str, str],
+    *,
+    limit: int,
+    order: Order,
+    after: str | None,
+    status: StoreFileStatus | None,
+) -> Page[StoreFileRecord]:
+    """One page of the store files whose columns have the values of `scope`.
+
+    Raises:
+        UnknownCursorError: `after` names no file among them.
+    """
+    query = select_store_files().where(*(store_files.c[name] == scope[name] for name in scope))
+    if status is not None:
+        query = query.where(store_files.c.status == status)
+    cursor = {**scope, "file_id": after}
+    rows, has_more = read_page(
+        connection, query, store_files, limit=limit, order=order, cursor=cursor
+    )
+    return Page(items=tuple(store_file_record(row) for row in rows), has_more=has_more)
 
 
 def store_file_record(row: AnyRow) -> StoreFileRecord:

@@ -5,7 +5,8 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,7 @@ def quantize(
         "%d linear layers, %d calibration samples, about %.2f GB of memory",
         estimate.num_linears, len(calibration.samples), estimate.memory_bytes / 1e9,
     )  # fmt: skip
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-unfinished-"))
-    try:
+    with _whole_or_nothing(out) as unfinished:
         started = time.perf_counter()
         layers = _run_gptq(model, unfinished, settings, calibration)
         seconds = time.perf_counter() - started
@@ -74,12 +73,21 @@ def quantize(
             peak_memory_bytes=peak_memory_bytes(device),
         )
         report.write(unfinished)
+    return report
+
+
+@contextmanager
+def _whole_or_nothing(out: Path) -> Iterator[Path]:
+    """Gives a folder beside `out` that becomes `out` at the end, or goes if that is not reached."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-unfinished-"))
+    try:
+        yield unfinished
         unfinished.chmod(0o755)
         unfinished.rename(out)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-    return report
 
 
 def _run_gptq(

@@ -8,16 +8,11 @@ import time
 import httpx
 import pytest
 
-from cluster import notices
+from cluster import cloud_detection
+from cluster.cloud_detection import detect_cloud, open_source
+from cluster.clouds import AwsNotices, AzureNotices, GcpNotices
 from cluster.fake_metadata import FakeMetadata, serving
-from cluster.notices import (
-    AwsNotices,
-    AzureNotices,
-    GcpNotices,
-    NoticeKind,
-    detect_cloud,
-    open_source,
-)
+from cluster.notices import NoticeKind
 
 POLL_S = 0.02
 SOURCES = {"aws": AwsNotices, "gcp": GcpNotices, "azure": AzureNotices}
@@ -190,7 +185,7 @@ async def start_early(url, event_id):
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 async def test_an_outage_is_logged_once_and_survived(cloud, caplog):
-    caplog.set_level(logging.INFO, "cluster.notices")
+    caplog.set_level(logging.INFO, "cluster")
     fake = FakeMetadata()
     await fake.change(cloud, "outage")
     source = SOURCES[cloud]
@@ -244,7 +239,7 @@ async def test_no_cloud_is_detected_where_none_answers(unused_tcp_port):
 
 
 async def test_a_cloud_that_answers_late_is_detected_late(monkeypatch):
-    monkeypatch.setattr(notices, "_DETECT_AGAIN_S", POLL_S)
+    monkeypatch.setattr(cloud_detection, "_DETECT_AGAIN_S", POLL_S)
     fake = FakeMetadata(clouds=("azure",))
     await fake.change("azure", "outage")
     async with serving(fake) as url, listening(open_source("auto", url, poll_s=POLL_S)) as heard:

@@ -7,9 +7,10 @@ import time
 import pytest
 
 from cluster import spot_watcher
+from cluster.clouds import AwsNotices, AzureNotices
 from cluster.drain import DrainRefusedError, GcsUnreachableError, NodeState
 from cluster.fake_metadata import FakeMetadata, serving
-from cluster.notices import AwsNotices, AzureNotices, Notice, NoticeKind
+from cluster.notices import Notice, NoticeKind
 from cluster.spot_watcher import NodeLostError, SpotMetrics, Watcher, WatchSettings
 
 
