@@ -23,7 +23,8 @@ from index.chunk import chunk
 from index.parse import parse
 from index.records import Chunking
 from models.bundled.prepare import prepare
-from models.hub import resolve
+from models.embedder import Embedder, EmbedderConfig
+from models.reranker import Reranker, RerankerConfig
 
 Scores = NDArray[np.float32]
 
@@ -42,10 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     questions = read_questions()
     similarity = similarities(options.cache, questions, sources, titles)
     nearest = np.argsort(-similarity, axis=1)[:, : options.candidates]
-    folder = resolve(str(options.reranker or "bundled:reranker"), None, options.cache)
-    scores = rerank(
-        folder, questions, [f"{t}\n{s.text}" for t, s in zip(titles, sources, strict=True)], nearest
-    )
+    folder = options.reranker and str(options.reranker.resolve())
+    config = RerankerConfig(model=folder or "bundled:reranker")
+    texts = [f"{title}\n{source.text}" for title, source in zip(titles, sources, strict=True)]
+    scores = rerank(Reranker(config, cache=options.cache), questions, texts, nearest)
     dense = np.take_along_axis(similarity, nearest, axis=1)
     report = {
         name: numbers(questions, sources, nearest, values)
@@ -83,30 +84,22 @@ def similarities(
     cache: Path, questions: Sequence[Question], sources: Sequence[Source], titles: Sequence[str]
 ) -> Scores:
     """Return the cosine similarities, float32, (n_questions, n_passages)."""
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(str(prepare("embedder", cache)), device="cpu")
+    model = Embedder(EmbedderConfig(model="bundled:embedder"), cache=cache)
     texts = [f"{title}\n{source.text}" for title, source in zip(titles, sources, strict=True)]
-    asked = model.encode([item.question for item in questions], normalize_embeddings=True)
-    found: Scores = asked @ model.encode(texts, normalize_embeddings=True).T
+    asked = model.embed([item.question for item in questions], kind="query").vectors
+    found: Scores = asked @ model.embed(texts).vectors.T
     return found
 
 
 def rerank(
-    folder: Path, questions: Sequence[Question], texts: Sequence[str], nearest: NDArray[np.int64]
+    model: Reranker, questions: Sequence[Question], texts: Sequence[str], nearest: NDArray[np.int64]
 ) -> Scores:
     """Return the reranker's scores of the nearest passages, (n_questions, n_candidates)."""
-    from sentence_transformers import CrossEncoder
-    from torch.nn import Sigmoid
-
-    model = CrossEncoder(str(folder), device="cpu", max_length=256)
-    pairs = [
-        (question.question, texts[passage])
+    scores = [
+        model.rerank(question.question, [texts[passage] for passage in row]).scores
         for question, row in zip(questions, nearest.tolist(), strict=True)
-        for passage in row
     ]
-    scores = model.predict(pairs, batch_size=32, activation_fn=Sigmoid())
-    return np.asarray(scores, dtype=np.float32).reshape(nearest.shape)
+    return np.stack(scores)
 
 
 def rank(

@@ -17,23 +17,26 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
-import openai
 import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cluster.interrupts import interruptible
-from models.bundled.prepare import prepare
+from models.bundled.prepare import NAMES, prepare, prepare_graph
+
+if TYPE_CHECKING:
+    import openai
 
 ROOT = Path(__file__).parents[1]
 STATE = ROOT / ".ragfleet"
 HANDBOOK = ROOT / "examples" / "handbook"
-_BUNDLED = ("embedder", "reranker", "safety", "generator")
 _START_S = 300
 _STOP_S = 60
 _INGEST_S = 300
+_REQUEST_S = 30
 
 
 class StartError(RuntimeError):
@@ -72,8 +75,9 @@ def run(config: Path, documents: Path, store: str, console: Console) -> None:
         TimeElapsedColumn(), console=console,
     )  # fmt: skip
     with progress:
-        for name in progress.track(_BUNDLED, description="preparing models"):
+        for name in progress.track(NAMES, description="preparing models"):
             prepare(name, STATE / "models")
+            prepare_graph(name, STATE / "models")
     log = STATE / "serve.log"
     with serving(config, log) as child:
         with progress:
@@ -182,9 +186,12 @@ def _readiness(client: httpx.Client, url: str) -> dict[str, bool]:
 
 def _fill_empty_corpus(base_url: str, documents: Path, store: str, progress: Progress) -> None:
     """Loads the documents into a new vector store, unless there is one already."""
-    client = openai.OpenAI(base_url=base_url, api_key="none")
-    if client.vector_stores.list(limit=1).data:
+    stores = httpx.get(f"{base_url}/vector_stores", params={"limit": 1}, timeout=_REQUEST_S)
+    if stores.raise_for_status().json()["data"]:
         return
+    import openai  # takes two seconds, which only the first start needs
+
+    client = openai.OpenAI(base_url=base_url, api_key="none")
     files = sorted(path for path in documents.iterdir() if path.suffix in {".md", ".txt", ".html"})
     store_id = client.vector_stores.create(name=store).id
     for path in progress.track(files, description=f"loading {documents.name}/"):
@@ -194,7 +201,7 @@ def _fill_empty_corpus(base_url: str, documents: Path, store: str, progress: Pro
 
 
 def _wait_until_indexed(
-    client: openai.OpenAI, store_id: str, num_files: int, progress: Progress
+    client: "openai.OpenAI", store_id: str, num_files: int, progress: Progress
 ) -> None:
     task = progress.add_task("indexing", total=num_files)
     deadline = time.monotonic() + _INGEST_S

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import ray
 
-from models.device import limit_threads
+from models.device import Share
 from models.errors import InvalidInputError
 
 # Assembled models lie beside the code, the same folder on every node.
@@ -37,18 +37,10 @@ def parse_config(config_class: type[Config], user_config: Mapping[str, Any]) -> 
         raise InvalidInputError(msg) from err
 
 
-@dataclass(frozen=True, kw_only=True)
-class Share:
-    """What Ray allotted to this process."""
-
-    num_gpus: float
-    num_cpus: float
-
-
 def assigned_share() -> Share:
     """Reads the share of this replica; nothing of the GPU outside a Ray worker."""
     if not ray.is_initialized():
-        return Share(num_gpus=0.0, num_cpus=1.0)
+        return Share(num_cpus=1.0)
     resources = ray.get_runtime_context().get_assigned_resources()
     return Share(
         num_gpus=float(resources.get("GPU", 0.0)), num_cpus=float(resources.get("CPU", 1.0))
@@ -58,12 +50,7 @@ def assigned_share() -> Share:
 async def load_model(model_class: Callable[..., Model], config: object) -> Model:
     """Loads a model within this replica's share, off the event loop."""
     share = assigned_share()
-
-    def load() -> Model:
-        limit_threads(share.num_cpus)
-        return model_class(config, cache=MODEL_CACHE, gpu_share=share.num_gpus)
-
-    return await asyncio.to_thread(load)
+    return await asyncio.to_thread(model_class, config, cache=MODEL_CACHE, share=share)
 
 
 @dataclass(frozen=True, kw_only=True)

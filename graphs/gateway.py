@@ -10,7 +10,6 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.metrics import Counter
 
 from deployments.settings import ReplicaDescription, describe_replica
-from graphs.api.app import build_app
 from graphs.api.corpus import Corpus
 from graphs.api.services import Services
 from graphs.clients import (
@@ -123,6 +122,9 @@ class Gateway:
 
     def __serve_build_asgi_app__(self) -> FastAPI:  # the name that Serve calls
         """Builds the HTTP application, once a replica."""
+        # Here, since every start imports this module a first time to learn the deployments.
+        from graphs.api.app import build_app
+
         self._app = build_app(self._services, echo_request_id=False)
         return self._app
 

@@ -1,36 +1,50 @@
-"""Picks the device of a model and keeps the model within its share of it."""
+"""What of a machine a model may use: its share, its device, its threads."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
 
-def pick_device(gpu_share: float) -> "torch.device":
-    """Gives the device for a process that was allotted so many GPUs.
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What is allotted to this process.
+
+    Attributes:
+        num_gpus: a fraction or a whole number; 0 means the CPU.
+        num_cpus: a fraction or a whole number; None means all.
+    """
+
+    num_gpus: float = 0.0
+    num_cpus: float | None = None
+
+    @property
+    def num_threads(self) -> int | None:
+        """Compute threads: spinning threads of several replicas on the same cores ruin each other.
+
+        At least 1; None means as many as the machine has cores.
+        """
+        return None if self.num_cpus is None else max(1, int(self.num_cpus))
+
+
+ALL_CPUS = Share()
+
+
+def pick_device(share: Share) -> "torch.device":
+    """Gives the device for a share, and keeps torch in this process within it.
 
     Ray hides other GPUs but isolates no memory, so a share below 1 also caps this process.
-
-    Args:
-        gpu_share: GPUs allotted to this process, at least 0; a fraction or a whole number.
 
     Returns:
         `cuda` when a GPU was allotted and exists, else `cpu`.
     """
     import torch
 
-    if gpu_share <= 0 or not torch.cuda.is_available():
+    if share.num_threads is not None:
+        torch.set_num_threads(share.num_threads)
+    if share.num_gpus <= 0 or not torch.cuda.is_available():
         return torch.device("cpu")
-    if gpu_share < 1:
-        torch.cuda.set_per_process_memory_fraction(gpu_share)
+    if share.num_gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(share.num_gpus)
     return torch.device("cuda")
-
-
-def limit_threads(num_cpus: float) -> None:
-    """Gives torch as many threads as CPUs were allotted, at least 1.
-
-    Spinning threads of several replicas on the same cores ruin each other.
-    """
-    import torch
-
-    torch.set_num_threads(max(1, int(num_cpus)))

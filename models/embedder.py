@@ -1,4 +1,4 @@
-"""Texts to vectors, through sentence-transformers."""
+"""Texts to vectors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,42 +8,30 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from models.device import ALL_CPUS, Share
+from models.encoder import Encoder, EncoderConfig
 from models.errors import InvalidInputError
-from models.hub import resolve
 
 TextKind = Literal["query", "document"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbedderConfig:
-    """Which embedder is loaded and how it is fed.
+class EmbedderConfig(EncoderConfig):
+    """Which embedder is loaded and how it is fed; more in `models.encoder.EncoderConfig`.
 
     Attributes:
-        model: model id (models/hub.py).
-        revision: commit of a hub model.
-        max_tokens: longer texts are cut; None means the model's own limit.
-        batch_size: most texts in one forward pass.
         query_prefix: put before every query, as the model's card asks (E5: "query: ").
         document_prefix: put before every document.
         matryoshka_dims: sizes to which vectors may be cut (arXiv 2205.13147), by the model's card.
     """
 
-    model: str
-    revision: str | None = None
-    max_tokens: int | None = None
-    batch_size: int = 32
     query_prefix: str = ""
     document_prefix: str = ""
     matryoshka_dims: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        if not 1 <= self.batch_size <= 1024:
-            msg = f"batch_size must be in 1..1024, got {self.batch_size}"
-            raise InvalidInputError(msg)
-        if self.max_tokens is not None and self.max_tokens < 8:
-            msg = f"max_tokens must be at least 8, got {self.max_tokens}"
-            raise InvalidInputError(msg)
+        super().__post_init__()
         object.__setattr__(self, "matryoshka_dims", tuple(self.matryoshka_dims))
 
 
@@ -70,20 +58,11 @@ class Embeddings:
 class Embedder:
     """A loaded embedder. Not thread-safe: one call at a time."""
 
-    def __init__(self, config: EmbedderConfig, *, cache: Path, gpu_share: float = 0.0) -> None:
-        from sentence_transformers import SentenceTransformer
-
-        from models.device import pick_device
-
+    def __init__(self, config: EmbedderConfig, *, cache: Path, share: Share = ALL_CPUS) -> None:
         self._config = config
-        folder = resolve(config.model, config.revision, cache)
-        self._model = SentenceTransformer(
-            str(folder), device=str(pick_device(gpu_share)), trust_remote_code=False
-        )
-        if config.max_tokens is not None:
-            self._model.max_seq_length = config.max_tokens
-        self.max_tokens = int(self._model.max_seq_length)
-        self.dim = int(self._model.get_embedding_dimension())
+        self._encoder = Encoder(config, "embedding", cache=cache, share=share)
+        self.max_tokens = self._encoder.max_tokens
+        self.dim = self._encoder.run(self._encoder.tokenize(["a"])).shape[1]
         self.fingerprint = f"{config.model}@{config.revision or 'local'}/{self.dim}"
 
     def embed(self, texts: Sequence[str], *, kind: TextKind = "document") -> Embeddings:
@@ -103,13 +82,10 @@ class Embedder:
             msg = "texts must not be empty"
             raise InvalidInputError(msg)
         prefix = self._config.query_prefix if kind == "query" else self._config.document_prefix
-        prefixed = [prefix + text for text in texts]
-        vectors = self._model.encode(
-            prefixed, batch_size=self._config.batch_size, show_progress_bar=False
-        )
+        encodings = self._encoder.tokenize([prefix + text for text in texts])
         return Embeddings(
-            vectors=_with_unit_norm(vectors.astype(np.float32)),
-            token_counts=self._count(prefixed),
+            vectors=_with_unit_norm(self._encoder.run(encodings)),
+            token_counts=np.asarray([len(found.ids) for found in encodings], dtype=np.int32),
             fingerprint=self.fingerprint,
         )
 
@@ -129,12 +105,7 @@ class Embedder:
 
     def tokenizer_json(self) -> str:
         """Gives the tokenizer, for whoever must cut texts by this model's tokens."""
-        text: str = self._model.tokenizer.backend_tokenizer.to_str()
-        return text
-
-    def _count(self, texts: list[str]) -> npt.NDArray[np.int32]:
-        encoded = self._model.tokenizer(texts, truncation=True, max_length=self.max_tokens)
-        return np.asarray([len(ids) for ids in encoded["input_ids"]], dtype=np.int32)
+        return self._encoder.tokenizer_json()
 
 
 def _with_unit_norm(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

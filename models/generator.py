@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from models.detokenizer import Detokenizer, StopScanner
+from models.device import ALL_CPUS, Share
 from models.errors import ContextLengthError, InvalidInputError
 from models.generation import (
     Choices,
@@ -89,7 +90,7 @@ def check_sampling(sampling: Sampling) -> None:
 class Generator:
     """A loaded generator; answers many requests at once."""
 
-    def __init__(self, config: GeneratorConfig, *, cache: Path, gpu_share: float = 0.0) -> None:
+    def __init__(self, config: GeneratorConfig, *, cache: Path, share: Share = ALL_CPUS) -> None:
         from transformers import AutoConfig, AutoTokenizer
 
         folder = resolve(config.model, config.revision, cache)
@@ -100,7 +101,7 @@ class Generator:
         )
         self.context_tokens = min(config.context_tokens or model_limit, model_limit)
         self._special = _special_pattern(self._tokenizer)
-        self._engine = _load_engine(config, folder, self.context_tokens, gpu_share)
+        self._engine = _load_engine(config, folder, self.context_tokens, share)
 
     def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
         """Counts the tokens of every text, without template or special tokens."""
@@ -247,18 +248,18 @@ def _special_pattern(tokenizer: Any) -> re.Pattern[str]:
 
 
 def _load_engine(
-    config: GeneratorConfig, folder: Path, context_tokens: int, gpu_share: float
+    config: GeneratorConfig, folder: Path, context_tokens: int, share: Share
 ) -> GenerationEngine:
     if config.engine == "vllm":
         from models.vllm_engine import VllmEngine, VllmEngineConfig
 
         return VllmEngine(
             folder, VllmEngineConfig(**config.engine_options),
-            context_tokens=context_tokens, gpu_share=gpu_share,
+            context_tokens=context_tokens, share=share,
         )  # fmt: skip
     from models.transformers_engine import TransformersEngine, TransformersEngineConfig
 
     return TransformersEngine(
         folder, TransformersEngineConfig(**config.engine_options),
-        context_tokens=context_tokens, gpu_share=gpu_share,
+        context_tokens=context_tokens, share=share,
     )  # fmt: skip

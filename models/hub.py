@@ -7,7 +7,6 @@ A model id is one of
     org/name           a Hugging Face hub repository, pinned by its 40-digit commit
 """
 
-import json
 import re
 from pathlib import Path
 
@@ -39,24 +38,13 @@ def resolve(model: str, revision: str | None, cache: Path) -> Path:
     if model.startswith("bundled:"):
         from models.bundled.prepare import prepare
 
-        folder = prepare(model.removeprefix("bundled:"), cache)
-    elif model.startswith(("/", "./", "../")):
-        folder = _local_folder(Path(model), cache)
-    elif _HUB_ID.fullmatch(model):
-        folder = _from_hub(model, revision, cache)
-    else:
-        msg = f"model must be bundled:<name>, a path or org/name, got {model!r}"
-        raise InvalidInputError(msg)
-    _register_architecture(folder)
-    return folder
-
-
-def _register_architecture(folder: Path) -> None:
-    """Makes transformers know the one architecture that is ours, where the folder holds it."""
-    if json.loads((folder / "config.json").read_text()).get("model_type") == "late-bert":
-        from models.bundled.late_bert import register
-
-        register()
+        return prepare(model.removeprefix("bundled:"), cache)
+    if model.startswith(("/", "./", "../")):
+        return _local_folder(Path(model), cache)
+    if _HUB_ID.fullmatch(model):
+        return _from_hub(model, revision, cache)
+    msg = f"model must be bundled:<name>, a path or org/name, got {model!r}"
+    raise InvalidInputError(msg)
 
 
 def _from_hub(model: str, revision: str | None, cache: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Scores documents against a query with a cross-encoder, through sentence-transformers."""
+"""Scores documents against a query with a cross-encoder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,34 +7,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from models.device import ALL_CPUS, Share
+from models.encoder import Encoder, EncoderConfig, sigmoid
 from models.errors import InvalidInputError
-from models.hub import resolve
 
 
 @dataclass(frozen=True, kw_only=True)
-class RerankerConfig:
-    """Which cross-encoder is loaded and how it is fed.
+class RerankerConfig(EncoderConfig):
+    """Which cross-encoder is loaded and how it is fed; more in `models.encoder.EncoderConfig`.
 
     Attributes:
-        model: model id (models/hub.py).
-        revision: commit of a hub model.
-        max_tokens: query and document together; longer documents are cut.
-        batch_size: most pairs in one forward pass.
+        max_tokens: of query and document together; the longer one is cut.
     """
 
-    model: str
-    revision: str | None = None
-    max_tokens: int = 256
-    batch_size: int = 32
-
-    def __post_init__(self) -> None:
-        """Checks the ranges."""
-        if not 1 <= self.batch_size <= 1024:
-            msg = f"batch_size must be in 1..1024, got {self.batch_size}"
-            raise InvalidInputError(msg)
-        if self.max_tokens < 16:
-            msg = f"max_tokens must be at least 16, got {self.max_tokens}"
-            raise InvalidInputError(msg)
+    max_tokens: int | None = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,17 +39,11 @@ class RerankScores:
 class Reranker:
     """A loaded cross-encoder. Not thread-safe: one call at a time."""
 
-    def __init__(self, config: RerankerConfig, *, cache: Path, gpu_share: float = 0.0) -> None:
-        from sentence_transformers import CrossEncoder
-
-        from models.device import pick_device
-
-        folder = resolve(config.model, config.revision, cache)
-        self._config = config
-        self._model = CrossEncoder(
-            str(folder), device=str(pick_device(gpu_share)), max_length=config.max_tokens,
-            trust_remote_code=False,
-        )  # fmt: skip
+    def __init__(self, config: RerankerConfig, *, cache: Path, share: Share = ALL_CPUS) -> None:
+        self._encoder = Encoder(config, "classification", cache=cache, share=share)
+        if len(self._encoder.labels) != 1:
+            msg = f"{config.model} must give one score a pair, it gives {self._encoder.labels}"
+            raise InvalidInputError(msg)
 
     def rerank(self, query: str, documents: Sequence[str]) -> RerankScores:
         """Scores every document against the query.
@@ -78,23 +58,11 @@ class Reranker:
         Raises:
             InvalidInputError: the query is blank or there is no document.
         """
-        import torch
-
         if not query.strip() or not documents:
             msg = f"query and documents must not be empty, got {len(documents)} documents"
             raise InvalidInputError(msg)
-        pairs = [(query, document) for document in documents]
-        scores = self._model.predict(
-            pairs, batch_size=self._config.batch_size, show_progress_bar=False,
-            activation_fn=torch.nn.Sigmoid(),
-        )  # fmt: skip
+        encodings = self._encoder.tokenize([(query, document) for document in documents])
         return RerankScores(
-            scores=np.asarray(scores, dtype=np.float32), num_tokens=self._count(pairs)
+            scores=sigmoid(self._encoder.run(encodings))[:, 0],
+            num_tokens=sum(len(found.ids) for found in encodings),
         )
-
-    def _count(self, pairs: list[tuple[str, str]]) -> int:
-        encoded = self._model.tokenizer(
-            [query for query, _ in pairs], [text for _, text in pairs],
-            truncation="longest_first", max_length=self._config.max_tokens,
-        )  # fmt: skip
-        return sum(len(ids) for ids in encoded["input_ids"])

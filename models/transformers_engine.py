@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.device import Share, pick_device
 from models.errors import EngineStoppedError, InvalidInputError
 from models.generation import EngineRequest, EngineStep
 
@@ -38,7 +39,7 @@ class TransformersEngine:
 
     def __init__(
         self, folder: Path, config: TransformersEngineConfig, *, context_tokens: int,
-        gpu_share: float,
+        share: Share,
     ) -> None:  # fmt: skip
         if config.cache_tokens is not None and config.cache_tokens < context_tokens:
             msg = (
@@ -46,7 +47,7 @@ class TransformersEngine:
                 f"got {config.cache_tokens}"
             )
             raise InvalidInputError(msg)
-        self._manager = _start(folder, config, gpu_share)
+        self._manager = _start(folder, config, share)
         eos = self._manager.generation_config.eos_token_id
         self._eos_ids = frozenset([eos] if isinstance(eos, int) else eos)
 
@@ -130,15 +131,14 @@ def _processor_arguments(request: EngineRequest) -> dict[str, Any]:
     return arguments
 
 
-def _start(folder: Path, config: TransformersEngineConfig, gpu_share: float) -> Any:
+def _start(folder: Path, config: TransformersEngineConfig, share: Share) -> Any:
     from transformers import AutoModelForCausalLM, ContinuousBatchingConfig
 
-    from models.device import pick_device
     from models.sampling import make_processors
 
-    device = pick_device(gpu_share)
-    if gpu_share > 1 and device.type == "cuda":
-        msg = f"the transformers engine uses one GPU, got {gpu_share}; the vllm engine uses several"
+    device = pick_device(share)
+    if share.num_gpus > 1 and device.type == "cuda":
+        msg = f"the transformers engine uses one GPU, got {share.num_gpus}; vllm uses several"
         raise InvalidInputError(msg)
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=config.dtype, use_safetensors=True, attn_implementation="sdpa"

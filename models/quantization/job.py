@@ -3,15 +3,14 @@
 import json
 import logging
 import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from models.folders import whole_or_nothing
 from models.quantization.calibration import Calibration, cut_samples
 from models.quantization.checks import check_run
 from models.quantization.measure import agreement, load_tokenizer, measure, peak_memory_bytes
@@ -54,7 +53,7 @@ def quantize(
         "%d linear layers, %d calibration samples, about %.2f GB of memory",
         estimate.num_linears, len(calibration.samples), estimate.memory_bytes / 1e9,
     )  # fmt: skip
-    with _whole_or_nothing(out) as unfinished:
+    with whole_or_nothing(out) as unfinished:
         started = time.perf_counter()
         layers = _run_gptq(model, unfinished, settings, calibration)
         seconds = time.perf_counter() - started
@@ -74,20 +73,6 @@ def quantize(
         )
         report.write(unfinished)
     return report
-
-
-@contextmanager
-def _whole_or_nothing(out: Path) -> Iterator[Path]:
-    """Gives a folder beside `out` that becomes `out` at the end, or goes if that is not reached."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-unfinished-"))
-    try:
-        yield unfinished
-        unfinished.chmod(0o755)
-        unfinished.rename(out)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
 
 
 def _run_gptq(

@@ -8,7 +8,8 @@ import pytest
 
 from models.bundled import prepare as bundled
 from models.errors import ModelNotFoundError, UnsafeModelError
-from models.hub import resolve
+from models.reranker import Reranker, RerankerConfig
+from models.safety import SafetyClassifier, SafetyConfig
 
 
 @pytest.fixture(scope="module")
@@ -64,19 +65,8 @@ def test_changed_tensors_are_assembled_anew(tmp_path):
 
 @pytest.fixture(scope="module")
 def flagged(cache):
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    folder = bundled.prepare("safety", cache)
-    encode = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-
-    def labels_of(text):
-        with torch.inference_mode():
-            scores = model(**encode(text, return_tensors="pt")).logits.sigmoid()[0]
-        return {model.config.id2label[i] for i, score in enumerate(scores) if score >= 0.5}
-
-    return labels_of
+    model = SafetyClassifier(SafetyConfig(model="bundled:safety"), cache=cache)
+    return lambda text: set(model.classify([text])[0].flagged_categories)
 
 
 @pytest.mark.parametrize(
@@ -110,11 +100,8 @@ def test_safety_lets_hard_benign_texts_pass(flagged, text):
 
 @pytest.fixture(scope="module")
 def score(cache):
-    from sentence_transformers import CrossEncoder
-
-    folder = resolve("bundled:reranker", None, cache)
-    model = CrossEncoder(str(folder), device="cpu", max_length=256)
-    return lambda query, texts: model.predict([(query, text) for text in texts])
+    model = Reranker(RerankerConfig(model="bundled:reranker"), cache=cache)
+    return lambda query, texts: model.rerank(query, texts).scores
 
 
 @pytest.mark.parametrize(
