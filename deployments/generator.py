@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, nullcontext
 from typing import Any
 
 import ray
 from ray import serve
 
 from deployments.drain_watch import DrainWatch
+from deployments.light_process import light_process, set_library_defaults
 from deployments.settings import (
     ReplicaDescription,
     assigned_share,
@@ -61,7 +62,7 @@ class Generator:
             self._loaded.clear()
             await old.retire()
             old = None
-        self._served = _Served(await load_model(GeneratorModel, config))
+        self._served = _Served(await _load(config))
         self._config = config
         if is_first and ray.is_initialized():
             self._run(self._drain.run())
@@ -132,6 +133,12 @@ class Generator:
         await self._loaded.wait()
         assert self._served is not None
         return self._served
+
+
+async def _load(config: GeneratorConfig) -> GeneratorModel:
+    set_library_defaults()
+    with light_process() if config.engine == "transformers" else nullcontext():
+        return await load_model(GeneratorModel, config)
 
 
 class _Served:

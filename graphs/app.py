@@ -55,11 +55,11 @@ def compose(
     return _bind(
         Gateway,
         {
+            "Generator": generator.bind(),  # first, since it takes longest to start
             "Embedder": embed,
             "Retriever": _bind(Retriever, url),
             "Reranker": reranker.bind(),
             "SafetyFilter": safety_filter.bind(),
-            "Generator": generator.bind(),
             "Ingester": _bind(Ingester, url, embed),
         },
     )
