@@ -7,6 +7,7 @@ Pure calls that were lost are made again; see `graphs.failover`.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Literal
 
@@ -186,7 +187,9 @@ class GeneratorClient(DeploymentClient):
             translated = _translate(self._stage, err)
             raise translated from (None if translated is err else err)
         finally:
-            response.cancel()
+            # `cancel` raises what the call itself raised, and would put it in place of ours.
+            with suppress(RayError, RayServeException):
+                response.cancel()
 
     def _limits_s(self, request: GenerationRequest) -> Iterator[float]:
         """Gives how long each chunk may take; the first says that a replica took the request."""

@@ -242,6 +242,11 @@ class Fleet:
             msg = f"`serve deploy` failed: {done.stderr[-2000:]}"
             raise ChaosError(msg)
 
+    def edit(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Serves the YAML with these changes, and waits until every replica has them."""
+        self.deploy(changes)
+        self.wait_until_settled()
+
     def wait_until_ready(self, timeout_s: float = _READY_S) -> None:
         """Waits until every deployment answers.
 
@@ -252,13 +257,11 @@ class Fleet:
         said = "nothing"
         while time.monotonic() < deadline:
             try:
-                reply = httpx.get(f"{self.url}/readyz", timeout=10)
+                said = httpx.get(f"{self.url}/readyz", timeout=10).raise_for_status().text
             except httpx.HTTPError as err:
                 said = repr(err)
             else:
-                if reply.status_code == httpx.codes.OK:
-                    return
-                said = reply.text
+                return
             time.sleep(0.5)
         msg = f"not ready after {timeout_s} s; /readyz said {said[:500]}"
         raise ChaosError(msg)

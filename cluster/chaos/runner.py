@@ -1,6 +1,8 @@
 """Runs scenarios with a progress bar and tells what they showed."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +16,7 @@ from rich.progress import (
 )
 
 from cluster.chaos.arena import Arena, NodeKeeper
+from cluster.chaos.fleet import Fleet
 from cluster.chaos.plot import draw
 from cluster.chaos.probe import Probe
 from cluster.chaos.report import Report
@@ -57,7 +60,18 @@ class Runner:
                 bar.update(tasks[label], completed=ended)
 
             arena.on_progress = on_progress
-            return asyncio.run(self._run(scenario, arena))
+            with self._changed(scenario):
+                return asyncio.run(self._run(scenario, arena))
+
+    @contextmanager
+    def _changed(self, scenario: Scenario) -> Iterator[None]:
+        """Serves the config that the scenario wants, where that is ours to choose."""
+        if not (scenario.changes and isinstance(self.keeper, Fleet)):
+            yield
+            return
+        self.keeper.edit(scenario.changes)
+        yield
+        self.keeper.edit({})
 
     async def _run(self, scenario: Scenario, arena: Arena) -> Report:
         async with Probe(self.system) as arena.probe:

@@ -1,8 +1,9 @@
 """The scenarios by name, each with its size in full."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from cluster.chaos.arena import Arena, Size
 from cluster.chaos.node_scenarios import NoticeSettings, drain, node_kill
@@ -23,10 +24,22 @@ class Scenario:
 
     Attributes:
         size: of a full run; `--requests` and its kin change it.
+        changes: of the served config while it runs, where the system is ours; see `Fleet.deploy`.
     """
 
     run: Callable[[Arena, Size], Awaitable[Report]]
     size: Size
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+# So few slots that they are the limit, and not the two cores that the client shares.
+_FEW_SLOTS = {
+    "Generator": {
+        "max_ongoing_requests": 3,
+        "max_queued_requests": 1,
+        "user_config": {"max_concurrent_requests": 3},
+    }
+}
 
 
 def scenarios(notice: NoticeSettings) -> Mapping[str, Scenario]:
@@ -53,5 +66,7 @@ def scenarios(notice: NoticeSettings) -> Mapping[str, Scenario]:
         "gateway-kill": Scenario(
             run=gateway_kill, size=Size(num_requests=100, rate=1.0, max_tokens=100, num_faults=5)
         ),
-        "overload": Scenario(run=overload, size=Size(num_requests=120, rate=1.0, max_tokens=40)),
+        "overload": Scenario(
+            run=overload, size=Size(num_requests=120, rate=1.0, max_tokens=40), changes=_FEW_SLOTS
+        ),
     }

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -20,7 +21,7 @@ from cluster.chaos.load import ChatCall, Load, Outcome, chat_calls, reconnecting
 from cluster.chaos.node_scenarios import NoticeSettings
 from cluster.chaos.report import Difference, Report, compare, difference, percentile
 from cluster.chaos.runner import Runner
-from cluster.chaos.scenarios import Scenario, scenarios
+from cluster.chaos.scenarios import scenarios
 from cluster.chaos.target import refuse_remote
 
 
@@ -211,7 +212,7 @@ def attack(fleet, name, size, notice=None):
     runner = Runner(fleet.system, fleet, Console())
     arena = Arena(system=fleet.system, seed=7, keeper=fleet)
     scenario = scenarios(notice or NoticeSettings())[name]
-    return runner.run(name, Scenario(run=scenario.run, size=size), arena)
+    return runner.run(name, replace(scenario, size=size), arena)
 
 
 def seen(report):
@@ -242,13 +243,11 @@ def test_streams_that_lose_their_generator_go_on_exactly(fleet):
 
 @pytest.mark.chaos
 def test_without_resume_they_fail(fleet):
-    fleet.deploy({"Gateway": {"user_config": {"failover": {"max_migrations": 0}}}})
-    fleet.wait_until_settled()
+    fleet.edit({"Gateway": {"user_config": {"failover": {"max_migrations": 0}}}})
     try:
         report = attack(fleet, "replica-kill", Size(num_requests=8, rate=1, max_tokens=80))
     finally:
-        fleet.deploy()
-        fleet.wait_until_settled()
+        fleet.edit({})
     assert not report.passed
     failed = [one for one in report.run if not one.succeeded]
     assert failed

@@ -98,16 +98,26 @@ def test_a_file_that_cannot_be_read_fails_and_says_why(system, handbook, name, d
     assert done.last_error.message
 
 
-async def test_overload_is_refused_quickly_and_never_with_a_500(system, handbook):
-    body = {"model": "reranker", "query": "port?", "documents": ["the port is 8000"] * 8}
+PAIRS = {"model": "reranker", "query": "port?", "documents": ["the port is 8000"] * 8}
+CHAT = {"messages": [{"role": "user", "content": "port?"}], "max_tokens": 4}
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("/v2/rerank", PAIRS),
+        ("/v1/chat/completions", {"model": "generator", **CHAT}),
+        ("/v1/chat/completions", {"model": "generator", "stream": True, **CHAT}),
+    ],
+    ids=["rerank", "chat", "stream"],
+)
+async def test_overload_is_refused_quickly_and_never_with_a_500(system, handbook, route, body):
     async with httpx.AsyncClient(base_url=system.url, timeout=300) as client:
-        calls = [client.post("/v2/rerank", json=body) for _ in range(200)]
-        replies = await asyncio.gather(*calls)
-    statuses = {reply.status_code for reply in replies}
-    assert statuses == {200, 503}
-    refused = next(reply for reply in replies if reply.status_code == 503)
-    assert int(refused.headers["retry-after"]) >= 1
-    assert refused.json()["error"]["code"] == "overloaded"
+        replies = await asyncio.gather(*(client.post(route, json=body) for _ in range(200)))
+    assert {reply.status_code for reply in replies} == {200, 503}
+    for refused in (reply for reply in replies if reply.status_code == 503):
+        assert int(refused.headers["retry-after"]) >= 1
+        assert refused.json()["error"]["code"] == "overloaded"
 
 
 def test_documents_survive_a_sigkill_of_everything(system, handbook):
