@@ -285,7 +285,8 @@ class Fleet:
         """Kills what was started, by number, and proves that all of it is gone."""
         deadline = time.monotonic() + 30
         while own := processes.with_environment(f"RAY_TMPDIR={self.folder}"):
-            for pid in own:
+            # Ray's agents write their titles over their environment: their parents are known.
+            for pid in own.union(*map(processes.descendants, own)):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             if time.monotonic() > deadline:
