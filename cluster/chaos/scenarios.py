@@ -32,13 +32,15 @@ class Scenario:
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-# So few slots that they are the limit, and not the two cores that the client shares.
+# So few slots that they are the limit, and not the two cores that the client shares; and no long
+# wait for one, since a request that gets none has then waited for nothing.
 _FEW_SLOTS = {
+    "Gateway": {"user_config": {"timeouts": {"slot_s": 0.5}}},
     "Generator": {
         "max_ongoing_requests": 3,
         "max_queued_requests": 1,
         "user_config": {"max_concurrent_requests": 3},
-    }
+    },
 }
 
 
