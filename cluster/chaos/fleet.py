@@ -142,9 +142,8 @@ class Fleet:
             self.token_file.touch(mode=0o600)
             self.token_file.write_text(secrets.token_hex(32))
             self._start_head()
-            names = [f"spot-{number}" for number in range(1, self._num_spot + 1)]
             with ThreadPoolExecutor() as threads:
-                list(threads.map(self.add_node, names))
+                list(threads.map(self.add_node, [f"spot-{n + 1}" for n in range(self._num_spot)]))
             self.deploy(self._changes)
             self.wait_until_ready()
         except BaseException:
@@ -233,10 +232,10 @@ class Fleet:
             _merge(blocks["Generator"], {"user_config": {"ledger": f"{self.folder}/ledger"}})
         target = self.folder / "served.yaml"
         target.write_text(yaml.safe_dump(config))
+        command = [str(_BIN / "serve"), "deploy", "--address", self.dashboard, str(target)]
         done = subprocess.run(
-            [str(_BIN / "serve"), "deploy", "--address", self.dashboard, str(target)],
-            env=self.environment, capture_output=True, text=True, timeout=_START_S, cwd=ROOT,
-            check=False,
+            command, env=self.environment, capture_output=True, text=True, timeout=_START_S,
+            cwd=ROOT, check=False,
         )  # fmt: skip
         if done.returncode != 0:
             msg = f"`serve deploy` failed: {done.stderr[-2000:]}"

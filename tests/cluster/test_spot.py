@@ -1,11 +1,9 @@
 """The command line, and the real process on a real Ray cluster."""
 
-import contextlib
 import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,9 +15,10 @@ import httpx
 import pytest
 
 from cluster import spot
+from cluster.chaos import processes
+from cluster.chaos.fleet import free_port
+from tests.ray_environment import BIN, ROOT, ray_environment
 
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 WAIT_S = 120  # the machines that run this are shared
 
 
@@ -65,28 +64,6 @@ def test_a_wrong_command_line_ends_with_status_2(options, said, monkeypatch, cap
 def heed_interrupts():
     """For a child of a shell that runs us in the background, where Ctrl-C is ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def ray_environment(folder):
-    token = folder / "auth_token"
-    if not token.exists():
-        token.touch(mode=0o600)
-        token.write_text("0" * 64)
-    return {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "RAY_TMPDIR": str(folder),
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(token),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "PYTHONUNBUFFERED": "1",
-    }
 
 
 _NODES = """
@@ -144,20 +121,11 @@ def wait_for(condition, seconds=WAIT_S):
         time.sleep(0.1)
 
 
-def kill_below(folder):
-    """Kills the processes whose environment names this cluster's own folder."""
-    mark = f"RAY_TMPDIR={folder}".encode()
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if mark in path.read_bytes().split(b"\0"):
-                os.kill(int(path.parent.name), signal.SIGKILL)
-
-
 @pytest.fixture(scope="module")
 def ray_cluster():
     with tempfile.TemporaryDirectory(prefix="rf", ignore_cleanup_errors=True) as name:
         folder, port = Path(name), free_port()
-        environment, address = ray_environment(folder), f"127.0.0.1:{port}"
+        environment, address = {**os.environ, **ray_environment(folder)}, f"127.0.0.1:{port}"
         try:
             ray_start(environment, "--head", f"--port={port}", "--num-cpus=0",
                       "--include-dashboard=false", f"--dashboard-port={free_port()}")  # fmt: skip
@@ -167,7 +135,8 @@ def ray_cluster():
             ) as driver:  # fmt: skip
                 yield RayCluster(address, environment, driver)
         finally:
-            kill_below(folder)
+            own = processes.with_environment(f"RAY_TMPDIR={folder}")
+            processes.kill([], also=own.union(*map(processes.descendants, own)))
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 import os
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
@@ -16,15 +14,11 @@ import openai
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
+from cluster.chaos import processes
+from cluster.chaos.fleet import free_port
+from tests.ray_environment import BIN, ROOT, ray_environment
+
 READY_S = 420  # the machines that run this are shared
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass
@@ -82,60 +76,10 @@ class System:
 
     def kill(self):
         """SIGKILLs every process of the system and proves that all are gone."""
-        victims = processes_below(self.process.pid) | {self.process.pid}
-        for pid in victims:
-            kill_if_alive(pid)
+        victims = processes.descendants(self.process.pid)
+        processes.kill([], also=victims | {self.process.pid}, timeout_s=30)
         self.process.wait(timeout=30)
-        deadline = time.monotonic() + 30
-        while alive := [pid for pid in victims if is_running(pid)]:
-            assert time.monotonic() < deadline, f"still alive: {alive}"
-            time.sleep(0.1)
         return victims
-
-
-def kill_if_alive(pid):
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-
-
-def is_running(pid):
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-def processes_below(pid):
-    """Every descendant of a process, also those in sessions of their own."""
-    children = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(stat.read_text().rsplit(")", 1)[1].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        children.setdefault(parent, []).append(int(stat.parent.name))
-    found, waiting = set(), [pid]
-    while waiting:
-        below = children.get(waiting.pop(), [])
-        found.update(below)
-        waiting.extend(below)
-    return found
-
-
-def ray_environment(folder):
-    token = folder / "auth_token"
-    if not token.exists():
-        token.touch(mode=0o600)
-        token.write_text("0" * 64)
-    return {
-        "PYTHONPATH": str(ROOT),
-        "RAY_TMPDIR": str(folder),
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(token),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "HF_HUB_OFFLINE": "1",
-    }
 
 
 def write_config(source, target, change):
@@ -238,28 +182,13 @@ def cluster():
         head = (f"--port={port}", f"--dashboard-port={dashboard}", "--num-gpus=3", "--num-cpus=9")
         try:
             ray_start(folder, "--head", *head, "--labels=ray.io/market-type=on-demand")
-            before = ray_processes(folder)
             spot = ("--num-gpus=2", "--num-cpus=8", "--labels=ray.io/market-type=spot")
             ray_start(folder, f"--address=127.0.0.1:{port}", *spot)
-            assert len(ray_processes(folder)) > len(before)
             address = f"127.0.0.1:{port}"
             made = System(config, folder, f"sqlite:///{folder}/corpus.db", address)
             made.start()
             yield Cluster(made, address, f"http://127.0.0.1:{dashboard}", folder, config)
             made.stop()
         finally:
-            for pid in ray_processes(folder):
-                kill_if_alive(pid)
-
-
-def ray_processes(folder):
-    """Processes whose environment names this cluster's own folder."""
-    mark = f"RAY_TMPDIR={folder}".encode()
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark in path.read_bytes().split(b"\0"):
-                found.add(int(path.parent.name))
-        except (FileNotFoundError, PermissionError, ProcessLookupError):
-            continue
-    return found
+            own = processes.with_environment(f"RAY_TMPDIR={folder}")
+            processes.kill([], also=own.union(*map(processes.descendants, own)))

@@ -2,117 +2,17 @@
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from graphs.config import GatewayConfig
 from graphs.deadline import deadline_in
 from graphs.errors import OverloadedError, SafetyUnavailableError, StageUnavailableError
-from graphs.events import ChatRequest, Citation, Finished, Message, Retrieved, Sampling, TextDelta
-from graphs.rag import RagPipeline
-from graphs.stages import Stages
-from index.search import Hit
-from models.embedder import Embeddings
+from graphs.events import Citation, Finished, Retrieved, Sampling, TextDelta
 from models.errors import ContextLengthError
-from models.generation import GenerationChunk, TokenCounts
 from models.reranker import RerankScores
-from models.safety import Verdict
-
-
-def hit(number):
-    return Hit(
-        chunk_id=number, store_id="vs_1", file_id=f"file-{number}", filename=f"{number}.md",
-        title=f"Title {number}", text=f"Text of {number}.", char_start=0, char_end=9, page=None,
-        attributes={}, score=1.0 / number, dense_score=0.9 - number / 10, lexical_score=None,
-    )  # fmt: skip
-
-
-@dataclass
-class FakeStages:
-    """Every stage in one object; the tests set what each gives and read what it was asked."""
-
-    hits: tuple = field(default_factory=lambda: tuple(hit(n) for n in (1, 2, 3)))
-    scores: tuple = (0.2, 0.9, 0.7)
-    answer: tuple = ("Text of ", "2. [1]", " And more. [9]")
-    harmful: str = "\0"
-    context_tokens: int = 1000
-    failing: dict = field(default_factory=dict)
-    prompts: list = field(default_factory=list)
-    queries: list = field(default_factory=list)
-    windows: list = field(default_factory=list)
-    num_streams_open: int = 0
-    finish_reason: str = "stop"
-    delay_s: float = 0.0
-
-    def fail(self, stage):
-        if stage in self.failing:
-            raise self.failing[stage]
-
-    async def embed(self, texts, *, kind="document"):
-        self.fail("embed")
-        self.queries += texts
-        return Embeddings(
-            vectors=np.ones((len(texts), 2), np.float32),
-            token_counts=np.ones(len(texts), np.int32),
-            fingerprint="fake",
-        )
-
-    async def search(self, request):
-        self.fail("search")
-        return self.hits
-
-    async def rerank(self, query, documents):
-        self.fail("rerank")
-        return RerankScores(scores=np.asarray(self.scores, np.float32), num_tokens=1)
-
-    async def classify(self, texts):
-        self.fail("safety")
-        self.windows += texts
-        flags = [self.harmful in text for text in texts]
-        return tuple(Verdict(flagged=flag, scores={}, flagged_categories=()) for flag in flags)
-
-    async def count_tokens(self, texts):
-        counts = np.asarray([len(text.split()) for text in texts], np.int32)
-        return TokenCounts(counts=counts, context_tokens=self.context_tokens, max_answer_tokens=100)
-
-    async def stream(self, request):
-        self.fail("generate")
-        self.prompts.append(request)
-        self.num_streams_open += 1
-        try:
-            for position, text in enumerate(self.answer):
-                await asyncio.sleep(self.delay_s)
-                last = position == len(self.answer) - 1
-                yield GenerationChunk(
-                    position=position, token_ids=(position,), text=text, num_prompt_tokens=7,
-                    finish_reason=self.finish_reason if last else None,
-                )  # fmt: skip
-        finally:
-            self.num_streams_open -= 1
-
-
-def pipeline(fake, **settings):
-    stages = Stages(embedder=fake, retriever=fake, reranker=fake, safety=fake, generator=fake)
-    return RagPipeline(GatewayConfig.model_validate(settings), stages)
-
-
-def chat(*turns, stores=("vs_1",), **options):
-    roles = ["user", "assistant"] * len(turns)
-    messages = tuple(
-        Message(role=role, content=turn) for role, turn in zip(roles, turns, strict=False)
-    )
-    return ChatRequest(request_id="r", messages=messages, store_ids=stores, **options)
-
-
-async def events_of(fake, request=None, **settings):
-    answer = pipeline(fake, **settings).answer(request or chat("What is two?"))
-    return [event async for event in answer]
-
-
-def text_of(events):
-    return "".join(event.text for event in events if isinstance(event, TextDelta))
+from tests.graphs.fake_stages import FakeStages, chat, events_of, hit, pipeline, text_of
 
 
 async def test_an_answer_is_cited_from_the_reranked_passages():
