@@ -1,6 +1,6 @@
 """Which passages still have to be embedded, and the vectors of all of them once those are."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,7 @@ class EmbeddingPlan:
         """What the embedder is to be given, in the order that `vectors` wants."""
         return list(self.new.values())
 
-    def vectors(self, embedded: Sequence[Vectors]) -> Vectors:
+    def vectors(self, embedded: Iterable[Vectors]) -> Vectors:
         """The vectors of all passages.
 
         Args:
