@@ -22,6 +22,8 @@ from index.reuse import plan_embedding
 from models.device import limit_threads
 from models.embedder import Embedder as EmbedderModel
 from models.embedder import EmbedderConfig
+from models.hub import resolve
+from models.tokens import TokenSpans, read_tokenizer
 
 VALUE = "value"
 Row = dict[str, bytes]
@@ -59,9 +61,6 @@ class Cutter:
     """Parses documents and cuts them, without those that the store holds."""
 
     def __init__(self, to: Destination, cutting: Cutting, embedder: EmbedderConfig) -> None:
-        from models.hub import resolve
-        from models.tokens import TokenSpans, read_tokenizer
-
         folder = resolve(embedder.model, embedder.revision, MODEL_CACHE)
         spans = TokenSpans(read_tokenizer(folder))
         self._cutter = BulkCutter(Catalog(to.database_url), to.store_id, cutting, spans)
