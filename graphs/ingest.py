@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deployments.settings import refuse_unshared_database
-from graphs.bulk.pipeline import plan_processes, run_pipeline
+from graphs.bulk.pipeline import free_room, plan_processes, run_pipeline
 from graphs.bulk.report import Report, print_report
 from graphs.bulk.served import ConfigError, Served, read_served
 from graphs.bulk.session import SessionError, ray_session
@@ -121,7 +121,7 @@ def _load(options: argparse.Namespace, served: Served, found: Found, console: Co
     console.print(f"{len(found.sources):,} documents; starting", highlight=False)
     with ray_session(address, num_cpus=options.cpus, runtime_env=served.runtime_env):
         refuse_unshared_database(served.database_url)
-        plan = plan_processes(served)
+        plan = plan_processes(served, free_room())
         store_id = _find_or_create(served.database_url, options.store)
         tallies = run_pipeline(found.sources, served, store_id, plan)
         tally, status = _follow(tallies, len(found.sources), console)

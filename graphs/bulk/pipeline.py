@@ -36,8 +36,17 @@ _BLOCK_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, kw_only=True)
+class Room:
+    """What a cluster has free, and the CPUs of its largest node."""
+
+    num_cpus: float
+    num_gpus: float
+    cpus_of_largest_node: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How many processes of each kind run, by what the cluster has free."""
+    """How many processes of each kind run."""
 
     num_cutters: int
     num_embedders: int
@@ -46,23 +55,31 @@ class Plan:
     num_committers: int
 
 
-def plan_processes(served: Served) -> Plan:
-    """Divides what the connected cluster has free.
+def free_room() -> Room:
+    """What the connected cluster has free."""
+    free = ray.available_resources()
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return Room(
+        num_cpus=free.get("CPU", 0.0),
+        num_gpus=free.get("GPU", 0.0),
+        cpus_of_largest_node=max(int(node.get("CPU", 0)) for node in nodes),
+    )
+
+
+def plan_processes(served: Served, room: Room) -> Plan:
+    """Divides the room.
 
     Raises:
         SessionError: not a single CPU is free.
     """
-    free = ray.available_resources()
-    num_cpus, num_gpus = int(free.get("CPU", 0)), free.get("GPU", 0.0)
+    num_cpus = int(room.num_cpus)
     if num_cpus < 1:
-        total = ray.cluster_resources().get("CPU", 0)
         raise SessionError(
-            f"the cluster has {free.get('CPU', 0):g} of its {total:g} CPUs free and the load needs "
-            "at least 1; scale something down, add a node, or unset RAY_ADDRESS to load beside it"
+            f"the cluster has {room.num_cpus:g} CPUs free and the load needs at least 1; scale "
+            "something down, add a node, or unset RAY_ADDRESS to load beside it"
         )
-    largest = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
-    threads = max(1, largest // _EMBEDDERS_A_NODE)
-    on_gpus = int(num_gpus / served.num_gpus) if served.num_gpus else 0
+    threads = max(1, room.cpus_of_largest_node // _EMBEDDERS_A_NODE)
+    on_gpus = int(room.num_gpus / served.num_gpus) if served.num_gpus else 0
     return Plan(
         num_cutters=max(1, num_cpus // 2),
         num_embedders=on_gpus or max(1, num_cpus // threads),

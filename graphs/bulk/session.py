@@ -72,13 +72,20 @@ def _own_folder(options: dict[str, Any]) -> Iterator[None]:
     # Short, since the paths of Ray's sockets must stay below 108 characters (unix(7)).
     folder = Path(tempfile.mkdtemp(prefix="rf-", dir=os.environ.get("RAY_TMPDIR")))
     options["_temp_dir"] = str(folder)
-    if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ):
-        # Ray turns tokens on for a cluster that it starts, and would leave one in the home folder.
-        token = folder / "auth_token"
-        token.touch(mode=0o600)
-        token.write_text(secrets.token_hex(32))
-        os.environ["RAY_AUTH_TOKEN_PATH"] = str(token)
+    # Ray turns tokens on for a cluster that it starts, and would leave one in the home folder.
+    has_token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ)
+    if not has_token:
+        os.environ["RAY_AUTH_TOKEN_PATH"] = str(_token_file(folder))
     try:
         yield
     finally:
+        if not has_token:
+            del os.environ["RAY_AUTH_TOKEN_PATH"]
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _token_file(folder: Path) -> Path:
+    path = folder / "auth_token"
+    path.touch(mode=0o600)
+    path.write_text(secrets.token_hex(32))
+    return path

@@ -2,12 +2,14 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from graphs import ingest
+from graphs.bulk.pipeline import Room, plan_processes
 from graphs.bulk.report import Report, print_report
 from graphs.bulk.served import read_served
 from graphs.bulk.session import SessionError, ray_session
@@ -99,6 +101,41 @@ def test_an_address_of_a_ray_client_is_refused():
         ray_session("ray://head:10001", num_cpus=None, runtime_env={}),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "largest", "share", "expected"),
+    [
+        (1.0, 0, 1, 0, (1, 1, 1, 0)),
+        (2.0, 0, 2, 0, (1, 2, 1, 0)),
+        (3.4, 0, 4, 0.3, (1, 3, 1, 0)),
+        (64.0, 0, 64, 0, (32, 8, 8, 0)),
+        (64.0, 0, 16, 0, (32, 32, 2, 0)),
+        (16.0, 2, 16, 0.3, (8, 6, 2, 0.3)),
+        (16.0, 0.2, 16, 0.3, (8, 8, 2, 0)),
+    ],
+)
+def test_processes_are_as_many_as_there_is_room_for(cpus, gpus, largest, share, expected):
+    served = replace(read_served(ROOT / "local.yaml"), num_gpus=share)
+    room = Room(num_cpus=cpus, num_gpus=gpus, cpus_of_largest_node=largest)
+    plan = plan_processes(served, room)
+    num_cutters, num_embedders, threads, gpu_share = expected
+    assert (plan.num_cutters, plan.num_embedders) == (num_cutters, num_embedders)
+    assert (plan.threads_an_embedder, plan.gpu_share) == (threads, gpu_share)
+
+
+def test_one_process_writes_to_sqlite_and_several_to_postgresql():
+    served = read_served(ROOT / "local.yaml")
+    room = Room(num_cpus=4, num_gpus=0, cpus_of_largest_node=4)
+    assert plan_processes(served, room).num_committers == 1
+    postgres = replace(served, database_url="postgresql://host/corpus")
+    assert plan_processes(postgres, room).num_committers == 4
+
+
+def test_a_cluster_without_a_free_cpu_is_refused():
+    room = Room(num_cpus=0.7, num_gpus=1, cpus_of_largest_node=4)
+    with pytest.raises(SessionError, match=r"has 0\.7 CPUs free and the load needs at least 1"):
+        plan_processes(read_served(ROOT / "local.yaml"), room)
 
 
 def test_a_store_is_found_by_name_or_id_or_made(tmp_path):
