@@ -1,7 +1,8 @@
 """The stages of a bulk load: one thin class around each part of the work, run by Ray Data.
 
 Rows hold one pickled value: what goes in, some sources; between the stages, a parcel; what comes
-out, a tally. Each actor opens the corpus by itself.
+out, a tally. Each actor opens the corpus, and loads its model, with the first row: an error then is
+one of the load, while one of a constructor would reach the user as the death of an actor.
 """
 
 import pickle
@@ -61,9 +62,16 @@ class Cutter:
     """Parses documents and cuts them, without those that the store holds."""
 
     def __init__(self, to: Destination, cutting: Cutting, embedder: EmbedderConfig) -> None:
-        folder = resolve(embedder.model, embedder.revision, MODEL_CACHE)
+        self._to = to
+        self._cutting = cutting
+        self._embedder = embedder
+
+    @cached_property
+    def _cutter(self) -> BulkCutter:
+        folder = resolve(self._embedder.model, self._embedder.revision, MODEL_CACHE)
         spans = TokenSpans(read_tokenizer(folder))
-        self._cutter = BulkCutter(Catalog(to.database_url), to.store_id, cutting, spans)
+        catalog = Catalog(self._to.database_url)
+        return BulkCutter(catalog, self._to.store_id, self._cutting, spans)
 
     def __call__(self, row: Row) -> list[Row]:
         """Some documents to parcels."""
@@ -76,10 +84,14 @@ class Embedder:
     """Embeds the passages whose content is new to the model, which is loaded for the first one."""
 
     def __init__(self, to: Destination, config: EmbedderConfig, num_threads: int) -> None:
-        self._catalog = Catalog(to.database_url)
+        self._to = to
         self._config = config
         self._num_threads = num_threads
         self._watch = Stopwatch()
+
+    @cached_property
+    def _catalog(self) -> Catalog:
+        return Catalog(self._to.database_url)
 
     @cached_property
     def _model(self) -> EmbedderModel:
@@ -108,9 +120,12 @@ class Committer:
     """Stores the documents of a parcel in one transaction."""
 
     def __init__(self, to: Destination) -> None:
-        self._catalog = Catalog(to.database_url)
-        self._store_id = to.store_id
+        self._to = to
         self._watch = Stopwatch()
+
+    @cached_property
+    def _catalog(self) -> Catalog:
+        return Catalog(self._to.database_url)
 
     def __call__(self, row: Row) -> Row:
         """A parcel to its tally."""
@@ -124,7 +139,7 @@ class Committer:
         with self._watch.measured("commit"):
             are_stored = patiently(
                 lambda: self._catalog.load_documents(
-                    self._store_id, documents, vectors, parcel.fingerprint
+                    self._to.store_id, documents, vectors, parcel.fingerprint
                 )
             )
         stored = [one for one, is_stored in zip(documents, are_stored, strict=True) if is_stored]

@@ -177,10 +177,8 @@ def _follow(tallies: Iterator[Tally], num_found: int, console: Console) -> tuple
 
 
 def _cause(err: Exception) -> Exception:
-    """The error of ours below those of Ray."""
-    while isinstance(err, RayTaskError) and (err.cause or err.__cause__):
-        err = err.cause or err.__cause__
-    return err
+    """The error of ours in one of Ray's."""
+    return err.cause if isinstance(err, RayTaskError) and err.cause else err
 
 
 if __name__ == "__main__":

@@ -122,8 +122,10 @@ def run_pipeline(
 
 
 def _configure() -> None:
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # Errors of a stage are raised, as they are; Ray Data would log them as its own, too.
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
+    context.raise_original_map_exception = True
     context.enable_progress_bars = False  # the command has one
     context.print_on_execution_start = False
     context.target_min_block_size = 1
