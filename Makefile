@@ -1,12 +1,12 @@
-# make serve | test | test-chaos | chaos | lint | install | models | clean       (make help prints this with words)
+# make serve | test | test-chaos | chaos | bench-ingest | lint | install | models | clean       (make help prints this with words)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install serve test test-chaos chaos lint models clean
+.PHONY: help install serve test test-chaos chaos bench-ingest lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -26,6 +26,9 @@ test-chaos: install  ## run the short forms of what `make chaos` does, about 10 
 
 chaos: install  ## break a local cluster on purpose and report what its clients saw
 	$(BIN)/python -m cluster.chaos --local --seed 0 --out chaos-report
+
+bench-ingest: install  ## compare the bulk load with the bare embedder; writes ingest-report.json
+	$(BIN)/python -m benchmarks.ingest --out ingest-report.json
 
 lint: install  ## check style and types
 	$(BIN)/ruff check .

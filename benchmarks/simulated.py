@@ -25,6 +25,7 @@ from models.reranker import RerankScores
 from models.safety import MODERATION_CATEGORIES, PERSONAL_DATA, Verdict
 
 _DIM = 64
+_FINGERPRINT = f"simulated/{_DIM}"
 HARMFUL = "forbidden"  # the one word that the safety filter flags
 
 
@@ -74,7 +75,11 @@ class Embedder:
             raise InvalidInputError(msg)
         rows = np.stack([_vector(text) for text in texts])
         counts = np.asarray([len(text.split()) for text in texts], dtype=np.int32)
-        return Embeddings(vectors=rows, token_counts=counts, fingerprint=f"simulated/{_DIM}")
+        return Embeddings(vectors=rows, token_counts=counts, fingerprint=_FINGERPRINT)
+
+    async def fingerprint(self) -> str:
+        """Names the vectors."""
+        return _FINGERPRINT
 
     async def tokenizer_json(self) -> str:
         """Gives a tokenizer that cuts at white space."""

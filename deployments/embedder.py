@@ -47,6 +47,10 @@ class Embedder:
         """Gives the tokenizer, so that documents are cut by the tokens of this model."""
         return self._model.tokenizer_json()
 
+    async def fingerprint(self) -> str:
+        """Names the model, so that content which it has embedded before is not sent again."""
+        return self._model.fingerprint
+
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where."""
         return describe_replica(self._config.model)

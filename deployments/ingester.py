@@ -4,12 +4,12 @@ import asyncio
 import logging
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-import numpy as np
 from ray import serve
 from ray.exceptions import ObjectLostError, RayActorError
 from ray.serve.exceptions import RayServeException
@@ -22,7 +22,7 @@ from deployments.settings import (
     refuse_unshared_database,
 )
 from index.catalog import Catalog
-from index.chunk import chunk
+from index.chunk import cut_file
 from index.errors import (
     CorpusError,
     CorpusUnavailableError,
@@ -34,7 +34,8 @@ from index.errors import (
 )
 from index.parse import check_size
 from index.parse_limits import ParseLimits
-from index.records import ChunkDraft, Chunking, IngestErrorCode, Job, titled_text
+from index.records import ChunkDraft, Chunking, IngestErrorCode, Job, Vectors
+from index.reuse import plan_embedding
 from index.sandbox import Sandbox
 from models.tokens import TokenSpans
 
@@ -182,24 +183,31 @@ class Ingester:
         data = await asyncio.to_thread(self._catalog.file_content, job.file_id)
         spans = await self._token_spans()
         drafts = await asyncio.to_thread(self._cut, job, data, spans)
-        if not drafts:
-            msg = f"{job.filename} holds no text"
-            raise InvalidFileError(msg)
-        texts = [titled_text(draft) for draft in drafts]
-        parts = [
-            await self._embedder.embed.remote(texts[start : start + _EMBED_BATCH], "document")
-            for start in range(0, len(texts), _EMBED_BATCH)
-        ]
-        vectors = np.concatenate([part.vectors for part in parts])
-        await asyncio.to_thread(
-            self._catalog.complete_job, job, drafts, vectors, parts[0].fingerprint
-        )
+        vectors, fingerprint = await self._embed(drafts)
+        await asyncio.to_thread(self._catalog.complete_job, job, drafts, vectors, fingerprint)
         return len(drafts)
+
+    async def _embed(self, drafts: Sequence[ChunkDraft]) -> tuple[Vectors, str]:
+        """Gives the vectors of the passages and their fingerprint; embeds what is new alone."""
+        fingerprint: str = await self._embedder.fingerprint.remote()
+        while True:
+            find_known = partial(self._catalog.known_vectors, fingerprint)
+            plan = await asyncio.to_thread(plan_embedding, drafts, find_known)
+            parts = [
+                await self._embedder.embed.remote(
+                    plan.texts[start : start + _EMBED_BATCH], "document"
+                )
+                for start in range(0, len(plan.texts), _EMBED_BATCH)
+            ]
+            others = {part.fingerprint for part in parts} - {fingerprint}
+            if not others:
+                return plan.vectors([row for part in parts for row in part.vectors]), fingerprint
+            fingerprint = others.pop()  # the model was swapped meanwhile
 
     def _cut(self, job: Job, data: bytes, spans: TokenSpans) -> tuple[ChunkDraft, ...]:
         chunking = job.chunking or self._config.chunking()
         document = self._sandbox.parse(job.filename, data, self._config.limits())
-        return chunk(document, chunking, spans)
+        return cut_file(job.filename, document, chunking, spans)
 
     async def _token_spans(self) -> TokenSpans:
         """Gives the embedder's tokenizer; asked for anew when a job starts, kept while the same."""

@@ -197,3 +197,8 @@ def database_url(args: AppArgs) -> str:
     """Settles where the corpus lies: environment, then `args`, then a file beside the code."""
     configured = os.environ.get("RAGFLEET_DATABASE_URL") or args.database_url
     return configured or f"sqlite:///{_DEFAULT_DATABASE}"
+
+
+def ray_address() -> str | None:
+    """The Ray cluster that command lines work on; None means one of their own."""
+    return os.environ.get("RAY_ADDRESS") or None

@@ -1,5 +1,6 @@
 """The catalog: the source of truth of the corpus, in one SQL database."""
 
+from index.bulk_load import BulkLoad
 from index.changes import ChangeLog
 from index.file_batches import FileBatches
 from index.files import Files
@@ -9,7 +10,7 @@ from index.store_files import StoreFiles
 from index.stores import Stores
 
 
-class Catalog(Files, Stores, StoreFiles, FileBatches, Jobs, Passages, ChangeLog):
+class Catalog(Files, Stores, StoreFiles, FileBatches, Jobs, Passages, BulkLoad, ChangeLog):
     """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
 
     Synchronous and thread-safe; any number of processes may open the same database. What a method

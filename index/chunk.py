@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from index.document import BLOCK_SEPARATOR, Block, BlockKind, Document
+from index.errors import InvalidFileError
 from index.records import ChunkDraft, Chunking
 
 TokenSpans = Callable[[str], list[tuple[int, int]]]
@@ -88,6 +89,20 @@ def chunk(
                 )
             )
     return tuple(drafts)
+
+
+def cut_file(
+    filename: str, document: Document, chunking: Chunking, token_spans: TokenSpans
+) -> tuple[ChunkDraft, ...]:
+    """Cuts what was read from a file, of which at least one passage must come.
+
+    Raises:
+        InvalidFileError: it holds no text.
+    """
+    drafts = chunk(document, chunking, token_spans)
+    if not drafts:
+        raise InvalidFileError(f"{filename} holds no text")
+    return drafts
 
 
 def split_sentences(text: str) -> list[str]:

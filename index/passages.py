@@ -13,6 +13,8 @@ from index.lookups import require_store
 from index.records import ChunkDraft, Job, Titled, Vectors, titled_text
 from index.schema import chunks, vector_stores, vectors
 
+PassageRow = dict[str, object]
+
 _HASHES_A_QUERY = 500
 
 
@@ -75,23 +77,52 @@ def replace_passages(
     Raises:
         FingerprintMismatchError: the store holds vectors of another embedder.
     """
-    rows = [{**vars(draft), "content_hash": content_hash(draft)} for draft in drafts]
+    rows = passage_rows(job.file_id, drafts)
     if _are_stored(connection, job, rows, fingerprint):
         return False
     of_file = (chunks.c.store_id == job.store_id, chunks.c.file_id == job.file_id)
     connection.execute(delete(chunks).where(*of_file))
-    if rows:
-        _adopt_embedder(connection, job.store_id, fingerprint, embeddings.shape[1])
-        ids = take_chunk_ids(connection, len(rows))
-        of_job = {"store_id": job.store_id, "file_id": job.file_id}
-        passages = [{"id": i, **of_job, **row} for i, row in zip(ids, rows, strict=True)]
-        connection.execute(insert(chunks), passages)
-        _insert_vectors(connection, ids, embeddings, fingerprint)
+    insert_passages(connection, job.store_id, rows, embeddings, fingerprint)
     return True
 
 
+def passage_rows(file_id: str, drafts: Sequence[ChunkDraft]) -> list[PassageRow]:
+    """What the table of chunks holds of them, but for their store and their ids."""
+    return [
+        {"file_id": file_id, **vars(draft), "content_hash": content_hash(draft)} for draft in drafts
+    ]
+
+
+def insert_passages(
+    connection: Connection,
+    store_id: str,
+    rows: Sequence[PassageRow],
+    embeddings: Vectors,
+    fingerprint: str,
+) -> None:
+    """Adds passages of any number of files, which the store must not have yet.
+
+    Args:
+        connection: a writing transaction.
+        store_id: the store.
+        rows: of `passage_rows`.
+        embeddings: float32, (n_rows, dim), in their order.
+        fingerprint: names the embedder.
+
+    Raises:
+        FingerprintMismatchError: the store holds vectors of another embedder.
+    """
+    if not rows:
+        return
+    _adopt_embedder(connection, store_id, fingerprint, embeddings.shape[1])
+    ids = take_chunk_ids(connection, len(rows))
+    passages = [{"id": i, "store_id": store_id, **row} for i, row in zip(ids, rows, strict=True)]
+    connection.execute(insert(chunks), passages)
+    _insert_vectors(connection, ids, embeddings, fingerprint)
+
+
 def _are_stored(
-    connection: Connection, job: Job, rows: Sequence[dict[str, object]], fingerprint: str
+    connection: Connection, job: Job, rows: Sequence[PassageRow], fingerprint: str
 ) -> bool:
     query = (
         select(chunks, vectors.c.fingerprint)

@@ -1,6 +1,7 @@
 """The Ingester without Ray: a real catalog and a real sandbox, a fake embedder."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,17 +22,45 @@ class Method:
         return self._function(*args)
 
 
-def fake_embedder():
-    tokenizer = Tokenizer(WordLevel({"?": 0}, unk_token="?"))
-    tokenizer.pre_tokenizer = Whitespace()
-    return SimpleNamespace(
-        tokenizer_json=Method(tokenizer.to_str),
-        embed=Method(
-            lambda texts, _: SimpleNamespace(
-                vectors=np.ones((len(texts), 1), np.float32), fingerprint="ones@1"
-            )
-        ),
-    )
+class FakeEmbedder:
+    """A handle; remembers what was embedded. `swap_after` calls it has another model."""
+
+    def __init__(self, swap_after=None):
+        self.calls = []
+        self._swap_after = swap_after
+        tokenizer = Tokenizer(WordLevel({"?": 0}, unk_token="?"))
+        tokenizer.pre_tokenizer = Whitespace()
+        self.tokenizer_json = Method(tokenizer.to_str)
+        self.fingerprint = Method(self._fingerprint)
+        self.embed = Method(self._embed)
+
+    @property
+    def embedded(self):
+        return [text.split("\n", 1)[1] for texts in self.calls for text in texts]
+
+    def _fingerprint(self):
+        is_swapped = self._swap_after is not None and len(self.calls) > self._swap_after
+        return "twos@1" if is_swapped else "ones@1"
+
+    def _embed(self, texts, kind):
+        assert kind == "document"
+        self.calls.append(texts)
+        value = 1 if self._fingerprint() == "ones@1" else 2
+        vectors = np.full((len(texts), 1), value, np.float32)
+        return SimpleNamespace(vectors=vectors, fingerprint=self._fingerprint())
+
+
+@asynccontextmanager
+async def running(folder, embedder, **settings):
+    """An Ingester at work, and a store of its own."""
+    ingester = Ingester.func_or_class(f"sqlite:///{folder}/corpus.db", embedder)
+    await ingester.reconfigure(settings)
+    yield ingester, await ingester.catalog("create_store", name="docs")
+    ingester._sandbox.close()
+    while not ingester._worker.done():  # wait_for of Python 3.11 can swallow a cancellation
+        ingester._worker.cancel()
+        await asyncio.sleep(0.01)
+    ingester._catalog.close()
 
 
 async def ingested(ingester, store_id, name, data):
@@ -46,9 +75,7 @@ async def ingested(ingester, store_id, name, data):
 
 
 async def test_a_hostile_file_fails_with_its_reason_and_the_next_is_read(tmp_path):
-    ingester = Ingester.func_or_class(f"sqlite:///{tmp_path}/corpus.db", fake_embedder())
-    await ingester.reconfigure({"parse_limits": {"memory_mb": 192, "max_file_mb": 32}})
-    store = await ingester.catalog("create_store", name="docs")
+    limits = {"memory_mb": 192, "max_file_mb": 32}
     hungry = b'{"a":[' + b"{}," * 8_000_000 + b"1]}"
     failures = [
         ("hungry.json", hungry, "invalid_file", "needs more than 192 MB of memory"),
@@ -56,14 +83,40 @@ async def test_a_hostile_file_fails_with_its_reason_and_the_next_is_read(tmp_pat
         ("zip.md", b"PK\x03\x04", "invalid_file", "is not text: it is a ZIP archive"),
         ("a.exe", b"MZ", "unsupported_file", "is not one of"),
     ]
-    for name, data, code, message in failures:
-        failed = await ingested(ingester, store.id, name, data)
-        assert (failed.status, failed.error_code) == ("failed", code)
-        assert message in failed.error_message
-        good = await ingested(ingester, store.id, "good.csv", b"Name,Unit\nmin,1\n")
-        assert good.status == "completed"
-    ingester._sandbox.close()
-    while not ingester._worker.done():  # wait_for of Python 3.11 can swallow a cancellation
-        ingester._worker.cancel()
-        await asyncio.sleep(0.01)
-    ingester._catalog.close()
+    async with running(tmp_path, FakeEmbedder(), parse_limits=limits) as (ingester, store):
+        for name, data, code, message in failures:
+            failed = await ingested(ingester, store.id, name, data)
+            assert (failed.status, failed.error_code) == ("failed", code)
+            assert message in failed.error_message
+            good = await ingested(ingester, store.id, "good.csv", b"Name,Unit\nmin,1\n")
+            assert good.status == "completed"
+
+
+async def test_of_changed_content_only_the_changed_passages_are_embedded(tmp_path):
+    embedder = FakeEmbedder()
+    settings = {"max_chunk_tokens": 4, "chunk_overlap_tokens": 0}
+    old = b"One is here. Two is here. Three is here."
+    new = old.replace(b"Two", b"2")
+    async with running(tmp_path, embedder, **settings) as (ingester, store):
+        await ingested(ingester, store.id, "a.txt", old)
+        assert embedder.embedded == ["One is here.", "Two is here.", "Three is here."]
+        embedder.calls.clear()
+        again = await ingested(ingester, store.id, "a.txt", new)
+        assert embedder.embedded == ["2 is here."]
+        text = await ingester.catalog("store_file_text", store.id, again.file_id)
+        assert text == ("One is here.", "2 is here.", "Three is here.")
+        embedder.calls.clear()
+        assert (await ingested(ingester, store.id, "a.txt", old)).status == "completed"
+        assert embedder.embedded == []
+
+
+async def test_vectors_of_a_model_that_was_swapped_meanwhile_are_not_mixed(tmp_path):
+    embedder = FakeEmbedder(swap_after=1)
+    settings = {"max_chunk_tokens": 2, "chunk_overlap_tokens": 0}
+    words = " ".join(f"word{number}." for number in range(100)).encode()
+    async with running(tmp_path, embedder, **settings) as (ingester, store):
+        done = await ingested(ingester, store.id, "a.txt", words)
+        assert done.status == "completed"
+        (change,) = ingester._catalog.changes_since(0)
+        assert change.fingerprint == "twos@1"
+        assert set(change.vectors.ravel().tolist()) == {2.0}

@@ -1,0 +1,162 @@
+"""The stages of a bulk load: one thin class around each part of the work, run by Ray Data.
+
+Rows hold one pickled value: what goes in, some sources; between the stages, a parcel; what comes
+out, a tally. Each actor opens the corpus, and loads its model, with the first row: an error then is
+one of the load, while one of a constructor would reach the user as the death of an actor.
+"""
+
+import pickle
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TypeVar
+
+from deployments.settings import MODEL_CACHE, assigned_share
+from index.bulk_cutting import BulkCutter, Cutting
+from index.bulk_parcel import Parcel, Stopwatch, Tally
+from index.bulk_reading import read_sources
+from index.catalog import Catalog
+from index.errors import CorpusUnavailableError
+from index.parse_limits import ParseLimits
+from index.reuse import plan_embedding
+from models.device import limit_threads
+from models.embedder import Embedder as EmbedderModel
+from models.embedder import EmbedderConfig
+from models.hub import resolve
+from models.tokens import TokenSpans, read_tokenizer
+
+VALUE = "value"
+Row = dict[str, bytes]
+
+_PAUSES_S = (1.0, 5.0, 25.0)  # a database that restarts or fails over is back after that
+
+Result = TypeVar("Result")
+
+
+def row_of(value: object) -> Row:
+    """Packs a value."""
+    return {VALUE: pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """Where a bulk load puts its documents: the URL of the corpus and the id of the store."""
+
+    database_url: str
+    store_id: str
+
+
+class Reader:
+    """Reads the bytes of documents, on the machine where they were found."""
+
+    def __init__(self, limits: ParseLimits) -> None:
+        self._limits = limits
+
+    def __call__(self, row: Row) -> Row:
+        """Some sources to their documents."""
+        return row_of(list(read_sources(pickle.loads(row[VALUE]), self._limits)))
+
+
+class Cutter:
+    """Parses documents and cuts them, without those that the store holds."""
+
+    def __init__(self, to: Destination, cutting: Cutting, embedder: EmbedderConfig) -> None:
+        self._to = to
+        self._cutting = cutting
+        self._embedder = embedder
+
+    @cached_property
+    def _cutter(self) -> BulkCutter:
+        folder = resolve(self._embedder.model, self._embedder.revision, MODEL_CACHE)
+        spans = TokenSpans(read_tokenizer(folder))
+        catalog = Catalog(self._to.database_url)
+        return BulkCutter(catalog, self._to.store_id, self._cutting, spans)
+
+    def __call__(self, row: Row) -> list[Row]:
+        """Some documents to parcels."""
+        documents = pickle.loads(row[VALUE])
+        parcels = patiently(lambda: list(self._cutter.cut(documents)))
+        return list(map(row_of, parcels))
+
+
+class Embedder:
+    """Embeds the passages whose content is new to the model, which is loaded for the first one."""
+
+    def __init__(self, to: Destination, config: EmbedderConfig, num_threads: int) -> None:
+        self._to = to
+        self._config = config
+        self._num_threads = num_threads
+        self._watch = Stopwatch()
+
+    @cached_property
+    def _catalog(self) -> Catalog:
+        return Catalog(self._to.database_url)
+
+    @cached_property
+    def _model(self) -> EmbedderModel:
+        limit_threads(self._num_threads)
+        share = assigned_share().num_gpus
+        return EmbedderModel(self._config, cache=MODEL_CACHE, gpu_share=share)
+
+    def __call__(self, row: Row) -> Row:
+        """A parcel to one with vectors."""
+        parcel: Parcel = pickle.loads(row[VALUE])
+        return row_of(self._embedded(parcel) if parcel.documents else parcel)
+
+    def _embedded(self, parcel: Parcel) -> Parcel:
+        model = self._model
+        began = time.time()
+        drafts = [draft for one in parcel.documents for draft in one.drafts]
+        with self._watch.measured("embed"):
+            find_known = partial(self._catalog.known_vectors, model.fingerprint)
+            plan = patiently(lambda: plan_embedding(drafts, find_known))
+            vectors = plan.vectors(model.embed(plan.texts).vectors if plan.texts else ())
+        done = Tally(num_embedded=len(plan.texts), seconds=self._watch.take(), began=began)
+        return replace(parcel.counted(done), vectors=vectors, fingerprint=model.fingerprint)
+
+
+class Committer:
+    """Stores the documents of a parcel in one transaction."""
+
+    def __init__(self, to: Destination) -> None:
+        self._to = to
+        self._watch = Stopwatch()
+
+    @cached_property
+    def _catalog(self) -> Catalog:
+        return Catalog(self._to.database_url)
+
+    def __call__(self, row: Row) -> Row:
+        """A parcel to its tally."""
+        parcel: Parcel = pickle.loads(row[VALUE])
+        return row_of(parcel.tally + self._commit(parcel))
+
+    def _commit(self, parcel: Parcel) -> Tally:
+        vectors, documents = parcel.vectors, parcel.documents
+        if vectors is None:
+            return Tally()
+        with self._watch.measured("commit"):
+            are_stored = patiently(
+                lambda: self._catalog.load_documents(
+                    self._to.store_id, documents, vectors, parcel.fingerprint
+                )
+            )
+        stored = [one for one, is_stored in zip(documents, are_stored, strict=True) if is_stored]
+        return Tally(
+            num_loaded=len(stored),
+            num_present=len(documents) - len(stored),
+            num_chunks=sum(len(one.drafts) for one in stored),
+            seconds=self._watch.take(),
+            ended=time.time(),
+        )
+
+
+def patiently(call: Callable[[], Result]) -> Result:
+    """Calls again while the database is out of reach, for a while."""
+    for pause_s in _PAUSES_S:
+        try:
+            return call()
+        except CorpusUnavailableError:
+            time.sleep(pause_s)
+    return call()

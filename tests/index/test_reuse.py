@@ -1,0 +1,38 @@
+import numpy as np
+
+from index.passages import content_hash
+from index.records import ChunkDraft
+from index.reuse import plan_embedding
+
+
+def drafts_of(*texts):
+    return [
+        ChunkDraft(text=text, title="T", char_start=i, char_end=i + 1, ordinal=i)
+        for i, text in enumerate(texts)
+    ]
+
+
+def vector_of(number):
+    return np.full(2, number, np.float32)
+
+
+def test_only_new_content_is_to_be_embedded_and_each_content_once():
+    drafts = drafts_of("a", "b", "a", "c", "b")
+    known = {content_hash(drafts[0]): vector_of(1)}
+    plan = plan_embedding(drafts, lambda asked: {one: known[one] for one in asked if one in known})
+    assert plan.texts == ["T\nb", "T\nc"]
+    vectors = plan.vectors(np.stack([vector_of(2), vector_of(3)]))
+    assert vectors.dtype == np.float32
+    assert vectors[:, 0].tolist() == [1, 2, 1, 3, 2]
+
+
+def test_nothing_is_to_be_embedded_when_all_is_known():
+    drafts = drafts_of("a", "b")
+    plan = plan_embedding(drafts, lambda asked: {one: vector_of(7) for one in asked})
+    assert plan.texts == []
+    assert plan.vectors([]).tolist() == [[7, 7], [7, 7]]
+
+
+def test_the_same_words_under_another_title_are_other_content():
+    one, two = drafts_of("a")[0], ChunkDraft(**(vars(drafts_of("a")[0]) | {"title": "Other"}))
+    assert plan_embedding([one, two], lambda asked: {}).texts == ["T\na", "Other\na"]
