@@ -80,11 +80,12 @@ def _content(file: AnyRow, rows: list[AnyRow]) -> dict[str, Any]:
         rows.sort(key=lambda row: row.ordinal)
         content["fingerprint"] = rows[0].fingerprint
         content["vectors"] = np.stack([np.frombuffer(row.vector, dtype="<f4") for row in rows])
-        content["passages"] = tuple(_passage(row, file.filename) for row in rows)
+        content["passages"] = tuple(passage_of(row, file.filename) for row in rows)
     return content
 
 
-def _passage(row: AnyRow, filename: str) -> Passage:
+def passage_of(row: AnyRow, filename: str) -> Passage:
+    """The passage of a row of `chunks`."""
     return Passage(
         chunk_id=row.id,
         store_id=row.store_id,

@@ -4,8 +4,10 @@ import threading
 from collections import defaultdict
 
 from index.catalog import Catalog
+from index.hits import read_hits
+from index.ranking import rank
 from index.records import Change
-from index.search import Hit, SearchRequest, search
+from index.search import Hit, SearchRequest
 from index.store_index import StoreIndex
 
 CHANGES_A_STEP = 200
@@ -15,7 +17,8 @@ class Fold:
     """Search indexes that follow the catalog.
 
     Holds nothing that the catalog does not: it may be dropped at any time and is rebuilt by folding
-    the log from the start. Thread-safe; one search or catch-up runs at a time.
+    the log from the start. Thread-safe; one search of the indexes or catch-up runs at a time, and
+    the passages are read beside it.
 
     Attributes:
         number: the change that was folded last.
@@ -49,13 +52,19 @@ class Fold:
             self._catalog.touch_store(store_id)
         with self._lock:
             self._catch_up()
-            return search(self.indexes, request)
+            ranking = rank(self.indexes, request)
+        return read_hits(self._catalog, ranking, request)
 
     def _catch_up(self) -> int:
         head = self._catalog.head()
         while self.number < head:
             changes = self._catalog.changes_since(self.number, CHANGES_A_STEP)
-            self._apply(changes)
+            try:
+                self._apply(changes)
+            except BaseException:
+                # A step that is folded by half can be neither finished nor taken back.
+                self.number, self.indexes = 0, {}
+                raise
             self.number = changes[-1].number
         return self.number
 
@@ -66,5 +75,5 @@ class Fold:
         for store_id, of_store in by_store.items():
             index = self.indexes.setdefault(store_id, StoreIndex())
             index.apply(of_store)
-            if not index.passages:
+            if not index.num_passages:
                 del self.indexes[store_id]
