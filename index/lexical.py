@@ -30,8 +30,8 @@ class LexicalIndex:
     """
 
     def __init__(self) -> None:
-        self._index = tantivy.Index(_schema())
-        self._index.register_tokenizer(ANALYZER, _analyzer())
+        self._index = tantivy.Index(lexical_schema())
+        self._index.register_tokenizer(ANALYZER, word_analyzer())
         self._writer: Any = None
 
     def update(self, removed_files: Iterable[int], added: Iterable[tuple[int, Passage]]) -> None:
@@ -68,7 +68,7 @@ class LexicalIndex:
         Returns:
             The BM25 score of each chunk id, best first, the smaller id where equal.
         """
-        words = list(dict.fromkeys(_analyzer().analyze(_encodable(text))))[:MAX_QUERY_WORDS]
+        words = list(dict.fromkeys(word_analyzer().analyze(_encodable(text))))[:MAX_QUERY_WORDS]
         num_allowed = 1 if allowed_files is None else np.count_nonzero(allowed_files)
         if not words or not num_allowed:
             return {}
@@ -99,12 +99,12 @@ class LexicalIndex:
 
 
 def _any_of(words: Sequence[str]) -> Any:
-    terms = [tantivy.Query.term_query(_schema(), "body", word) for word in words]
+    terms = [tantivy.Query.term_query(lexical_schema(), "body", word) for word in words]
     return tantivy.Query.boolean_query([(tantivy.Occur.Should, term) for term in terms])
 
 
 def _only_in(query: Any, files: Sequence[int]) -> Any:
-    inside = tantivy.Query.term_set_query(_schema(), "file_key", files)
+    inside = tantivy.Query.term_set_query(lexical_schema(), "file_key", files)
     unscored = tantivy.Query.const_score_query(inside, 0.0)
     return tantivy.Query.boolean_query(
         [(tantivy.Occur.Must, query), (tantivy.Occur.Must, unscored)]
@@ -116,7 +116,8 @@ def _encodable(text: str) -> str:
 
 
 @cache
-def _schema() -> Any:
+def lexical_schema() -> Any:
+    """What is kept of a passage."""
     builder = tantivy.SchemaBuilder()
     # Not unsigned: a Python int in such a field kills the writer's thread (tantivy 0.27).
     builder.add_integer_field("chunk_id", fast=True)
@@ -127,7 +128,8 @@ def _schema() -> Any:
 
 
 @cache
-def _analyzer() -> Any:
+def word_analyzer() -> Any:
+    """Splits a text into words."""
     return (
         tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
         .filter(tantivy.Filter.remove_long(40))

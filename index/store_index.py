@@ -42,6 +42,11 @@ class StoreIndex:
         """How many passages the store holds."""
         return self._files.num_passages
 
+    @property
+    def is_building(self) -> bool:
+        """Whether an index is being made in the background; searches use the one before."""
+        return self._dense.is_building
+
     def apply(self, changes: Sequence[Change]) -> None:
         """Folds changes of this store, in the order of the log; one applied twice counts once."""
         update = _Update()
