@@ -11,6 +11,7 @@ from index.search import Hit, SearchRequest
 from index.store_index import StoreIndex
 
 CHANGES_A_STEP = 200
+MAX_UNPUBLISHED = 8  # stores; each has a writer open, with six threads and 11 MB
 
 
 class Fold:
@@ -30,6 +31,7 @@ class Fold:
         self.indexes: dict[str, StoreIndex] = {}
         self._catalog = catalog
         self._lock = threading.Lock()
+        self._unpublished: dict[str, StoreIndex] = {}
 
     def catch_up(self) -> int:
         """Folds the log up to where it was at the call.
@@ -37,8 +39,10 @@ class Fold:
         Returns:
             The number of the change that was folded last.
         """
+        head = self._catalog.head()
         with self._lock:
-            return self._catch_up()
+            self._catch_up(head)
+            return self.number
 
     def search(self, request: SearchRequest) -> tuple[Hit, ...]:
         """Searches the corpus as it is now: all that was committed before the call is seen.
@@ -48,25 +52,26 @@ class Fold:
             ExpiredStoreError: one of the stores has expired.
             FingerprintMismatchError: the request's vector is of another embedder.
         """
-        for store_id in request.store_ids:
-            self._catalog.touch_store(store_id)
+        head = self._catalog.touch_stores(request.store_ids)
         with self._lock:
-            self._catch_up()
+            self._catch_up(head)
             ranking = rank(self.indexes, request)
         return read_hits(self._catalog, ranking, request)
 
-    def _catch_up(self) -> int:
-        head = self._catalog.head()
-        while self.number < head:
-            changes = self._catalog.changes_since(self.number, CHANGES_A_STEP)
-            try:
+    def _catch_up(self, head: int) -> None:
+        if self.number >= head:
+            return
+        try:
+            while self.number < head:
+                changes = self._catalog.changes_since(self.number, CHANGES_A_STEP)
                 self._apply(changes)
-            except BaseException:
-                # A step that is folded by half can be neither finished nor taken back.
-                self.number, self.indexes = 0, {}
-                raise
-            self.number = changes[-1].number
-        return self.number
+                self.number = changes[-1].number
+            self._publish()
+        except BaseException:
+            # What is folded by half can be neither finished nor taken back.
+            self.number, self.indexes = 0, {}
+            self._unpublished.clear()
+            raise
 
     def _apply(self, changes: list[Change]) -> None:
         by_store: dict[str, list[Change]] = defaultdict(list)
@@ -75,5 +80,14 @@ class Fold:
         for store_id, of_store in by_store.items():
             index = self.indexes.setdefault(store_id, StoreIndex())
             index.apply(of_store)
+            self._unpublished[store_id] = index
             if not index.num_passages:
-                del self.indexes[store_id]
+                del self.indexes[store_id], self._unpublished[store_id]
+        if len(self._unpublished) > MAX_UNPUBLISHED:
+            self._publish()
+
+    def _publish(self) -> None:
+        """Lets the searches by words see what was applied."""
+        for index in self._unpublished.values():
+            index.publish()
+        self._unpublished.clear()

@@ -37,24 +37,33 @@ class LexicalIndex:
     def update(self, removed_files: Iterable[int], added: Iterable[tuple[int, Passage]]) -> None:
         """Removes all passages of some files, then adds (file key, passage) pairs.
 
-        The writer of a small store lives for one update: an idle one would hold six threads and 11
-        MB for each store. That of a large store stays, so that nothing waits for its merges, which
-        can take seconds.
+        Searches do not see it before `publish`; a thread of the writer works on it meanwhile.
         """
-        writer = self._writer or self._index.writer(WRITER_BYTES, num_threads=1)
+        if self._writer is None:
+            self._writer = self._index.writer(WRITER_BYTES, num_threads=1)
         for key in removed_files:
-            writer.delete_documents_by_term("file_key", key)
+            self._writer.delete_documents_by_term("file_key", key)
         for key, passage in added:
             body = titled_text(passage)
-            writer.add_document(
+            self._writer.add_document(
                 tantivy.Document(chunk_id=passage.chunk_id, file_key=key, body=body)
             )
-        writer.commit()
-        if self._writer is None and self._index.searcher().num_docs >= KEEP_WRITER_FROM:
-            self._writer = writer
-        elif self._writer is None:
-            writer.wait_merging_threads()
+
+    def publish(self) -> None:
+        """Lets searches see all updates.
+
+        The writer of a small store ends here: an idle one would hold six threads and 11 MB for each
+        store. That of a large store stays, so that nothing waits for its merges, which can take
+        seconds.
+        """
+        if self._writer is None:
+            return
+        self._writer.commit()
         self._index.reload()
+        if self._index.searcher().num_docs < KEEP_WRITER_FROM:
+            self._writer.wait_merging_threads()
+            self._writer = None
+            self._index.reload()
 
     def search(self, text: str, limit: int, allowed_files: Mask | None = None) -> dict[int, float]:
         """The passages that share words with a text.

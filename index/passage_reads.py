@@ -2,10 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Select, and_, select
+from sqlalchemy import Connection, Integer, and_, bindparam, select
 
 from index.changes import passage_of
 from index.database import Database
@@ -14,6 +13,45 @@ from index.records import FoundPassage
 from index.schema import chunks, files, store_files, vector_stores, vectors
 
 _IDS_A_QUERY = 5000  # SQLite takes 32766 parameters, PostgreSQL 65535
+
+# Built once: to build a statement takes longer than to run it.
+_PASSAGES = (
+    select(chunks, store_files.c.attributes, files.c.filename)
+    .join(
+        store_files,
+        and_(
+            store_files.c.store_id == chunks.c.store_id, store_files.c.file_id == chunks.c.file_id
+        ),
+    )
+    .join(files, files.c.id == chunks.c.file_id)
+    .where(chunks.c.id.in_(bindparam("ids", expanding=True)))
+)
+_PASSAGES_WITH_VECTORS = (
+    _PASSAGES.join(vector_stores, vector_stores.c.id == chunks.c.store_id)
+    .join(
+        vectors,
+        and_(
+            vectors.c.chunk_id == chunks.c.id,
+            vectors.c.fingerprint == vector_stores.c.fingerprint,
+        ),
+    )
+    .add_columns(vectors.c.vector)
+)
+_near = chunks.alias()
+_reach = bindparam("neighbours", type_=Integer)
+_NEIGHBOURS = (
+    select(chunks.c.id.label("found_id"), _near.c.text, _near.c.char_start, _near.c.char_end)
+    .join(
+        _near,
+        and_(
+            _near.c.store_id == chunks.c.store_id,
+            _near.c.file_id == chunks.c.file_id,
+            _near.c.ordinal.between(chunks.c.ordinal - _reach, chunks.c.ordinal + _reach),
+        ),
+    )
+    .where(chunks.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(chunks.c.id, _near.c.ordinal)
+)
 
 
 class PassageReads(Database):
@@ -33,11 +71,12 @@ class PassageReads(Database):
             By chunk id, without those that are gone.
         """
         found: dict[int, FoundPassage] = {}
+        statement = _PASSAGES_WITH_VECTORS if with_vectors else _PASSAGES
         with self._read() as connection:
             for start in range(0, len(chunk_ids), _IDS_A_QUERY):
                 asked = chunk_ids[start : start + _IDS_A_QUERY]
                 contexts = _contexts(connection, asked, neighbours) if neighbours else {}
-                for row in connection.execute(_select(asked, with_vectors)):
+                for row in connection.execute(statement, {"ids": asked}).all():
                     vector = np.frombuffer(row.vector, "<f4") if with_vectors else None
                     found[row.id] = FoundPassage(
                         passage=passage_of(row, row.filename),
@@ -48,54 +87,10 @@ class PassageReads(Database):
         return found
 
 
-def _select(chunk_ids: Sequence[int], with_vectors: bool) -> Select[Any]:
-    query = (
-        select(chunks, store_files.c.attributes, files.c.filename)
-        .join(
-            store_files,
-            and_(
-                store_files.c.store_id == chunks.c.store_id,
-                store_files.c.file_id == chunks.c.file_id,
-            ),
-        )
-        .join(files, files.c.id == chunks.c.file_id)
-        .where(chunks.c.id.in_(chunk_ids))
-    )
-    if not with_vectors:
-        return query
-    return (
-        query.join(vector_stores, vector_stores.c.id == chunks.c.store_id)
-        .join(
-            vectors,
-            and_(
-                vectors.c.chunk_id == chunks.c.id,
-                vectors.c.fingerprint == vector_stores.c.fingerprint,
-            ),
-        )
-        .add_columns(vectors.c.vector)
-    )
-
-
 def _contexts(connection: Connection, chunk_ids: Sequence[int], neighbours: int) -> dict[int, str]:
     """Each passage with those before and after it."""
-    near = chunks.alias()
-    query: Select[Any] = (
-        select(chunks.c.id.label("found_id"), near.c.text, near.c.char_start, near.c.char_end)
-        .join(
-            near,
-            and_(
-                near.c.store_id == chunks.c.store_id,
-                near.c.file_id == chunks.c.file_id,
-                near.c.ordinal.between(
-                    chunks.c.ordinal - neighbours, chunks.c.ordinal + neighbours
-                ),
-            ),
-        )
-        .where(chunks.c.id.in_(chunk_ids))
-        .order_by(chunks.c.id, near.c.ordinal)
-    )
     around: dict[int, list[AnyRow]] = defaultdict(list)
-    for row in connection.execute(query):
+    for row in connection.execute(_NEIGHBOURS, {"ids": chunk_ids, "neighbours": neighbours}):
         around[row.found_id].append(row)
     return {chunk_id: _joined(rows) for chunk_id, rows in around.items()}
 

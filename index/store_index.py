@@ -48,7 +48,10 @@ class StoreIndex:
         return self._dense.is_building
 
     def apply(self, changes: Sequence[Change]) -> None:
-        """Folds changes of this store, in the order of the log; one applied twice counts once."""
+        """Folds changes of this store, in the order of the log; one applied twice counts once.
+
+        Searches by words see them after `publish`.
+        """
         update = _Update()
         # Each change holds a whole file, so only the last of a file matters.
         for change in {change.file_id: change for change in changes}.values():
@@ -67,6 +70,10 @@ class StoreIndex:
             self._lexical.update(update.removed_files, update.passages)
         if self._files.is_sparse and not self._dense.is_building:
             self._dense.renumber(self._files.compact())
+
+    def publish(self) -> None:
+        """Lets searches see all that was applied."""
+        self._lexical.publish()
 
     def search_dense(self, request: SearchRequest, limit: int) -> dict[int, float]:
         """The cosine of the nearest passages, by chunk id, best first, the smaller id where equal.

@@ -62,6 +62,7 @@ def indexes(changes):
     made = {"vs_0": StoreIndex(), "vs_1": StoreIndex()}
     for store_id, index in made.items():
         index.apply([change for change in changes if change.store_id == store_id])
+        index.publish()
     return made
 
 
