@@ -2,6 +2,8 @@
 
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from index.catalog import Catalog
 from index.hits import read_hits
@@ -59,18 +61,22 @@ class Fold:
         return read_hits(self._catalog, ranking, request)
 
     def _catch_up(self, head: int) -> None:
-        if self.number >= head:
-            return
-        try:
-            while self.number < head:
-                changes = self._catalog.changes_since(self.number, CHANGES_A_STEP)
+        while self.number < head:
+            changes = self._catalog.changes_since(self.number, CHANGES_A_STEP)
+            with self._all_or_start_over():
                 self._apply(changes)
                 self.number = changes[-1].number
-            self._publish()
+        if self._unpublished:  # perhaps of a time before, when the catalog then failed
+            with self._all_or_start_over():
+                self._publish()
+
+    @contextmanager
+    def _all_or_start_over(self) -> Iterator[None]:
+        """What an error leaves folded by half can be neither finished nor taken back."""
+        try:
+            yield
         except BaseException:
-            # What is folded by half can be neither finished nor taken back.
-            self.number, self.indexes = 0, {}
-            self._unpublished.clear()
+            self.number, self.indexes, self._unpublished = 0, {}, {}
             raise
 
     def _apply(self, changes: list[Change]) -> None:

@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Integer, and_, bindparam, select
+from sqlalchemy import Connection, Integer, Select, and_, bindparam, select
 
 from index.changes import passage_of
 from index.database import Database
@@ -39,7 +40,7 @@ _PASSAGES_WITH_VECTORS = (
 )
 _near = chunks.alias()
 _reach = bindparam("neighbours", type_=Integer)
-_NEIGHBOURS = (
+_NEIGHBOURS: Select[Any] = (
     select(chunks.c.id.label("found_id"), _near.c.text, _near.c.char_start, _near.c.char_end)
     .join(
         _near,

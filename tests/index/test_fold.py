@@ -10,9 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from index.errors import ExpiredStoreError, LostLeaseError, UnknownStoreError
+from index.errors import (
+    CorpusUnavailableError,
+    ExpiredStoreError,
+    LostLeaseError,
+    UnknownStoreError,
+)
 from index.filters import parse_filter
 from index.fold import Fold
+from index.lexical import LexicalIndex
 from index.schema import chunks, store_files
 from index.search import SearchRequest
 
@@ -205,3 +211,42 @@ def test_searches_from_many_threads_while_files_arrive_are_whole(corpus, vectors
     assert len(counts) == 15
     assert set(counts) <= {0, 2, 4, 6, 8}
     assert len(fold.search(request(store_id, vector))) == 8
+
+
+def test_a_fold_that_failed_midway_starts_over_and_ends_whole(corpus, vectors_of, monkeypatch):
+    store_id, (vector,) = corpus.store(), vectors_of(1)
+    corpus.add(store_id, ["words one"])
+    fold = Fold(corpus.catalog)
+    fold.catch_up()
+    corpus.add(store_id, ["words two"])
+    with monkeypatch.context() as broken:
+        broken.setattr(LexicalIndex, "publish", lambda self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fold.search(request(store_id, vector))
+    assert {hit.text for hit in fold.search(request(store_id, vector))} == {
+        "words one",
+        "words two",
+    }
+
+
+def test_a_database_that_fails_midway_costs_no_work_that_is_done(corpus, vectors_of, monkeypatch):
+    store_id, (vector,) = corpus.store(), vectors_of(1)
+    for number in range(3):
+        corpus.add(store_id, [f"words {number}"])
+    monkeypatch.setattr("index.fold.CHANGES_A_STEP", 1)
+    fold, changes_since = Fold(corpus.catalog), corpus.catalog.changes_since
+
+    def fail_at_two(number, limit):
+        if number == 2:
+            raise CorpusUnavailableError("gone")
+        return changes_since(number, limit)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(corpus.catalog, "changes_since", fail_at_two)
+        with pytest.raises(CorpusUnavailableError):
+            fold.catch_up()
+    index = fold.indexes[store_id]
+    assert fold.number == 2
+    assert len(fold.search(request(store_id, vector))) == 3
+    assert found(fold)[0] == found(fold)[1]
+    assert fold.indexes[store_id] is index
