@@ -5,12 +5,15 @@ from index.changes import ChangeLog
 from index.file_batches import FileBatches
 from index.files import Files
 from index.jobs import Jobs
+from index.passage_reads import PassageReads
 from index.passages import Passages
 from index.store_files import StoreFiles
 from index.stores import Stores
 
 
-class Catalog(Files, Stores, StoreFiles, FileBatches, Jobs, Passages, BulkLoad, ChangeLog):
+class Catalog(
+    Files, Stores, StoreFiles, FileBatches, Jobs, Passages, BulkLoad, PassageReads, ChangeLog
+):
     """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
 
     Synchronous and thread-safe; any number of processes may open the same database. What a method

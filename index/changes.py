@@ -66,7 +66,7 @@ def _contents(connection: Connection, after: int, last: int) -> dict[StoreFileKe
         )
     )
     rows: dict[StoreFileKey, list[AnyRow]] = defaultdict(list)
-    for row in connection.execute(passages):
+    for row in connection.execute(passages).all():
         rows[row.store_id, row.file_id].append(row)
     return {
         (file.store_id, file.file_id): _content(file, rows[file.store_id, file.file_id])
@@ -79,12 +79,14 @@ def _content(file: AnyRow, rows: list[AnyRow]) -> dict[str, Any]:
     if rows:
         rows.sort(key=lambda row: row.ordinal)
         content["fingerprint"] = rows[0].fingerprint
-        content["vectors"] = np.stack([np.frombuffer(row.vector, dtype="<f4") for row in rows])
-        content["passages"] = tuple(_passage(row, file.filename) for row in rows)
+        stored = np.frombuffer(b"".join([row.vector for row in rows]), dtype="<f4")
+        content["vectors"] = stored.reshape(len(rows), -1)
+        content["passages"] = tuple([passage_of(row, file.filename) for row in rows])
     return content
 
 
-def _passage(row: AnyRow, filename: str) -> Passage:
+def passage_of(row: AnyRow, filename: str) -> Passage:
+    """The passage of a row of `chunks`."""
     return Passage(
         chunk_id=row.id,
         store_id=row.store_id,

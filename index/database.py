@@ -17,6 +17,7 @@ from index.schema_version import ensure_schema
 # InternalError: PostgreSQL ended a transaction that was idle too long, or has become a standby.
 _UNAVAILABLE = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
 _MAX_REASON_CHARS = 200
+_HEAD = select(schema.head.c.number)
 
 
 class Database:
@@ -46,7 +47,7 @@ class Database:
     def head(self) -> int:
         """The number of the last change; 0 before the first."""
         with self._read() as connection:
-            return int(connection.execute(select(schema.head.c.number)).scalar_one())
+            return read_head(connection)
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
@@ -74,6 +75,11 @@ class Database:
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def read_head(connection: Connection) -> int:
+    """The number of the last change, as this transaction sees it."""
+    return int(connection.execute(_HEAD).scalar_one())
 
 
 def log_changes(

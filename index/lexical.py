@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import tantivy
 
 from index.records import Passage, titled_text
@@ -11,6 +13,12 @@ from index.records import Passage, titled_text
 ANALYZER = "words"
 WRITER_BYTES = 15_000_000  # the least that tantivy takes
 MAX_QUERY_WORDS = 128
+KEEP_WRITER_FROM = (
+    100_000  # passages; its threads and 11 MB are less than a tenth of the index then
+)
+_SPARE_HITS = 1.5
+
+Mask = npt.NDArray[np.bool_]
 
 
 class LexicalIndex:
@@ -22,60 +30,90 @@ class LexicalIndex:
     """
 
     def __init__(self) -> None:
-        self._index = tantivy.Index(_schema())
-        self._index.register_tokenizer(ANALYZER, _analyzer())
+        self._index = tantivy.Index(lexical_schema())
+        self._index.register_tokenizer(ANALYZER, word_analyzer())
+        self._writer: Any = None
 
     def update(self, removed_files: Iterable[int], added: Iterable[tuple[int, Passage]]) -> None:
         """Removes all passages of some files, then adds (file key, passage) pairs.
 
-        The writer lives for one update: an idle one would hold six threads and 11 MB for each
-        store.
+        Searches do not see it before `publish`; a thread of the writer works on it meanwhile.
         """
-        writer = self._index.writer(WRITER_BYTES, num_threads=1)
+        if self._writer is None:
+            self._writer = self._index.writer(WRITER_BYTES, num_threads=1)
         for key in removed_files:
-            writer.delete_documents_by_term("file_key", key)
+            self._writer.delete_documents_by_term("file_key", key)
         for key, passage in added:
             body = titled_text(passage)
-            writer.add_document(
+            self._writer.add_document(
                 tantivy.Document(chunk_id=passage.chunk_id, file_key=key, body=body)
             )
-        writer.commit()
-        writer.wait_merging_threads()
-        self._index.reload()
 
-    def search(
-        self, text: str, limit: int, allowed_files: Sequence[int] | None = None
-    ) -> dict[int, float]:
+    def publish(self) -> None:
+        """Lets searches see all updates.
+
+        The writer of a small store ends here: an idle one would hold six threads and 11 MB for each
+        store. That of a large store stays, so that nothing waits for its merges, which can take
+        seconds.
+        """
+        if self._writer is None:
+            return
+        self._writer.commit()
+        self._index.reload()
+        if self._index.searcher().num_docs < KEEP_WRITER_FROM:
+            self._writer.wait_merging_threads()
+            self._writer = None
+            self._index.reload()
+
+    def search(self, text: str, limit: int, allowed_files: Mask | None = None) -> dict[int, float]:
         """The passages that share words with a text.
 
         Args:
             text: any text; it is split into words and never read as a query language.
             limit: how many at most.
-            allowed_files: only passages of these file keys take part; None means all.
+            allowed_files: only passages of these files take part; a mask by file key, None means
+                all.
 
         Returns:
             The BM25 score of each chunk id, best first, the smaller id where equal.
         """
-        words = list(dict.fromkeys(_analyzer().analyze(_encodable(text))))[:MAX_QUERY_WORDS]
-        if not words or allowed_files == []:
+        words = list(dict.fromkeys(word_analyzer().analyze(_encodable(text))))[:MAX_QUERY_WORDS]
+        num_allowed = 1 if allowed_files is None else np.count_nonzero(allowed_files)
+        if not words or not num_allowed:
             return {}
         query = _any_of(words)
-        if allowed_files is not None:
-            query = _only_in(query, allowed_files)
+        if allowed_files is None:
+            return self._found(query, limit)
+        # Ranking more and dropping what may not take part costs about as much a hit as naming the
+        # files in the query costs a file.
+        deeper = int(_SPARE_HITS * limit * len(allowed_files) / num_allowed)
+        if deeper < num_allowed:
+            found = self._found(query, deeper, allowed_files)
+            if len(found) >= limit:
+                return dict(list(found.items())[:limit])
+        return self._found(_only_in(query, np.flatnonzero(allowed_files).tolist()), limit)
+
+    def _found(self, query: Any, limit: int, allowed: Mask | None = None) -> dict[int, float]:
+        """The best of a query, less those whose files are not allowed."""
         searcher = self._index.searcher()
         hits = searcher.search(query, limit, count=False).hits
-        ids = searcher.fast_field_values("chunk_id", [address for _, address in hits])
-        found = [(int(i), float(score)) for i, (score, _) in zip(ids, hits, strict=True)]
-        return dict(sorted(found, key=lambda item: (-item[1], item[0])))
+        addresses = [address for _, address in hits]
+        scores = [score for score, _ in hits]
+        ids = searcher.fast_field_values("chunk_id", addresses)
+        found = list(zip(ids, scores, strict=True))
+        if allowed is not None:
+            passes = allowed[searcher.fast_field_values("file_key", addresses)].tolist()
+            found = [pair for pair, is_allowed in zip(found, passes, strict=True) if is_allowed]
+        return dict(sorted(found, key=lambda pair: (-pair[1], pair[0])))
 
 
 def _any_of(words: Sequence[str]) -> Any:
-    terms = [tantivy.Query.term_query(_schema(), "body", word) for word in words]
+    terms = [tantivy.Query.term_query(lexical_schema(), "body", word) for word in words]
     return tantivy.Query.boolean_query([(tantivy.Occur.Should, term) for term in terms])
 
 
 def _only_in(query: Any, files: Sequence[int]) -> Any:
-    inside = tantivy.Query.term_set_query(_schema(), "file_key", files)
+    inside = tantivy.Query.term_set_query(lexical_schema(), "file_key", files)
     unscored = tantivy.Query.const_score_query(inside, 0.0)
     return tantivy.Query.boolean_query(
         [(tantivy.Occur.Must, query), (tantivy.Occur.Must, unscored)]
@@ -87,17 +125,20 @@ def _encodable(text: str) -> str:
 
 
 @cache
-def _schema() -> Any:
+def lexical_schema() -> Any:
+    """What is kept of a passage."""
     builder = tantivy.SchemaBuilder()
     # Not unsigned: a Python int in such a field kills the writer's thread (tantivy 0.27).
     builder.add_integer_field("chunk_id", fast=True)
-    builder.add_integer_field("file_key", indexed=True)
-    builder.add_text_field("body", tokenizer_name=ANALYZER)
+    builder.add_integer_field("file_key", indexed=True, fast=True)
+    # Without positions: nothing asks for phrases.
+    builder.add_text_field("body", tokenizer_name=ANALYZER, index_option="freq")
     return builder.build()
 
 
 @cache
-def _analyzer() -> Any:
+def word_analyzer() -> Any:
+    """Splits a text into words."""
     return (
         tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
         .filter(tantivy.Filter.remove_long(40))

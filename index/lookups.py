@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, and_, select
+from sqlalchemy import Connection, Row, Select, Table, and_, bindparam, select
 
 from index.attributes import is_storable
 from index.errors import (
@@ -19,6 +19,8 @@ from index.schema import files, store_files, vector_stores
 SECONDS_A_DAY = 86_400
 AnyRow = Row[Any]
 
+# Built once, since every search asks it.
+_STORE = select(vector_stores).where(vector_stores.c.id == bindparam("store_id"))
 FILE_COLUMNS = [column for column in files.c if column.name != "content"]
 
 
@@ -40,8 +42,8 @@ def require_store(connection: Connection, store_id: str) -> AnyRow:
     Raises:
         UnknownStoreError: it does not exist.
     """
-    query = select(vector_stores).where(vector_stores.c.id == store_id)
-    row = find_row(connection, query, store_id)
+    asked = {"store_id": store_id}
+    row = connection.execute(_STORE, asked).first() if is_storable(store_id) else None
     if row is None:
         raise UnknownStoreError(f"no vector store {store_id!r}")
     return row

@@ -223,7 +223,7 @@ class ChunkDraft:
 
 @dataclass(frozen=True, kw_only=True)
 class Passage:
-    """A stored chunk: what a search index holds of it beside its vector."""
+    """A stored chunk, without its vector."""
 
     chunk_id: int
     store_id: str
@@ -234,6 +234,20 @@ class Passage:
     char_start: int
     char_end: int
     page: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundPassage:
+    """A stored chunk with what a hit shows beside it.
+
+    `attributes` are those of its file; `context` is the passage with its neighbours and `vector`
+    float32, (dim,), unit L2 norm, where they were asked for, else empty and None.
+    """
+
+    passage: Passage
+    attributes: Attributes
+    context: str = ""
+    vector: Vectors | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,22 +1,11 @@
-"""Hybrid search over the index of each store: dense and lexical, filtered, fused.
+"""What a search asks for, and what it finds. How it is found is in ranking.py and hits.py."""
 
-Attributes belong to files, so a filter is answered once per file and handed to both searches as the
-set of what may take part: it acts before top-k, and a selective filter still finds `top_k`
-passages.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-
-from index.diversity import diversify
 from index.errors import InvalidSearchError
 from index.filters import Filter
-from index.fusion import fuse, fuse_scores
 from index.records import Attributes, Vectors
-from index.store_index import StoreIndex
 
 Mode = Literal["hybrid", "dense", "lexical"]
 Fusion = Literal["rank", "score"]
@@ -101,93 +90,3 @@ class Hit:
     dense_score: float | None
     lexical_score: float | None
     context: str = ""
-
-
-def search(indexes: Mapping[str, StoreIndex], request: SearchRequest) -> tuple[Hit, ...]:
-    """Searches the stores of the request as if they were one.
-
-    Each search merges what the stores found by score; the two rankings are then fused by rank.
-
-    Args:
-        indexes: the indexes by store id; a store without passages may be missing.
-        request: what to look for.
-
-    Returns:
-        At most `top_k` hits, best first.
-
-    Raises:
-        FingerprintMismatchError: the request's vector is of another embedder.
-    """
-    stores = [indexes[store_id] for store_id in set(request.store_ids) if store_id in indexes]
-    limit = max(request.top_k, FUSION_DEPTH)
-    dense: dict[int, float] = {}
-    lexical: dict[int, float] = {}
-    if request.mode != "lexical":
-        dense = _merge(stores, lambda store: store.search_dense(request, limit), limit)
-    if request.mode != "dense":
-        lexical = _merge(stores, lambda store: store.search_lexical(request, limit), limit)
-    scores = _best(stores, _fused(dense, lexical, request), request)
-    return tuple(
-        _hit(stores, request, chunk_id, score, dense.get(chunk_id), lexical.get(chunk_id))
-        for chunk_id, score in scores.items()
-    )
-
-
-def _fused(
-    dense: dict[int, float], lexical: dict[int, float], request: SearchRequest
-) -> dict[int, float]:
-    if request.mode != "hybrid":
-        return dense or lexical
-    weights = [1.0, request.lexical_weight]
-    if request.fusion == "score":
-        return fuse_scores([dense, lexical], weights)
-    return fuse([list(dense), list(lexical)], weights)
-
-
-def _best(
-    stores: Sequence[StoreIndex], scores: dict[int, float], request: SearchRequest
-) -> dict[int, float]:
-    if request.diversity == 0 and request.max_similarity >= 1:
-        return dict(list(scores.items())[: request.top_k])
-    rows = [_store_of(stores, chunk_id).vectors_of([chunk_id])[0] for chunk_id in scores]
-    if len({len(row) for row in rows}) > 1:
-        raise InvalidSearchError("stores of several embedders cannot be diversified together")
-    return diversify(
-        scores,
-        np.stack(rows) if rows else np.empty((0, 0), np.float32),
-        limit=request.top_k,
-        diversity=request.diversity,
-        max_similarity=request.max_similarity,
-    )
-
-
-def _store_of(stores: Sequence[StoreIndex], chunk_id: int) -> StoreIndex:
-    return next(store for store in stores if chunk_id in store.passages)
-
-
-def _merge(
-    stores: Sequence[StoreIndex], find: Callable[[StoreIndex], dict[int, float]], limit: int
-) -> dict[int, float]:
-    """The best of what all stores found; chunk ids are unique over stores."""
-    found = [pair for store in stores for pair in find(store).items()]
-    return dict(sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit])
-
-
-def _hit(
-    stores: Sequence[StoreIndex],
-    request: SearchRequest,
-    chunk_id: int,
-    score: float,
-    dense: float | None,
-    lexical: float | None,
-) -> Hit:
-    store = _store_of(stores, chunk_id)
-    passage = store.passages[chunk_id]
-    return Hit(
-        **vars(passage),
-        attributes=store.attributes_of(passage.file_id),
-        score=score,
-        dense_score=dense,
-        lexical_score=lexical,
-        context=store.context_of(chunk_id, request.neighbours) if request.neighbours else "",
-    )

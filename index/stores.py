@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from index.attributes import check_attributes, check_storable
-from index.database import Database, log_changes
+from index.database import Database, log_changes, read_head
 from index.errors import UnknownStoreError
 from index.lookups import (
     AnyRow,
@@ -142,10 +142,13 @@ class Stores(Database):
             )
             return self._record(connection, require_store(connection, store_id))
 
-    def touch_store(self, store_id: str) -> None:
-        """Checks that a store may be searched, and counts the search as activity.
+    def touch_stores(self, store_ids: Sequence[str]) -> int:
+        """Checks that stores may be searched, and counts the search as activity.
 
         Only a store that can expire is written to, and at most once in `TOUCH_INTERVAL_S`.
+
+        Returns:
+            The number of the last change: what a search must know of.
 
         Raises:
             UnknownStoreError: no such store.
@@ -153,11 +156,15 @@ class Stores(Database):
         """
         now = self._now()
         with self._read() as connection:
-            row = require_live_store(connection, store_id, now)
-        if row.expires_after_days is not None and now - row.last_active_at >= TOUCH_INTERVAL_S:
+            rows = [require_live_store(connection, store_id, now) for store_id in store_ids]
+            number = read_head(connection)
+        for row in rows:
+            if row.expires_after_days is None or now - row.last_active_at < TOUCH_INTERVAL_S:
+                continue
             with self._write_beside() as connection:
-                statement = update(vector_stores).where(vector_stores.c.id == store_id)
+                statement = update(vector_stores).where(vector_stores.c.id == row.id)
                 connection.execute(statement.values(last_active_at=now))
+        return number
 
     def delete_store(self, store_id: str) -> None:
         """Deletes a store with all that it holds; the uploads stay.

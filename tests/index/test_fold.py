@@ -1,4 +1,5 @@
 import threading
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from random import Random
@@ -9,9 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from index.errors import ExpiredStoreError, LostLeaseError, UnknownStoreError
+from index.errors import (
+    CorpusUnavailableError,
+    ExpiredStoreError,
+    LostLeaseError,
+    UnknownStoreError,
+)
 from index.filters import parse_filter
 from index.fold import Fold
+from index.lexical import LexicalIndex
 from index.schema import chunks, store_files
 from index.search import SearchRequest
 
@@ -25,12 +32,21 @@ def request(store_id, vector, **fields):
 
 
 def folded(fold):
-    """What a fold holds: text and attributes of each passage, by store and chunk id."""
-    return {
-        (store_id, chunk_id): (passage.text, index.attributes_of(passage.file_id))
+    """Which passages a fold holds, and what filters say of them: sets of ids by attribute."""
+    held = {
+        (store_id, chunk_id)
         for store_id, index in fold.indexes.items()
-        for chunk_id, passage in index.passages.items()
+        for chunk_id in index.chunk_ids.tolist()
     }
+    passing = {}
+    for value in range(30):
+        for key in ("at", "changed"):
+            wanted = parse_filter({"type": "eq", "key": key, "value": value})
+            ids = found(fold, filters=wanted)
+            assert ids[0] == ids[1]
+            if ids[0]:
+                passing[key, value] = ids[0]
+    return held, passing
 
 
 def stored(catalog):
@@ -39,10 +55,13 @@ def stored(catalog):
         store_files,
         (store_files.c.store_id == chunks.c.store_id) & (store_files.c.file_id == chunks.c.file_id),
     )
+    held, passing = set(), defaultdict(set)
     with catalog._read() as connection:
-        return {
-            (row.store_id, row.id): (row.text, row.attributes) for row in connection.execute(query)
-        }
+        for row in connection.execute(query):
+            held.add((row.store_id, row.id))
+            for attribute in row.attributes.items():
+                passing[attribute].add(row.id)
+    return held, passing
 
 
 def act(corpus, name, store_id, file_id, number):
@@ -89,7 +108,7 @@ def test_a_fold_equals_a_replay_from_scratch_equals_the_catalog(make_corpus, act
     replay = Fold(corpus.catalog)
     assert fold.catch_up() == replay.catch_up() == corpus.catalog.head()
     assert folded(fold) == folded(replay) == stored(corpus.catalog)
-    ids = {chunk_id for _, chunk_id in stored(corpus.catalog)}
+    ids = {chunk_id for _, chunk_id in stored(corpus.catalog)[0]}
     assert found(fold) == found(replay) == (ids, ids)
     corpus.catalog.close()
 
@@ -118,9 +137,9 @@ def test_writers_that_race_leave_log_tables_and_search_in_step(corpus):
     assert folded(fold) == stored(corpus.catalog)
 
 
-def found(fold):
+def found(fold, **fields):
     """The ids that each of the two searches can reach, over all stores."""
-    everything = request("any", np.eye(1, 8, dtype=np.float32)[0], top_k=1000)
+    everything = request("any", np.eye(1, 8, dtype=np.float32)[0], top_k=1000, **fields)
     indexes = fold.indexes.values()
     dense = {i for index in indexes for i in index.search_dense(everything, 1000)}
     lexical = {i for index in indexes for i in index.search_lexical(everything, 1000)}
@@ -192,3 +211,42 @@ def test_searches_from_many_threads_while_files_arrive_are_whole(corpus, vectors
     assert len(counts) == 15
     assert set(counts) <= {0, 2, 4, 6, 8}
     assert len(fold.search(request(store_id, vector))) == 8
+
+
+def test_a_fold_that_failed_midway_starts_over_and_ends_whole(corpus, vectors_of, monkeypatch):
+    store_id, (vector,) = corpus.store(), vectors_of(1)
+    corpus.add(store_id, ["words one"])
+    fold = Fold(corpus.catalog)
+    fold.catch_up()
+    corpus.add(store_id, ["words two"])
+    with monkeypatch.context() as broken:
+        broken.setattr(LexicalIndex, "publish", lambda self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fold.search(request(store_id, vector))
+    assert {hit.text for hit in fold.search(request(store_id, vector))} == {
+        "words one",
+        "words two",
+    }
+
+
+def test_a_database_that_fails_midway_costs_no_work_that_is_done(corpus, vectors_of, monkeypatch):
+    store_id, (vector,) = corpus.store(), vectors_of(1)
+    for number in range(3):
+        corpus.add(store_id, [f"words {number}"])
+    monkeypatch.setattr("index.fold.CHANGES_A_STEP", 1)
+    fold, changes_since = Fold(corpus.catalog), corpus.catalog.changes_since
+
+    def fail_at_two(number, limit):
+        if number == 2:
+            raise CorpusUnavailableError("gone")
+        return changes_since(number, limit)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(corpus.catalog, "changes_since", fail_at_two)
+        with pytest.raises(CorpusUnavailableError):
+            fold.catch_up()
+    index = fold.indexes[store_id]
+    assert fold.number == 2
+    assert len(fold.search(request(store_id, vector))) == 3
+    assert found(fold)[0] == found(fold)[1]
+    assert fold.indexes[store_id] is index

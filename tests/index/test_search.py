@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from index.errors import FingerprintMismatchError, InvalidSearchError
 from index.filters import matches, parse_filter
 from index.fusion import fuse
+from index.ranking import rank
 from index.records import Change, Passage
-from index.search import LEXICAL_WEIGHT, SearchRequest, search
+from index.search import LEXICAL_WEIGHT, SearchRequest
 from index.store_index import StoreIndex
 
 WORDS = ["replica", "queue", "spot", "drain", "node", "chunk", "token", "graph", "filter", "score"]
@@ -61,6 +62,7 @@ def indexes(changes):
     made = {"vs_0": StoreIndex(), "vs_1": StoreIndex()}
     for store_id, index in made.items():
         index.apply([change for change in changes if change.store_id == store_id])
+        index.publish()
     return made
 
 
@@ -98,6 +100,11 @@ def request_of(query, vectors_of, **fields):
     )
 
 
+def best(indexes, request):
+    """The first `top_k` chunk ids with their scores."""
+    return list(rank(indexes, request).fused.items())[: request.top_k]
+
+
 def passing(changes, request):
     """All passages of the stores that pass the filter, with vector and attributes."""
     return [
@@ -116,10 +123,10 @@ def test_dense_search_finds_what_brute_force_finds(changes, indexes, vectors_of,
     candidates = passing(changes, request)
     cosines = {p.chunk_id: float(v @ request.vector) for p, v, _ in candidates}
     expected = sorted(cosines, key=lambda i: -cosines[i])[: request.top_k]
-    hits = search(indexes, request)
-    assert [hit.chunk_id for hit in hits] == expected
+    found = best(indexes, request)
+    assert [chunk_id for chunk_id, _ in found] == expected
     # float32 sums in another order differ in the last bits
-    assert [hit.score for hit in hits] == pytest.approx([cosines[i] for i in expected], abs=1e-6)
+    assert [score for _, score in found] == pytest.approx([cosines[i] for i in expected], abs=1e-6)
 
 
 @given(query=queries, spec=st.none() | filters)
@@ -128,66 +135,63 @@ def test_lexical_search_finds_what_shares_a_word(changes, indexes, vectors_of, q
     request = request_of(query | {"top_k": 150}, vectors_of, mode="lexical", filters=wanted)
     words = set(query["text"].split())
     expected = {p.chunk_id for p, _, _ in passing(changes, request) if words & set(p.text.split())}
-    hits = search(indexes, request)
-    assert {hit.chunk_id for hit in hits} == expected
-    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    found = best(indexes, request)
+    assert {chunk_id for chunk_id, _ in found} == expected
+    assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
 
 
 @given(query=queries, spec=filters)
-def test_a_filter_inside_the_search_equals_a_filter_after_it(indexes, vectors_of, query, spec):
+def test_a_filter_inside_the_search_equals_a_filter_after_it(
+    changes, indexes, vectors_of, query, spec
+):
     wanted = parse_filter(spec)
+    of_file = {p.chunk_id: change.attributes for change in changes for p in change.passages}
     for mode in ("dense", "lexical"):
         request = request_of(query, vectors_of, mode=mode, filters=wanted)
-        unfiltered = search(indexes, request_of(query | {"top_k": 150}, vectors_of, mode=mode))
-        expected = [hit for hit in unfiltered if matches(wanted, hit.attributes)]
-        found = search(indexes, request)
-        assert [(h.chunk_id, h.score) for h in found] == [
-            (h.chunk_id, pytest.approx(h.score)) for h in expected[: request.top_k]
-        ]
+        unfiltered = best(indexes, request_of(query | {"top_k": 150}, vectors_of, mode=mode))
+        expected = [(i, pytest.approx(s)) for i, s in unfiltered if matches(wanted, of_file[i])]
+        assert best(indexes, request) == expected[: request.top_k]
 
 
 @given(query=queries)
 def test_hybrid_search_fuses_the_two_rankings(indexes, vectors_of, query):
     deep = query | {"top_k": max(100, query["top_k"])}
-    dense = search(indexes, request_of(deep, vectors_of, mode="dense"))
-    lexical = search(indexes, request_of(deep, vectors_of, mode="lexical"))
-    expected = fuse(
-        [[hit.chunk_id for hit in dense], [hit.chunk_id for hit in lexical]], [1.0, LEXICAL_WEIGHT]
-    )
-    hits = search(indexes, request_of(query, vectors_of))
-    assert [(hit.chunk_id, hit.score) for hit in hits] == list(expected.items())[: query["top_k"]]
-    cosines = {hit.chunk_id: hit.score for hit in dense}
-    assert all(hit.dense_score == cosines.get(hit.chunk_id) for hit in hits)
+    dense = dict(best(indexes, request_of(deep, vectors_of, mode="dense")))
+    lexical = dict(best(indexes, request_of(deep, vectors_of, mode="lexical")))
+    expected = fuse([list(dense), list(lexical)], [1.0, LEXICAL_WEIGHT])
+    ranking = rank(indexes, request_of(query, vectors_of))
+    assert list(ranking.fused.items()) == list(expected.items())
+    assert (ranking.dense, ranking.lexical) == (dense, lexical)
 
 
 @given(st.text(st.sampled_from("ab\"'():*?~^+-&|!{}[]\\/ \0\ud800<>=é文")))
 def test_any_text_is_only_words(indexes, text):
-    search(indexes, SearchRequest(store_ids=("vs_0",), text=text, mode="lexical"))
+    rank(indexes, SearchRequest(store_ids=("vs_0",), text=text, mode="lexical"))
 
 
 @pytest.mark.parametrize(
     "text", ['"replica', "replica AND", "body:replica", "REPLICAS?", "réplica"]
 )
 def test_query_syntax_case_plural_and_accents_do_not_matter(indexes, text):
-    wanted = search(indexes, SearchRequest(store_ids=("vs_0",), text="replica", mode="lexical"))
-    found = search(indexes, SearchRequest(store_ids=("vs_0",), text=text, mode="lexical"))
-    assert [hit.chunk_id for hit in found] == [hit.chunk_id for hit in wanted] != []
+    wanted = best(indexes, SearchRequest(store_ids=("vs_0",), text="replica", mode="lexical"))
+    found = best(indexes, SearchRequest(store_ids=("vs_0",), text=text, mode="lexical"))
+    assert found == wanted != []
 
 
 def test_a_text_without_words_leaves_hybrid_search_to_the_vectors(indexes, vectors_of):
     request = SearchRequest(store_ids=("vs_0",), text="?!", vector=vectors_of(1)[0], top_k=3)
-    hits = search(indexes, request)
-    assert len(hits) == 3
-    assert all(hit.lexical_score is None for hit in hits)
+    ranking = rank(indexes, request)
+    assert list(ranking.fused) == list(ranking.dense) != []
+    assert ranking.lexical == {}
 
 
 def test_a_vector_of_another_embedder_is_refused(indexes, vectors_of):
     other = SearchRequest(store_ids=("vs_0",), text="x", vector=vectors_of(1)[0], fingerprint="x@1")
     with pytest.raises(FingerprintMismatchError, match="'words@1', dimension 8"):
-        search(indexes, other)
+        rank(indexes, other)
     short = SearchRequest(store_ids=("vs_0",), text="x", vector=vectors_of(1, dim=4)[0])
     with pytest.raises(FingerprintMismatchError, match="dimension 4"):
-        search(indexes, short)
+        rank(indexes, short)
 
 
 @pytest.mark.parametrize(
@@ -204,4 +208,4 @@ def test_another_embedder_replaces_all_vectors(vectors_of):
     index.apply([upsert(1, "vs", ["one"], vectors_of(1), {})])
     newer = upsert(2, "vs", ["two"], vectors_of(1, dim=4), {})
     index.apply([Change(**{**vars(newer), "fingerprint": "new@1"})])
-    assert (index.fingerprint, list(index.passages)) == ("new@1", [200])
+    assert (index.fingerprint, index.chunk_ids.tolist()) == ("new@1", [200])

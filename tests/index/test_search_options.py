@@ -8,41 +8,43 @@ from hypothesis.extra import numpy as arrays
 
 from index.diversity import diversify
 from index.errors import InvalidSearchError
+from index.fold import Fold
 from index.fusion import fuse_scores
-from index.records import Change, Passage
-from index.search import SearchRequest, search
-from index.store_index import StoreIndex
+from index.records import ChunkDraft
+from index.search import SearchRequest
 
 TEXT = "One begins. Two goes on. Three is next. Four ends it."
 SPANS = [(0, 11), (12, 24), (19, 39), (40, 53)]  # the third shares five characters with the second
 
 
-def index_of(spans=SPANS, vectors=None):
-    passages = tuple(
-        Passage(
-            chunk_id=10 + i, store_id="vs", file_id="file", filename="a.md", title="",
-            text=TEXT[start:end], char_start=start, char_end=end,
-        )
-        for i, (start, end) in enumerate(spans)
-    )  # fmt: skip
-    if vectors is None:
-        vectors = np.eye(len(spans), dtype=np.float32)
-    index = StoreIndex()
-    index.apply(
-        [
-            Change(
-                number=1, kind="upsert", store_id="vs", file_id="file", filename="a.md",
-                attributes={}, fingerprint="f", passages=passages, vectors=vectors,
-            )
+@pytest.fixture
+def store_with(corpus):
+    """Makes a store whose one file has these passages; gives its id and the fold of the corpus."""
+
+    def make(spans=SPANS, vectors=None):
+        store_id, file_id = corpus.store(), corpus.upload()
+        corpus.catalog.attach_file(store_id, file_id)
+        drafts = [
+            ChunkDraft(text=TEXT[start:end], title="", char_start=start, char_end=end, ordinal=i)
+            for i, (start, end) in enumerate(spans)
         ]
-    )  # fmt: skip
-    return {"vs": index}
+        if vectors is None:
+            vectors = np.eye(len(spans), dtype=np.float32)
+        corpus.catalog.complete_job(corpus.claim(), drafts, vectors, "f")
+        return Fold(corpus.catalog), store_id
+
+    return make
 
 
-def find(indexes, **options):
+def find(store, **options):
+    fold, store_id = store
     vector = np.asarray([1, 0, 0, 0], dtype=np.float32)
     options = {"mode": "dense", "vector": vector, **options}
-    return search(indexes, SearchRequest(store_ids=("vs",), text="two", **options))
+    return fold.search(SearchRequest(store_ids=(store_id,), text="two", **options))
+
+
+def spans_of(hits):
+    return [hit.char_start for hit in hits]
 
 
 @pytest.mark.parametrize(
@@ -54,24 +56,24 @@ def find(indexes, **options):
         (9, "One begins.\nTwo goes on. Three is next.\nFour ends it."),
     ],
 )
-def test_the_context_holds_the_neighbours_and_what_they_share_once(neighbours, context):
-    best = find(index_of(), neighbours=neighbours)[0]
+def test_the_context_holds_the_neighbours_and_what_they_share_once(store_with, neighbours, context):
+    best = find(store_with(), neighbours=neighbours)[0]
     assert (best.text, best.context) == ("One begins.", context)
 
 
-def test_near_duplicates_of_a_better_hit_are_left_out():
+def test_near_duplicates_of_a_better_hit_are_left_out(store_with):
     rows = np.asarray([[1, 0, 0, 0], [0.999, 0.0447, 0, 0], [0.6, 0.8, 0, 0], [0, 0, 1, 0]])
-    indexes = index_of(vectors=rows.astype(np.float32))
-    assert [hit.chunk_id for hit in find(indexes)] == [10, 11, 12, 13]
-    assert [hit.chunk_id for hit in find(indexes, max_similarity=0.98)] == [10, 12, 13]
-    assert [hit.chunk_id for hit in find(indexes, max_similarity=0.98, top_k=2)] == [10, 12]
+    store = store_with(vectors=rows.astype(np.float32))
+    assert spans_of(find(store)) == [0, 12, 19, 40]
+    assert spans_of(find(store, max_similarity=0.98)) == [0, 19, 40]
+    assert spans_of(find(store, max_similarity=0.98, top_k=2)) == [0, 19]
 
 
-def test_diversity_prefers_what_is_unlike_the_hits_before():
+def test_diversity_prefers_what_is_unlike_the_hits_before(store_with):
     rows = np.asarray([[0.8, 0.6, 0, 0], [0.78, 0.6258, 0, 0], [0.7, 0, 0.7141, 0], [0, 0, 0, 1]])
-    indexes = index_of(vectors=rows.astype(np.float32))
-    assert [hit.chunk_id for hit in find(indexes, diversity=0.0)][:2] == [10, 11]
-    assert [hit.chunk_id for hit in find(indexes, diversity=0.4)][:2] == [10, 12]
+    store = store_with(vectors=rows.astype(np.float32))
+    assert spans_of(find(store, diversity=0.0))[:2] == [0, 12]
+    assert spans_of(find(store, diversity=0.4))[:2] == [0, 19]
 
 
 unit_rows = arrays.arrays(np.float32, (6, 3), elements=st.floats(-1, 1, width=32)).map(
@@ -101,12 +103,12 @@ def test_scores_are_fused_by_their_distance_and_not_their_rank():
     assert fuse_scores([{}, {}], [1.0, 1.0]) == {}
 
 
-def test_hybrid_search_can_fuse_scores():
-    found = find(index_of(), mode="hybrid", fusion="score", lexical_weight=10.0)
+def test_hybrid_search_can_fuse_scores(store_with):
+    found = find(store_with(), mode="hybrid", fusion="score", lexical_weight=10.0)
     assert found[0].text == "Two goes on."
 
 
 @pytest.mark.parametrize("bad", [{"diversity": 1.1}, {"neighbours": -1}, {"neighbours": 11}])
-def test_numbers_out_of_bounds_are_refused(bad):
+def test_numbers_out_of_bounds_are_refused(store_with, bad):
     with pytest.raises(InvalidSearchError, match="diversity must be in"):
-        find(index_of(), **bad)
+        find(store_with(), **bad)

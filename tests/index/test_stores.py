@@ -73,13 +73,13 @@ def test_metadata_out_of_bounds_is_refused(catalog, metadata):
 def test_a_store_expires_after_days_without_use(catalog, clock):
     store = catalog.create_store(name="docs", expires_after_days=1)
     clock.now += DAY - 1
-    catalog.touch_store(store.id)
+    catalog.touch_stores([store.id])
     clock.now += DAY - 1
     assert catalog.get_store(store.id).status == "completed"
     clock.now += 1
     assert catalog.get_store(store.id).status == "expired"
     with pytest.raises(ExpiredStoreError):
-        catalog.touch_store(store.id)
+        catalog.touch_stores([store.id])
 
 
 def test_a_deleted_store_takes_its_files_jobs_and_passages_along(corpus):
