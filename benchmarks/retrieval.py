@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,11 @@ import numpy as np
 import yaml
 from rich.progress import track
 
-from benchmarks.retrieval_scores import Values, score
+from benchmarks.retrieval_scores import DEPTH, Values, score
 from benchmarks.retrieval_set import (
+    STORE,
     LabelledQuestion,
+    by_document,
     cut,
     read_documents,
     read_questions,
@@ -32,6 +33,7 @@ from benchmarks.retrieval_set import (
 )
 from benchmarks.retrieval_tables import Means, compare, differences, means, print_table
 from graphs.config import RetrievalSettings
+from index.document import Document
 from index.records import Change, Chunking, Passage, Vectors, titled_text
 from index.search import Hit, Mode, SearchRequest, search
 from index.store_index import StoreIndex
@@ -45,6 +47,7 @@ RERANKED = "hybrid + rerank"
 WAYS = (*MODES, RERANKED)
 CANDIDATES = (12, 24, 50)
 EMBED_BATCH = 256
+JUDGED = 3  # passages of each way that the report names for each question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,14 @@ class Asked:
     scores: Values
 
 
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """All passages, whose chunk ids are their places, and the questions in their order."""
+
+    passages: list[Passage]
+    asked: list[Asked]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark and print its tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -85,14 +96,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     options = parser.parse_args(arguments)
     settings = read_settings(options)
-    asked, num_passages = run(settings, read_questions()[: options.limit], options.cache)
-    print(f"{num_passages} passages of at most {settings.chunking.max_chunk_tokens} tokens")
-    report = summary(asked, settings.retrieval.num_candidates)
-    for title, rows in report.items():
+    result = run(
+        settings,
+        read_documents(),
+        read_questions()[: options.limit],
+        embedder=Embedder(settings.embedder, cache=options.cache),
+        reranker=Reranker(settings.reranker, cache=options.cache),
+    )
+    print(f"{len(result.passages)} passages of at most {settings.chunking.max_chunk_tokens} tokens")
+    tables = summary(result.asked, settings.retrieval.num_candidates)
+    for title, rows in tables.items():
         print_table(title, rows)
     if options.out:
-        numbers = {"passages": num_passages, "tables": report}
-        options.out.write_text(json.dumps(numbers, indent=2, default=asdict) + "\n")
+        report = {"passages": len(result.passages), "tables": tables, "top": tops(result)}
+        options.out.write_text(json.dumps(report, indent=2, default=asdict) + "\n")
     return 0
 
 
@@ -138,49 +155,57 @@ def read_settings(options: argparse.Namespace) -> Settings:
 
 
 def run(
-    settings: Settings, questions: Sequence[LabelledQuestion], cache: Path
-) -> tuple[list[Asked], int]:
-    """Index the set and ask every question; returns also the number of passages."""
-    documents = read_documents()
-    embedder = Embedder(settings.embedder, cache=cache)
+    settings: Settings,
+    documents: Mapping[str, Document],
+    questions: Sequence[LabelledQuestion],
+    *,
+    embedder: Embedder,
+    reranker: Reranker,
+) -> Result:
+    """Index the documents and ask every question."""
     spans = TokenSpans(embedder.tokenizer_json())
     passages = list(cut(documents, settings.chunking, spans))
+    grouped = by_document(passages)
     index = build(passages, embedder)
     vectors = embedder.embed([one.question for one in questions], kind="query").vectors
-    reranker = Reranker(settings.reranker, cache=cache)
     asked = [
         ask(
             question,
-            request=SearchRequest(
-                store_ids=("set",),
-                text=question.question,
-                vector=vector,
-                fingerprint=embedder.fingerprint,
-                top_k=max(CANDIDATES),
-                lexical_weight=settings.retrieval.lexical_weight,
-                fusion=settings.retrieval.fusion,
-            ),
+            request=request(question, vector, settings.retrieval),
             index=index,
             reranker=reranker,
-            right=relevant(question, documents, passages),
+            right=relevant(question, documents, grouped),
         )
-        for question, vector in zip(
-            track(questions, description="asking"), vectors, strict=True
-        )
+        for question, vector in zip(track(questions, "asking"), vectors, strict=True)
     ]
-    return asked, len(passages)
+    return Result(passages=passages, asked=asked)
+
+
+def request(
+    question: LabelledQuestion, vector: Vectors, retrieval: RetrievalSettings
+) -> SearchRequest:
+    """Ask as the pipeline does, for more candidates where their number is to be chosen."""
+    wanted = max(CANDIDATES) if question.split == "dev" else retrieval.num_candidates
+    return SearchRequest(
+        store_ids=(STORE,),
+        text=question.question,
+        vector=vector,
+        top_k=max(wanted, DEPTH),
+        lexical_weight=retrieval.lexical_weight,
+        fusion=retrieval.fusion,
+    )
 
 
 def build(passages: Sequence[Passage], embedder: Embedder) -> StoreIndex:
     """Embed all passages, those of like length together, and fold them into a store's index."""
     by_length = sorted(passages, key=lambda passage: len(passage.text))
     vectors = np.empty((len(passages), embedder.dim), np.float32)
-    for start in track(range(0, len(by_length), EMBED_BATCH), description="embedding"):
+    for start in track(range(0, len(by_length), EMBED_BATCH), "embedding"):
         batch = by_length[start : start + EMBED_BATCH]
         rows = [passage.chunk_id for passage in batch]
         vectors[rows] = embedder.embed([titled_text(passage) for passage in batch]).vectors
     index = StoreIndex()
-    files = [tuple(group) for _, group in groupby(passages, key=lambda one: one.file_id)]
+    files = by_document(passages).values()
     index.apply([_change(file, vectors, embedder.fingerprint) for file in files])
     return index
 
@@ -195,7 +220,7 @@ def ask(
 ) -> Asked:
     """Search in every mode and score the hybrid hits."""
     found = {
-        way: search({"set": index}, replace(request, mode=mode)) for way, mode in MODES.items()
+        way: search({STORE: index}, replace(request, mode=mode)) for way, mode in MODES.items()
     }
     candidates = found["hybrid"]
     scored = reranker.rerank(question.question, [titled_text(hit) for hit in candidates])
@@ -216,11 +241,27 @@ def ranking(asked: Asked, way: str, num_candidates: int) -> tuple[int, ...]:
     return tuple(asked.candidates[place].chunk_id for place in order)
 
 
+def tops(result: Result) -> list[dict[str, Any]]:
+    """Return the first passages that each way finds, to be judged by eye.
+
+    A passage that answers and bears no label makes every way look worse than it is, and most the
+    best one: judge those of all ways alike, and add their spans to the set.
+    """
+    return [
+        {
+            "question": one.question.question,
+            "relevant": sorted(one.relevant),
+            "found": {way: ranking(one, way, len(one.candidates))[:JUDGED] for way in WAYS},
+        }
+        for one in result.asked
+    ]
+
+
 def _change(file: Sequence[Passage], vectors: Vectors, fingerprint: str) -> Change:
     return Change(
         number=file[0].chunk_id,
         kind="upsert",
-        store_id=file[0].store_id,
+        store_id=STORE,
         file_id=file[0].file_id,
         filename=file[0].filename,
         fingerprint=fingerprint,

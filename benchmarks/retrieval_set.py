@@ -22,23 +22,10 @@ from index.parse import parse
 from index.records import ChunkDraft, Chunking, Passage, titled_text
 
 DATA = Path(__file__).resolve().parent / "data" / "retrieval"
+STORE = "set"
 COVERED = 0.5  # of a span's characters: then a passage holds what matters of it
 PARAPHRASE = 0.25  # at most this share of a paraphrase's content words stands in its passages
 Split = Literal["dev", "test"]
-
-# Words that ask or bind and say nothing about the subject; what remains are content words.
-STOP_WORDS = frozenset(
-    "a about after again all also although am an and any anyone anything are as at be because been "
-    "before being both but by can cannot could d did do does doing don done down each either else "
-    "ever every few for from get gets getting give given go goes going got had has have having he "
-    "her here him his how i if in into is it its itself just like ll m make makes many may me might "
-    "more most much must my need needs neither never no nobody none nor not nothing now of off on "
-    "once one only or other others our out over own re s same say says see shall she should since so "
-    "some somebody someone something still such t take takes tell than that the their them then "
-    "there these they thing things this those though through to too until up us use used using ve "
-    "very want wants was we were what whatever when where whether which while who whom whose why will "
-    "with within without won would yet you your".split()
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +77,9 @@ def read_questions() -> list[LabelledQuestion]:
 def read_documents() -> dict[str, Document]:
     """Parse every document; its name is `<source>/<page>.html`."""
     files = sorted((DATA / "documents").rglob("*.html"))
-    return {f"{file.parent.name}/{file.name}": parse(file.name, file.read_bytes()) for file in files}
+    return {
+        f"{file.parent.name}/{file.name}": parse(file.name, file.read_bytes()) for file in files
+    }
 
 
 def cut(
@@ -104,22 +93,39 @@ def cut(
             chunk_id += 1
 
 
+def by_document(passages: Sequence[Passage]) -> dict[str, list[Passage]]:
+    """Group passages by the document they are of."""
+    grouped: dict[str, list[Passage]] = {}
+    for passage in passages:
+        grouped.setdefault(passage.file_id, []).append(passage)
+    return grouped
+
+
 def relevant(
-    question: LabelledQuestion, documents: Mapping[str, Document], passages: Sequence[Passage]
+    question: LabelledQuestion,
+    documents: Mapping[str, Document],
+    passages: Mapping[str, Sequence[Passage]],
 ) -> frozenset[int]:
-    """Return the chunk ids of the passages that cover half of a span, or else most of it."""
+    """Return the chunk ids of the passages that answer a question.
+
+    Args:
+        question: the question with its spans.
+        documents: the documents by name.
+        passages: the passages of each document.
+
+    Returns:
+        Those that cover half of a span, or, if none does, most of it.
+    """
     found: set[int] = set()
     for one in question.evidence:
         start = documents[one.document].text.index(one.span)
         end = start + len(one.span)
-        shares = {
-            passage.chunk_id: max(0, min(end, passage.char_end) - max(start, passage.char_start))
-            / len(one.span)
-            for passage in passages
-            if passage.file_id == one.document
+        covered = {
+            passage.chunk_id: min(end, passage.char_end) - max(start, passage.char_start)
+            for passage in passages[one.document]
         }
-        enough = min(COVERED, max(shares.values()))
-        found.update(chunk_id for chunk_id, share in shares.items() if share >= enough)
+        enough = min(COVERED * len(one.span), max(covered.values()))
+        found.update(chunk_id for chunk_id, chars in covered.items() if chars >= enough)
     return frozenset(found)
 
 
@@ -131,15 +137,15 @@ def shared_words(question: str, passages: Sequence[Passage]) -> float:
 
 
 def content_words(text: str) -> frozenset[str]:
-    """Return the stems of a text's words but stop words."""
-    plain = [word for word in _words().analyze(text) if word not in STOP_WORDS]
+    """Return the stems of a text's words, but of those that say nothing about a subject."""
+    plain = [word for word in _words().analyze(text) if word not in _stop_words()]
     return frozenset(_stems().analyze(" ".join(plain)))
 
 
 def _passage(name: str, chunk_id: int, draft: ChunkDraft) -> Passage:
     return Passage(
         chunk_id=chunk_id,
-        store_id="set",
+        store_id=STORE,
         file_id=name,
         filename=name,
         title=draft.title,
@@ -148,6 +154,11 @@ def _passage(name: str, chunk_id: int, draft: ChunkDraft) -> Passage:
         char_end=draft.char_end,
         page=draft.page,
     )
+
+
+@cache
+def _stop_words() -> frozenset[str]:
+    return frozenset((DATA / "stop_words.txt").read_text(encoding="utf-8").split())
 
 
 @cache
