@@ -73,7 +73,7 @@ def read_page(source: str, page: Path) -> Document:
         junk.decompose()
     heading = body.find(["h1", "h2"])
     title = heading.get_text(" ", strip=True) if isinstance(heading, Tag) else page.stem
-    return parse(page.name, f"<title>{escape(title)}</title>{body}".encode())
+    return parse(page.name, f"<title>{escape(title)}</title><main>{body}</main>".encode())
 
 
 def as_html(document: Document) -> str:

@@ -24,7 +24,7 @@ from index.records import ChunkDraft, Chunking, Passage, titled_text
 DATA = Path(__file__).resolve().parent / "data" / "retrieval"
 STORE = "set"
 COVERED = 0.5  # of a span's characters: then a passage holds what matters of it
-PARAPHRASE = 0.25  # at most this share of a paraphrase's content words stands in its passages
+PARAPHRASE = 0.3  # at most this share of a paraphrase's content words stands in its passages
 Split = Literal["dev", "test"]
 
 
