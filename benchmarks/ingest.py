@@ -161,18 +161,16 @@ def _bare_in_child(config: Path, texts: Path) -> dict[str, float]:
 def bare(config: Path, texts_file: Path) -> dict[str, float]:
     """Passages a second of the embedder alone, with every core, by batch size."""
     from deployments.settings import MODEL_CACHE
-    from models.device import limit_threads
+    from models.device import Share
     from models.embedder import Embedder
 
     texts = json.loads(texts_file.read_text(encoding="utf-8"))
     served = read_served(config)
-    limit_threads(os.cpu_count() or 1)
+    share = Share(num_gpus=served.num_gpus, num_cpus=os.cpu_count())
     rates: dict[str, float] = {}
     for size in (served.embedder.batch_size, LARGE_BATCH):
-        embedder = Embedder(
-            replace(served.embedder, batch_size=size),
-            cache=MODEL_CACHE, gpu_share=served.num_gpus,
-        )  # fmt: skip
+        batched = replace(served.embedder, batch_size=size)
+        embedder = Embedder(batched, cache=MODEL_CACHE, share=share)
         embedder.embed(texts[: 2 * size])  # what only the first call costs
         start = time.perf_counter()
         embedder.embed(texts)

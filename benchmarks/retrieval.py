@@ -34,8 +34,9 @@ from benchmarks.retrieval_set import (
 from benchmarks.retrieval_tables import Means, compare, differences, means, print_table
 from graphs.config import RetrievalSettings
 from index.document import Document
+from index.ranking import rank
 from index.records import Change, Chunking, Passage, Vectors, titled_text
-from index.search import Hit, Mode, SearchRequest, search
+from index.search import Mode, SearchRequest
 from index.store_index import StoreIndex
 from models.embedder import Embedder, EmbedderConfig
 from models.reranker import Reranker, RerankerConfig
@@ -73,7 +74,7 @@ class Asked:
     question: LabelledQuestion
     relevant: frozenset[int]
     rankings: dict[str, tuple[int, ...]]
-    candidates: tuple[Hit, ...]
+    candidates: tuple[Passage, ...]
     scores: Values
 
 
@@ -173,6 +174,7 @@ def run(
             question,
             request=request(question, vector, settings.retrieval),
             index=index,
+            passages=passages,
             reranker=reranker,
             right=relevant(question, documents, grouped),
         )
@@ -207,6 +209,7 @@ def build(passages: Sequence[Passage], embedder: Embedder) -> StoreIndex:
     index = StoreIndex()
     files = by_document(passages).values()
     index.apply([_change(file, vectors, embedder.fingerprint) for file in files])
+    index.publish()
     return index
 
 
@@ -215,19 +218,21 @@ def ask(
     *,
     request: SearchRequest,
     index: StoreIndex,
+    passages: Sequence[Passage],
     reranker: Reranker,
     right: frozenset[int],
 ) -> Asked:
     """Search in every mode and score the hybrid hits."""
     found = {
-        way: search({STORE: index}, replace(request, mode=mode)) for way, mode in MODES.items()
+        way: tuple(rank({STORE: index}, replace(request, mode=mode)).fused)[: request.top_k]
+        for way, mode in MODES.items()
     }
-    candidates = found["hybrid"]
-    scored = reranker.rerank(question.question, [titled_text(hit) for hit in candidates])
+    candidates = tuple(passages[chunk_id] for chunk_id in found["hybrid"])
+    scored = reranker.rerank(question.question, [titled_text(one) for one in candidates])
     return Asked(
         question=question,
         relevant=right,
-        rankings={way: tuple(hit.chunk_id for hit in hits) for way, hits in found.items()},
+        rankings=found,
         candidates=candidates,
         scores=scored.scores.astype(np.float64),
     )

@@ -20,7 +20,6 @@ from index.catalog import Catalog
 from index.errors import CorpusUnavailableError
 from index.parse_limits import ParseLimits
 from index.reuse import plan_embedding
-from models.device import limit_threads
 from models.embedder import Embedder as EmbedderModel
 from models.embedder import EmbedderConfig
 from models.hub import resolve
@@ -95,9 +94,8 @@ class Embedder:
 
     @cached_property
     def _model(self) -> EmbedderModel:
-        limit_threads(self._num_threads)
-        share = assigned_share().num_gpus
-        return EmbedderModel(self._config, cache=MODEL_CACHE, gpu_share=share)
+        share = replace(assigned_share(), num_cpus=self._num_threads)
+        return EmbedderModel(self._config, cache=MODEL_CACHE, share=share)
 
     def __call__(self, row: Row) -> Row:
         """A parcel to one with vectors."""
