@@ -110,7 +110,7 @@ def _count(value: str) -> int:
     return int(value)
 
 
-def _refuse(console: Console, err: Exception, status: int) -> int:
+def _refuse(console: Console, err: Exception | str, status: int) -> int:
     console.print(f"error: {err}", style="red", markup=False, highlight=False, soft_wrap=True)
     return status
 
@@ -172,13 +172,15 @@ def _follow(tallies: Iterator[Tally], num_found: int, console: Console) -> tuple
             return tally, INTERRUPTED
         except RayError as err:
             console.print("ended early; what is committed stays, run it again to go on")
-            return tally, _refuse(console, _cause(err), ENDED_EARLY)
+            return tally, _refuse(console, _reason(err), ENDED_EARLY)
     return tally, FAILED if tally.failures else 0
 
 
-def _cause(err: Exception) -> Exception:
-    """The error of ours in one of Ray's."""
-    return err.cause if isinstance(err, RayTaskError) and err.cause else err
+def _reason(err: RayError) -> str:
+    """What went wrong in a stage, without the advice that Ray Data adds in further lines."""
+    if isinstance(err, RayTaskError) and err.cause is not None:
+        return f"{type(err.cause).__name__}: {err.cause}".splitlines()[0]
+    return str(err)
 
 
 if __name__ == "__main__":

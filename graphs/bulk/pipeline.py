@@ -117,8 +117,9 @@ def run_pipeline(
             compute=_pool(plan.num_committers), num_cpus=_COMMITTER_CPUS,
         )
     )  # fmt: skip
-    for row in tallies.iter_rows():
-        yield pickle.loads(row[VALUE])
+    # Without prefetching, which would hold a tally back until the next one arrives.
+    for table in tallies.iter_batches(batch_size=None, prefetch_batches=0, batch_format="pyarrow"):
+        yield from map(pickle.loads, table[VALUE].to_pylist())
 
 
 def _configure() -> None:

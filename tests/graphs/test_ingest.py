@@ -161,13 +161,15 @@ def test_an_interrupted_load_keeps_its_count():
 
 
 def test_an_error_of_a_stage_ends_the_load_with_its_cause(capsys):
-    cause = LostLeaseError("of the stage")
+    cause = LostLeaseError("of the stage\nFailed to apply UDF transform")
     error = ingest.RayTaskError("stage", "traceback", cause)
     tally, status = ingest._follow(
         interrupted(Tally(num_loaded=2), error=error), 5, Console(soft_wrap=True)
     )
     assert (tally.num_loaded, status) == (2, ingest.ENDED_EARLY)
-    assert "error: of the stage" in capsys.readouterr().out
+    words = capsys.readouterr().out
+    assert "error: LostLeaseError: of the stage" in words
+    assert "UDF" not in words
 
 
 def report():

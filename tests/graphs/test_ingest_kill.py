@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -45,7 +45,8 @@ def documents(folder):
     return folder / "docs"
 
 
-def start(folder, documents):
+@contextmanager
+def loading(folder, documents):
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -57,10 +58,15 @@ def start(folder, documents):
         environment.pop(name, None)
     command = [sys.executable, "-m", "graphs.ingest", documents, "--store", "docs", "--cpus", "1"]
     with (folder / "ingest.log").open("ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*command, "--report", folder / "report.json"],
             cwd=ROOT, env=environment, stdout=log, stderr=log,
         )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def ray_processes(folder):
@@ -94,23 +100,23 @@ def names_in(catalog):
 def test_a_load_that_was_killed_is_run_again_and_every_document_is_there_once(folder, documents):
     catalog = Catalog(f"sqlite:///{folder}/corpus.db")
     log = folder / "ingest.log"
-    process = start(folder, documents)
+    with loading(folder, documents) as process:
 
-    def has_begun():
-        assert process.poll() is None, log.read_text()
-        return names_in(catalog)
+        def has_begun():
+            assert process.poll() is None, log.read_text()
+            return names_in(catalog)
 
-    wait_for(has_begun, log.read_text)
-    assert len(ray_processes(folder)) > 1
-    process.kill()
-    assert process.wait(timeout=30) == -signal.SIGKILL
+        wait_for(has_begun, log.read_text)
+        assert len(ray_processes(folder)) > 1
+        process.kill()
+        assert process.wait(timeout=30) == -signal.SIGKILL
     # Its cluster dies with it: nobody goes on with the load.
     wait_for(lambda: not ray_processes(folder), lambda: str(ray_processes(folder)))
     num_before = len(names_in(catalog))
     assert 0 < num_before < NUM_GOOD
 
-    process = start(folder, documents)
-    assert process.wait(timeout=WAIT_S) == FAILED, log.read_text()
+    with loading(folder, documents) as process:
+        assert process.wait(timeout=WAIT_S) == FAILED, log.read_text()
     report = json.loads((folder / "report.json").read_text())
     assert (report["num_present"], report["num_loaded"]) == (num_before, NUM_GOOD - num_before)
     assert [one["name"] for one in report["failures"]] == ["broken.pdf"]
