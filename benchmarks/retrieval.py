@@ -93,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, default=Path(".ragfleet/models"))
     parser.add_argument("--chunk-tokens", type=int, help="instead of the config's")
     parser.add_argument("--chunk-overlap-tokens", type=int, help="instead of the config's")
+    parser.add_argument("--candidates", type=int, help="reranked passages, instead of the config's")
     parser.add_argument("--limit", type=int, help="ask only the first questions")
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     options = parser.parse_args(arguments)
@@ -144,12 +145,15 @@ def read_settings(options: argparse.Namespace) -> Settings:
     user: dict[str, dict[str, Any]] = {one["name"]: one["user_config"] for one in deployments}
     cut_by = user["Ingester"]
     overlap = options.chunk_overlap_tokens
+    retrieval = dict(user["Gateway"].get("retrieval", {}))
+    if options.candidates:
+        retrieval["num_candidates"] = options.candidates
     return Settings(
         chunking=Chunking(
             max_chunk_tokens=options.chunk_tokens or cut_by["max_chunk_tokens"],
             chunk_overlap_tokens=cut_by["chunk_overlap_tokens"] if overlap is None else overlap,
         ),
-        retrieval=RetrievalSettings(**user["Gateway"].get("retrieval", {})),
+        retrieval=RetrievalSettings(**retrieval),
         embedder=EmbedderConfig(**user["Embedder"]),
         reranker=RerankerConfig(**user["Reranker"]),
     )
