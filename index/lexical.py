@@ -13,9 +13,8 @@ from index.records import Passage, titled_text
 ANALYZER = "words"
 WRITER_BYTES = 15_000_000  # the least that tantivy takes
 MAX_QUERY_WORDS = 128
-KEEP_WRITER_FROM = (
-    100_000  # passages; its threads and 11 MB are less than a tenth of the index then
-)
+KEEP_WRITER_FROM = 100_000  # passages; its threads and 11 MB are below a tenth of the index then
+MERGE_FROM = 20_000  # added passages; what a merge replaces stays in memory until the next update
 _SPARE_HITS = 1.5
 
 Mask = npt.NDArray[np.bool_]
@@ -33,6 +32,7 @@ class LexicalIndex:
         self._index = tantivy.Index(lexical_schema())
         self._index.register_tokenizer(ANALYZER, word_analyzer())
         self._writer: Any = None
+        self._num_added = 0
 
     def update(self, removed_files: Iterable[int], added: Iterable[tuple[int, Passage]]) -> None:
         """Removes all passages of some files, then adds (file key, passage) pairs.
@@ -48,22 +48,24 @@ class LexicalIndex:
             self._writer.add_document(
                 tantivy.Document(chunk_id=passage.chunk_id, file_key=key, body=body)
             )
+            self._num_added += 1
 
     def publish(self) -> None:
         """Lets searches see all updates.
 
         The writer of a small store ends here: an idle one would hold six threads and 11 MB for each
         store. That of a large store stays, so that nothing waits for its merges, which can take
-        seconds.
+        seconds; but after a bulk load, or a restart, they are waited for.
         """
         if self._writer is None:
             return
         self._writer.commit()
         self._index.reload()
-        if self._index.searcher().num_docs < KEEP_WRITER_FROM:
+        if self._index.searcher().num_docs < KEEP_WRITER_FROM or self._num_added >= MERGE_FROM:
             self._writer.wait_merging_threads()
             self._writer = None
             self._index.reload()
+        self._num_added = 0
 
     def search(self, text: str, limit: int, allowed_files: Mask | None = None) -> dict[int, float]:
         """The passages that share words with a text.

@@ -55,9 +55,10 @@ def test_a_mask_on_files_without_the_best_words_still_finds_others(index):
     assert index.search("rare", 100, np.zeros(FILES, bool)) == {}
 
 
-@pytest.mark.parametrize("keep_from", [1, 1000])
-def test_updates_are_found_when_they_are_published(monkeypatch, keep_from):
+@pytest.mark.parametrize(("keep_from", "merge_from"), [(1, 1000), (1, 1), (1000, 1000)])
+def test_updates_are_found_when_they_are_published(monkeypatch, keep_from, merge_from):
     monkeypatch.setattr(lexical, "KEEP_WRITER_FROM", keep_from)
+    monkeypatch.setattr(lexical, "MERGE_FROM", merge_from)
     index = LexicalIndex()
     for number in range(30):
         index.update([number - 1], [(number, passage(number, f"word w{number}"))])
