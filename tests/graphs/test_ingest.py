@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from rich.console import Console
 
 from graphs import ingest
@@ -85,14 +86,19 @@ def test_help_tells_of_lines_of_json_resuming_and_the_environment(capsys):
         assert part in words
 
 
-def test_the_embedder_and_the_cutting_are_those_of_the_server(monkeypatch):
+def test_the_embedder_and_the_cutting_are_those_of_the_server(tmp_path):
     local = read_served(ROOT / "local.yaml")
     assert (local.embedder.model, local.num_gpus) == ("bundled:embedder", 0)
     assert local.cutting.chunking.max_chunk_tokens == 48
-    assert local.runtime_env["env_vars"]["HF_HUB_OFFLINE"] == "1"
+    assert local.runtime_env == {}
     assert local.database_url.endswith("/corpus.db")
     cluster = read_served(ROOT / "cluster.yaml")
     assert (cluster.embedder.model, cluster.num_gpus) == ("BAAI/bge-base-en-v1.5", 0.3)
+    config = yaml.safe_load((ROOT / "local.yaml").read_text())
+    config["applications"][0]["runtime_env"] = {"env_vars": {"HF_HUB_OFFLINE": "1"}}
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(yaml.safe_dump(config))
+    assert read_served(changed).runtime_env == {"env_vars": {"HF_HUB_OFFLINE": "1"}}
 
 
 def test_an_address_of_a_ray_client_is_refused():
