@@ -82,12 +82,9 @@ class Fleet:
     """
 
     def __init__(
-        self,
-        *,
-        num_spot: int = 3,
-        config: Path = SIMULATED,
+        self, *, num_spot: int = 3, config: Path = SIMULATED,
         changes: Mapping[str, Mapping[str, Any]] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._num_spot = num_spot
         self._source = config
         self._changes = changes or {}

@@ -223,8 +223,7 @@ def seen(report):
 
 @pytest.mark.chaos
 def test_requests_survive_the_sigkill_of_nodes(fleet):
-    size = Size(num_requests=90, rate=3, max_tokens=3, num_faults=2)
-    report = attack(fleet, "node-kill", size)
+    report = attack(fleet, "node-kill", Size(num_requests=90, rate=3, max_tokens=3, num_faults=2))
     assert len(report.faults) == 2
     # How slow the slowest are is for `make chaos`: here nodes start on the cores of the load.
     checks = [check for check in report.checks if not check.name.startswith("p99")]
