@@ -19,12 +19,13 @@ def fuse(rankings: Sequence[Sequence[int]], weights: Sequence[float]) -> dict[in
         first, the smaller id where scores are equal.
     """
     best = sum(weight / (RANK_CONSTANT + 1) for weight in weights)
-    scores: dict[int, float] = defaultdict(float)
+    scores: dict[int, float] = {}
     for ranking, weight in zip(rankings, weights, strict=True):
-        for rank, identifier in enumerate(ranking, start=1):
-            scores[identifier] += weight / (RANK_CONSTANT + rank)
-    ordered = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-    return {identifier: score / best for identifier, score in ordered}
+        for place, identifier in enumerate(ranking, start=RANK_CONSTANT + 1):
+            scores[identifier] = scores.get(identifier, 0.0) + weight / place
+    # The second sort leaves equal scores in the order of the first.
+    ordered = sorted(sorted(scores), key=scores.__getitem__, reverse=True)
+    return {identifier: scores[identifier] / best for identifier in ordered}
 
 
 def fuse_scores(

@@ -156,8 +156,8 @@ class Stores(Database):
         """
         now = self._now()
         with self._read() as connection:
-            rows = [require_live_store(connection, store_id, now) for store_id in store_ids]
             number = read_head(connection)
+            rows = [require_live_store(connection, store_id, now) for store_id in store_ids]
         for row in rows:
             if row.expires_after_days is None or now - row.last_active_at < TOUCH_INTERVAL_S:
                 continue
