@@ -1,8 +1,8 @@
-# make serve | test | test-chaos | chaos | bench-ingest | bench-search | lint | install | models | clean  (make help)
+# make serve | test | test-chaos | chaos | durability | bench-ingest | bench-search | lint | install | models | clean
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install serve test test-chaos chaos bench-ingest bench-search lint models clean
+.PHONY: help install serve test test-chaos chaos durability bench-ingest bench-search lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
@@ -26,6 +26,9 @@ test-chaos: install  ## run the short forms of what `make chaos` does, about 10 
 
 chaos: install  ## break a local cluster on purpose and report what its clients saw
 	$(BIN)/python -m cluster.chaos --local --seed 0 --out chaos-report
+
+durability: install  ## kill and pause what writes and searches documents, on SQLite and PostgreSQL; an hour
+	$(BIN)/python -m benchmarks.durability --seed 0 --out durability-report
 
 bench-ingest: install  ## compare the bulk load with the bare embedder; writes ingest-report.json
 	$(BIN)/python -m benchmarks.ingest --out ingest-report.json

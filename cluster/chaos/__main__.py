@@ -75,7 +75,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> bool:
         keeper = CommandKeeper(arguments.restart_node) if arguments.restart_node else None
         return _attack(arguments, chosen, Runner(system, keeper, console))
     console.print("starting a head and three nodes with simulated models; this takes a minute")
-    with Fleet() as fleet:
+    with Fleet(database_url=arguments.database_url) as fleet:
         return _attack(arguments, chosen, Runner(fleet.system, fleet, console))
 
 
@@ -83,7 +83,7 @@ def _chosen(arguments: argparse.Namespace) -> Mapping[str, Scenario]:
     notice = NoticeSettings(cloud=arguments.cloud, notice_s=arguments.notice_s)
     known = scenarios(notice)
     if arguments.scenario == ["all"]:
-        return known
+        return {name: one for name, one in known.items() if not one.is_long}
     return {name: known[name] for name in arguments.scenario}
 
 
@@ -127,6 +127,7 @@ def _size(arguments: argparse.Namespace, full: Size) -> Size:
         "rate": arguments.rate,
         "max_tokens": arguments.max_tokens,
         "num_faults": arguments.faults,
+        "num_passages": arguments.passages,
     }
     return replace(full, **{key: value for key, value in named.items() if value is not None})
 
@@ -140,6 +141,7 @@ def _parse() -> argparse.Namespace:
     token = os.environ.get("RAY_AUTH_TOKEN_PATH")
     option = parser.add_argument
     option("--local", action="store_true", help="start a system, attack it, end it")
+    option("--database-url", help="the corpus of --local; default: a SQLite file of its own")
     option("--url", default="http://127.0.0.1:8000", help="the Gateway (%(default)s)")
     option("--dashboard", default="http://127.0.0.1:8265", help="Ray's REST API (%(default)s)")
     option("--ray-address", default="127.0.0.1:6379", help="GCS, host:port (%(default)s)")
@@ -147,13 +149,14 @@ def _parse() -> argparse.Namespace:
            help="Ray's token; default: RAY_AUTH_TOKEN_PATH")  # fmt: skip
     option("--application", default="ragfleet", help="name of the Serve application (%(default)s)")
     option("--scenario", nargs="+", choices=("all", *names), default=["all"], metavar="NAME",
-           help=f"all (default), or some of: {', '.join(names)}")  # fmt: skip
+           help=f"all but the last two (default), or some of: {', '.join(names)}")  # fmt: skip
     option("--seed", type=int, default=0, help="the same one repeats a run (%(default)s)")
     option("--out", type=Path, default=Path("chaos-report"), help="reports, plots (%(default)s)")
     option("--requests", type=_positive_int, help="requests or streams in all")
     option("--rate", type=_positive_float, help="requests a second")
     option("--max-tokens", type=_positive_int, help="length of each answer")
     option("--faults", type=_positive_int, help="how many faults")
+    option("--passages", type=_positive_int, help="of the store that retriever-kill searches")
     option("--deployment", default="Generator", help="whose replicas replica-kill hits")
     option("--node", metavar="ID", help="the node that is taken away; default: chance decides")
     option("--restart-node", metavar="COMMAND",

@@ -38,12 +38,14 @@ class Size:
         rate: requests a second, on average.
         max_tokens: length of each answer.
         num_faults: faults in all, or in each wave of streams.
+        num_passages: passages of the store that is searched.
     """
 
     num_requests: int
     rate: float
     max_tokens: int
     num_faults: int = 1
+    num_passages: int = 0
 
 
 @dataclass(kw_only=True)
@@ -78,13 +80,15 @@ class Arena:
             model=model,
         )  # fmt: skip
 
-    async def control(self, report: Report, calls: Sequence[ChatCall]) -> None:
-        """Runs the load undisturbed.
+    async def control(
+        self, report: Report, calls: Sequence[ChatCall], load: Load | None = None
+    ) -> None:
+        """Runs the load undisturbed; chats, unless another load is given.
 
         Raises:
             ChaosError: a request failed though nothing was done to the system.
         """
-        load = Load(self.system.url)
+        load = load or Load(self.system.url)
         report.control = await load.run(calls, self._counter("quiet run", load, len(calls)))
         failed = [outcome for outcome in report.control if not outcome.succeeded]
         if failed:
@@ -97,9 +101,10 @@ class Arena:
         report: Report,
         calls: Sequence[ChatCall],
         faults: Callable[[Load], Awaitable[None]],
+        load: Load | None = None,
     ) -> None:
         """Runs the load and the faults at once; a fault that is not proven ends both."""
-        load = Load(self.system.url)
+        load = load or Load(self.system.url)
         before = await self._num_resumed()
         try:
             async with asyncio.TaskGroup() as group:

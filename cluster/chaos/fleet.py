@@ -22,10 +22,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
-import yaml
 
 from cluster.chaos import processes
 from cluster.chaos.errors import ChaosError, TargetError
+from cluster.chaos.served_config import changed_config, merged
 from cluster.chaos.target import System
 
 ROOT = Path(__file__).parents[2]
@@ -78,12 +78,14 @@ class Fleet:
     """A head labelled on-demand, and nodes labelled spot; a context manager.
 
     Invariant: every process it started has its folder in its environment as RAY_TMPDIR, and on the
-    way out each of those is killed by its number.
+    way out each of those is killed by its number. The corpus is a SQLite file in that folder,
+    unless the URL of another database is given.
     """
 
     def __init__(
         self, *, num_spot: int = 3, config: Path = SIMULATED,
         changes: Mapping[str, Mapping[str, Any]] | None = None,
+        database_url: str | None = None,
     ) -> None:  # fmt: skip
         self._num_spot = num_spot
         self._source = config
@@ -92,6 +94,7 @@ class Fleet:
         self.folder = Path(tempfile.mkdtemp(prefix="rf-", dir="/tmp"))
         self._ports = {"gcs": free_port(), "dashboard": free_port(), "http": free_port()}
         self.nodes: dict[str, Node] = {}
+        self._database_url = database_url or f"sqlite:///{self.folder}/corpus.db"
 
     @property
     def url(self) -> str:
@@ -130,7 +133,7 @@ class Fleet:
             "PYTHONPATH": str(ROOT),
             "RAY_TMPDIR": str(self.folder),
             "RAY_AUTH_TOKEN_PATH": str(self.token_file),
-            "RAGFLEET_DATABASE_URL": f"sqlite:///{self.folder}/corpus.db",
+            "RAGFLEET_DATABASE_URL": self._database_url,
         }
 
     def __enter__(self) -> Self:
@@ -180,7 +183,10 @@ class Fleet:
             if done.returncode == 0:
                 self.nodes[name] = self._find_node(name)
                 return self.nodes[name]
-            processes.kill([], also=self._raylets(name))
+            # The GCS of a head that came too late would refuse the next one.
+            own = f"RAY_TMPDIR={self.folder}"
+            left = processes.with_environment(own) if name == "head" else self._raylets(name)
+            processes.kill([], also=left)
         msg = f"`ray start` of {name} failed: {done.stdout[-2000:]}{done.stderr[-2000:]}"
         raise ChaosError(msg)
 
@@ -220,15 +226,12 @@ class Fleet:
         Args:
             changes: deployment -> key of its block -> value; mappings are merged.
         """
-        config = yaml.safe_load(self._source.read_text())
-        config["http_options"]["port"] = self._ports["http"]
-        blocks = {block["name"]: block for block in config["applications"][0]["deployments"]}
-        for name, changed in (changes or {}).items():
-            _merge(blocks[name], changed)
+        every = dict(changes or {})
         if self._source == SIMULATED:
-            _merge(blocks["Generator"], {"user_config": {"ledger": f"{self.folder}/ledger"}})
+            ledger = {"Generator": {"user_config": {"ledger": f"{self.folder}/ledger"}}}
+            every = merged(every, ledger)
         target = self.folder / "served.yaml"
-        target.write_text(yaml.safe_dump(config))
+        target.write_text(changed_config(self._source, port=self._ports["http"], changes=every))
         command = [str(_BIN / "serve"), "deploy", "--address", self.dashboard, str(target)]
         done = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=_START_S,
@@ -290,11 +293,3 @@ class Fleet:
                 raise ChaosError(msg)
             time.sleep(0.1)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _merge(block: dict[str, Any], changed: Mapping[str, Any]) -> None:
-    for key, value in changed.items():
-        if isinstance(value, Mapping) and isinstance(block.get(key), dict):
-            _merge(block[key], value)
-        else:
-            block[key] = value

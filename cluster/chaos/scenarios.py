@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from cluster.chaos.arena import Arena, Size
+from cluster.chaos.corpus_scenarios import corpus_kill, retriever_kill
 from cluster.chaos.node_scenarios import NoticeSettings, drain, node_kill
 from cluster.chaos.overload_scenario import overload
 from cluster.chaos.replica_scenarios import (
@@ -25,11 +26,13 @@ class Scenario:
     Attributes:
         size: of a full run; `--requests` and its kin change it.
         changes: of the served config while it runs, where the system is ours; see `Fleet.deploy`.
+        is_long: whether it must be named, since `all` leaves it out; `make durability` runs it.
     """
 
     run: Callable[[Arena, Size], Awaitable[Report]]
     size: Size
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    is_long: bool = False
 
 
 # So few slots that they are the limit, and not the two cores that the client shares; and no long
@@ -41,6 +44,13 @@ _FEW_SLOTS: Mapping[str, Mapping[str, Any]] = {
         "max_queued_requests": 1,
         "user_config": {"max_concurrent_requests": 3},
     },
+}
+# A second ingester, so that one is often killed while the other writes; the third retriever.
+_TWO_INGESTERS: Mapping[str, Mapping[str, Any]] = {
+    "Ingester": {"autoscaling_config": {"min_replicas": 2, "max_replicas": 2}},
+}
+_THREE_RETRIEVERS: Mapping[str, Mapping[str, Any]] = {
+    "Retriever": {"autoscaling_config": {"min_replicas": 3, "max_replicas": 3}},
 }
 
 
@@ -70,5 +80,17 @@ def scenarios(notice: NoticeSettings) -> Mapping[str, Scenario]:
         ),
         "overload": Scenario(
             run=overload, size=Size(num_requests=120, rate=1.0, max_tokens=40), changes=_FEW_SLOTS
+        ),
+        "corpus-kill": Scenario(
+            run=corpus_kill,
+            size=Size(num_requests=1, rate=8.0, max_tokens=1, num_faults=300),
+            changes=_TWO_INGESTERS,
+            is_long=True,
+        ),
+        "retriever-kill": Scenario(
+            run=retriever_kill,
+            size=Size(num_requests=1200, rate=10.0, max_tokens=1, num_passages=100_000),
+            changes=_THREE_RETRIEVERS,
+            is_long=True,
         ),
     }

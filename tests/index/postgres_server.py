@@ -58,7 +58,7 @@ class PostgresServer:
             "shared_buffers": "32MB",
             "log_min_messages": "fatal",
         }
-        command = [programs / "postgres", "-D", self.folder / "data"]
+        command: list[str | Path] = [programs / "postgres", "-D", self.folder / "data"]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         with (self.folder / "server.log").open("wb") as log:
