@@ -41,6 +41,7 @@ class _Embedder:
         embedder = _class_of(Embedder)()
         self.embed = _Method(embedder.embed)
         self.tokenizer_json = _Method(embedder.tokenizer_json)
+        self.fingerprint = _Method(embedder.fingerprint)
 
 
 def _class_of(deployment: Any) -> Any:
