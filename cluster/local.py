@@ -1,7 +1,8 @@
 """`make serve`: the whole graph on this machine, with the handbook loaded, until Ctrl-C.
 
-Starts `serve run local.yaml` as a child with a Ray cluster of its own (private folder, token),
-waits until every deployment answers, fills an empty corpus, and prints what to type next.
+Starts `serve run local.yaml` (cluster/serve_run.py) as a child with a Ray cluster of its own
+(private folder, token), waits until every deployment answers, fills an empty corpus, and prints
+what to type next.
 """
 
 import argparse
@@ -102,10 +103,10 @@ def serving(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     STATE.mkdir(exist_ok=True)
     # Short, since the paths of Ray's sockets must stay below 108 characters (unix(7)).
     ray_folder = tempfile.mkdtemp(prefix="rf-")
-    serve = Path(sys.executable).with_name("serve")
+    command = [sys.executable, "-m", "cluster.serve_run", str(config)]
     with log.open("wb") as output:
         child = subprocess.Popen(
-            [serve, "run", config], cwd=ROOT, env=_environment(ray_folder),
+            command, cwd=ROOT, env=_environment(ray_folder),
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
             # A shell that starts us in the background ignores SIGINT, and children inherit that.
             preexec_fn=_heed_interrupts,  # noqa: PLW1509  # no other thread runs yet
@@ -131,6 +132,7 @@ def _environment(ray_folder: str) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "HF_HUB_OFFLINE": "1",
         "PYTHONUNBUFFERED": "1",
+        "RAY_preload_python_modules": "deployments.preload",
     }
 
 

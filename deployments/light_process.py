@@ -1,4 +1,4 @@
-"""A process that is ready sooner: what a generator's libraries import and take by default."""
+"""A process that is ready sooner: what libraries import and take by default, and nobody uses."""
 
 import contextlib
 import gc
@@ -11,22 +11,31 @@ _UNUSED = ("datasets", "scipy", "sklearn", "torchao")
 
 
 @contextlib.contextmanager
+def hidden(*names: str) -> Iterator[None]:
+    """Lets packages seem not to be installed, unless they are imported already.
+
+    None in `sys.modules` is Python's way to say that there is no such module.
+    """
+    absent = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # typeshed knows no None
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
+@contextlib.contextmanager
 def light_process() -> Iterator[None]:
     """Loads a transformers model in two thirds of the time.
 
     Hides packages that the load would import and never use: a client waits for them when a lost
-    generator is replaced. None in `sys.modules` is Python's way to say that there is no
-    such module.
+    generator is replaced.
     """
-    hidden = [name for name in _UNUSED if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # typeshed knows no None
     # GPTQModel collects garbage after its load, which takes longer the more was imported before.
     gc.freeze()
-    try:
+    with hidden(*_UNUSED):
         yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]
 
 
 def set_library_defaults() -> None:

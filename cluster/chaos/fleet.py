@@ -47,6 +47,7 @@ _SETTINGS = {
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "2",
     "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "5",
+    "RAY_preload_python_modules": "deployments.preload",
     "RAY_worker_niceness": "0",  # the load and the replicas get the same share of the cores
 }
 
