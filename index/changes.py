@@ -10,6 +10,7 @@ from index.database import Database
 from index.lookups import AnyRow, select_store_files
 from index.records import Change, Passage
 from index.schema import changes, chunks, store_files, vector_stores, vectors
+from index.shard import WHOLE, Shard
 
 StoreFileKey = tuple[str, str]
 
@@ -17,8 +18,8 @@ StoreFileKey = tuple[str, str]
 class ChangeLog(Database):
     """The part of the catalog that search replicas fold."""
 
-    def changes_since(self, number: int, limit: int = 100) -> list[Change]:
-        """The next changes after `number`, in order, without gaps.
+    def changes_since(self, number: int, limit: int = 100, shard: Shard = WHOLE) -> list[Change]:
+        """The next changes after `number`, in order, without gaps; passages of one shard only.
 
         An upsert is read as the file is now, so a fold that has reached `head()` equals the
         catalog, whatever happened in between.
@@ -26,7 +27,7 @@ class ChangeLog(Database):
         query = select(changes).where(changes.c.number > number).order_by(changes.c.number)
         with self._read() as connection:
             logged = connection.execute(query.limit(limit)).all()
-            contents = _contents(connection, number, number + len(logged))
+            contents = _contents(connection, number, number + len(logged), shard)
         return [_change(row, contents) for row in logged]
 
 
@@ -41,7 +42,9 @@ def _change(row: AnyRow, contents: dict[StoreFileKey, dict[str, Any]]) -> Change
     )
 
 
-def _contents(connection: Connection, after: int, last: int) -> dict[StoreFileKey, dict[str, Any]]:
+def _contents(
+    connection: Connection, after: int, last: int, shard: Shard
+) -> dict[StoreFileKey, dict[str, Any]]:
     """What the store files of these changes hold now; those that are gone are left out."""
     named = (
         select(changes.c.store_id, changes.c.file_id)
@@ -65,6 +68,8 @@ def _contents(connection: Connection, after: int, last: int) -> dict[StoreFileKe
             & (vectors.c.fingerprint == vector_stores.c.fingerprint),
         )
     )
+    if shard.count > 1:
+        passages = passages.where(chunks.c.id % shard.count == shard.number)
     rows: dict[StoreFileKey, list[AnyRow]] = defaultdict(list)
     for row in connection.execute(passages).all():
         rows[row.store_id, row.file_id].append(row)

@@ -2,14 +2,15 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from index.catalog import Catalog
 from index.hits import read_hits
-from index.ranking import rank
+from index.ranking import Found, find, join
 from index.records import Change
 from index.search import Hit, SearchRequest
+from index.shard import WHOLE, Shard
 from index.store_index import StoreIndex
 
 CHANGES_A_STEP = 200
@@ -17,7 +18,7 @@ MAX_UNPUBLISHED = 8  # stores; each has a writer open, with six threads and 11 M
 
 
 class Fold:
-    """Search indexes that follow the catalog.
+    """Search indexes that follow the catalog, of all passages or of one shard.
 
     Holds nothing that the catalog does not: it may be dropped at any time and is rebuilt by folding
     the log from the start. Thread-safe; one search of the indexes or catch-up runs at a time, and
@@ -28,10 +29,11 @@ class Fold:
         indexes: the index of each store that holds passages, by store id.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, shard: Shard = WHOLE) -> None:
         self.number = 0
         self.indexes: dict[str, StoreIndex] = {}
         self._catalog = catalog
+        self._shard = shard
         self._lock = threading.Lock()
         self._unpublished: dict[str, StoreIndex] = {}
 
@@ -54,15 +56,22 @@ class Fold:
             ExpiredStoreError: one of the stores has expired.
             FingerprintMismatchError: the request's vector is of another embedder.
         """
+        return self.read([self.find(request)], request)
+
+    def find(self, request: SearchRequest) -> Found:
+        """The first half of a search: what this shard finds, as `search` otherwise."""
         head = self._catalog.touch_stores(request.store_ids)
         with self._lock:
             self._catch_up(head)
-            ranking = rank(self.indexes, request)
-        return read_hits(self._catalog, ranking, request)
+            return find(self.indexes, request)
+
+    def read(self, found: Sequence[Found], request: SearchRequest) -> tuple[Hit, ...]:
+        """The second half: the hits of what all shards found; any shard can tell them."""
+        return read_hits(self._catalog, join(found, request), request)
 
     def _catch_up(self, head: int) -> None:
         while self.number < head:
-            changes = self._catalog.changes_since(self.number, CHANGES_A_STEP)
+            changes = self._catalog.changes_since(self.number, CHANGES_A_STEP, self._shard)
             with self._all_or_start_over():
                 self._apply(changes)
                 self.number = changes[-1].number
