@@ -75,13 +75,13 @@ def run(config: Path, documents: Path, store: str, console: Console) -> None:
         TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(),
         TimeElapsedColumn(), console=console,
     )  # fmt: skip
-    with progress:
-        for name in progress.track(NAMES, description="preparing models"):
-            prepare(name, STATE / "models")
-            prepare_graph(name, STATE / "models")
     log = STATE / "serve.log"
     with serving(config, log) as child:
         with progress:
+            # While Ray starts; a replica that comes to it first prepares its model itself.
+            for name in progress.track(NAMES, description="preparing models"):
+                prepare(name, STATE / "models")
+                prepare_graph(name, STATE / "models")
             wait_until_ready(f"http://{host}:{port}/readyz", child, log, progress)
             _fill_empty_corpus(f"http://{host}:{port}/v1", documents, store, progress)
         _print_next_steps(console, f"http://{host}:{port}", log)
