@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from index.fusion import fuse, fuse_scores
 from index.search import FUSION_DEPTH, SearchRequest
-from index.store_index import StoreIndex
+from index.switching import AnyIndex
 
 Scores = dict[int, float]
 
@@ -27,7 +27,7 @@ class Ranking:
     lexical: Scores
 
 
-def rank(indexes: Mapping[str, StoreIndex], request: SearchRequest) -> Ranking:
+def rank(indexes: Mapping[str, AnyIndex], request: SearchRequest) -> Ranking:
     """Searches the stores of the request as if they were one.
 
     Each search merges what the stores found by score; the two rankings are then fused.
@@ -62,9 +62,7 @@ def _fused(dense: Scores, lexical: Scores, request: SearchRequest) -> Scores:
     return fuse([list(dense), list(lexical)], weights)
 
 
-def _merge(
-    stores: Sequence[StoreIndex], find: Callable[[StoreIndex], Scores], limit: int
-) -> Scores:
+def _merge(stores: Sequence[AnyIndex], find: Callable[[AnyIndex], Scores], limit: int) -> Scores:
     """The best of what all stores found; chunk ids are unique over stores."""
     if len(stores) == 1:
         return find(stores[0])
