@@ -15,6 +15,7 @@ from deployments.settings import (
 )
 from index.catalog import Catalog
 from index.fold import Fold
+from index.recent_queries import RecentQueries
 from index.search import Hit, SearchRequest
 
 
@@ -35,6 +36,7 @@ class Retriever:
         refuse_unshared_database(database_url)
         self._fold = Fold(Catalog(database_url))
         self._fold.catch_up()
+        self._recent = RecentQueries()
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Takes over the settings."""
@@ -42,7 +44,13 @@ class Retriever:
 
     async def search(self, request: SearchRequest) -> tuple[Hit, ...]:
         """Finds passages; see `index.fold.Fold`."""
-        return await asyncio.to_thread(self._fold.search, request)
+        hits = await asyncio.to_thread(self._fold.search, request)
+        self._recent.note(request.store_ids, request.text)
+        return hits
+
+    async def recent_queries(self, store_id: str) -> tuple[str, ...]:
+        """Gives what this replica was asked for in a store lately, to compare embedders on."""
+        return self._recent.of(store_id)
 
     async def describe(self) -> ReplicaDescription:
         """Tells where the index lies."""
