@@ -192,3 +192,33 @@ def cluster():
         finally:
             own = processes.with_environment(f"RAY_TMPDIR={folder}")
             processes.kill([], also=own.union(*map(processes.descendants, own)))
+
+
+@pytest.fixture
+def start_system():
+    """Serves an application in place of that of `local.yaml`, on a Ray node of its own."""
+
+    def use_no_settings(blocks):
+        for name in ("Reranker", "SafetyFilter", "Generator"):
+            blocks[name]["user_config"] = {}
+
+    @contextmanager
+    def start(import_path):
+        with short_folder() as folder:
+            path = write_config("local.yaml", folder / "local.yaml", use_no_settings)
+            config = yaml.safe_load(path.read_text())
+            config["applications"][0]["import_path"] = import_path
+            path.write_text(yaml.safe_dump(config))
+            port, dashboard = free_port(), free_port()
+            head = (f"--port={port}", f"--dashboard-port={dashboard}", "--num-cpus=4")
+            try:
+                ray_start(folder, "--head", *head)
+                system = System(path, folder, f"sqlite:///{folder}/corpus.db", f"127.0.0.1:{port}")
+                system.start()
+                yield system, f"http://127.0.0.1:{dashboard}"
+                system.stop()
+            finally:
+                own = processes.with_environment(f"RAY_TMPDIR={folder}")
+                processes.kill([], also=own.union(*map(processes.descendants, own)))
+
+    return start
