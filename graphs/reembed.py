@@ -230,10 +230,8 @@ def _refuse_unserved(options: argparse.Namespace, served: Served, target: Target
 def _why_not(running: Running | None, target: Target) -> str | None:
     if running is not None:
         return why_not_served(running, target.fingerprint, target.config)
-    where = (
-        "on the cluster at RAY_ADDRESS" if ray_address() else "reachable, RAY_ADDRESS is not set"
-    )
-    return f"no system is {where}; if none runs, switch with --offline"
+    where = "the cluster has no such application" if ray_address() else "RAY_ADDRESS is not set"
+    return f"no running system can be asked for the model ({where}); if none runs, add --offline"
 
 
 if __name__ == "__main__":
