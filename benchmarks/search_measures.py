@@ -49,6 +49,7 @@ def retriever(url: str, store_id: str, questions: Questions, num_fresh: int) -> 
         for text, vector in zip(questions.texts, questions.vectors, strict=True)
     ]
     index = fold.indexes[store_id]
+    assert isinstance(index, StoreIndex)
     figures |= search_while_building(fold, index, requests)
     index.wait()
     figures["bytes_a_passage"] = (resident_bytes() - before) / index.num_passages

@@ -64,7 +64,11 @@ class Embedder:
         _refuse_settings(user_config)
 
     async def embed(
-        self, texts: Sequence[str], kind: str = "document", dimensions: int | None = None
+        self,
+        texts: Sequence[str],
+        kind: str = "document",
+        dimensions: int | None = None,
+        fingerprint: str | None = None,
     ) -> Embeddings:
         """Embeds texts; see `models.embedder.Embedder`."""
         if not texts:
@@ -77,11 +81,11 @@ class Embedder:
         counts = np.asarray([len(text.split()) for text in texts], dtype=np.int32)
         return Embeddings(vectors=rows, token_counts=counts, fingerprint=_FINGERPRINT)
 
-    async def fingerprint(self) -> str:
+    async def fingerprint(self, wanted: str | None = None) -> str:
         """Names the vectors."""
         return _FINGERPRINT
 
-    async def tokenizer_json(self) -> str:
+    async def tokenizer_json(self, fingerprint: str | None = None) -> str:
         """Gives a tokenizer that cuts at white space."""
         tokenizer = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
         tokenizer.pre_tokenizer = WhitespaceSplit()

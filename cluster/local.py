@@ -123,10 +123,16 @@ def _heed_interrupts() -> None:
 
 
 def _environment(ray_folder: str) -> dict[str, str]:
+    """Gives the cluster its own folder, token and port, which command lines find in `STATE`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    (STATE / "ray_address").write_text(f"127.0.0.1:{port}\n")
     return {
         **os.environ,
         "PYTHONPATH": str(ROOT),  # so that `serve deploy` finds the code, too
         "RAY_TMPDIR": ray_folder,
+        "RAY_GCS_SERVER_PORT": port,
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(_token_file()),
         "RAY_USAGE_STATS_ENABLED": "0",

@@ -1,6 +1,8 @@
 """The Embedder deployment."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
@@ -11,57 +13,130 @@ from deployments.batcher import Batcher
 from deployments.settings import ReplicaDescription, describe_replica, load_model, parse_config
 from models.embedder import Embedder as EmbedderModel
 from models.embedder import EmbedderConfig, Embeddings, TextKind
+from models.errors import InvalidInputError
+
+Row = tuple[np.ndarray[Any, np.dtype[np.float32]], int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedEmbedders(EmbedderConfig):
+    """The main embedder, which new stores get, and those of other stores.
+
+    Attributes:
+        also: further embedders, each with the keys of the main one.
+    """
+
+    also: tuple[EmbedderConfig, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Checks every embedder.
+
+        Raises:
+            InvalidInputError: a setting is wrong, or a model is named twice.
+        """
+        super().__post_init__()
+        also = tuple(parse_config(EmbedderConfig, one) for one in self.also)  # type: ignore[arg-type]  # as YAML gives it
+        object.__setattr__(self, "also", also)
+        names = [(config.model, config.revision) for config in self.configs]
+        if len(set(names)) < len(names):
+            msg = f"each embedder must be named once, got {[model for model, _ in names]}"
+            raise InvalidInputError(msg)
+
+    @property
+    def configs(self) -> tuple[EmbedderConfig, ...]:
+        """All embedders, the main one first."""
+        own = {field.name: getattr(self, field.name) for field in fields(EmbedderConfig)}
+        return (EmbedderConfig(**own), *self.also)
+
+
+class _Loaded:
+    """A model and the queues before it."""
+
+    def __init__(self, config: EmbedderConfig, model: EmbedderModel) -> None:
+        self.config = config
+        self.model = model
+        self._batchers: dict[TextKind, Batcher[str, Row]] = {
+            kind: Batcher(partial(_embed_rows, model, kind), max_items=4 * config.batch_size)
+            for kind in ("query", "document")
+        }
+
+    async def embed(self, texts: Sequence[str], kind: TextKind) -> Embeddings:
+        rows = await self._batchers[kind].submit(texts)
+        return Embeddings(
+            vectors=np.stack([vector for vector, _ in rows]),
+            token_counts=np.asarray([count for _, count in rows], dtype=np.int32),
+            fingerprint=self.model.fingerprint,
+        )
 
 
 @serve.deployment
 class Embedder:
     """Embeds texts; merges the calls that wait.
 
-    Duties: load the model of `user_config` (a new one beside the old, then swap), keep torch off
+    Duties: load the models of `user_config` (new ones beside the old, then swap), keep torch off
     the event loop, prove its health by embedding.
+
+    Vectors are of the main model, unless a call names the fingerprint of another that is loaded;
+    queries are embedded by every model, since the stores of a search may be of several.
     """
 
+    def __init__(self) -> None:
+        self._loaded: tuple[_Loaded, ...] = ()
+
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
-        """Loads the model that the settings name; requests go on with the old one meanwhile."""
-        config = parse_config(EmbedderConfig, user_config)
-        model = await load_model(EmbedderModel, config)
-        self._batchers = {
-            kind: Batcher(partial(_embed_rows, model, kind), max_items=4 * config.batch_size)
-            for kind in ("query", "document")
-        }
-        self._config, self._model = config, model
+        """Loads the models that the settings name; requests go on with the old ones meanwhile."""
+        held = {one.config: one for one in self._loaded}
+        configs = parse_config(ServedEmbedders, user_config).configs
+        self._loaded = tuple(
+            [
+                held.get(config) or _Loaded(config, await load_model(EmbedderModel, config))
+                for config in configs
+            ]
+        )
 
     async def embed(
-        self, texts: Sequence[str], kind: TextKind = "document", dimensions: int | None = None
+        self,
+        texts: Sequence[str],
+        kind: TextKind = "document",
+        dimensions: int | None = None,
+        fingerprint: str | None = None,
     ) -> Embeddings:
         """Embeds texts; see `models.embedder.Embedder`."""
-        model, rows = self._model, await self._batchers[kind].submit(texts)
-        embeddings = Embeddings(
-            vectors=np.stack([vector for vector, _ in rows]),
-            token_counts=np.asarray([count for _, count in rows], dtype=np.int32),
-            fingerprint=model.fingerprint,
-        )
-        return model.cut(embeddings, dimensions)
+        loaded = self._loaded
+        if kind == "query" and len(loaded) > 1:
+            first, *others = await asyncio.gather(*(one.embed(texts, kind) for one in loaded))
+            return replace(loaded[0].model.cut(first, dimensions), others=tuple(others))
+        one = self._of(fingerprint)
+        return one.model.cut(await one.embed(texts, kind), dimensions)
 
-    async def tokenizer_json(self) -> str:
+    async def tokenizer_json(self, fingerprint: str | None = None) -> str:
         """Gives the tokenizer, so that documents are cut by the tokens of this model."""
-        return self._model.tokenizer_json()
+        return self._of(fingerprint).model.tokenizer_json()
 
-    async def fingerprint(self) -> str:
-        """Names the model, so that content which it has embedded before is not sent again."""
-        return self._model.fingerprint
+    async def fingerprint(self, wanted: str | None = None) -> str:
+        """Names the model that embeds for a store: the wanted one if it is loaded, else the main.
+
+        With it content which the model has embedded before is not sent again.
+        """
+        return self._of(wanted).model.fingerprint
+
+    async def served(self) -> dict[str, EmbedderConfig]:
+        """The settings of every loaded model, by its fingerprint; the main one first."""
+        return {one.model.fingerprint: one.config for one in self._loaded}
 
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where."""
-        return describe_replica(self._config.model)
+        return describe_replica(self._loaded[0].config.model)
 
     async def check_health(self) -> None:
-        """Embeds one word; raises when that fails."""
-        await self._batchers["query"].submit(["health"])
+        """Embeds one word with every model; raises when that fails."""
+        await asyncio.gather(*(one.embed(["health"], "query") for one in self._loaded))
+
+    def _of(self, fingerprint: str | None) -> _Loaded:
+        named = (one for one in self._loaded if one.model.fingerprint == fingerprint)
+        return next(named, self._loaded[0])
 
 
-def _embed_rows(
-    model: EmbedderModel, kind: TextKind, texts: Sequence[str]
-) -> list[tuple[np.ndarray[Any, np.dtype[np.float32]], int]]:
+def _embed_rows(model: EmbedderModel, kind: TextKind, texts: Sequence[str]) -> list[Row]:
     embeddings = model.embed(texts, kind=kind)
     return list(zip(embeddings.vectors, embeddings.token_counts.tolist(), strict=True))

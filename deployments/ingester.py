@@ -26,10 +26,12 @@ from index.chunk import cut_file
 from index.errors import (
     CorpusError,
     CorpusUnavailableError,
+    FingerprintMismatchError,
     InvalidFileError,
     LostLeaseError,
     SandboxError,
     UnknownFileError,
+    UnknownStoreError,
     UnsupportedFileError,
 )
 from index.parse import check_size
@@ -164,7 +166,7 @@ class Ingester:
         try:
             num_passages = await self._commit_passages(job)
             logger.info("ingested file_id=%s num_passages=%d", job.file_id, num_passages)
-        except (LostLeaseError, UnknownFileError):
+        except (LostLeaseError, UnknownFileError, UnknownStoreError):
             logger.info("job dropped, taken over or file deleted, file_id=%s", job.file_id)
         except (UnsupportedFileError, InvalidFileError) as err:
             await self._fail(job, "invalid_file", err)
@@ -181,21 +183,30 @@ class Ingester:
         record = await asyncio.to_thread(self._catalog.get_file, job.file_id)
         check_size(record.filename, record.num_bytes, self._config.limits())
         data = await asyncio.to_thread(self._catalog.file_content, job.file_id)
-        spans = await self._token_spans()
-        drafts = await asyncio.to_thread(self._cut, job, data, spans)
-        vectors, fingerprint = await self._embed(drafts)
-        await asyncio.to_thread(self._catalog.complete_job, job, drafts, vectors, fingerprint)
-        return len(drafts)
+        while True:
+            wanted = await asyncio.to_thread(self._catalog.embedder_of, job.store_id)
+            spans = await self._token_spans(wanted)
+            drafts = await asyncio.to_thread(self._cut, job, data, spans)
+            vectors, fingerprint = await self._embed(drafts, wanted)
+            try:
+                complete_job = partial(self._catalog.complete_job, job, drafts, vectors)
+                await asyncio.to_thread(complete_job, fingerprint)
+            except FingerprintMismatchError:
+                if await asyncio.to_thread(self._catalog.embedder_of, job.store_id) == wanted:
+                    raise
+            else:
+                return len(drafts)
+            # The store has got another embedder meanwhile.
 
-    async def _embed(self, drafts: Sequence[ChunkDraft]) -> tuple[Vectors, str]:
+    async def _embed(self, drafts: Sequence[ChunkDraft], wanted: str | None) -> tuple[Vectors, str]:
         """Gives the vectors of the passages and their fingerprint; embeds what is new alone."""
-        fingerprint: str = await self._embedder.fingerprint.remote()
+        fingerprint: str = await self._embedder.fingerprint.remote(wanted)
         while True:
             find_known = partial(self._catalog.known_vectors, fingerprint)
             plan = await asyncio.to_thread(plan_embedding, drafts, find_known)
             parts = [
                 await self._embedder.embed.remote(
-                    plan.texts[start : start + _EMBED_BATCH], "document"
+                    plan.texts[start : start + _EMBED_BATCH], "document", None, fingerprint
                 )
                 for start in range(0, len(plan.texts), _EMBED_BATCH)
             ]
@@ -209,9 +220,9 @@ class Ingester:
         document = self._sandbox.parse(job.filename, data, self._config.limits())
         return cut_file(job.filename, document, chunking, spans)
 
-    async def _token_spans(self) -> TokenSpans:
+    async def _token_spans(self, wanted: str | None) -> TokenSpans:
         """Gives the embedder's tokenizer; asked for anew when a job starts, kept while the same."""
-        tokenizer_json: str = await self._embedder.tokenizer_json.remote()
+        tokenizer_json: str = await self._embedder.tokenizer_json.remote(wanted)
         if self._spans is None or self._spans[0] != tokenizer_json:
             self._spans = (tokenizer_json, TokenSpans(tokenizer_json))
         return self._spans[1]

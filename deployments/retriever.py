@@ -16,6 +16,7 @@ from deployments.settings import (
 from index.catalog import Catalog
 from index.fold import Fold
 from index.ranking import Found
+from index.recent_queries import RecentQueries
 from index.search import Hit, SearchRequest
 from index.shard import WHOLE, Shard
 from models.errors import InvalidInputError
@@ -47,6 +48,7 @@ class Retriever:
         self._config: RetrieverConfig | None = None
         self._fold = Fold(Catalog(database_url), shard)
         self._fold.catch_up()
+        self._recent = RecentQueries()
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Takes over the settings."""
@@ -54,7 +56,13 @@ class Retriever:
 
     async def search(self, request: SearchRequest) -> tuple[Hit, ...]:
         """Finds passages; see `index.fold.Fold`."""
-        return await asyncio.to_thread(self._fold.search, request)
+        hits = await asyncio.to_thread(self._fold.search, request)
+        self._recent.note(request.store_ids, request.text)
+        return hits
+
+    async def recent_queries(self, store_id: str) -> tuple[str, ...]:
+        """Gives what this replica was asked for in a store lately, to compare embedders on."""
+        return self._recent.of(store_id)
 
     async def find(self, request: SearchRequest) -> Found:
         """Finds passages of this shard; see `index.fold.Fold`."""
@@ -62,7 +70,9 @@ class Retriever:
 
     async def read(self, found: Sequence[Found], request: SearchRequest) -> tuple[Hit, ...]:
         """Tells the hits of what all shards found; see `index.fold.Fold`."""
-        return await asyncio.to_thread(self._fold.read, found, request)
+        hits = await asyncio.to_thread(self._fold.read, found, request)
+        self._recent.note(request.store_ids, request.text)
+        return hits
 
     async def describe(self) -> ReplicaDescription:
         """Tells where the index lies."""

@@ -7,9 +7,9 @@ Both need a generator that can write; when it is slow or lost, the question is s
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -35,11 +35,14 @@ class Query:
     Attributes:
         vector: float32, (dim,), unit L2 norm.
         fingerprint: of the embedder that made it.
+        others: the text's vectors by the other embedders that are served, by their fingerprints;
+            an imagined answer is no part of them.
     """
 
     text: str
     vector: npt.NDArray[np.float32]
     fingerprint: str
+    others: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
 
 class Expansion:
@@ -67,8 +70,13 @@ class Expansion:
             texts = [question, *(_wordings(written, question) if expand == "multi_query" else ())]
             embeddings = await self._stages.embedder.embed(texts, kind="query")
         return tuple(
-            Query(text=text, vector=vector, fingerprint=embeddings.fingerprint)
-            for text, vector in zip(texts, embeddings.vectors, strict=True)
+            Query(
+                text=text,
+                vector=embeddings.vectors[number],
+                fingerprint=embeddings.fingerprint,
+                others=embeddings.others_of(number),
+            )
+            for number, text in enumerate(texts)
         )
 
     async def _write(
@@ -99,7 +107,12 @@ class Expansion:
         )
         middle = asked.vectors[0] + imagined.vectors[0]
         unit = middle / max(float(np.linalg.norm(middle)), 1e-12)
-        return Query(text=question, vector=unit.astype(np.float32), fingerprint=asked.fingerprint)
+        return Query(
+            text=question,
+            vector=unit.astype(np.float32),
+            fingerprint=asked.fingerprint,
+            others=asked.others_of(0),
+        )
 
 
 def _wordings(written: str, question: str) -> tuple[str, ...]:

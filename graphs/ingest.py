@@ -30,6 +30,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deployments.settings import refuse_unshared_database
+from graphs.bulk.command import (
+    ENDED_EARLY,
+    INTERRUPTED,
+    WRONG_ARGUMENTS,
+    add_config,
+    nonblank,
+    refuse,
+)
 from graphs.bulk.pipeline import free_room, plan_processes, run_pipeline
 from graphs.bulk.report import Report, print_report
 from graphs.bulk.served import ConfigError, Served, read_served
@@ -41,7 +49,6 @@ from index.catalog import Catalog
 from index.errors import CorpusError, ExpiredStoreError, UnknownStoreError
 from models.errors import InvalidInputError
 
-ROOT = Path(__file__).parents[1]
 _EPILOG = """\
 environment:
   RAGFLEET_DATABASE_URL  the corpus; else the config's, else .ragfleet/corpus.db
@@ -53,7 +60,7 @@ exit status:
   0  every document is in the store    3  some failed, see the table    1  ended early, run it again
   2  wrong arguments                   130  interrupted, run it again
 """
-ENDED_EARLY, WRONG_ARGUMENTS, FAILED, INTERRUPTED = 1, 2, 3, 130
+FAILED = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,9 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = find_sources(options.source)
         return _load(options, served, found, console)
     except (ConfigError, SourceError, InvalidInputError) as err:
-        return _refuse(console, err, WRONG_ARGUMENTS)
+        return refuse(console, err, WRONG_ARGUMENTS)
     except (SessionError, CorpusError) as err:
-        return _refuse(console, err, ENDED_EARLY)
+        return refuse(console, err, ENDED_EARLY)
     except KeyboardInterrupt:
         console.print("interrupted before anything was loaded")
         return INTERRUPTED
@@ -83,12 +90,12 @@ def _parser() -> argparse.ArgumentParser:
         "source", nargs="+", metavar="SOURCE", help="folder, file, pattern, or .jsonl file"
     )
     parser.add_argument(
-        "--store", required=True, type=_text, help="name or id of the vector store; made if missing"
+        "--store",
+        required=True,
+        type=nonblank,
+        help="name or id of the vector store; made if missing",
     )
-    parser.add_argument(
-        "--config", type=Path, default=ROOT / "local.yaml", metavar="FILE",
-        help="the server's Serve config (default: local.yaml beside the code)",
-    )  # fmt: skip
+    add_config(parser)
     parser.add_argument(
         "--cpus", type=_count, metavar="N", help="CPUs of a cluster of its own (default: all)"
     )
@@ -98,21 +105,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _text(value: str) -> str:
-    if not value.strip():
-        raise argparse.ArgumentTypeError(f"must not be empty, got {value!r}")
-    return value
-
-
 def _count(value: str) -> int:
     if not value.isascii() or not value.isdigit() or int(value) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {value!r}")
     return int(value)
-
-
-def _refuse(console: Console, err: Exception | str, status: int) -> int:
-    console.print(f"error: {err}", style="red", markup=False, highlight=False, soft_wrap=True)
-    return status
 
 
 def _load(options: argparse.Namespace, served: Served, found: Found, console: Console) -> int:
@@ -123,6 +119,7 @@ def _load(options: argparse.Namespace, served: Served, found: Found, console: Co
         refuse_unshared_database(served.database_url)
         plan = plan_processes(served, free_room())
         store_id = _find_or_create(served.database_url, options.store)
+        served = served.embedding_as(_embedder_of(served.database_url, store_id))
         tallies = run_pipeline(found.sources, served, store_id, plan)
         tally, status = _follow(tallies, len(found.sources), console)
     elapsed_s = time.perf_counter() - start
@@ -153,6 +150,14 @@ def _find_or_create(database_url: str, name_or_id: str) -> str:
     return store.id
 
 
+def _embedder_of(database_url: str, store_id: str) -> str | None:
+    catalog = Catalog(database_url)
+    try:
+        return catalog.embedder_of(store_id)
+    finally:
+        catalog.close()
+
+
 def _follow(tallies: Iterator[Tally], num_found: int, console: Console) -> tuple[Tally, int]:
     """Shows how the load goes on until it ends, however it does; gives the exit status too."""
     tally = Tally()
@@ -172,7 +177,7 @@ def _follow(tallies: Iterator[Tally], num_found: int, console: Console) -> tuple
             return tally, INTERRUPTED
         except RayError as err:
             console.print("ended early; what is committed stays, run it again to go on")
-            return tally, _refuse(console, _reason(err), ENDED_EARLY)
+            return tally, refuse(console, _reason(err), ENDED_EARLY)
     return tally, FAILED if tally.failures else 0
 
 

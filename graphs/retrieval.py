@@ -142,6 +142,7 @@ class Retrieval:
             text=query.text,
             vector=query.vector,
             fingerprint=query.fingerprint,
+            others=query.others,
             top_k=settings.num_candidates,
             mode=wanted.mode or settings.mode,
             lexical_weight=settings.lexical_weight,

@@ -7,12 +7,22 @@ from index.files import Files
 from index.jobs import Jobs
 from index.passage_reads import PassageReads
 from index.passages import Passages
+from index.reembedding import Reembedding
 from index.store_files import StoreFiles
 from index.stores import Stores
 
 
 class Catalog(
-    Files, Stores, StoreFiles, FileBatches, Jobs, Passages, BulkLoad, PassageReads, ChangeLog
+    Files,
+    Stores,
+    StoreFiles,
+    FileBatches,
+    Jobs,
+    Passages,
+    BulkLoad,
+    Reembedding,
+    PassageReads,
+    ChangeLog,
 ):
     """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
 

@@ -1,10 +1,11 @@
 """The change log as search replicas read it."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Subquery, select
 
 from index.database import Database
 from index.lookups import AnyRow, select_store_files
@@ -27,12 +28,41 @@ class ChangeLog(Database):
         query = select(changes).where(changes.c.number > number).order_by(changes.c.number)
         with self._read() as connection:
             logged = connection.execute(query.limit(limit)).all()
-            contents = _contents(connection, number, number + len(logged), shard)
+            contents = _contents(connection, _named(number, number + len(logged)), shard)
+            contents |= _switches(connection, logged)
         return [_change(row, contents) for row in logged]
+
+    def store_contents(
+        self, store_id: str, after: str, limit: int, shard: Shard = WHOLE
+    ) -> list[Change]:
+        """What the next files of a store hold now: as upserts, with the number 0.
+
+        Args:
+            store_id: the store.
+            after: the id of the file before the first; empty from the start.
+            limit: files at most.
+            shard: which of their passages.
+        """
+        files = (
+            select(store_files.c.store_id, store_files.c.file_id)
+            .where(store_files.c.store_id == store_id, store_files.c.file_id > after)
+            .order_by(store_files.c.file_id)
+            .limit(limit)
+        )
+        with self._read() as connection:
+            contents = _contents(connection, files.subquery(), shard)
+        return [
+            Change(number=0, kind="upsert", store_id=store_id, file_id=file_id, **content)
+            for (_, file_id), content in sorted(contents.items())
+        ]
 
 
 def _change(row: AnyRow, contents: dict[StoreFileKey, dict[str, Any]]) -> Change:
     content = contents.get((row.store_id, row.file_id))
+    if row.kind == "switch":
+        return Change(
+            number=row.number, kind="switch", store_id=row.store_id, file_id="", **(content or {})
+        )
     return Change(
         number=row.number,
         kind="delete" if content is None else "upsert",
@@ -42,16 +72,26 @@ def _change(row: AnyRow, contents: dict[StoreFileKey, dict[str, Any]]) -> Change
     )
 
 
-def _contents(
-    connection: Connection, after: int, last: int, shard: Shard
+def _named(after: int, last: int) -> Subquery:
+    """The store files of these changes."""
+    query = select(changes.c.store_id, changes.c.file_id)
+    return query.where(changes.c.number > after, changes.c.number <= last).distinct().subquery()
+
+
+def _switches(
+    connection: Connection, logged: Sequence[AnyRow]
 ) -> dict[StoreFileKey, dict[str, Any]]:
-    """What the store files of these changes hold now; those that are gone are left out."""
-    named = (
-        select(changes.c.store_id, changes.c.file_id)
-        .where(changes.c.number > after, changes.c.number <= last)
-        .distinct()
-        .subquery()
-    )
+    """The present embedder of the stores that got another by these changes."""
+    switched = {row.store_id for row in logged if row.kind == "switch"}
+    query = select(vector_stores.c.id, vector_stores.c.fingerprint)
+    rows = connection.execute(query.where(vector_stores.c.id.in_(switched))) if switched else ()
+    return {(row.id, ""): {"fingerprint": row.fingerprint} for row in rows}
+
+
+def _contents(
+    connection: Connection, named: Subquery, shard: Shard
+) -> dict[StoreFileKey, dict[str, Any]]:
+    """What these store files hold now; those that are gone are left out."""
     stored = select_store_files().join(
         named,
         (named.c.store_id == store_files.c.store_id) & (named.c.file_id == store_files.c.file_id),

@@ -84,10 +84,12 @@ def read_head(connection: Connection) -> int:
 
 def log_changes(
     connection: Connection,
-    kind: Literal["upsert", "delete"],
+    kind: Literal["upsert", "delete", "switch"],
     store_files: Sequence[tuple[str, str]],
 ) -> int:
     """Appends one change for each (store id, file id); the last act of a writing transaction.
+
+    A switch of a store's embedder is of no file: its file id is empty.
 
     Returns:
         The head after it.

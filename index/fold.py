@@ -1,20 +1,27 @@
 """A search replica's state: the change log of the catalog, folded into indexes."""
 
+import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from index.catalog import Catalog
+from index.errors import CorpusUnavailableError
 from index.hits import read_hits
 from index.ranking import Found, find, join
 from index.records import Change
 from index.search import Hit, SearchRequest
 from index.shard import WHOLE, Shard
 from index.store_index import StoreIndex
+from index.switching import AnyIndex, SwitchingIndex, build_index, new_embedder, read_on
+
+logger = logging.getLogger(__name__)
 
 CHANGES_A_STEP = 200
 MAX_UNPUBLISHED = 8  # stores; each has a writer open, with six threads and 11 MB
+_RETRY_S = 1.0
 
 
 class Fold:
@@ -31,11 +38,11 @@ class Fold:
 
     def __init__(self, catalog: Catalog, shard: Shard = WHOLE) -> None:
         self.number = 0
-        self.indexes: dict[str, StoreIndex] = {}
+        self.indexes: dict[str, AnyIndex] = {}
         self._catalog = catalog
         self._shard = shard
         self._lock = threading.Lock()
-        self._unpublished: dict[str, StoreIndex] = {}
+        self._unpublished: dict[str, AnyIndex] = {}
 
     def catch_up(self) -> int:
         """Folds the log up to where it was at the call.
@@ -94,6 +101,8 @@ class Fold:
             by_store[change.store_id].append(change)
         for store_id, of_store in by_store.items():
             index = self.indexes.setdefault(store_id, StoreIndex())
+            if fingerprint := new_embedder(index, of_store):
+                index = self._switch(store_id, index, fingerprint)
             index.apply(of_store)
             self._unpublished[store_id] = index
             if not index.num_passages:
@@ -106,3 +115,40 @@ class Fold:
         for index in self._unpublished.values():
             index.publish()
         self._unpublished.clear()
+
+    def _switch(self, store_id: str, old: AnyIndex, fingerprint: str) -> SwitchingIndex:
+        """Lets a store be searched as before while the index of its new embedder is made."""
+        index = self.indexes[store_id] = SwitchingIndex(old, fingerprint)
+        index.build(lambda: self._take_over(store_id, index))
+        return index
+
+    def _take_over(self, store_id: str, switching: SwitchingIndex) -> None:
+        """Makes the index of a store anew, beside the searches, and puts it in its place."""
+
+        def is_wanted() -> bool:
+            return self.indexes.get(store_id) is switching
+
+        while is_wanted():
+            try:
+                built = build_index(self._catalog, store_id, self._shard, is_wanted)
+                if built is not None:
+                    with self._lock:
+                        if is_wanted():
+                            self._put(store_id, *built)
+            except CorpusUnavailableError as err:
+                logger.warning("the new index of store %s waits: %s", store_id, err)
+                time.sleep(_RETRY_S)
+            except BaseException:
+                with self._lock, self._all_or_start_over():
+                    raise
+
+    def _put(self, store_id: str, index: StoreIndex, number: int) -> None:
+        """Puts a new index in the place of what is there, if its embedder is still the present."""
+        while number < self.number:
+            reached = read_on(self._catalog, store_id, self._shard, index, number)
+            if reached is None:
+                return
+            number = reached
+        index.publish()
+        self.indexes[store_id] = index
+        self._unpublished.pop(store_id, None)

@@ -38,6 +38,16 @@ class Passages(Database):
                 found |= _known_vectors(connection, fingerprint, asked)
         return found
 
+    def embedder_of(self, store_id: str) -> str | None:
+        """The fingerprint that new vectors of a store must have; None while it holds no passage.
+
+        Raises:
+            UnknownStoreError: no such store.
+        """
+        with self._read() as connection:
+            fingerprint: str | None = require_store(connection, store_id).fingerprint
+            return fingerprint if _holds_passages(connection, store_id) else None
+
 
 def content_hash(passage: Titled) -> str:
     """Names what an embedder sees of a passage: SHA-256 of its title and text, in hex."""
@@ -118,7 +128,7 @@ def insert_passages(
     ids = take_chunk_ids(connection, len(rows))
     passages = [{"id": i, "store_id": store_id, **row} for i, row in zip(ids, rows, strict=True)]
     connection.execute(insert(chunks), passages)
-    _insert_vectors(connection, ids, embeddings, fingerprint)
+    insert_vectors(connection, ids, embeddings, fingerprint)
 
 
 def _are_stored(
@@ -148,8 +158,7 @@ def _adopt_embedder(connection: Connection, store_id: str, fingerprint: str, dim
     store = require_store(connection, store_id)
     if (store.fingerprint, store.dim) == (fingerprint, dim):
         return
-    held = select(chunks.c.id).where(chunks.c.store_id == store_id).limit(1)
-    if connection.execute(held).first() is not None:
+    if _holds_passages(connection, store_id):
         raise FingerprintMismatchError(
             f"vector store {store_id!r} holds vectors of {store.fingerprint!r}, dimension "
             f"{store.dim}; got {fingerprint!r}, dimension {dim}"
@@ -158,9 +167,15 @@ def _adopt_embedder(connection: Connection, store_id: str, fingerprint: str, dim
     connection.execute(statement.values(fingerprint=fingerprint, dim=dim))
 
 
-def _insert_vectors(
+def _holds_passages(connection: Connection, store_id: str) -> bool:
+    held = select(chunks.c.id).where(chunks.c.store_id == store_id).limit(1)
+    return connection.execute(held).first() is not None
+
+
+def insert_vectors(
     connection: Connection, ids: Sequence[int], embeddings: Vectors, fingerprint: str
 ) -> None:
+    """Adds the vectors of passages; float32, (n_ids, dim), in the order of the ids."""
     stored = np.ascontiguousarray(embeddings, dtype="<f4")
     connection.execute(
         insert(vectors),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from index.fusion import fuse, fuse_scores
 from index.search import FUSION_DEPTH, SearchRequest
-from index.store_index import StoreIndex
+from index.switching import AnyIndex
 
 Scores = dict[int, float]
 
@@ -36,12 +36,12 @@ class Ranking(Found):
     fused: Scores
 
 
-def rank(indexes: Mapping[str, StoreIndex], request: SearchRequest) -> Ranking:
+def rank(indexes: Mapping[str, AnyIndex], request: SearchRequest) -> Ranking:
     """Searches the stores of the request as if they were one; `find`, then `join`."""
     return join([find(indexes, request)], request)
 
 
-def find(indexes: Mapping[str, StoreIndex], request: SearchRequest) -> Found:
+def find(indexes: Mapping[str, AnyIndex], request: SearchRequest) -> Found:
     """Searches the stores of the request as if they were one.
 
     Each search merges what the stores found by score.

@@ -256,11 +256,12 @@ class Change:
 
     An upsert carries all passages and attributes of the file and replaces what was known of it. A
     delete carries none. Both are read as they are now, so a file deleted since then is a delete
-    already. `vectors`: float32, (n_passages, dim), unit L2 norm, in the order of `passages`.
+    already. A switch is of no file: it tells that `fingerprint` is the embedder of the store now.
+    `vectors`: float32, (n_passages, dim), unit L2 norm, in the order of `passages`.
     """
 
     number: int
-    kind: Literal["upsert", "delete"]
+    kind: Literal["upsert", "delete", "switch"]
     store_id: str
     file_id: str
     filename: str = ""

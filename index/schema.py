@@ -8,7 +8,8 @@ chunks         the passages of a store file
 vectors        one a chunk and embedder, so that a store can be filled for a new embedder beside the
                old one; those of the store's fingerprint are searched
 jobs           ingestion still to be done; a row goes with the work, the outcome is in store_files
-changes        the log that search replicas fold; no foreign keys, it outlives what it names
+changes        the log that search replicas fold; no foreign keys, it outlives what it names; that a
+               store was switched to another embedder is of no file
 head           one row: the number of the last change, and the next chunk id
 
 `seq` columns keep the order of creation, which whole seconds do not. A change here needs a revision

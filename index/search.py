@@ -1,5 +1,6 @@
 """What a search asks for, and what it finds. How it is found is in ranking.py and hits.py."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -35,6 +36,8 @@ class SearchRequest:
         neighbours: passages before and after each hit, of the same file, that `context` holds.
         filters: only files whose attributes pass take part.
         fingerprint: the embedder of `vector`; None leaves it to the dimension to tell.
+        others: what `vector` is to other embedders, by their fingerprints; each store is searched
+            with the one that its vectors are of.
 
     Raises:
         InvalidSearchError: no store, a number out of bounds, or no vector where the mode needs one.
@@ -52,6 +55,7 @@ class SearchRequest:
     neighbours: int = 0
     filters: Filter | None = None
     fingerprint: str | None = None
+    others: Mapping[str, Vectors] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.store_ids:

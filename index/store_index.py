@@ -83,14 +83,16 @@ class StoreIndex:
         """
         if request.vector is None or not self.num_passages:
             return {}
-        asked = (request.fingerprint or self.fingerprint, len(request.vector))
-        if asked != (self.fingerprint, self._dense.dim):
+        vector, fingerprint = request.vector, request.fingerprint or self.fingerprint
+        if self.fingerprint in request.others:
+            vector, fingerprint = request.others[self.fingerprint], self.fingerprint
+        if (fingerprint, len(vector)) != (self.fingerprint, self._dense.dim):
             raise FingerprintMismatchError(
                 f"the store's vectors are of {self.fingerprint!r}, dimension {self._dense.dim}; "
-                f"the search is of {asked[0]!r}, dimension {asked[1]}"
+                f"the search is of {fingerprint!r}, dimension {len(vector)}"
             )
         allowed = self._files.allowed(request.filters).rows if request.filters else None
-        rows, cosines = self._dense.search(request.vector, limit, allowed)
+        rows, cosines = self._dense.search(vector, limit, allowed)
         ids = self._files.ids_of(rows)
         order = np.lexsort((ids, -cosines))
         return dict(zip(ids[order].tolist(), cosines[order].tolist(), strict=True))

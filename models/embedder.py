@@ -34,6 +34,15 @@ class EmbedderConfig(EncoderConfig):
         super().__post_init__()
         object.__setattr__(self, "matryoshka_dims", tuple(self.matryoshka_dims))
 
+    def fingerprint(self, dim: int) -> str:
+        """Names the model with this dimension; it is kept with every vector."""
+        return f"{self.model}@{self.revision or 'local'}/{dim}"
+
+    def made(self, fingerprint: str) -> bool:
+        """Whether vectors of this fingerprint are the model's; tells without loading it."""
+        dim = fingerprint.rpartition("/")[2]
+        return dim.isdecimal() and fingerprint == self.fingerprint(int(dim))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Embeddings:
@@ -43,11 +52,17 @@ class Embeddings:
         vectors: float32, (n_texts, dim), unit L2 norm.
         token_counts: int32, (n_texts,), tokens of every text after cutting.
         fingerprint: names the embedder; vectors of two fingerprints must not be compared.
+        others: the same queries as other embedders see them, where several are served.
     """
 
     vectors: npt.NDArray[np.float32]
     token_counts: npt.NDArray[np.int32]
     fingerprint: str
+    others: tuple["Embeddings", ...] = ()
+
+    def others_of(self, index: int) -> dict[str, npt.NDArray[np.float32]]:
+        """The vectors of one text by the other embedders, by their fingerprints."""
+        return {other.fingerprint: other.vectors[index] for other in self.others}
 
     @property
     def num_tokens(self) -> int:
@@ -63,7 +78,7 @@ class Embedder:
         self._encoder = Encoder(config, "embedding", cache=cache, share=share)
         self.max_tokens = self._encoder.max_tokens
         self.dim = self._encoder.run(self._encoder.tokenize(["a"])).shape[1]
-        self.fingerprint = f"{config.model}@{config.revision or 'local'}/{self.dim}"
+        self.fingerprint = config.fingerprint(self.dim)
 
     def embed(self, texts: Sequence[str], *, kind: TextKind = "document") -> Embeddings:
         """Embeds texts.

@@ -58,17 +58,18 @@ async def _search(
     rerank = retrieval.rerank if options.ranker is None else options.ranker != "none"
     num_candidates = max(body.max_num_results, retrieval.num_candidates if rerank else 0)
     best: dict[int, Hit] = {}
-    for query, vector in zip(queries, embeddings.vectors, strict=True):
+    for number, query in enumerate(queries):
         found = await services.retriever.search(
             SearchRequest(
                 store_ids=(store_id,),
                 text=query,
-                vector=vector,
+                vector=embeddings.vectors[number],
                 top_k=num_candidates,
                 mode=retrieval.mode,
                 lexical_weight=retrieval.lexical_weight,
                 filters=filters,
                 fingerprint=embeddings.fingerprint,
+                others=embeddings.others_of(number),
             )
         )
         for hit in await _scored(services, query, found, rerank=rerank):

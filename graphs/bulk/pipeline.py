@@ -1,4 +1,7 @@
-"""The pipeline of a bulk load on Ray Data: read, cut, embed, commit, on all nodes at once."""
+"""The pipelines on Ray Data, on all nodes at once.
+
+A bulk load: read, cut, embed, commit. A move to another embedder: embed again.
+"""
 
 import logging
 import pickle
@@ -18,6 +21,7 @@ from deployments.bulk_load import (
     Reader,
     row_of,
 )
+from deployments.reembedder import REEMBEDDED_AT_ONCE, Reembedder
 from graphs.bulk.served import Served
 from graphs.bulk.session import SessionError
 from index.bulk_parcel import Tally
@@ -117,8 +121,34 @@ def run_pipeline(
             compute=_pool(plan.num_committers), num_cpus=_COMMITTER_CPUS,
         )
     )  # fmt: skip
-    # Without prefetching, which would hold a tally back until the next one arrives.
-    for table in tallies.iter_batches(batch_size=None, prefetch_batches=0, batch_format="pyarrow"):
+    yield from _values(tallies)
+
+
+def run_reembedding(chunk_ids: Sequence[int], served: Served, plan: Plan) -> Iterator[int]:
+    """Adds vectors of the main embedder to passages; gives how many are done, batchwise.
+
+    Raises:
+        RayError: a batch failed.
+    """
+    _configure()
+    batches = [
+        row_of(chunk_ids[start : start + REEMBEDDED_AT_ONCE])
+        for start in range(0, len(chunk_ids), REEMBEDDED_AT_ONCE)
+    ]
+    rows = ray.data.from_items(batches, override_num_blocks=len(batches))
+    yield from _values(
+        rows.map(
+            Reembedder,
+            fn_constructor_args=(served.database_url, served.embedder, plan.threads_an_embedder),
+            compute=_pool(min(plan.num_embedders, len(batches))), **_share(plan),
+        )
+    )  # fmt: skip
+
+
+def _values(rows: Any) -> Iterator[Any]:
+    """What the rows hold, as soon as each is there."""
+    # Without prefetching, which would hold a row back until the next one arrives.
+    for table in rows.iter_batches(batch_size=None, prefetch_batches=0, batch_format="pyarrow"):
         yield from map(pickle.loads, table[VALUE].to_pylist())
 
 

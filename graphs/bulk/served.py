@@ -1,16 +1,18 @@
 """What the served system would do with a document, read from its Serve config."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from deployments.embedder import ServedEmbedders
 from deployments.ingester import IngesterConfig
 from deployments.settings import parse_config
 from graphs.config import AppArgs, database_url
 from index.bulk_cutting import Cutting
+from index.errors import FingerprintMismatchError
 from models.embedder import EmbedderConfig
 
 
@@ -23,18 +25,47 @@ class Served:
     """The part of a Serve config that decides over documents.
 
     Attributes:
-        embedder: of the Embedder's block, so that the vectors fit those of the server.
+        application: its name.
+        embedders: of the Embedder's block, the main one first, so that the vectors fit those of the
+            server.
         num_gpus: share of a GPU that an embedder has there.
         cutting: of the Ingester's block.
         database_url: where the corpus lies.
         runtime_env: of the application: what its processes find in their environment.
     """
 
-    embedder: EmbedderConfig
+    application: str
+    embedders: tuple[EmbedderConfig, ...]
     num_gpus: float
     cutting: Cutting
     database_url: str
     runtime_env: Mapping[str, Any]
+
+    @property
+    def embedder(self) -> EmbedderConfig:
+        """The main embedder."""
+        return self.embedders[0]
+
+    def embedder_of(self, fingerprint: str) -> EmbedderConfig | None:
+        """The embedder that made vectors of this fingerprint, if it is served."""
+        return next((one for one in self.embedders if one.made(fingerprint)), None)
+
+    def embedding_as(self, fingerprint: str | None) -> "Served":
+        """The same with the embedder of a store as the main one; None, of an empty one, any.
+
+        Raises:
+            FingerprintMismatchError: the embedder is not served.
+        """
+        if fingerprint is None:
+            return self
+        embedder = self.embedder_of(fingerprint)
+        if embedder is None:
+            served = ", ".join(repr(one.model) for one in self.embedders)
+            raise FingerprintMismatchError(
+                f"the store's vectors are of {fingerprint!r}, the Embedder's block has {served}; "
+                "name the model under `also` there, or move the store with python -m graphs.reembed"
+            )
+        return replace(self, embedders=(embedder,))
 
 
 def read_served(path: Path) -> Served:
@@ -48,7 +79,8 @@ def read_served(path: Path) -> Served:
         blocks = {block["name"]: block for block in application["deployments"]}
         ingester = parse_config(IngesterConfig, blocks["Ingester"].get("user_config") or {})
         return Served(
-            embedder=parse_config(EmbedderConfig, blocks["Embedder"]["user_config"]),
+            application=application.get("name", "default"),
+            embedders=parse_config(ServedEmbedders, blocks["Embedder"]["user_config"]).configs,
             num_gpus=float(blocks["Embedder"].get("ray_actor_options", {}).get("num_gpus", 0)),
             cutting=Cutting(chunking=ingester.chunking(), limits=ingester.limits()),
             database_url=database_url(AppArgs.model_validate(application.get("args") or {})),

@@ -30,7 +30,7 @@ class FakeEmbedder:
         self._swap_after = swap_after
         tokenizer = Tokenizer(WordLevel({"?": 0}, unk_token="?"))
         tokenizer.pre_tokenizer = Whitespace()
-        self.tokenizer_json = Method(tokenizer.to_str)
+        self.tokenizer_json = Method(lambda _wanted: tokenizer.to_str())
         self.fingerprint = Method(self._fingerprint)
         self.embed = Method(self._embed)
 
@@ -38,11 +38,11 @@ class FakeEmbedder:
     def embedded(self):
         return [text.split("\n", 1)[1] for texts in self.calls for text in texts]
 
-    def _fingerprint(self):
+    def _fingerprint(self, _wanted=None):
         is_swapped = self._swap_after is not None and len(self.calls) > self._swap_after
         return "twos@1" if is_swapped else "ones@1"
 
-    def _embed(self, texts, kind):
+    def _embed(self, texts, kind, _dimensions, _fingerprint):
         assert kind == "document"
         self.calls.append(texts)
         value = 1 if self._fingerprint() == "ones@1" else 2

@@ -192,3 +192,36 @@ def cluster():
         finally:
             own = processes.with_environment(f"RAY_TMPDIR={folder}")
             processes.kill([], also=own.union(*map(processes.descendants, own)))
+
+
+@pytest.fixture
+def start_system():
+    """Serves an application in place of that of `local.yaml`, on a Ray node of its own."""
+
+    def use_no_settings(blocks):
+        for name in ("Reranker", "SafetyFilter", "Generator"):
+            blocks[name]["user_config"] = {}
+
+    @contextmanager
+    def start(import_path):
+        with short_folder() as folder:
+            path = write_config("local.yaml", folder / "local.yaml", use_no_settings)
+            config = yaml.safe_load(path.read_text())
+            database = f"sqlite:///{folder}/corpus.db"
+            # In `args`, since the node is started without the environment of `serve run`.
+            application = {"import_path": import_path, "args": {"database_url": database}}
+            config["applications"][0] |= application
+            path.write_text(yaml.safe_dump(config))
+            port, dashboard = free_port(), free_port()
+            head = (f"--port={port}", f"--dashboard-port={dashboard}", "--num-cpus=4")
+            try:
+                ray_start(folder, "--head", *head)
+                system = System(path, folder, database, f"127.0.0.1:{port}")
+                system.start()
+                yield system, f"http://127.0.0.1:{dashboard}"
+                system.stop()
+            finally:
+                own = processes.with_environment(f"RAY_TMPDIR={folder}")
+                processes.kill([], also=own.union(*map(processes.descendants, own)))
+
+    return start

@@ -1,0 +1,20 @@
+"""The real Gateway, Embedder, Retriever and Ingester, over simulated models behind the search."""
+
+from ray.serve import Application
+
+from benchmarks.simulated import Reranker, SafetyFilter
+from benchmarks.simulated_generator import Generator
+from deployments.embedder import Embedder
+from graphs.app import compose
+from graphs.config import AppArgs, database_url
+
+
+def build(args: AppArgs) -> Application:
+    """Binds them; see `graphs.app.build`."""
+    return compose(
+        database_url(args),
+        embedder=Embedder,
+        reranker=Reranker,
+        safety_filter=SafetyFilter,
+        generator=Generator,
+    )
