@@ -25,6 +25,7 @@ from tests.index.corpus_process import ingest_one
 ROOT = Path(__file__).parents[2]
 ROLES = ("writer", "writer", "ingester", "ingester", "searcher")
 LEASE_S = 1.0
+PATIENCE_S = 120.0
 NUM_KILLS = 20
 
 
@@ -91,7 +92,9 @@ def crowd(corpus, url):
 
 
 def until(condition):
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
 
 
