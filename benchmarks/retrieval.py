@@ -34,7 +34,7 @@ from benchmarks.retrieval_set import (
 from benchmarks.retrieval_tables import Means, compare, differences, means, print_table
 from graphs.config import RetrievalSettings
 from index.document import Document
-from index.ranking import rank
+from index.ranking import find, join
 from index.records import Change, Chunking, Passage, Vectors, titled_text
 from index.search import Mode, SearchRequest
 from index.store_index import StoreIndex
@@ -94,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--chunk-tokens", type=int, help="instead of the config's")
     parser.add_argument("--chunk-overlap-tokens", type=int, help="instead of the config's")
     parser.add_argument("--candidates", type=int, help="reranked passages, instead of the config's")
+    parser.add_argument("--shards", type=int, default=1, help="as `retriever_shards` of the config")
     parser.add_argument("--limit", type=int, help="ask only the first questions")
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     options = parser.parse_args(arguments)
@@ -104,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         read_questions()[: options.limit],
         embedder=Embedder(settings.embedder, cache=options.cache),
         reranker=Reranker(settings.reranker, cache=options.cache),
+        num_shards=options.shards,
     )
     print(f"{len(result.passages)} passages of at most {settings.chunking.max_chunk_tokens} tokens")
     tables = summary(result.asked, settings.retrieval.num_candidates)
@@ -166,18 +168,19 @@ def run(
     *,
     embedder: Embedder,
     reranker: Reranker,
+    num_shards: int = 1,
 ) -> Result:
     """Index the documents and ask every question."""
     spans = TokenSpans(embedder.tokenizer_json())
     passages = list(cut(documents, settings.chunking, spans))
     grouped = by_document(passages)
-    index = build(passages, embedder)
+    shards = build(passages, embedder, num_shards)
     vectors = embedder.embed([one.question for one in questions], kind="query").vectors
     asked = [
         ask(
             question,
             request=request(question, vector, settings.retrieval),
-            index=index,
+            shards=shards,
             passages=passages,
             reranker=reranker,
             right=relevant(question, documents, grouped),
@@ -202,33 +205,35 @@ def request(
     )
 
 
-def build(passages: Sequence[Passage], embedder: Embedder) -> StoreIndex:
-    """Embed all passages, those of like length together, and fold them into a store's index."""
+def build(passages: Sequence[Passage], embedder: Embedder, num_shards: int) -> list[StoreIndex]:
+    """Embed all passages, those of like length together, and fold them into the shards' indexes."""
     by_length = sorted(passages, key=lambda passage: len(passage.text))
     vectors = np.empty((len(passages), embedder.dim), np.float32)
     for start in track(range(0, len(by_length), EMBED_BATCH), "embedding"):
         batch = by_length[start : start + EMBED_BATCH]
         rows = [passage.chunk_id for passage in batch]
         vectors[rows] = embedder.embed([titled_text(passage) for passage in batch]).vectors
-    index = StoreIndex()
-    files = by_document(passages).values()
-    index.apply([_change(file, vectors, embedder.fingerprint) for file in files])
-    index.publish()
-    return index
+    shards = [StoreIndex() for _ in range(num_shards)]
+    for number, index in enumerate(shards):
+        mine = [passage for passage in passages if passage.chunk_id % num_shards == number]
+        files = by_document(mine).values()
+        index.apply([_change(file, vectors, embedder.fingerprint) for file in files])
+        index.publish()
+    return shards
 
 
 def ask(
     question: LabelledQuestion,
     *,
     request: SearchRequest,
-    index: StoreIndex,
+    shards: Sequence[StoreIndex],
     passages: Sequence[Passage],
     reranker: Reranker,
     right: frozenset[int],
 ) -> Asked:
     """Search in every mode and score the hybrid hits."""
     found = {
-        way: tuple(rank({STORE: index}, replace(request, mode=mode)).fused)[: request.top_k]
+        way: _search(shards, replace(request, mode=mode))[: request.top_k]
         for way, mode in MODES.items()
     }
     candidates = tuple(passages[chunk_id] for chunk_id in found["hybrid"])
@@ -240,6 +245,11 @@ def ask(
         candidates=candidates,
         scores=scored.scores.astype(np.float64),
     )
+
+
+def _search(shards: Sequence[StoreIndex], request: SearchRequest) -> tuple[int, ...]:
+    found = [find({STORE: index}, request) for index in shards]
+    return tuple(join(found, request).fused)
 
 
 def ranking(asked: Asked, way: str, num_candidates: int) -> tuple[int, ...]:

@@ -29,21 +29,21 @@ _FINGERPRINT = f"simulated/{_DIM}"
 HARMFUL = "forbidden"  # the one word that the safety filter flags
 
 
-def build(args: dict[str, str]) -> Application:
+def build(args: dict[str, Any]) -> Application:
     """Binds the simulated deployments to the real Gateway.
 
     Args:
-        args: `database_url`, as in `graphs.config.AppArgs`.
+        args: those of `graphs.config.AppArgs`.
 
     Returns:
         The application, with the Gateway as its ingress.
     """
     # Here and not above: a replica of a simulated model must not wait for FastAPI and FAISS.
     from graphs.app import compose
-    from graphs.config import AppArgs, database_url
+    from graphs.config import AppArgs
 
     return compose(
-        database_url(AppArgs.model_validate(args)),
+        AppArgs.model_validate(args),
         embedder=Embedder,
         reranker=Reranker,
         safety_filter=SafetyFilter,

@@ -1,7 +1,7 @@
 """The Retriever deployment."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,11 @@ from deployments.settings import (
 )
 from index.catalog import Catalog
 from index.fold import Fold
+from index.ranking import Found
 from index.recent_queries import RecentQueries
 from index.search import Hit, SearchRequest
+from index.shard import WHOLE, Shard
+from models.errors import InvalidInputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,17 +27,26 @@ class RetrieverConfig:
     """The Retriever has no settings of its own yet; unknown ones are refused."""
 
 
+def retriever_names(num_shards: int) -> tuple[str, ...]:
+    """The deployments that hold the search index, in the order of the shards."""
+    if num_shards == 1:
+        return ("Retriever",)
+    return tuple(f"Retriever{number}" for number in range(num_shards))
+
+
 @serve.deployment
 class Retriever:
-    """Searches the corpus; a fold of the change log, so it can die at any time.
+    """Searches the corpus or a shard of it; a fold of the change log, so it can die at any time.
 
     Duties: catch up with the log before every answer (read your writes), keep search off the event
-    loop, prove its health by catching up.
+    loop, prove its health by catching up, refuse to be a shard without a block in the YAML.
     """
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, shard: Shard = WHOLE) -> None:
         refuse_unshared_database(database_url)
-        self._fold = Fold(Catalog(database_url))
+        self._shard = shard
+        self._config: RetrieverConfig | None = None
+        self._fold = Fold(Catalog(database_url), shard)
         self._fold.catch_up()
         self._recent = RecentQueries()
 
@@ -52,10 +64,28 @@ class Retriever:
         """Gives what this replica was asked for in a store lately, to compare embedders on."""
         return self._recent.of(store_id)
 
+    async def find(self, request: SearchRequest) -> Found:
+        """Finds passages of this shard; see `index.fold.Fold`."""
+        found = await asyncio.to_thread(self._fold.find, request)
+        self._recent.note(request.store_ids, request.text)
+        return found
+
+    async def read(self, found: Sequence[Found], request: SearchRequest) -> tuple[Hit, ...]:
+        """Tells the hits of what all shards found; see `index.fold.Fold`."""
+        return await asyncio.to_thread(self._fold.read, found, request)
+
     async def describe(self) -> ReplicaDescription:
         """Tells where the index lies."""
         return describe_replica("corpus")
 
     async def check_health(self) -> None:
         """Catches up with the change log; raises when that fails."""
+        if self._shard.count > 1 and self._config is None:
+            # Serve would run it with defaults: one replica, and a queue without end.
+            name = retriever_names(self._shard.count)[self._shard.number]
+            msg = (
+                f"{name} has no block with a `user_config` in the YAML; with retriever_shards: "
+                f"{self._shard.count} each shard needs one, from Retriever0 on"
+            )
+            raise InvalidInputError(msg)
         await asyncio.to_thread(self._fold.catch_up)

@@ -11,10 +11,11 @@ from deployments.embedder import Embedder
 from deployments.generator import Generator
 from deployments.ingester import Ingester
 from deployments.reranker import Reranker
-from deployments.retriever import Retriever
+from deployments.retriever import Retriever, retriever_names
 from deployments.safety_filter import SafetyFilter
 from graphs.config import AppArgs, database_url
 from graphs.gateway import Gateway
+from index.shard import Shard
 
 
 def build(args: AppArgs) -> Application:
@@ -27,7 +28,7 @@ def build(args: AppArgs) -> Application:
         The application, with the Gateway as its ingress.
     """
     return compose(
-        database_url(args),
+        args,
         embedder=Embedder,
         reranker=Reranker,
         safety_filter=SafetyFilter,
@@ -36,12 +37,12 @@ def build(args: AppArgs) -> Application:
 
 
 def compose(
-    url: str, *, embedder: Any, reranker: Any, safety_filter: Any, generator: Any
+    args: AppArgs, *, embedder: Any, reranker: Any, safety_filter: Any, generator: Any
 ) -> Application:
     """Binds these model deployments, the corpus and the Gateway to one another.
 
     Args:
-        url: of the corpus.
+        args: wiring: where the corpus lies, and into how many shards its search index is cut.
         embedder: a class that `@serve.deployment` wrapped, as the others; its block in the YAML has
             the name of its class.
         reranker: as above.
@@ -51,18 +52,27 @@ def compose(
     Returns:
         The application, with the Gateway as its ingress.
     """
+    url = database_url(args)
     embed = embedder.bind()
+    retrievers = {
+        name: _bind(_named(Retriever, name), url, Shard(number, args.retriever_shards))
+        for number, name in enumerate(retriever_names(args.retriever_shards))
+    }
     return _bind(
         Gateway,
         {
             "Generator": generator.bind(),  # first, since it takes longest to start
             "Embedder": embed,
-            "Retriever": _bind(Retriever, url),
+            **retrievers,
             "Reranker": reranker.bind(),
             "SafetyFilter": safety_filter.bind(),
             "Ingester": _bind(Ingester, url, embed),
         },
     )
+
+
+def _named(deployment: Any, name: str) -> Any:
+    return deployment.options(name=name)
 
 
 def _bind(deployment: Any, *args: Any) -> Application:

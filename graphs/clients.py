@@ -34,6 +34,7 @@ from graphs.errors import (
     StageUnavailableError,
 )
 from graphs.failover import Retries
+from index.ranking import Found
 from index.search import Hit, SearchRequest
 from models.embedder import Embeddings
 from models.generation import GenerationChunk, GenerationRequest, TokenCounts
@@ -140,6 +141,16 @@ class RetrieverClient(DeploymentClient):
     async def search(self, request: SearchRequest) -> tuple[Hit, ...]:
         """Finds passages, best first."""
         hits: tuple[Hit, ...] = await self._call_pure("search", request)
+        return hits
+
+    async def find(self, request: SearchRequest) -> Found:
+        """Finds passages of one shard: ids and scores."""
+        found: Found = await self._call_pure("find", request)
+        return found
+
+    async def read(self, found: Sequence[Found], request: SearchRequest) -> tuple[Hit, ...]:
+        """Gives the hits of what all shards found, best first."""
+        hits: tuple[Hit, ...] = await self._call_pure("read", found, request)
         return hits
 
 

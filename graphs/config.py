@@ -188,9 +188,13 @@ class AppArgs(_Settings):
 
     Attributes:
         database_url: SQLAlchemy URL of the corpus; `RAGFLEET_DATABASE_URL` goes before it.
+        retriever_shards: parts that the search index is cut into, by `chunk_id` modulo their
+            number. 1: the deployment `Retriever` holds all; else `Retriever0`, `Retriever1`, ...
+            hold a part each, and each needs a block of its own.
     """
 
     database_url: str | None = None
+    retriever_shards: int = Field(default=1, ge=1, le=64)
 
 
 def database_url(args: AppArgs) -> str:

@@ -26,7 +26,8 @@ from graphs.errors import GraphError
 from graphs.events import ChatRequest, Event
 from graphs.failover import ResumingGenerator, Retries
 from graphs.rag import RagPipeline
-from graphs.stages import Stages
+from graphs.shards import ShardedRetriever
+from graphs.stages import SearchStage, Stages
 
 Client = TypeVar("Client", bound=DeploymentClient)
 
@@ -49,7 +50,13 @@ class Graph:
         self.embedder = client(EmbedderClient, "Embedder", timeouts.model_s)
         self.reranker = client(RerankerClient, "Reranker", timeouts.model_s)
         self.safety = client(SafetyClient, "SafetyFilter", timeouts.model_s)
-        self.retriever = client(RetrieverClient, "Retriever", timeouts.corpus_s)
+        self.retrievers = {
+            name: client(RetrieverClient, name, timeouts.corpus_s)
+            for name in handles
+            if name.startswith("Retriever")  # one, or its shards
+        }
+        shards = list(self.retrievers.values())
+        self.retriever: SearchStage = shards[0] if len(shards) == 1 else ShardedRetriever(shards)
         self.corpus = client(CorpusClient, "Ingester", timeouts.corpus_s)
         self.generator = GeneratorClient(
             handles["Generator"],
@@ -76,7 +83,7 @@ class Graph:
         """Asks every deployment whether a replica answers."""
         clients: Mapping[str, DeploymentClient] = {
             "embedder": self.embedder,
-            "retriever": self.retriever,
+            **{name.lower(): shard for name, shard in self.retrievers.items()},
             "reranker": self.reranker,
             "safety_filter": self.safety,
             "generator": self.generator,

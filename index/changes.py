@@ -11,6 +11,7 @@ from index.database import Database
 from index.lookups import AnyRow, select_store_files
 from index.records import Change, Passage
 from index.schema import changes, chunks, store_files, vector_stores, vectors
+from index.shard import WHOLE, Shard
 
 StoreFileKey = tuple[str, str]
 
@@ -18,8 +19,8 @@ StoreFileKey = tuple[str, str]
 class ChangeLog(Database):
     """The part of the catalog that search replicas fold."""
 
-    def changes_since(self, number: int, limit: int = 100) -> list[Change]:
-        """The next changes after `number`, in order, without gaps.
+    def changes_since(self, number: int, limit: int = 100, shard: Shard = WHOLE) -> list[Change]:
+        """The next changes after `number`, in order, without gaps; passages of one shard only.
 
         An upsert is read as the file is now, so a fold that has reached `head()` equals the
         catalog, whatever happened in between.
@@ -27,17 +28,20 @@ class ChangeLog(Database):
         query = select(changes).where(changes.c.number > number).order_by(changes.c.number)
         with self._read() as connection:
             logged = connection.execute(query.limit(limit)).all()
-            contents = _contents(connection, _named(number, number + len(logged)))
+            contents = _contents(connection, _named(number, number + len(logged)), shard)
             contents |= _switches(connection, logged)
         return [_change(row, contents) for row in logged]
 
-    def store_contents(self, store_id: str, after: str, limit: int) -> list[Change]:
+    def store_contents(
+        self, store_id: str, after: str, limit: int, shard: Shard = WHOLE
+    ) -> list[Change]:
         """What the next files of a store hold now: as upserts, with the number 0.
 
         Args:
             store_id: the store.
             after: the id of the file before the first; empty from the start.
             limit: files at most.
+            shard: whose passages are read.
         """
         files = (
             select(store_files.c.store_id, store_files.c.file_id)
@@ -46,7 +50,7 @@ class ChangeLog(Database):
             .limit(limit)
         )
         with self._read() as connection:
-            contents = _contents(connection, files.subquery())
+            contents = _contents(connection, files.subquery(), shard)
         return [
             Change(number=0, kind="upsert", store_id=store_id, file_id=file_id, **content)
             for (_, file_id), content in sorted(contents.items())
@@ -84,7 +88,9 @@ def _switches(
     return {(row.id, ""): {"fingerprint": row.fingerprint} for row in rows}
 
 
-def _contents(connection: Connection, named: Subquery) -> dict[StoreFileKey, dict[str, Any]]:
+def _contents(
+    connection: Connection, named: Subquery, shard: Shard
+) -> dict[StoreFileKey, dict[str, Any]]:
     """What these store files hold now; those that are gone are left out."""
     stored = select_store_files().join(
         named,
@@ -102,6 +108,8 @@ def _contents(connection: Connection, named: Subquery) -> dict[StoreFileKey, dic
             & (vectors.c.fingerprint == vector_stores.c.fingerprint),
         )
     )
+    if shard.count > 1:
+        passages = passages.where(chunks.c.id % shard.count == shard.number)
     rows: dict[StoreFileKey, list[AnyRow]] = defaultdict(list)
     for row in connection.execute(passages).all():
         rows[row.store_id, row.file_id].append(row)

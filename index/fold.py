@@ -4,15 +4,16 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from index.catalog import Catalog
 from index.errors import CorpusUnavailableError
 from index.hits import read_hits
-from index.ranking import rank
+from index.ranking import Found, find, join
 from index.records import Change
 from index.search import Hit, SearchRequest
+from index.shard import WHOLE, Shard
 from index.store_index import StoreIndex
 from index.switching import AnyIndex, SwitchingIndex, build_index, new_embedder, read_on
 
@@ -24,7 +25,7 @@ _RETRY_S = 1.0
 
 
 class Fold:
-    """Search indexes that follow the catalog.
+    """Search indexes that follow the catalog, of all passages or of one shard.
 
     Holds nothing that the catalog does not: it may be dropped at any time and is rebuilt by folding
     the log from the start. Thread-safe; one search of the indexes or catch-up runs at a time, and
@@ -35,10 +36,11 @@ class Fold:
         indexes: the index of each store that holds passages, by store id.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, shard: Shard = WHOLE) -> None:
         self.number = 0
         self.indexes: dict[str, AnyIndex] = {}
         self._catalog = catalog
+        self._shard = shard
         self._lock = threading.Lock()
         self._unpublished: dict[str, AnyIndex] = {}
 
@@ -61,15 +63,22 @@ class Fold:
             ExpiredStoreError: one of the stores has expired.
             FingerprintMismatchError: the request's vector is of another embedder.
         """
+        return self.read([self.find(request)], request)
+
+    def find(self, request: SearchRequest) -> Found:
+        """The first half of a search: what this shard finds, as `search` otherwise."""
         head = self._catalog.touch_stores(request.store_ids)
         with self._lock:
             self._catch_up(head)
-            ranking = rank(self.indexes, request)
-        return read_hits(self._catalog, ranking, request)
+            return find(self.indexes, request)
+
+    def read(self, found: Sequence[Found], request: SearchRequest) -> tuple[Hit, ...]:
+        """The second half: the hits of what all shards found; any shard can tell them."""
+        return read_hits(self._catalog, join(found, request), request)
 
     def _catch_up(self, head: int) -> None:
         while self.number < head:
-            changes = self._catalog.changes_since(self.number, CHANGES_A_STEP)
+            changes = self._catalog.changes_since(self.number, CHANGES_A_STEP, self._shard)
             with self._all_or_start_over():
                 self._apply(changes)
                 self.number = changes[-1].number
@@ -121,7 +130,7 @@ class Fold:
 
         while is_wanted():
             try:
-                built = build_index(self._catalog, store_id, is_wanted)
+                built = build_index(self._catalog, store_id, is_wanted, self._shard)
                 if built is not None:
                     with self._lock:
                         if is_wanted():
@@ -136,7 +145,7 @@ class Fold:
     def _put(self, store_id: str, index: StoreIndex, number: int) -> None:
         """Puts a new index in the place of what is there, if its embedder is still the present."""
         while number < self.number:
-            reached = read_on(self._catalog, store_id, index, number)
+            reached = read_on(self._catalog, store_id, index, number, self._shard)
             if reached is None:
                 return
             number = reached

@@ -15,6 +15,7 @@ import numpy as np
 from index.file_table import Ids
 from index.records import Change, Vectors
 from index.search import SearchRequest
+from index.shard import WHOLE, Shard
 from index.store_index import StoreIndex
 
 CHANGES_A_READ = 200
@@ -29,11 +30,11 @@ class ReadsStores(Protocol):
         """The number of the last change."""
         ...
 
-    def changes_since(self, number: int, limit: int = 100) -> list[Change]:
+    def changes_since(self, number: int, limit: int, shard: Shard) -> list[Change]:
         """The next changes after `number`, in order."""
         ...
 
-    def store_contents(self, store_id: str, after: str, limit: int) -> list[Change]:
+    def store_contents(self, store_id: str, after: str, limit: int, shard: Shard) -> list[Change]:
         """What files of a store hold now, by file id, as changes."""
         ...
 
@@ -116,7 +117,7 @@ def new_embedder(index: AnyIndex, changes: Sequence[Change]) -> str | None:
 
 
 def build_index(
-    catalog: ReadsStores, store_id: str, is_wanted: Callable[[], bool]
+    catalog: ReadsStores, store_id: str, is_wanted: Callable[[], bool], shard: Shard = WHOLE
 ) -> tuple[StoreIndex, int] | None:
     """Reads a store into a new index, whatever is written meanwhile.
 
@@ -128,13 +129,13 @@ def build_index(
         CorpusUnavailableError: the database is out of reach.
     """
     number, after, index = catalog.head(), "", StoreIndex()
-    while files := catalog.store_contents(store_id, after, CHANGES_A_READ):
+    while files := catalog.store_contents(store_id, after, CHANGES_A_READ, shard):
         if not is_wanted() or new_embedder(index, files):
             return None
         index.apply(files)
         after = files[-1].file_id
     while True:
-        reached = read_on(catalog, store_id, index, number)
+        reached = read_on(catalog, store_id, index, number, shard)
         if reached is None or not is_wanted():
             return None
         if reached - number < _FEW:
@@ -145,13 +146,15 @@ def build_index(
     return index, reached
 
 
-def read_on(catalog: ReadsStores, store_id: str, index: StoreIndex, number: int) -> int | None:
+def read_on(
+    catalog: ReadsStores, store_id: str, index: StoreIndex, number: int, shard: Shard
+) -> int | None:
     """Folds the next changes after `number` into the index of one store.
 
     Returns:
         The number of the last one read; None if the store was switched to another embedder.
     """
-    changes = catalog.changes_since(number, CHANGES_A_READ)
+    changes = catalog.changes_since(number, CHANGES_A_READ, shard)
     of_store = [one for one in changes if one.store_id == store_id]
     if new_embedder(index, of_store):
         return None

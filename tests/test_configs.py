@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ray.serve._private.build_app import build_app
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import (
     DeploymentSchema,
@@ -16,6 +17,7 @@ from ray.serve.schema import (
 from deployments.ingester import IngesterConfig
 from deployments.retriever import RetrieverConfig
 from deployments.settings import parse_config
+from graphs.app import build
 from graphs.config import AppArgs, GatewayConfig
 from models.embedder import EmbedderConfig
 from models.generator import GeneratorConfig
@@ -23,6 +25,7 @@ from models.reranker import RerankerConfig
 from models.safety import SafetyConfig
 from models.transformers_engine import TransformersEngineConfig
 from models.vllm_engine import VllmEngineConfig
+from tests.sharded_config import sharded
 
 ROOT = Path(__file__).parents[1]
 USER_CONFIGS = {
@@ -40,9 +43,14 @@ def unknown_keys(schema, given):
     return sorted(set(given) - set(schema.model_fields))
 
 
-@pytest.fixture(params=["local.yaml", "cluster.yaml"])
+@pytest.fixture(
+    params=[("local.yaml", 1), ("cluster.yaml", 1), ("cluster.yaml", 3)],
+    ids=lambda param: f"{param[0]}, shards: {param[1]}",
+)
 def config(request):
-    return yaml.safe_load((ROOT / request.param).read_text())
+    name, num_shards = request.param
+    read = yaml.safe_load((ROOT / name).read_text())
+    return read if num_shards == 1 else sharded(read, num_shards)
 
 
 def test_serve_knows_every_key(config):
@@ -63,12 +71,21 @@ def test_every_user_config_fits_its_deployment(config):
     blocks = {block["name"]: block["user_config"] for block in application["deployments"]}
     GatewayConfig.model_validate(blocks.pop("Gateway"))
     AppArgs.model_validate(application["args"])
-    assert set(blocks) == set(USER_CONFIGS)
-    parsed = {name: parse_config(USER_CONFIGS[name], block) for name, block in blocks.items()}
+    parsed = {
+        name: parse_config(USER_CONFIGS[name.rstrip("0123456789")], block)
+        for name, block in blocks.items()
+    }
     generator = parsed["Generator"]
     engine = parse_config(ENGINES[generator.engine], generator.engine_options)
     slots = {b["name"]: b["max_ongoing_requests"] for b in application["deployments"]}
     assert slots["Generator"] == engine.max_concurrent_requests
+
+
+def test_every_deployment_has_a_block_and_every_block_a_deployment(config):
+    (application,) = config["applications"]
+    built = build_app(build(AppArgs.model_validate(application["args"])), name="ragfleet")
+    names = [block["name"] for block in application["deployments"]]
+    assert sorted(names) == sorted(deployment.name for deployment in built.deployments)
 
 
 def test_every_queue_is_bounded(config):

@@ -77,7 +77,7 @@ async def _kill(report: Report, load: Load, victim: Replica) -> bool:
 
 
 def _check_kills(report: Report, num_kills: int) -> None:
-    kills = Counter(fault.target.split()[0] for fault in report.faults)
+    kills = Counter(fault.target.split()[0].rstrip("0123456789") for fault in report.faults)
     for name in _VICTIMS:
         report.figures[f"kills_{name}"] = kills[name]
     pids = {fault.target for fault in report.faults}
@@ -136,4 +136,5 @@ async def retriever_kill(arena: Arena, size: Size) -> Report:
 
 
 async def _another_runs(arena: Arena, victim: Replica) -> bool:
-    return any(one.pid != victim.pid for one in await arena.replicas("Retriever"))
+    """Whether another replica of the same shard runs."""
+    return any(one.pid != victim.pid for one in await arena.replicas(victim.deployment))

@@ -1,6 +1,7 @@
 """The system under attack: where it is, what runs in it, and whether it may be attacked at all."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,19 +77,24 @@ class System:
     ledger: Path | None = None
 
     def replicas(self, deployment: str) -> tuple[Replica, ...]:
-        """Gives the running replicas of a deployment, oldest pid first.
+        """Gives the running replicas of a deployment, or of all its shards, oldest pid first.
 
         Raises:
             TargetError: there is no such application or deployment.
         """
         applications = self._get("/api/serve/applications/")["applications"]
         deployments = applications.get(self.application, {}).get("deployments", {})
-        if deployment not in deployments:
+        shards = [
+            name for name in deployments if re.fullmatch(rf"{re.escape(deployment)}\d+", name)
+        ]
+        names = [deployment] if deployment in deployments else shards
+        if not names:
             msg = f"no deployment {deployment!r} is served; there are {sorted(deployments)}"
             raise TargetError(msg)
         found = [
-            Replica(deployment=deployment, pid=int(one["pid"]), node_id=one["node_id"])
-            for one in deployments[deployment]["replicas"]
+            Replica(deployment=name, pid=int(one["pid"]), node_id=one["node_id"])
+            for name in names
+            for one in deployments[name]["replicas"]
             if one["state"] == "RUNNING" and one.get("pid")
         ]
         return tuple(sorted(found, key=lambda one: one.pid))

@@ -21,6 +21,7 @@ from index.fold import Fold
 from index.lexical import LexicalIndex
 from index.schema import chunks, store_files
 from index.search import SearchRequest
+from index.shard import Shard
 
 # Weighted: most examples should have several indexed files when one of them changes or goes.
 ACTS = ["attach", "detach", "delete_file", "delete_store", "attributes"]
@@ -64,6 +65,15 @@ def stored(catalog):
     return held, passing
 
 
+def of_shard(whole, number, count):
+    """What a shard holds of the whole."""
+    held, passing = whole
+    mine = {key: {i for i in ids if i % count == number} for key, ids in passing.items()}
+    return {(store_id, i) for store_id, i in held if i % count == number}, {
+        key: ids for key, ids in mine.items() if ids
+    }
+
+
 def act(corpus, name, store_id, file_id, number):
     catalog = corpus.catalog
     attached = {file.file_id for file in catalog.list_store_files(store_id).items}
@@ -97,9 +107,11 @@ def test_a_fold_equals_a_replay_from_scratch_equals_the_catalog(make_corpus, act
     corpus = make_corpus()
     stores, files = [corpus.store(), corpus.store()], [corpus.upload() for _ in range(3)]
     fold = Fold(corpus.catalog)
+    shards = [Fold(corpus.catalog, Shard(number, 2)) for number in range(2)]
     for number, (name, store, file) in enumerate(acts):
         if name == "fold":
             fold.catch_up()
+            shards[number % 2].catch_up()
         act(corpus, name, stores[store], files[file], number)
         if name == "delete_file":
             files[file] = corpus.upload()
@@ -110,6 +122,9 @@ def test_a_fold_equals_a_replay_from_scratch_equals_the_catalog(make_corpus, act
     assert folded(fold) == folded(replay) == stored(corpus.catalog)
     ids = {chunk_id for _, chunk_id in stored(corpus.catalog)[0]}
     assert found(fold) == found(replay) == (ids, ids)
+    for number, shard in enumerate(shards):
+        assert shard.catch_up() == corpus.catalog.head()
+        assert folded(shard) == of_shard(stored(corpus.catalog), number, len(shards))
     corpus.catalog.close()
 
 
@@ -236,10 +251,10 @@ def test_a_database_that_fails_midway_costs_no_work_that_is_done(corpus, vectors
     monkeypatch.setattr("index.fold.CHANGES_A_STEP", 1)
     fold, changes_since = Fold(corpus.catalog), corpus.catalog.changes_since
 
-    def fail_at_two(number, limit):
+    def fail_at_two(number, limit, shard):
         if number == 2:
             raise CorpusUnavailableError("gone")
-        return changes_since(number, limit)
+        return changes_since(number, limit, shard)
 
     with monkeypatch.context() as broken:
         broken.setattr(corpus.catalog, "changes_since", fail_at_two)

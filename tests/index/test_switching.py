@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from index.errors import CorpusUnavailableError, FingerprintMismatchError
 from index.fold import Fold
+from index.shard import Shard
 from index.store_index import StoreIndex
 from index.switching import SwitchingIndex, build_index
 from tests.index.moving import (
@@ -22,6 +23,7 @@ from tests.index.moving import (
     is_exact,
     move,
     put,
+    request,
     texts_of,
     wait,
 )
@@ -245,3 +247,24 @@ def test_writers_searches_and_moves_to_and_fro_at_once(corpus):
     assert found(fold, store_id) == texts_of(catalog, store_id)
     wait(fold, store_id)
     assert is_exact(fold, store_id, NEW)
+
+
+def test_every_shard_of_a_store_moves(moved, held_back):
+    corpus, store_id, _, _ = moved
+    shards = [Fold(corpus.catalog, Shard(number, 3)) for number in range(3)]
+
+    def find_all(**fields):
+        asked = request(store_id, **fields)
+        hits = shards[0].read([shard.find(asked) for shard in shards], asked)
+        return sorted(hit.text for hit in hits)
+
+    assert find_all() == texts_of(corpus.catalog, store_id)
+    assert corpus.catalog.switch_embedder(store_id, NEW)
+    put(corpus, store_id, ["words added"])
+    assert find_all() == texts_of(corpus.catalog, store_id)
+    held_back.set()
+    for shard in shards:
+        wait(shard, store_id)
+    assert find_all(embedders=[NEW]) == texts_of(corpus.catalog, store_id)
+    sizes = [shard.indexes[store_id].num_passages for shard in shards]
+    assert (sum(sizes), max(sizes)) == (31, 11)
