@@ -134,16 +134,15 @@ def build_index(
             return None
         index.apply(files)
         after = files[-1].file_id
+    index.publish()
+    index.wait()  # seconds, in which the log goes on
     while True:
         reached = read_on(catalog, store_id, index, number, shard)
         if reached is None or not is_wanted():
             return None
         if reached - number < _FEW:
-            break
+            return index, reached
         number = reached
-    index.publish()
-    index.wait()
-    return index, reached
 
 
 def read_on(
