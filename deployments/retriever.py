@@ -66,7 +66,9 @@ class Retriever:
 
     async def find(self, request: SearchRequest) -> Found:
         """Finds passages of this shard; see `index.fold.Fold`."""
-        return await asyncio.to_thread(self._fold.find, request)
+        found = await asyncio.to_thread(self._fold.find, request)
+        self._recent.note(request.store_ids, request.text)
+        return found
 
     async def read(self, found: Sequence[Found], request: SearchRequest) -> tuple[Hit, ...]:
         """Tells the hits of what all shards found; see `index.fold.Fold`."""

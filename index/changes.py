@@ -41,7 +41,7 @@ class ChangeLog(Database):
             store_id: the store.
             after: the id of the file before the first; empty from the start.
             limit: files at most.
-            shard: which of their passages.
+            shard: whose passages are read.
         """
         files = (
             select(store_files.c.store_id, store_files.c.file_id)

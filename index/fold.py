@@ -130,7 +130,7 @@ class Fold:
 
         while is_wanted():
             try:
-                built = build_index(self._catalog, store_id, self._shard, is_wanted)
+                built = build_index(self._catalog, store_id, is_wanted, self._shard)
                 if built is not None:
                     with self._lock:
                         if is_wanted():
@@ -145,7 +145,7 @@ class Fold:
     def _put(self, store_id: str, index: StoreIndex, number: int) -> None:
         """Puts a new index in the place of what is there, if its embedder is still the present."""
         while number < self.number:
-            reached = read_on(self._catalog, store_id, self._shard, index, number)
+            reached = read_on(self._catalog, store_id, index, number, self._shard)
             if reached is None:
                 return
             number = reached

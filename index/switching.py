@@ -30,13 +30,11 @@ class ReadsStores(Protocol):
         """The number of the last change."""
         ...
 
-    def changes_since(self, number: int, limit: int = 100, shard: Shard = WHOLE) -> list[Change]:
+    def changes_since(self, number: int, limit: int, shard: Shard) -> list[Change]:
         """The next changes after `number`, in order."""
         ...
 
-    def store_contents(
-        self, store_id: str, after: str, limit: int, shard: Shard = WHOLE
-    ) -> list[Change]:
+    def store_contents(self, store_id: str, after: str, limit: int, shard: Shard) -> list[Change]:
         """What files of a store hold now, by file id, as changes."""
         ...
 
@@ -119,7 +117,7 @@ def new_embedder(index: AnyIndex, changes: Sequence[Change]) -> str | None:
 
 
 def build_index(
-    catalog: ReadsStores, store_id: str, shard: Shard, is_wanted: Callable[[], bool]
+    catalog: ReadsStores, store_id: str, is_wanted: Callable[[], bool], shard: Shard = WHOLE
 ) -> tuple[StoreIndex, int] | None:
     """Reads a shard of a store into a new index, whatever is written meanwhile.
 
@@ -136,22 +134,21 @@ def build_index(
             return None
         index.apply(files)
         after = files[-1].file_id
+    index.publish()
+    index.wait()  # seconds, in which the log goes on
     while True:
-        reached = read_on(catalog, store_id, shard, index, number)
+        reached = read_on(catalog, store_id, index, number, shard)
         if reached is None or not is_wanted():
             return None
         if reached - number < _FEW:
-            break
+            return index, reached
         number = reached
-    index.publish()
-    index.wait()
-    return index, reached
 
 
 def read_on(
-    catalog: ReadsStores, store_id: str, shard: Shard, index: StoreIndex, number: int
+    catalog: ReadsStores, store_id: str, index: StoreIndex, number: int, shard: Shard
 ) -> int | None:
-    """Folds the next changes after `number` into the index of a shard of one store.
+    """Folds the next changes after `number` into the index of one store.
 
     Returns:
         The number of the last one read; None if the store was switched to another embedder.

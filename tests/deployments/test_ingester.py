@@ -120,3 +120,58 @@ async def test_vectors_of_a_model_that_was_swapped_meanwhile_are_not_mixed(tmp_p
         (change,) = ingester._catalog.changes_since(0)
         assert change.fingerprint == "twos@1"
         assert set(change.vectors.ravel().tolist()) == {2.0}
+
+
+class TwoModels(FakeEmbedder):
+    """Has two models; `on_embed` is done while the first call after it was set is embedded."""
+
+    on_embed = None
+
+    def _fingerprint(self, wanted=None):
+        return wanted if wanted in ("ones@1", "twos@1") else "ones@1"
+
+    def _embed(self, texts, kind, _dimensions, fingerprint):
+        self.calls.append(texts)
+        if self.on_embed:
+            self.on_embed, on_embed = None, self.on_embed
+            on_embed()
+        value = 1 if fingerprint == "ones@1" else 2
+        vectors = np.full((len(texts), 1), value, np.float32)
+        return SimpleNamespace(vectors=vectors, fingerprint=fingerprint)
+
+
+async def test_a_document_gets_the_embedder_of_its_store_also_if_that_changes_meanwhile(tmp_path):
+    embedder = TwoModels()
+    async with running(tmp_path, embedder) as (ingester, store):
+        await ingested(ingester, store.id, "a.txt", b"One is here.")
+        catalog = ingester._catalog
+
+        def switch():
+            (chunk_id,) = catalog.chunk_ids(store.id)
+            catalog.add_vectors("twos@1", [chunk_id], np.full((1, 1), 2, np.float32))
+            assert catalog.switch_embedder(store.id, "twos@1")
+
+        embedder.on_embed = switch
+        assert (await ingested(ingester, store.id, "b.txt", b"Two.")).status == "completed"
+        assert embedder.embedded == ["One is here.", "Two.", "Two."]
+        assert (await ingested(ingester, store.id, "c.txt", b"Three.")).status == "completed"
+        assert catalog.count_vectors(store.id) == {"ones@1": 1, "twos@1": 3}
+        other = await ingester.catalog("create_store", name="new")
+        await ingested(ingester, other.id, "d.txt", b"Four.")
+        assert catalog.embedder_of(other.id) == "ones@1"
+
+
+async def test_a_document_for_a_store_whose_embedder_is_not_served_is_refused(tmp_path):
+    embedder = TwoModels()
+    async with running(tmp_path, embedder) as (ingester, store):
+        first = await ingested(ingester, store.id, "a.txt", b"One is here.")
+        catalog = ingester._catalog
+        ids = catalog.chunk_ids(store.id)
+        catalog.add_vectors("gone@1", ids, np.ones((1, 1), np.float32))
+        assert catalog.switch_embedder(store.id, "gone@1")
+        refused = await ingested(ingester, store.id, "b.txt", b"Two.")
+        assert (refused.status, refused.error_code) == ("failed", "server_error")
+        assert "holds vectors of 'gone@1', dimension 1; got 'ones@1'" in refused.error_message
+        await ingester.catalog("delete_file", first.file_id)
+        assert (await ingested(ingester, store.id, "c.txt", b"Three.")).status == "completed"
+        assert catalog.embedder_of(store.id) == "ones@1"

@@ -6,13 +6,13 @@ from benchmarks.simulated import Reranker, SafetyFilter
 from benchmarks.simulated_generator import Generator
 from deployments.embedder import Embedder
 from graphs.app import compose
-from graphs.config import AppArgs, database_url
+from graphs.config import AppArgs
 
 
 def build(args: AppArgs) -> Application:
     """Binds them; see `graphs.app.build`."""
     return compose(
-        database_url(args),
+        args,
         embedder=Embedder,
         reranker=Reranker,
         safety_filter=SafetyFilter,

@@ -16,6 +16,11 @@ pytestmark = pytest.mark.ray
 
 COMMAND_S = 600  # the machines that run this are shared
 OLD = "bundled:embedder@local/384"
+# As many as the command embeds on the cluster rather than in its own process.
+ROOMS = "\n\n".join(
+    f"Room number {n} of the old house on the hill has {n} windows, which look at {n * n} trees, and "
+    f"a shelf with {n + 7} green books about birds, ships and stars." for n in range(1200)
+)  # fmt: skip
 # Where both embedders find the answer.
 QUESTIONS = {
     "How large may a file be?": "documents.md",
@@ -144,6 +149,8 @@ def test_a_store_moves_and_goes_back_under_load_and_nothing_fails(moving):
     for path in sorted((ROOT / "examples" / "handbook").iterdir()):
         uploaded = client.files.create(file=path, purpose="assistants")
         client.vector_stores.files.create_and_poll(uploaded.id, vector_store_id=store.id)
+    uploaded = client.files.create(file=("rooms.md", ROOMS.encode()), purpose="assistants")
+    client.vector_stores.files.create_and_poll(uploaded.id, vector_store_id=store.id)
     main = {"model": "bundled:embedder", "engine": "onnx"}
     other = {"model": moving.other, "engine": "onnx"}
     with Users(moving, store.id) as users:

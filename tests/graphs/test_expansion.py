@@ -1,6 +1,7 @@
 """Searching with more than the question: other wordings, or an imagined answer."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,3 +144,23 @@ async def test_the_generator_reads_a_passage_with_its_neighbours():
     result, _ = await find(Fakes(found={ASKED: (hit(1, context="Before. Text 1. After."),)}))
     (passage,) = result.passages
     assert (passage.text, passage.excerpt) == ("Text 1.", "Before. Text 1. After.")
+
+
+class SeveralEmbedders(Fakes):
+    """Queries come with what another embedder makes of them."""
+
+    async def embed(self, texts, *, kind="document"):
+        embeddings = await super().embed(texts, kind=kind)
+        if kind == "document":
+            return embeddings
+        rows = np.arange(len(texts), dtype=np.float32)[:, None]
+        return replace(embeddings, others=(replace(embeddings, vectors=rows, fingerprint="other"),))
+
+
+@pytest.mark.parametrize("expand", ["off", "multi_query", "hyde"])
+async def test_every_search_carries_the_vectors_of_all_embedders(expand):
+    fakes = SeveralEmbedders("One wording?\nTwo wordings?")
+    await find(fakes, expand=expand)
+    others = [request.others["other"].tolist() for request in fakes.searches]
+    assert others == ([[0.0], [1.0], [2.0]] if expand == "multi_query" else [[0.0]])
+    assert {request.fingerprint for request in fakes.searches} == {"fake"}
