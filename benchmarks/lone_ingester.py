@@ -40,7 +40,6 @@ class _Embedder:
     def __init__(self) -> None:
         embedder = _class_of(Embedder)()
         self.embed = _Method(embedder.embed)
-        self.fingerprint = _Method(embedder.fingerprint)
         self.tokenizer_json = _Method(embedder.tokenizer_json)
         self.fingerprint = _Method(embedder.fingerprint)
 

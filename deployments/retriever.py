@@ -72,9 +72,7 @@ class Retriever:
 
     async def read(self, found: Sequence[Found], request: SearchRequest) -> tuple[Hit, ...]:
         """Tells the hits of what all shards found; see `index.fold.Fold`."""
-        hits = await asyncio.to_thread(self._fold.read, found, request)
-        self._recent.note(request.store_ids, request.text)
-        return hits
+        return await asyncio.to_thread(self._fold.read, found, request)
 
     async def describe(self) -> ReplicaDescription:
         """Tells where the index lies."""
