@@ -1,16 +1,19 @@
 """Searches while a store moves to another embedder, and documents come, change and go."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index.errors import CorpusUnavailableError, FingerprintMismatchError
 from index.fold import Fold
+from index.search import SearchRequest
 from index.store_index import StoreIndex
 from index.switching import SwitchingIndex, build_index
 from tests.index.moving import (
@@ -245,3 +248,53 @@ def test_writers_searches_and_moves_to_and_fro_at_once(corpus):
     assert found(fold, store_id) == texts_of(catalog, store_id)
     wait(fold, store_id)
     assert is_exact(fold, store_id, NEW)
+
+
+def tight(vectors):
+    """What an embedder gives whose cosines are all high: 0.75 and above."""
+    wide = np.concatenate([vectors, np.full((len(vectors), 1), np.sqrt(3), np.float32)], axis=1)
+    return wide / np.linalg.norm(wide, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("is_old_tight", [False, True])
+def test_cosines_of_two_embedders_are_brought_to_one_scale(
+    corpus, held_back, vectors_of, is_old_tight
+):
+    catalog, store_id = corpus.catalog, corpus.store()
+    kinds = {"loose@1": lambda rows: rows, "tight@1": tight}
+    old, new = sorted(kinds, reverse=is_old_tight)
+    rows = vectors_of(300, dim=64)
+
+    def add(number, embedder):
+        catalog.attach_file(store_id, corpus.upload())
+        own = kinds[embedder](rows[number : number + 1])
+        corpus.complete(corpus.claim(), [f"words {number}"], own, embedder)
+
+    for number in range(250):
+        add(number, old)
+    fold = Fold(catalog)
+    fold.catch_up()
+    catalog.add_vectors(new, catalog.chunk_ids(store_id), kinds[new](rows[:250]))
+    assert catalog.switch_embedder(store_id, new)
+    fold.catch_up()
+    for number in range(250, 300):
+        add(number, new)
+    wait_until(lambda: fold.indexes[store_id]._scales is not None)
+    for wanted in (7, 270):
+        query = rows[wanted : wanted + 1] + 0.5 * vectors_of(1, seed=1, dim=64)
+        query = (query / np.linalg.norm(query)).astype(np.float32)
+        asked = SearchRequest(
+            store_ids=(store_id,), text="", mode="dense", vector=kinds[old](query)[0],
+            fingerprint=old, others={new: kinds[new](query)[0]}, top_k=40,
+        )  # fmt: skip
+        found = [int(hit.text.split()[1]) for hit in fold.search(asked)]
+        assert found[0] == wanted
+        nearest = np.argsort(-(rows @ query[0]))[:40]
+        assert len(set(found) & set(nearest.tolist())) > 32
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
