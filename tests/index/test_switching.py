@@ -20,6 +20,7 @@ from tests.index.moving import (
     NEW,
     OLD,
     fill,
+    filled,
     found,
     ingest,
     is_exact,
@@ -69,13 +70,7 @@ def test_whatever_happens_during_a_move_every_search_finds_what_is_there(make_co
 
 @pytest.fixture
 def moved(corpus):
-    """A store whose vectors of the new embedder are filled in, and a fold of it."""
-    store_id = corpus.store()
-    files = [put(corpus, store_id, [f"words {n} {i}" for i in range(3)]) for n in range(10)]
-    fold = Fold(corpus.catalog)
-    fold.catch_up()
-    assert fill(corpus.catalog, store_id, NEW) == 30
-    return corpus, store_id, files, fold
+    return filled(corpus)
 
 
 @pytest.fixture
