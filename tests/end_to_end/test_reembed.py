@@ -18,8 +18,8 @@ COMMAND_S = 600  # the machines that run this are shared
 OLD = "bundled:embedder@local/384"
 # As many as the command embeds on the cluster rather than in its own process.
 ROOMS = "\n\n".join(
-    f"Room number {n} of the old house on the hill has {n} windows, which look at {n * n} trees, and "
-    f"a shelf with {n + 7} green books about birds, ships and stars." for n in range(1200)
+    f"Room number {n} of the old house on the hill has {n} windows, which look at {n * n} trees, "
+    f"and a shelf with {n + 7} green books about birds, ships and stars." for n in range(1200)
 )  # fmt: skip
 # Where both embedders find the answer.
 QUESTIONS = {
