@@ -130,6 +130,7 @@ class Fold:
 
         while is_wanted():
             try:
+                switching.calibrate(self._catalog)
                 built = build_index(self._catalog, store_id, is_wanted, self._shard)
                 if built is not None:
                     with self._lock:

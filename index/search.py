@@ -70,6 +70,11 @@ class SearchRequest:
         if self.mode != "lexical" and (self.vector is None or self.vector.ndim != 1):
             raise InvalidSearchError(f"mode {self.mode!r} needs a vector of one dimension")
 
+    def vector_of(self, fingerprint: str) -> Vectors | None:
+        """What is looked for as this embedder sees it; None if the request does not have that."""
+        is_main = self.fingerprint in (None, fingerprint)
+        return self.others.get(fingerprint, self.vector if is_main else None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:

@@ -83,13 +83,12 @@ class StoreIndex:
         """
         if request.vector is None or not self.num_passages:
             return {}
-        vector, fingerprint = request.vector, request.fingerprint or self.fingerprint
-        if self.fingerprint in request.others:
-            vector, fingerprint = request.others[self.fingerprint], self.fingerprint
-        if (fingerprint, len(vector)) != (self.fingerprint, self._dense.dim):
+        vector = request.vector_of(self.fingerprint)
+        if vector is None or len(vector) != self._dense.dim:
+            asked = request.vector if vector is None else vector
             raise FingerprintMismatchError(
                 f"the store's vectors are of {self.fingerprint!r}, dimension {self._dense.dim}; "
-                f"the search is of {fingerprint!r}, dimension {len(vector)}"
+                f"the search is of {request.fingerprint!r}, dimension {len(asked)}"
             )
         allowed = self._files.allowed(request.filters).rows if request.filters else None
         rows, cosines = self._dense.search(vector, limit, allowed)

@@ -1,17 +1,18 @@
 """A store whose embedder was switched: searched as before while its new index is built beside.
 
 The old index goes on with the old vectors. A file that changes meanwhile leaves it for a small
-index of the new embedder, so all that was committed is found; until the new index takes over,
-scores of two embedders are merged, as in a search over two stores.
+index of the new embedder, so all that was committed is found. Cosines of two embedders have two
+scales, so until the new index takes over those of the small one are turned into the old scale.
 """
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 import numpy as np
 
+from index.comparison import VectorReader
 from index.file_table import Ids
 from index.records import Change, Vectors
 from index.search import SearchRequest
@@ -20,6 +21,8 @@ from index.store_index import StoreIndex
 
 CHANGES_A_READ = 200
 _FEW = 20  # changes; with so few left the new index is brought up to date while searches wait
+_SAMPLE = 256  # passages that the scales of two embedders are compared on
+_LEAST_SAMPLE = 16
 _NO_VECTORS: Vectors = np.empty((0, 0), np.float32)
 
 
@@ -39,6 +42,30 @@ class ReadsStores(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Scales:
+    """The same passages as two embedders see them.
+
+    Attributes:
+        old: float32, (n_passages, old dim), unit L2 norm.
+        new: float32, (n_passages, new dim), unit L2 norm.
+    """
+
+    old: Vectors
+    new: Vectors
+
+    def to_old(
+        self, cosines: dict[int, float], old_query: Vectors, new_query: Vectors
+    ) -> dict[int, float]:
+        """Gives cosines of the new embedder the mean and the spread of the old, for this query."""
+        old, new = self.old @ old_query, self.new @ new_query
+        factor = float(old.std() / max(new.std(), 1e-6))
+        return {
+            chunk_id: float(old.mean()) + (cosine - float(new.mean())) * factor
+            for chunk_id, cosine in cosines.items()
+        }
+
+
 class SwitchingIndex:
     """Stands in for the index of a store until the one of its new embedder is built.
 
@@ -53,7 +80,27 @@ class SwitchingIndex:
         self.fingerprint = fingerprint
         self._old = old
         self._changed = StoreIndex()
+        self._sample: list[int] = np.unique(
+            np.random.default_rng(0).choice(old.chunk_ids, _SAMPLE)
+        ).tolist()
+        self._scales: _Scales | None = None
         self._thread: threading.Thread | None = None
+
+    @property
+    def scale(self) -> str:
+        """The embedder on whose scale the cosines are: that of the oldest index."""
+        return self._old.scale if isinstance(self._old, SwitchingIndex) else self._old.fingerprint
+
+    def calibrate(self, reader: VectorReader) -> None:
+        """Learns how the cosines of the new embedder compare with the old; beside any search."""
+        old, new = (
+            reader.read_vectors(name, self._sample) for name in (self.scale, self.fingerprint)
+        )
+        both = sorted(old.keys() & new.keys())
+        if len(both) >= _LEAST_SAMPLE and self.scale != self.fingerprint:
+            self._scales = _Scales(
+                np.stack([old[i] for i in both]), np.stack([new[i] for i in both])
+            )
 
     @property
     def chunk_ids(self) -> Ids:
@@ -88,8 +135,12 @@ class SwitchingIndex:
         Raises:
             FingerprintMismatchError: the request has no vector of the old embedder, or of the new.
         """
-        found = self._old.search_dense(request, limit), self._changed.search_dense(request, limit)
-        return _merged(*found, limit)
+        old = self._old.search_dense(request, limit)
+        changed = self._changed.search_dense(request, limit)
+        queries = [request.vector_of(name) for name in (self.scale, self.fingerprint)]
+        if self._scales is not None and queries[0] is not None and queries[1] is not None:
+            changed = self._scales.to_old(changed, queries[0], queries[1])
+        return _merged(old, changed, limit)
 
     def search_lexical(self, request: SearchRequest, limit: int) -> dict[int, float]:
         """The BM25 score of passages that share words with the text, best first."""

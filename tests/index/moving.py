@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from index.fold import Fold
 from index.schema import chunks
 from index.search import SearchRequest
 
@@ -81,3 +82,13 @@ def is_exact(fold, store_id, embedder):
     wanted = [float(vector_of(embedder, hit.text) @ query) for hit in hits]
     assert [hit.dense_score for hit in hits] == pytest.approx(wanted, abs=1e-5)
     return wanted == sorted(wanted, reverse=True)
+
+
+def filled(corpus):
+    """A store whose vectors of the new embedder are filled in, and a fold of it."""
+    store_id = corpus.store()
+    files = [put(corpus, store_id, [f"words {n} {i}" for i in range(3)]) for n in range(10)]
+    fold = Fold(corpus.catalog)
+    fold.catch_up()
+    assert fill(corpus.catalog, store_id, NEW) == 30
+    return corpus, store_id, files, fold

@@ -5,20 +5,13 @@ from sqlalchemy import select
 
 from index.catalog import Catalog
 from index.errors import ExpiredStoreError, UnknownStoreError
-from index.fold import Fold
 from index.schema import vectors
-from tests.index.moving import NEW, OLD, embed, fill, is_exact, put
+from tests.index.moving import NEW, OLD, embed, fill, filled, is_exact, put
 
 
 @pytest.fixture
 def moved(corpus):
-    """A store whose vectors of the new embedder are filled in, and a fold of it."""
-    store_id = corpus.store()
-    files = [put(corpus, store_id, [f"words {n} {i}" for i in range(3)]) for n in range(10)]
-    fold = Fold(corpus.catalog)
-    fold.catch_up()
-    assert fill(corpus.catalog, store_id, NEW) == 30
-    return corpus, store_id, files, fold
+    return filled(corpus)
 
 
 def test_a_fill_that_was_stopped_goes_on_where_it_was(corpus, url):

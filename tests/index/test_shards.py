@@ -14,6 +14,8 @@ from index.records import Change, Chunking, Passage
 from index.search import SearchRequest
 from index.shard import Shard
 from index.store_index import StoreIndex
+from tests.index import moving
+from tests.index.moving import NEW, filled, put, texts_of
 
 COUNTS = (2, 3, 7)
 WORDS = ["replica", "queue", "spot", "drain", "node", "chunk", "token", "graph", "filter", "score"]
@@ -240,3 +242,21 @@ def indexed(words, shard):
 def test_a_shard_that_is_none_is_refused(number, count):
     with pytest.raises(ValueError, match=f"got {number}"):
         Shard(number, count)
+
+
+def test_every_shard_of_a_store_moves_to_another_embedder(corpus):
+    _, store_id, _, _ = filled(corpus)
+    shards = shards_of(corpus.catalog, 3)
+
+    def find_all(**fields):
+        return sorted(hit.text for hit in search(shards, moving.request(store_id, **fields)))
+
+    assert find_all() == texts_of(corpus.catalog, store_id)
+    assert corpus.catalog.switch_embedder(store_id, NEW)
+    put(corpus, store_id, ["words added"])
+    assert find_all() == texts_of(corpus.catalog, store_id)
+    for shard in shards:
+        shard.indexes[store_id].wait()
+    assert find_all(embedders=[NEW]) == texts_of(corpus.catalog, store_id)
+    sizes = [shard.indexes[store_id].num_passages for shard in shards]
+    assert (sum(sizes), max(sizes)) == (31, 11)

@@ -1,29 +1,31 @@
 """Searches while a store moves to another embedder, and documents come, change and go."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index.errors import CorpusUnavailableError, FingerprintMismatchError
 from index.fold import Fold
-from index.shard import Shard
+from index.search import SearchRequest
 from index.store_index import StoreIndex
 from index.switching import SwitchingIndex, build_index
 from tests.index.moving import (
     NEW,
     OLD,
     fill,
+    filled,
     found,
     ingest,
     is_exact,
     move,
     put,
-    request,
     texts_of,
     wait,
 )
@@ -68,13 +70,7 @@ def test_whatever_happens_during_a_move_every_search_finds_what_is_there(make_co
 
 @pytest.fixture
 def moved(corpus):
-    """A store whose vectors of the new embedder are filled in, and a fold of it."""
-    store_id = corpus.store()
-    files = [put(corpus, store_id, [f"words {n} {i}" for i in range(3)]) for n in range(10)]
-    fold = Fold(corpus.catalog)
-    fold.catch_up()
-    assert fill(corpus.catalog, store_id, NEW) == 30
-    return corpus, store_id, files, fold
+    return filled(corpus)
 
 
 @pytest.fixture
@@ -249,22 +245,51 @@ def test_writers_searches_and_moves_to_and_fro_at_once(corpus):
     assert is_exact(fold, store_id, NEW)
 
 
-def test_every_shard_of_a_store_moves(moved, held_back):
-    corpus, store_id, _, _ = moved
-    shards = [Fold(corpus.catalog, Shard(number, 3)) for number in range(3)]
+def tight(vectors):
+    """What an embedder gives whose cosines are all high: 0.75 and above."""
+    wide = np.concatenate([vectors, np.full((len(vectors), 1), np.sqrt(3), np.float32)], axis=1)
+    return wide / np.linalg.norm(wide, axis=1, keepdims=True)
 
-    def find_all(**fields):
-        asked = request(store_id, **fields)
-        hits = shards[0].read([shard.find(asked) for shard in shards], asked)
-        return sorted(hit.text for hit in hits)
 
-    assert find_all() == texts_of(corpus.catalog, store_id)
-    assert corpus.catalog.switch_embedder(store_id, NEW)
-    put(corpus, store_id, ["words added"])
-    assert find_all() == texts_of(corpus.catalog, store_id)
-    held_back.set()
-    for shard in shards:
-        wait(shard, store_id)
-    assert find_all(embedders=[NEW]) == texts_of(corpus.catalog, store_id)
-    sizes = [shard.indexes[store_id].num_passages for shard in shards]
-    assert (sum(sizes), max(sizes)) == (31, 11)
+@pytest.mark.parametrize("is_old_tight", [False, True])
+def test_cosines_of_two_embedders_are_brought_to_one_scale(
+    corpus, held_back, vectors_of, is_old_tight
+):
+    catalog, store_id = corpus.catalog, corpus.store()
+    kinds = {"loose@1": lambda rows: rows, "tight@1": tight}
+    old, new = sorted(kinds, reverse=is_old_tight)
+    rows = vectors_of(300, dim=64)
+
+    def add(number, embedder):
+        catalog.attach_file(store_id, corpus.upload())
+        own = kinds[embedder](rows[number : number + 1])
+        corpus.complete(corpus.claim(), [f"words {number}"], own, embedder)
+
+    for number in range(250):
+        add(number, old)
+    fold = Fold(catalog)
+    fold.catch_up()
+    catalog.add_vectors(new, catalog.chunk_ids(store_id), kinds[new](rows[:250]))
+    assert catalog.switch_embedder(store_id, new)
+    fold.catch_up()
+    for number in range(250, 300):
+        add(number, new)
+    wait_until(lambda: fold.indexes[store_id]._scales is not None)
+    for wanted in (7, 270):
+        query = rows[wanted : wanted + 1] + 0.5 * vectors_of(1, seed=1, dim=64)
+        query = (query / np.linalg.norm(query)).astype(np.float32)
+        asked = SearchRequest(
+            store_ids=(store_id,), text="", mode="dense", vector=kinds[old](query)[0],
+            fingerprint=old, others={new: kinds[new](query)[0]}, top_k=40,
+        )  # fmt: skip
+        found = [int(hit.text.split()[1]) for hit in fold.search(asked)]
+        assert found[0] == wanted
+        nearest = np.argsort(-(rows @ query[0]))[:40]
+        assert len(set(found) & set(nearest.tolist())) > 32
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
