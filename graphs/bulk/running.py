@@ -1,5 +1,6 @@
 """The system that serves on the connected Ray cluster, as a command line may ask it."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,7 @@ def find_running(application: str) -> Running | None:
     Raises:
         SessionError: it is there and does not answer.
     """
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     found = serve.status().applications.get(application)
     if found is None:
         return None

@@ -286,6 +286,8 @@ def test_cosines_of_two_embedders_are_brought_to_one_scale(
         assert found[0] == wanted
         nearest = np.argsort(-(rows @ query[0]))[:40]
         assert len(set(found) & set(nearest.tolist())) > 32
+    held_back.set()
+    wait(fold, store_id)
 
 
 def wait_until(condition):
