@@ -1,6 +1,7 @@
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     """For `pytest -n 2`: one worker has all tests with Ray clusters, the other goes by file."""
     items.sort(key=lambda item: not is_with_ray(item))  # they take longest, so they start first
