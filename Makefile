@@ -19,7 +19,7 @@ serve: install  ## start everything on this machine and load the handbook; Ctrl-
 	@exec $(BIN)/python -m cluster.local
 
 test: install  ## run every test but those that break clusters
-	$(BIN)/python -m pytest -m "not chaos" -n 2 --dist loadgroup --no-loadscope-reorder --durations 15
+	$(BIN)/python -m pytest -m "not chaos" -n 2 --no-loadscope-reorder --durations 15
 
 test-chaos: install  ## run the short forms of what `make chaos` does, about 10 minutes
 	$(BIN)/python -m pytest -m chaos

@@ -1,14 +1,31 @@
 import pytest
+from xdist.scheduler import LoadFileScheduling
+
+# Their tests are marked `ray`: they start clusters, of which two at a time are too much.
+WITH_CLUSTERS = (
+    "tests/end_to_end/",
+    "tests/cluster/test_spot.py",
+    "tests/graphs/test_ingest_kill.py",
+)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+class Scheduling(LoadFileScheduling):
+    """For `pytest -n 2`: tests go to the workers by file, those with clusters to the same one."""
+
+    def _split_scope(self, nodeid):
+        return "clusters" if nodeid.startswith(WITH_CLUSTERS) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(items):
-    """For `pytest -n 2`: one worker has all tests with Ray clusters, the other goes by file."""
-    items.sort(key=lambda item: not is_with_ray(item))  # they take longest, so they start first
     for item in items:
-        group = "ray" if is_with_ray(item) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+        if is_with_cluster(item) and not item.nodeid.startswith(WITH_CLUSTERS):
+            raise pytest.UsageError(f"{item.nodeid} starts a cluster: name it in {__file__}")
+    items.sort(key=lambda item: not is_with_cluster(item))  # they take longest, so they start first
 
 
-def is_with_ray(item):
+def is_with_cluster(item):
     return item.get_closest_marker("ray") is not None
