@@ -5,6 +5,11 @@ import signal
 from collections.abc import Iterator
 
 
+def heed_interrupts() -> None:
+    """Lets Ctrl-C reach a child: of a shell's background job it ignores SIGINT by inheritance."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Turns SIGTERM into the same orderly stop as Ctrl-C."""

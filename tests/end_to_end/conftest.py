@@ -16,6 +16,7 @@ import yaml
 
 from cluster.chaos import processes
 from cluster.chaos.fleet import free_port
+from cluster.interrupts import heed_interrupts
 from tests.ray_environment import BIN, ROOT, ray_environment
 
 READY_S = 420  # the machines that run this are shared
@@ -48,7 +49,7 @@ class System:
         with (self.folder / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [BIN / "serve", "run", self.config], cwd=ROOT, env=environment, stdout=log,
-                stderr=subprocess.STDOUT, start_new_session=True,
+                stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=heed_interrupts,
             )  # fmt: skip
         self.wait_until_ready()
 
