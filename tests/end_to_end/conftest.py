@@ -49,7 +49,8 @@ class System:
         with (self.folder / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [BIN / "serve", "run", self.config], cwd=ROOT, env=environment, stdout=log,
-                stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=heed_interrupts,
+                stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=heed_interrupts,  # noqa: PLW1509  # no other thread of ours runs
             )  # fmt: skip
         self.wait_until_ready()
 
