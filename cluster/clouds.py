@@ -9,6 +9,7 @@ import json
 import logging
 import ssl
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -54,7 +55,7 @@ class _Health:
         return answer
 
 
-class _PolledNotices:
+class _PolledNotices(ABC):
     """Asks a metadata service again and again, and yields each answer at once."""
 
     def __init__(self, source: str, base_url: str, *, poll_s: float) -> None:
@@ -76,9 +77,9 @@ class _PolledNotices:
                         yield notice
                 await asyncio.sleep(self._pause_s())
 
+    @abstractmethod
     def _questions(self, client: httpx.AsyncClient) -> Iterator[Awaitable[list[Notice]]]:
         """Gives what is asked in one round."""
-        raise NotImplementedError
 
     def _pause_s(self) -> float:
         return self._poll_s

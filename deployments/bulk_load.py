@@ -79,23 +79,30 @@ class Cutter:
         return list(map(row_of, parcels))
 
 
-class Embedder:
-    """Embeds the passages whose content is new to the model, which is loaded for the first one."""
+class EmbeddingStage:
+    """A stage with the corpus and an embedder, which are opened for the first row."""
 
-    def __init__(self, to: Destination, config: EmbedderConfig, num_threads: int) -> None:
-        self._to = to
+    def __init__(self, database_url: str, config: EmbedderConfig, num_threads: int) -> None:
+        self._database_url = database_url
         self._config = config
         self._num_threads = num_threads
-        self._watch = Stopwatch()
 
     @cached_property
     def _catalog(self) -> Catalog:
-        return Catalog(self._to.database_url)
+        return Catalog(self._database_url)
 
     @cached_property
     def _model(self) -> EmbedderModel:
         share = replace(assigned_share(), num_cpus=self._num_threads)
         return EmbedderModel(self._config, cache=MODEL_CACHE, share=share)
+
+
+class Embedder(EmbeddingStage):
+    """Embeds the passages whose content is new to the model."""
+
+    def __init__(self, to: Destination, config: EmbedderConfig, num_threads: int) -> None:
+        super().__init__(to.database_url, config, num_threads)
+        self._watch = Stopwatch()
 
     def __call__(self, row: Row) -> Row:
         """A parcel to one with vectors."""

@@ -2,35 +2,18 @@
 
 import pickle
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 
-from deployments.bulk_load import VALUE, Row, patiently, row_of
-from deployments.settings import MODEL_CACHE, assigned_share
+from deployments.bulk_load import VALUE, EmbeddingStage, Row, patiently, row_of
 from index.catalog import Catalog
 from index.reuse import plan_embedding
 from models.embedder import Embedder as EmbedderModel
-from models.embedder import EmbedderConfig
 
 REEMBEDDED_AT_ONCE = 128  # passages; what a process that is killed had in its hands
 
 
-class Reembedder:
-    """Adds the vectors of another embedder to passages; it is loaded for the first of them."""
-
-    def __init__(self, database_url: str, config: EmbedderConfig, num_threads: int) -> None:
-        self._database_url = database_url
-        self._config = config
-        self._num_threads = num_threads
-
-    @cached_property
-    def _catalog(self) -> Catalog:
-        return Catalog(self._database_url)
-
-    @cached_property
-    def _model(self) -> EmbedderModel:
-        share = replace(assigned_share(), num_cpus=self._num_threads)
-        return EmbedderModel(self._config, cache=MODEL_CACHE, share=share)
+class Reembedder(EmbeddingStage):
+    """Adds the vectors of another embedder to passages."""
 
     def __call__(self, row: Row) -> Row:
         """The ids of some passages to their number."""

@@ -19,7 +19,6 @@ because its file is gone.
 
 import argparse
 import json
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -34,7 +33,7 @@ from graphs.bulk.command import (
     ENDED_EARLY,
     INTERRUPTED,
     WRONG_ARGUMENTS,
-    add_config,
+    command_parser,
     nonblank,
     refuse,
 )
@@ -67,7 +66,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; gives its exit status."""
     options = _parser().parse_args(arguments)
     console = Console()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # background shells ignore it
     try:
         served = read_served(options.config)
         found = find_sources(options.source)
@@ -82,10 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m graphs.ingest", description=__doc__, epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = command_parser("python -m graphs.ingest", __doc__, _EPILOG)
     parser.add_argument(
         "source", nargs="+", metavar="SOURCE", help="folder, file, pattern, or .jsonl file"
     )
@@ -95,7 +90,6 @@ def _parser() -> argparse.ArgumentParser:
         type=nonblank,
         help="name or id of the vector store; made if missing",
     )
-    add_config(parser)
     parser.add_argument(
         "--cpus", type=_count, metavar="N", help="CPUs of a cluster of its own (default: all)"
     )

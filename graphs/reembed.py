@@ -11,7 +11,6 @@ else --revision and --engine.
 """
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -25,7 +24,7 @@ from graphs.bulk.command import (
     ENDED_EARLY,
     INTERRUPTED,
     WRONG_ARGUMENTS,
-    add_config,
+    command_parser,
     nonblank,
     refuse,
 )
@@ -68,7 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; gives its exit status."""
     options = _parser().parse_args(arguments)
     console = Console()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # background shells ignore it
     try:
         served = read_served(options.config)
         queries = _read_queries(options.queries)
@@ -87,10 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m graphs.reembed", description=__doc__, epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = command_parser("python -m graphs.reembed", __doc__, _EPILOG)
     parser.add_argument(
         "--store", required=True, type=nonblank, help="name or id of the vector store"
     )
@@ -110,7 +105,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--offline", action="store_true", help="no system runs that would have to serve the model"
     )
-    add_config(parser)
     return parser
 
 

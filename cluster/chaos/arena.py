@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 import httpx
 
+from cluster.chaos import processes
 from cluster.chaos.errors import ChaosError, TargetError
 from cluster.chaos.load import ChatCall, Load, chat_calls
 from cluster.chaos.probe import Probe
-from cluster.chaos.report import Report
+from cluster.chaos.report import Fault, Report
 from cluster.chaos.target import Replica, System
 
 MODELS = ("Embedder", "Reranker", "SafetyFilter", "Generator", "Retriever")
@@ -249,3 +250,18 @@ async def until(
             msg = f"waited {timeout_s} s in vain for {what}"
             raise ChaosError(msg)
         await asyncio.sleep(_POLL_S)
+
+
+async def kill_replica(report: Report, load: Load, victim: Replica) -> Fault:
+    """Kills a replica, and notes it with its proof.
+
+    Raises:
+        TargetError: it was gone before, or is not gone now.
+    """
+    await asyncio.to_thread(processes.kill, [victim.pid])
+    fault = Fault(
+        kind="SIGKILL", target=f"{victim.deployment} {victim.pid}", at_s=load.now_s,
+        proof=f"pid {victim.pid} is gone",
+    )  # fmt: skip
+    report.faults.append(fault)
+    return fault

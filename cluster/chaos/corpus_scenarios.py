@@ -4,12 +4,11 @@ import asyncio
 from collections import Counter
 from functools import partial
 
-from cluster.chaos import processes
-from cluster.chaos.arena import Arena, Size, until
+from cluster.chaos.arena import Arena, Size, kill_replica, until
 from cluster.chaos.errors import TargetError
 from cluster.chaos.ledger import Verdict
 from cluster.chaos.load import Load
-from cluster.chaos.report import Fault, Report
+from cluster.chaos.report import Report
 from cluster.chaos.searches import SearchLoad, fill_store, search_calls
 from cluster.chaos.target import Replica
 from cluster.chaos.writing_client import WritingClient
@@ -65,14 +64,9 @@ async def _kill_at_random(arena: Arena, report: Report, load: Load, num_kills: i
 async def _kill(report: Report, load: Load, victim: Replica) -> bool:
     """Kills a replica; one that Serve has ended meanwhile is not killed and does not count."""
     try:
-        await asyncio.to_thread(processes.kill, [victim.pid])
+        await kill_replica(report, load, victim)
     except TargetError:
         return False
-    fault = Fault(
-        kind="SIGKILL", target=f"{victim.deployment} {victim.pid}", at_s=load.now_s,
-        proof=f"pid {victim.pid} is gone",
-    )  # fmt: skip
-    report.faults.append(fault)
     return True
 
 

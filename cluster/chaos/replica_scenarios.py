@@ -5,11 +5,10 @@ from collections import Counter
 from dataclasses import replace
 
 from cluster.chaos import processes
-from cluster.chaos.arena import MODELS, Arena, Size, until
+from cluster.chaos.arena import MODELS, Arena, Size, kill_replica, until
 from cluster.chaos.errors import ChaosError
 from cluster.chaos.load import ChatCall, Load, reconnecting, within
 from cluster.chaos.report import Fault, Report, Spread, compare
-from cluster.chaos.target import Replica
 
 _MOST_STALL_S = 6.0  # RELIABILITY: the limit at which Dynamo's tests fail
 _P99_STALL_S = 3.0
@@ -74,22 +73,12 @@ async def _kill_until_all_are_hit(
         ]
         if victims and len(alive) > 1:
             victim = arena.chance.choice(victims)
-            await _kill(arena, report, load, victim)
+            await kill_replica(report, load, victim)
             hits.update(active[victim.pid])
 
 
 def _has_ended(load: Load, key: str) -> bool:
     return key in load.outcomes and load.outcomes[key].ended_s > 0
-
-
-async def _kill(arena: Arena, report: Report, load: Load, victim: Replica) -> Fault:
-    await asyncio.to_thread(processes.kill, [victim.pid])
-    fault = Fault(
-        kind="SIGKILL", target=f"{victim.deployment} {victim.pid}", at_s=load.now_s,
-        proof=f"pid {victim.pid} is gone",
-    )  # fmt: skip
-    report.faults.append(fault)
-    return fault
 
 
 def _check_streams(report: Report) -> None:
@@ -161,7 +150,7 @@ async def gateway_kill(arena: Arena, size: Size) -> Report:
             await arena.until_back(wanted)
             await until(lambda: _have_begun(load, 4), "streams that have begun", 60)
             victim = arena.chance.choice(await arena.replicas("Gateway"))
-            fault = await _kill(arena, report, load, victim)
+            fault = await kill_replica(report, load, victim)
             fault.recovered_s = await arena.until_back(wanted)
 
     await arena.attack(report, reconnecting(calls), kill_gateways)

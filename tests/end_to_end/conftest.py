@@ -17,6 +17,7 @@ import yaml
 from cluster.chaos import processes
 from cluster.chaos.fleet import free_port
 from cluster.interrupts import heed_interrupts
+from tests.handbook import load_handbook
 from tests.ray_environment import BIN, ROOT, ray_environment
 
 READY_S = 420  # the machines that run this are shared
@@ -113,13 +114,8 @@ def system():
 
 @pytest.fixture(scope="module")
 def handbook(system):
-    """The handbook, loaded into the default store by the official SDK."""
-    client = system.openai
-    store = client.vector_stores.create(name="handbook")
-    for path in sorted((ROOT / "examples" / "handbook").iterdir()):
-        uploaded = client.files.create(file=path, purpose="assistants")
-        client.vector_stores.files.create_and_poll(uploaded.id, vector_store_id=store.id)
-    return store
+    """The handbook in the default store."""
+    return load_handbook(system.openai)
 
 
 def ray_start(folder, *options):

@@ -9,6 +9,7 @@ import openai
 import pytest
 import yaml
 
+from tests.handbook import load_handbook
 from tests.other_embedder import make_other_embedder
 from tests.ray_environment import BIN, ROOT, ray_environment
 
@@ -145,10 +146,7 @@ class Users:
 
 def test_a_store_moves_and_goes_back_under_load_and_nothing_fails(moving):
     client = moving.client
-    store = client.vector_stores.create(name="handbook")
-    for path in sorted((ROOT / "examples" / "handbook").iterdir()):
-        uploaded = client.files.create(file=path, purpose="assistants")
-        client.vector_stores.files.create_and_poll(uploaded.id, vector_store_id=store.id)
+    store = load_handbook(client)
     uploaded = client.files.create(file=("rooms.md", ROOMS.encode()), purpose="assistants")
     client.vector_stores.files.create_and_poll(uploaded.id, vector_store_id=store.id)
     main = {"model": "bundled:embedder", "engine": "onnx"}
