@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 
 def heed_interrupts() -> None:
-    """Lets Ctrl-C reach a child: of a shell's background job it ignores SIGINT by inheritance."""
+    """Lets Ctrl-C reach this process and those that it starts.
+
+    A background job of a shell ignores SIGINT, and so does all that it starts, by inheritance.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -17,6 +20,7 @@ def interruptible() -> Iterator[None]:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
+    heed_interrupts()
     previous = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield

@@ -25,7 +25,7 @@ import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cluster.interrupts import heed_interrupts, interruptible
+from cluster.interrupts import interruptible
 from models.bundled.prepare import NAMES, prepare, prepare_graph
 
 if TYPE_CHECKING:
@@ -108,7 +108,6 @@ def serving(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         child = subprocess.Popen(
             command, cwd=ROOT, env=_environment(ray_folder),
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            preexec_fn=heed_interrupts,  # noqa: PLW1509  # no other thread runs yet
         )  # fmt: skip
     try:
         yield child

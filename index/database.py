@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from index import schema
 from index.engine import for_reading, for_writing, open_engine
-from index.errors import CorpusUnavailableError
+from index.errors import ClosedCatalogError, CorpusUnavailableError
 from index.schema_version import ensure_schema
 
 # InternalError: PostgreSQL ended a transaction that was idle too long, or has become a standby.
@@ -34,6 +34,7 @@ class Database:
         self._reader = for_reading(self._engine)
         self._writer = for_writing(self._engine)
         self._clock = clock
+        self._is_closed = False
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             with _translated():
@@ -41,7 +42,8 @@ class Database:
             on_failure.pop_all()
 
     def close(self) -> None:
-        """Closes all idle connections."""
+        """Closes all idle connections; whoever goes on to use it gets ClosedCatalogError."""
+        self._is_closed = True
         self._engine.dispose()
 
     def head(self) -> int:
@@ -52,13 +54,13 @@ class Database:
     @contextmanager
     def _read(self) -> Iterator[Connection]:
         """A transaction that only reads; all its queries see one state."""
-        with _transaction(self._reader) as connection:
+        with self._transaction(self._reader) as connection:
             yield connection
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         """A transaction that may write; durable when the block has ended without an exception."""
-        with _transaction(self._writer) as connection:
+        with self._transaction(self._writer) as connection:
             # SQLite has let in no other writer by now and has no row locks; to PostgreSQL this is
             # the wait for the writer before.
             connection.execute(select(schema.head.c.id).with_for_update()).one()
@@ -70,7 +72,14 @@ class Database:
 
         It must log no change and, once it has locked its row, wait for no other.
         """
-        with _transaction(self._writer) as connection:
+        with self._transaction(self._writer) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        if self._is_closed:
+            raise ClosedCatalogError("the catalog is closed")
+        with _translated(), engine.begin() as connection:
             yield connection
 
     def _now(self) -> int:
@@ -115,12 +124,6 @@ def _advance(connection: Connection, counter: str, step: int) -> int:
     column = schema.head.c[counter]
     statement = update(schema.head).values({counter: column + step}).returning(column)
     return int(connection.execute(statement).scalar_one()) - step
-
-
-@contextmanager
-def _transaction(engine: Engine) -> Iterator[Connection]:
-    with _translated(), engine.begin() as connection:
-        yield connection
 
 
 @contextmanager

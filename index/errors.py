@@ -19,6 +19,7 @@ CorpusError
 |- FingerprintMismatchError (ValueError)  vectors of another embedder
 |- SandboxError            (RuntimeError) the process that reads files does not start
 |- CorpusUnavailableError  (RuntimeError) the database does not answer, or not in time
+|- ClosedCatalogError      (RuntimeError) used after its `close`
 |- UnusableDatabaseError   (RuntimeError) the database has a newer schema, or no Unicode
 '- LostLeaseError          (RuntimeError) the job is finished, deleted, or held by another worker
 
@@ -133,6 +134,10 @@ class CorpusUnavailableError(CorpusError, RuntimeError):
     """The database does not answer, or not in time: nothing was acknowledged, try again."""
 
     code = "corpus_unavailable"
+
+
+class ClosedCatalogError(CorpusError, RuntimeError):
+    """The catalog was used after its `close`."""
 
 
 class UnusableDatabaseError(CorpusError, RuntimeError):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from index.catalog import Catalog
-from index.errors import CorpusUnavailableError
+from index.errors import ClosedCatalogError, CorpusUnavailableError
 from index.hits import read_hits
 from index.ranking import Found, find, join
 from index.records import Change
@@ -136,6 +136,8 @@ class Fold:
                     with self._lock:
                         if is_wanted():
                             self._put(store_id, *built)
+            except ClosedCatalogError:
+                return
             except CorpusUnavailableError as err:
                 logger.warning("the new index of store %s waits: %s", store_id, err)
                 time.sleep(_RETRY_S)

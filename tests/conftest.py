@@ -1,12 +1,17 @@
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
+from cluster.interrupts import heed_interrupts
+
 # Their tests are marked `ray`: they start clusters, of which two at a time are too much.
 WITH_CLUSTERS = (
     "tests/end_to_end/",
     "tests/cluster/test_spot.py",
     "tests/graphs/test_ingest_kill.py",
 )
+
+
+heed_interrupts()  # workers and jobs of a shell ignore Ctrl-C; what tests start must not
 
 
 class Scheduling(LoadFileScheduling):

@@ -6,6 +6,7 @@ All in a private folder with a token of its own; what it started it ends, and no
 import json
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -39,14 +40,10 @@ _MARKETS = ("spot", "on-demand")  # of a node and of the head
 _NAME_LABEL = "chaos-node"
 _NODE_CPUS = 4  # logical
 _OBJECT_STORE_BYTES = 100 * 2**20  # nothing large passes through it
+_NODE_ENVIRONMENT = ROOT / "cluster" / "node.env"
 _SETTINGS = {
-    "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
     "HF_HUB_OFFLINE": "1",
-    # A dead proxy is back after 5.5 s with these, after 28 s without.
-    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
-    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "2",
-    "RAY_SERVE_PROXY_MIN_DRAINING_PERIOD_S": "5",
     "RAY_preload_python_modules": "deployments.preload",
     "RAY_worker_niceness": "0",  # the load and the replicas get the same share of the cores
 }
@@ -73,6 +70,12 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def node_environment() -> dict[str, str]:
+    """Gives what cluster/node.env sets."""
+    words = shlex.split(_NODE_ENVIRONMENT.read_text(), comments=True)
+    return dict(word.split("=", 1) for word in words)
 
 
 class Fleet:
@@ -130,6 +133,7 @@ class Fleet:
         """The environment of every process of this fleet."""
         return {
             **os.environ,
+            **node_environment(),
             **_SETTINGS,
             "PYTHONPATH": str(ROOT),
             "RAY_TMPDIR": str(self.folder),

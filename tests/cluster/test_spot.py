@@ -61,11 +61,6 @@ def test_a_wrong_command_line_ends_with_status_2(options, said, monkeypatch, cap
 # From here on: the real process, a real Ray cluster, the fake metadata service as a process.
 
 
-def heed_interrupts():
-    """For a child of a shell that runs us in the background, where Ctrl-C is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 _NODES = """
 import json, sys, ray
 ray.init(address=sys.argv[1], log_to_driver=False)
@@ -143,13 +138,7 @@ def ray_cluster():
 def metadata_url():
     """The fake metadata service as a process of its own."""
     program = [sys.executable, "-m", "cluster.fake_metadata", "--port", "0"]
-    with subprocess.Popen(
-        program,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=heed_interrupts,  # noqa: PLW1509  # no other thread runs yet
-    ) as process:
+    with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         yield process.stdout.readline().split()[-1]
         process.send_signal(signal.SIGINT)
         try:
@@ -168,7 +157,6 @@ class SpotProcess:
                 command(f"--address={cluster.address}", "--poll-s=0.1", "--margin-s=2",
                         "--metrics-port=0", *options),
                 cwd=ROOT, env=cluster.environment, stdout=output, stderr=subprocess.STDOUT,
-                preexec_fn=heed_interrupts,  # noqa: PLW1509  # as above
             )  # fmt: skip
 
     def text(self):

@@ -16,7 +16,6 @@ import yaml
 
 from cluster.chaos import processes
 from cluster.chaos.fleet import free_port
-from cluster.interrupts import heed_interrupts
 from tests.handbook import load_handbook
 from tests.ray_environment import BIN, ROOT, ray_environment
 
@@ -51,7 +50,6 @@ class System:
             self.process = subprocess.Popen(
                 [BIN / "serve", "run", self.config], cwd=ROOT, env=environment, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True,
-                preexec_fn=heed_interrupts,  # noqa: PLW1509  # no other thread of ours runs
             )  # fmt: skip
         self.wait_until_ready()
 
