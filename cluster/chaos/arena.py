@@ -17,7 +17,7 @@ from cluster.chaos.report import Fault, Report
 from cluster.chaos.target import Replica, System
 
 MODELS = ("Embedder", "Reranker", "SafetyFilter", "Generator", "Retriever")
-_POLL_S = 0.25
+_POLL_S = 0.5
 _RECOVERY_S = 180.0
 _ANSWER_S = 30.0
 _NUM_FILES = 12
@@ -173,7 +173,7 @@ class Arena:
 
     async def counts(self, deployments: Collection[str]) -> dict[str, int]:
         """Counts the running replicas of each deployment."""
-        return {name: len(await self.replicas(name)) for name in deployments}
+        return await asyncio.to_thread(self.system.live_counts, deployments)
 
     async def until_back(self, wanted: Mapping[str, int]) -> float:
         """Waits until as many replicas run as did, and gives how long that took, in seconds.

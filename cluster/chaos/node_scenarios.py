@@ -38,8 +38,12 @@ async def node_kill(arena: Arena, size: Size) -> Report:
     async def kill_nodes(load: Load) -> None:
         for _ in range(size.num_faults):
             await asyncio.sleep(arena.chance.uniform(1, 3))
-            fault = await _kill_node(arena, report, load, await _choose_node(arena))
-            fault.recovered_s = await arena.until_back(wanted)
+            node_id = await _choose_node(arena)
+            fault = await _kill_node(arena, report, load, node_id)
+            async with asyncio.TaskGroup() as group:
+                are_back = group.create_task(arena.until_back(wanted))
+                group.create_task(_replace_node(arena, load, fault, node_id))
+            fault.recovered_s = are_back.result()
 
     await arena.attack(report, calls, kill_nodes)
     _check_requests(report)
@@ -65,20 +69,22 @@ async def _choose_node(arena: Arena) -> str:
 
 
 async def _kill_node(arena: Arena, report: Report, load: Load, node_id: str) -> Fault:
-    """Kills raylet and workers, waits until Ray has seen it, and starts another node."""
+    """Kills raylet and workers."""
     raylet = await asyncio.to_thread(arena.system.raylet_pid, node_id)
     workers = processes.descendants(raylet)
     await asyncio.to_thread(processes.kill, [raylet], also=workers)
-    fault = Fault(kind="SIGKILL", target=f"node {node_id[:8]}", at_s=load.now_s, proof="")
+    proof = f"raylet {raylet} and {len(workers)} processes below it are gone"
+    fault = Fault(kind="SIGKILL", target=f"node {node_id[:8]}", at_s=load.now_s, proof=proof)
     report.faults.append(fault)
+    return fault
+
+
+async def _replace_node(arena: Arena, load: Load, fault: Fault, node_id: str) -> None:
+    """Starts another node as soon as Ray has seen that one is dead."""
     await until(lambda: _has_left(arena, node_id), f"Ray to see that {node_id} is dead", _LEAVE_S)
-    fault.proof = (
-        f"raylet {raylet} and {len(workers)} processes below it are gone; "
-        f"the node left Ray after {load.now_s - fault.at_s:.1f} s"
-    )
+    fault.proof += f"; the node left Ray after {load.now_s - fault.at_s:.1f} s"
     assert arena.keeper is not None
     await asyncio.to_thread(arena.keeper.replace_node, node_id)
-    return fault
 
 
 async def _has_left(arena: Arena, node_id: str) -> bool:

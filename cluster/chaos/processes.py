@@ -94,6 +94,24 @@ def name_of(pid: int) -> str | None:
         return None
 
 
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Gives the CPU time that processes have used so far; those that are gone count as 0."""
+    ticks = [int(fields[11]) + int(fields[12]) for pid in pids if (fields := _stat(pid))]
+    return sum(ticks) / os.sysconf("SC_CLK_TCK")
+
+
+def set_niceness(pids: Iterable[int], niceness: int) -> None:
+    """Sets the niceness of every thread of some processes.
+
+    Raises:
+        PermissionError: only root may lower it.
+    """
+    for pid in pids:
+        for task in (_PROC / str(pid) / "task").glob("*"):
+            with suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, int(task.name), niceness)
+
+
 def _pids() -> Iterator[int]:
     return (int(path.name) for path in _PROC.glob("[0-9]*"))
 

@@ -2,8 +2,9 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,12 @@ from cluster.chaos import processes
 from cluster.chaos.errors import TargetError
 
 _TIMEOUT_S = 30.0
+
+
+@cache
+def _client() -> httpx.Client:
+    """One for all requests: to make one takes 20 ms of CPU time, which the load should have."""
+    return httpx.Client(timeout=_TIMEOUT_S)
 
 
 def refuse_remote(address: str, *, is_allowed: bool, is_allowed_again: bool) -> None:
@@ -82,8 +89,9 @@ class System:
         Raises:
             TargetError: there is no such application or deployment.
         """
-        applications = self._get("/api/serve/applications/")["applications"]
-        deployments = applications.get(self.application, {}).get("deployments", {})
+        return self._replicas(self._deployments(), deployment)
+
+    def _replicas(self, deployments: Mapping[str, Any], deployment: str) -> tuple[Replica, ...]:
         shards = [
             name for name in deployments if re.fullmatch(rf"{re.escape(deployment)}\d+", name)
         ]
@@ -101,11 +109,9 @@ class System:
 
     def remaining_on(self, node_id: str) -> tuple[str, ...]:
         """Names the deployments with a replica on a node, in whatever state."""
-        applications = self._get("/api/serve/applications/")["applications"]
-        deployments = applications.get(self.application, {}).get("deployments", {})
         return tuple(
             name
-            for name, deployment in deployments.items()
+            for name, deployment in self._deployments().items()
             for one in deployment["replicas"]
             if one.get("node_id") == node_id  # one that starts has no node yet
         )
@@ -117,8 +123,21 @@ class System:
 
     def live_replicas(self, deployment: str) -> tuple[Replica, ...]:
         """Gives those whose process runs here, since Serve learns of a death late."""
-        found = self.replicas(deployment)
-        return tuple(one for one in found if processes.state_of(one.pid) not in (None, "T"))
+        return tuple(filter(_is_live, self.replicas(deployment)))
+
+    def live_counts(self, deployments: Iterable[str]) -> dict[str, int]:
+        """Counts those of several deployments, as of one moment.
+
+        Raises:
+            TargetError: there is no such application or deployment.
+        """
+        served = self._deployments()
+        return {name: sum(map(_is_live, self._replicas(served, name))) for name in deployments}
+
+    def _deployments(self) -> Mapping[str, Any]:
+        applications = self._get("/api/serve/applications/")["applications"]
+        found: Mapping[str, Any] = applications.get(self.application, {}).get("deployments", {})
+        return found
 
     def nodes(self) -> tuple[RayNode, ...]:
         """Gives the nodes that are alive."""
@@ -180,11 +199,13 @@ class System:
         if self.token_file is not None:
             headers["authorization"] = f"Bearer {self.token_file.read_text().strip()}"
         try:
-            reply = httpx.get(
-                f"{self.dashboard}{path}", params=query, headers=headers, timeout=_TIMEOUT_S
-            )
+            reply = _client().get(f"{self.dashboard}{path}", params=query, headers=headers)
             reply.raise_for_status()
         except httpx.HTTPError as err:
             msg = f"Ray's REST API at {self.dashboard} does not answer: {err!r}"
             raise TargetError(msg) from err
         return reply.json()
+
+
+def _is_live(replica: Replica) -> bool:
+    return processes.state_of(replica.pid) not in (None, "T")
