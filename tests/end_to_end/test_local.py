@@ -1,9 +1,19 @@
-"""`local.yaml` under `serve run`: what the official SDKs see, overload, disconnects, a crash."""
+"""`local.yaml` under `serve run`: what the official SDKs see, hostile files, overload, a crash."""
 
 import asyncio
+import logging
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
+import openai
 import pytest
+
+from cluster.chaos import processes
+from tests.hostile_files import hostile_files
 
 pytestmark = pytest.mark.ray
 
@@ -96,6 +106,61 @@ def test_a_file_that_cannot_be_read_fails_and_says_why(system, handbook, name, d
     assert done.status == "failed"
     assert done.last_error.code == code
     assert done.last_error.message
+
+
+def service_mb(system):
+    """The memory of all that `serve run` started, and of the processes that read files in it.
+
+    Proportional set sizes (proc(5)): what several processes share counts once.
+    """
+    sizes = {True: 0.0, False: 0.0}
+    for pid in processes.descendants(system.process.pid):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            is_reader = b"index.sandbox_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            sizes[is_reader] += int(re.search(r"^Pss: +(\d+) kB", rollup, re.M)[1]) / 1024
+    return sizes[False], sizes[True]
+
+
+@contextmanager
+def repeated(function):
+    """Calls a function twice a second meanwhile; gives the list of what it returned."""
+    ended, results = threading.Event(), []
+
+    def repeat():
+        while not ended.wait(0.5):
+            results.append(function())
+
+    with ThreadPoolExecutor(1) as threads:
+        repeating = threads.submit(repeat)
+        try:
+            yield results
+        finally:
+            ended.set()
+    repeating.result()
+
+
+def test_hostile_files_fail_and_hurt_nobody(system, handbook):
+    client = system.openai
+    store = client.vector_stores.create(name="hostile")
+    before_mb, _ = service_mb(system)
+    with (
+        repeated(lambda: client.vector_stores.search(handbook.id, query="port").data) as answers,
+        repeated(lambda: service_mb(system)) as sizes,
+    ):
+        for name, data in hostile_files().items():
+            file = client.files.create(file=(name, data), purpose="assistants")
+            done = client.vector_stores.files.create_and_poll(file.id, vector_store_id=store.id)
+            assert done.status == "failed", name
+            assert done.last_error.message, name
+        with pytest.raises(openai.APIStatusError) as refused:
+            client.files.create(file=("long.txt", b"x" * 200 * 2**20), purpose="assistants")
+    assert refused.value.status_code == 413
+    assert len(answers) > 5
+    assert all(answers)
+    grown_mb, readers_mb = max(one for one, _ in sizes) - before_mb, max(one for _, one in sizes)
+    logging.info("%.0f MB more, and at most %.0f MB to read the files", grown_mb, readers_mb)
+    assert grown_mb < 256
 
 
 PAIRS = {"model": "reranker", "query": "port?", "documents": ["the port is 8000"] * 8}

@@ -1,8 +1,7 @@
 """Archives that would hurt whoever unpacks them."""
 
-import io
 import stat
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+from zipfile import ZipInfo
 
 import docx
 import openpyxl
@@ -11,29 +10,13 @@ import pytest
 from index.errors import FileLimitError, InvalidFileError
 from index.parse import parse
 from index.parse_limits import ParseLimits
+from tests.hostile_files import archive, deep_xml, with_many_members, with_member
 
 LAUGHS = (
     b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
     b'<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]><a>&c;</a>'
 )
 OUTSIDE = b'<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]><a>&a;</a>'
-
-
-def archive(members):
-    buffer = io.BytesIO()
-    with ZipFile(buffer, "w", ZIP_DEFLATED) as file:
-        for name, data in members:
-            file.writestr(name, data)
-    return buffer.getvalue()
-
-
-def with_member(thing, name, data):
-    """An Office file with one member replaced or added."""
-    buffer = io.BytesIO()
-    thing.save(buffer)
-    with ZipFile(buffer) as file:
-        members = {one: file.read(one) for one in file.namelist()}
-    return archive((members | {name: data}).items())
 
 
 @pytest.mark.parametrize(
@@ -60,11 +43,8 @@ def test_a_size_that_is_a_lie_does_not_unpack_more():
 
 
 def test_a_hundred_thousand_members_are_refused():
-    data = archive([("word/document.xml", b"<a/>")])
-    start, end = data.index(b"PK\x01\x02"), data.index(b"PK\x05\x06")
-    data = data[:start] + data[start:end] * 100_000 + data[end:]
     with pytest.raises(FileLimitError, match="has 100000 archive members, at most 10000"):
-        parse("a.docx", data)
+        parse("a.docx", with_many_members(100_000))
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "word\\..\\..\\x"])
@@ -95,10 +75,8 @@ def test_xml_that_declares_entities_is_refused(name, make, member, xml):
 
 
 def test_deep_xml_is_refused():
-    document = b"<w:document xmlns:w='x'>" + b"<w:p>" * 5_000 + b"</w:p>" * 5_000
-    data = with_member(docx.Document(), "word/document.xml", document + b"</w:document>")
     with pytest.raises(InvalidFileError, match="broken"):
-        parse("a.docx", data)
+        parse("a.docx", deep_xml(5_000))
 
 
 def test_an_archive_inside_an_archive_stays_closed():

@@ -5,20 +5,7 @@ import pytest
 from index.errors import FileLimitError, InvalidFileError
 from index.parse import parse
 from index.parse_limits import ParseLimits
-
-
-def pdf_of(objects, trailer=b"/Root 1 0 R"):
-    """A PDF of these objects, numbered from 1."""
-    data, offsets = b"%PDF-1.7\n", []
-    for number, body in enumerate(objects, start=1):
-        offsets.append(len(data))
-        data += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    size = len(objects) + 1
-    return data + (
-        b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<</Size %d %s>>\nstartxref\n%d\n%%%%EOF\n"
-        % (size, table, size, trailer, len(data))
-    )
+from tests.hostile_files import looping_pdf, pdf_of
 
 
 def stream(content):
@@ -118,13 +105,8 @@ def test_what_is_no_pdf_is_refused(data, message):
 
 
 def test_a_page_tree_that_bites_its_tail_ends():
-    objects = [
-        b"<</Type/Catalog/Pages 2 0 R>>",
-        b"<</Type/Pages/Count 3/Kids[2 0 R 3 0 R 2 0 R]>>",
-        b"<</Type/Pages/Count 1/Parent 2 0 R/Kids[2 0 R]>>",
-    ]
     with pytest.raises(InvalidFileError, match=r"is broken|no text"):
-        parse("a.pdf", pdf_of(objects))
+        parse("a.pdf", looping_pdf())
 
 
 def test_a_million_declared_pages_are_refused():
