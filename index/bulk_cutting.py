@@ -1,7 +1,7 @@
 """The passages of the documents of a bulk load, for those that the store does not hold."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from index.bulk_load import BulkDocument, CutDocument
@@ -9,7 +9,8 @@ from index.bulk_parcel import Parcel, Stopwatch, Tally
 from index.bulk_reading import Failure, failure
 from index.catalog import Catalog
 from index.chunk import TokenSpans, cut_file
-from index.errors import CorpusError, SandboxError
+from index.document import Document
+from index.errors import CorpusError
 from index.parse_limits import ParseLimits
 from index.passages import check_drafts
 from index.records import Chunking
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 # Enough for the embedder to sort by length and fill its batches, and few enough that a load which
 # is killed loses little: some seconds of work on a CPU.
 MAX_PARCEL_CHUNKS = 128
+_DOCUMENTS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,25 +72,33 @@ class BulkCutter:
             documents = [one for one in arrived if isinstance(one, BulkDocument)]
             are_loaded = self._catalog.find_loaded(self._store_id, documents)
         growing = _Growing(failures=[one for one in arrived if isinstance(one, Failure)])
-        for document, is_loaded in zip(documents, are_loaded, strict=True):
-            if is_loaded:
-                growing.num_present += 1
-                continue
-            self._add(growing, document)
-            if growing.num_chunks >= MAX_PARCEL_CHUNKS:
-                yield self._parcel(growing)
-                growing = _Growing()
+        growing.num_present = sum(are_loaded)
+        wanted = [
+            one for one, is_loaded in zip(documents, are_loaded, strict=True) if not is_loaded
+        ]
+        for start in range(0, len(wanted), _DOCUMENTS_AT_ONCE):
+            some = wanted[start : start + _DOCUMENTS_AT_ONCE]
+            for document, parsed in zip(some, self._parse(some), strict=True):
+                self._add(growing, document, parsed)
+                if growing.num_chunks >= MAX_PARCEL_CHUNKS:
+                    yield self._parcel(growing)
+                    growing = _Growing()
         yield self._parcel(growing)
 
     def close(self) -> None:
         """Ends the process that reads files."""
         self._sandbox.close()
 
-    def _add(self, growing: _Growing, document: BulkDocument) -> None:
+    def _parse(self, documents: Sequence[BulkDocument]) -> list[Document | CorpusError]:
+        with self._watch.measured("parse"):
+            files = [(one.filename, one.data) for one in documents]
+            return self._sandbox.parse_all(files, self._limits)
+
+    def _add(
+        self, growing: _Growing, document: BulkDocument, parsed: Document | CorpusError
+    ) -> None:
         try:
-            cut = self._cut(document)
-        except SandboxError:
-            raise
+            cut = self._cut(document, parsed)
         except CorpusError as err:
             growing.failures.append(failure(document.filename, err))
         except Exception as err:
@@ -99,9 +109,9 @@ class BulkCutter:
             growing.documents.append(cut)
             growing.num_chunks += len(cut.drafts)
 
-    def _cut(self, document: BulkDocument) -> CutDocument:
-        with self._watch.measured("parse"):
-            parsed = self._sandbox.parse(document.filename, document.data, self._limits)
+    def _cut(self, document: BulkDocument, parsed: Document | CorpusError) -> CutDocument:
+        if isinstance(parsed, CorpusError):
+            raise parsed
         with self._watch.measured("chunk"):
             drafts = cut_file(document.filename, parsed, self._chunking, self._token_spans)
             check_drafts(drafts)

@@ -10,11 +10,10 @@ from index.attributes import make_storable
 from index.bulk_load import BulkDocument, check_document
 from index.bulk_sources import FileSource, Source
 from index.errors import CorpusError, InvalidFileError
-from index.parse import EXTENSIONS, check_size
+from index.parse import EXTENSIONS, check_size, is_binary
 from index.parse_limits import ParseLimits
 
 _KEYS = frozenset({"id", "filename", "text", "attributes"})
-_BINARY = frozenset({".pdf", ".docx", ".pptx", ".xlsx"})  # what a text of JSON cannot be
 _MAX_REASON_CHARS = 500
 
 
@@ -97,4 +96,4 @@ def _object_of(line: bytes) -> dict[str, Any]:
 def _named_as_text(name: str) -> str:
     """Adds .txt to a name that does not say how its text is to be read."""
     suffix = PurePath(name).suffix.lower()
-    return name if suffix in EXTENSIONS - _BINARY else f"{name}.txt"
+    return name if suffix in EXTENSIONS and not is_binary(name) else f"{name}.txt"

@@ -37,6 +37,8 @@ _EXTENSIONS = {
         ".toml .ini .cfg .conf .properties .css .scss .less .vue .svelte .xml .log .tex .diff"
     ),
 }
+# What Python alone does not read: libraries in C and archives.
+_BINARY = {"parse_pdf", "parse_docx", "parse_pptx", "parse_xlsx"}
 _MODULES = {"parse_jsonl": "parse_json"}  # where the parser's name is not its module's
 _PARSERS = {suffix: name for name, suffixes in _EXTENSIONS.items() for suffix in suffixes.split()}
 
@@ -96,6 +98,15 @@ def parser_name(filename: str) -> str:
     if parser is None:
         raise UnsupportedFileError(f"{name!r} is not one of {' '.join(sorted(EXTENSIONS))}")
     return parser
+
+
+def is_binary(filename: str) -> bool:
+    """Says whether a file of this name is read by more than Python's own text handling.
+
+    Raises:
+        UnsupportedFileError: no parser reads it.
+    """
+    return parser_name(filename) in _BINARY
 
 
 def parser_of(filename: str) -> Parser:

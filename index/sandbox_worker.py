@@ -1,12 +1,12 @@
 """The other side of index/sandbox.py: `python -m index.sandbox_worker`.
 
-Reads requests from its standard input and answers each on its standard output. Every file is read
-by a copy of this process (one thread, so a fork is safe), confined before it sees the first byte:
-what a hostile file does to it is gone with it. This process itself sees no file. A copy that does
-not end well ends this process the same way, and the sandbox starts another.
+Reads requests from its standard input and answers each on its standard output. Every request is
+read by a copy of this process (one thread, so a fork is safe), confined before it sees the first
+byte: what a hostile file does to it is gone with it. This process itself sees no file. A copy that
+does not end well ends this process the same way, and the sandbox starts another.
 
-A request is a line of JSON (name, number of bytes, limits) and the bytes; the answer is a line of
-JSON with the document or the error.
+A request is a line of JSON (names, numbers of bytes, limits) and the bytes of its files; the answer
+is a line of JSON for each file with the document or the error.
 """
 
 import contextlib
@@ -14,8 +14,10 @@ import io
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
+from typing import Any
 
 from index.document import Block, Document
 from index.errors import CorpusError, FileLimitError
@@ -27,9 +29,10 @@ READY = b"ready\n"
 _FAILED = 70  # EX_SOFTWARE of sysexits.h
 
 
-def request_line(filename: str, num_bytes: int, limits: ParseLimits) -> bytes:
-    """Writes what comes before the bytes of a file."""
-    request = {"filename": filename, "num_bytes": num_bytes, "limits": asdict(limits)}
+def request_line(files: Sequence[tuple[str, bytes]], limits: ParseLimits) -> bytes:
+    """Writes what comes before the bytes of files."""
+    sizes = [(name, len(data)) for name, data in files]
+    request = {"files": sizes, "limits": asdict(limits)}
     return json.dumps(request).encode() + b"\n"
 
 
@@ -39,8 +42,9 @@ def serve(requests: io.FileIO, answers: io.BufferedIOBase) -> int:
     answers.flush()
     while line := requests.readline():
         request = json.loads(line)
-        with contextlib.suppress(CorpusError):  # the copy will say so
-            parser_of(request["filename"])  # imported once, for all copies to come
+        for filename, _ in request["files"]:
+            with contextlib.suppress(CorpusError):  # the copy will say so
+                parser_of(filename)  # imported once, for all copies to come
         child = os.fork()
         if child == 0:
             _answer(request, requests, answers)
@@ -50,16 +54,18 @@ def serve(requests: io.FileIO, answers: io.BufferedIOBase) -> int:
     return 0
 
 
-def _answer(request: dict[str, object], requests: io.FileIO, answers: io.BufferedIOBase) -> None:
+def _answer(request: dict[str, Any], requests: io.FileIO, answers: io.BufferedIOBase) -> None:
     """Answers one request and ends this process, whatever happens."""
     status = _FAILED
     try:
-        limits = ParseLimits(**request["limits"])  # type: ignore[arg-type]  # as written above
+        limits = ParseLimits(**request["limits"])
         limit_resources(limits)
         forbid_reaching_out()
-        data = io.BufferedReader(requests).read(int(str(request["num_bytes"])))
-        answers.write(_reply(str(request["filename"]), data, limits))
-        answers.flush()
+        reader = io.BufferedReader(requests)
+        files = [(name, reader.read(num_bytes)) for name, num_bytes in request["files"]]
+        for name, data in files:  # all are here: whoever sent them is listening now
+            answers.write(_reply(name, data, limits))
+            answers.flush()
         status = 0
     finally:
         os._exit(status)

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from index import sandbox as sandbox_module
-from index.errors import FileLimitError, InvalidFileError, SandboxError, UnsupportedFileError
+from index.errors import (
+    FileLimitError,
+    InvalidFileError,
+    SandboxError,
+    UnsupportedFileError,
+)
 from index.parse import parse
 from index.parse_limits import ParseLimits
 from index.sandbox import Sandbox
@@ -110,6 +116,33 @@ def test_deep_markup_hurts_nobody(sandbox):
     with pytest.raises(FileLimitError, match="nested deeper than 64 levels"):
         sandbox.parse("a.json", b"[" * 1_000_000)
     assert sandbox.parse("a.html", b"<div>" * 20_000 + b"x").text == "x"
+
+
+def test_files_together_are_read_as_each_alone(sandbox):
+    bad = [("c.exe", GOOD), ("d.csv", b"\xff"), ("e.pdf", b"x")]
+    many = [(f"{number}.txt", b"%d words." % number) for number in range(40)]
+    files = [("a.md", GOOD), ("b.txt", b"Words."), *bad, *many]
+    for (name, data), found in zip(files, sandbox.parse_all(files), strict=True):
+        if (name, data) in bad:
+            with pytest.raises(type(found), match=re.escape(str(found))):
+                sandbox.parse(name, data)
+        else:
+            assert found == sandbox.parse(name, data)
+
+
+def test_small_texts_share_a_copy_and_nothing_else_does():
+    small, large = ("a.txt", b"x"), ("a.txt", bytes(2**17))
+    files = [*[small] * 33, ("a.pdf", b"x"), small, large, small]
+    assert [len(group) for group in sandbox_module._groups(files)] == [32, 1, 1, 1, 1, 1]
+
+
+def test_a_file_that_ends_the_copy_it_shares_spoils_no_other(sandbox):
+    slow = ("slow.md", b"<!--" * 15_000)
+    files = [("a.md", GOOD), slow, ("b.md", GOOD), ("c.txt", b"Words.")]
+    good, failed, *others = sandbox.parse_all(files, ParseLimits(cpu_s=1))
+    assert isinstance(failed, FileLimitError)
+    assert str(failed) == "'slow.md' needs more than 1 s of CPU time to be read"
+    assert [good, *others] == [parse("a.md", GOOD), parse("b.md", GOOD), parse("c.txt", b"Words.")]
 
 
 def test_a_killed_process_is_replaced(sandbox):
