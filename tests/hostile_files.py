@@ -83,10 +83,10 @@ def hostile_files():
     image = ("word/media/image1.png", image_of(30_000, 30_000))
     return {
         "bomb.docx": archive([("word/document.xml", bytes(2**28))]),
-        "members.docx": with_many_members(600_000),
+        "members.docx": with_many_members(300_000),
         "deep.docx": deep_xml(1_000_000),
         "image.docx": with_member(docx.Document(), *image),
         "loop.pdf": looping_pdf(),
         "outside.docx": archive([words, ("../../etc/passwd", b"x")]),
-        "line.txt": b"x" * (31 * 2**20),
+        "line.txt": b"x" * 2**24,
     }
