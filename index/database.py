@@ -1,5 +1,6 @@
 """Transactions and the change log's numbering: what every part of the catalog stands on."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,7 @@ from index.schema_version import ensure_schema
 # InternalError: PostgreSQL ended a transaction that was idle too long, or has become a standby.
 _UNAVAILABLE = (OperationalError, InterfaceError, InternalError, PoolTimeoutError)
 _MAX_REASON_CHARS = 200
+_CLOSE_S = 10.0  # a transaction that takes longer waits for a database that is gone
 _HEAD = select(schema.head.c.number)
 
 
@@ -35,6 +37,8 @@ class Database:
         self._writer = for_writing(self._engine)
         self._clock = clock
         self._is_closed = False
+        self._num_running = 0
+        self._ended = threading.Condition()
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             with _translated():
@@ -42,8 +46,10 @@ class Database:
             on_failure.pop_all()
 
     def close(self) -> None:
-        """Closes all idle connections; whoever goes on to use it gets ClosedCatalogError."""
-        self._is_closed = True
+        """Closes all connections, after the transactions that run; none can begin any more."""
+        with self._ended:
+            self._is_closed = True
+            self._ended.wait_for(lambda: not self._num_running, timeout=_CLOSE_S)
         self._engine.dispose()
 
     def head(self) -> int:
@@ -77,10 +83,17 @@ class Database:
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
-        if self._is_closed:
-            raise ClosedCatalogError("the catalog is closed")
-        with _translated(), engine.begin() as connection:
-            yield connection
+        with self._ended:
+            if self._is_closed:
+                raise ClosedCatalogError("the catalog is closed")
+            self._num_running += 1
+        try:
+            with _translated(), engine.begin() as connection:
+                yield connection
+        finally:
+            with self._ended:
+                self._num_running -= 1
+                self._ended.notify_all()
 
     def _now(self) -> int:
         return int(self._clock())

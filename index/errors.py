@@ -139,6 +139,8 @@ class CorpusUnavailableError(CorpusError, RuntimeError):
 class ClosedCatalogError(CorpusError, RuntimeError):
     """The catalog was used after its `close`."""
 
+    code = "catalog_closed"
+
 
 class UnusableDatabaseError(CorpusError, RuntimeError):
     """A newer Ragfleet migrated the database, or its encoding cannot hold every text."""
