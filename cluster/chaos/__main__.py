@@ -106,18 +106,28 @@ def _named_system(arguments: argparse.Namespace) -> System:
 
 
 def _attack(arguments: argparse.Namespace, chosen: Mapping[str, Scenario], runner: Runner) -> bool:
-    """Runs one scenario after the other; all must pass."""
+    """Runs one scenario after the other; all must pass.
+
+    Raises:
+        ChaosError: the target is wrong, or a scenario proved nothing; the others were run.
+    """
     runner.check_target(arguments.deployment, arguments.node)
-    passed = True
+    passed, vain = True, []
     for name, scenario in chosen.items():
         size = _size(arguments, scenario.size)
         arena = Arena(
             system=runner.system, seed=arguments.seed, keeper=runner.keeper,
             node_id=arguments.node, deployment=arguments.deployment,
         )  # fmt: skip
-        report = runner.run(name, replace(scenario, size=size), arena)
+        try:
+            report = runner.run(name, replace(scenario, size=size), arena)
+        except ChaosError as err:
+            vain.append(f"{name}: {err}")
+            continue
         runner.tell(report, arguments.out)
         passed = passed and report.passed
+    if vain:
+        raise ChaosError("; ".join(vain))
     return passed
 
 

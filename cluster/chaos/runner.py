@@ -70,8 +70,10 @@ class Runner:
             yield
             return
         self.keeper.edit(scenario.changes)
-        yield
-        self.keeper.edit({})
+        try:
+            yield
+        finally:
+            self.keeper.edit({})
 
     async def _run(self, scenario: Scenario, arena: Arena) -> Report:
         async with Probe(self.system) as arena.probe:

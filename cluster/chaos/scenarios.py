@@ -76,7 +76,7 @@ def scenarios(notice: NoticeSettings) -> Mapping[str, Scenario]:
         ),
         "outage": Scenario(run=outage, size=Size(num_requests=8, rate=8.0, max_tokens=80)),
         "gateway-kill": Scenario(
-            run=gateway_kill, size=Size(num_requests=100, rate=1.0, max_tokens=100, num_faults=5)
+            run=gateway_kill, size=Size(num_requests=100, rate=0.5, max_tokens=100, num_faults=5)
         ),
         "overload": Scenario(
             run=overload, size=Size(num_requests=120, rate=1.0, max_tokens=40), changes=_FEW_SLOTS
