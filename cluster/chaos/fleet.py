@@ -40,7 +40,7 @@ _MARKETS = ("spot", "on-demand")  # of a node and of the head
 _NAME_LABEL = "chaos-node"
 _NODE_CPUS = 4  # logical
 _JOIN_S = 60.0
-_LITTLE_CPU = 0.1  # of a core; a node that uses no more has started
+_LITTLE_CPU = 0.3  # of a core; a node that starts takes all it gets
 _OBJECT_STORE_BYTES = 100 * 2**20  # nothing large passes through it
 _NODE_ENVIRONMENT = ROOT / "cluster" / "node.env"
 _SETTINGS = {
@@ -153,6 +153,8 @@ class Fleet:
                 list(threads.map(self.add_node, [f"spot-{n + 1}" for n in range(self._num_spot)]))
             self.deploy(self._changes)
             self.wait_until_ready()
+            for node in self.nodes.values():
+                self._wait_until_idle(node)
         except BaseException:
             self.close()
             raise
@@ -232,15 +234,23 @@ class Fleet:
         if os.geteuid() != 0:
             self.add_node(names[0])
             return
-        raylet = self.add_node(names[0], niceness=19).raylet_pid
-        deadline, used_s = time.monotonic() + _JOIN_S, -1.0
-        while True:
-            own = {raylet} | processes.descendants(raylet)
-            before_s, used_s = used_s, processes.cpu_seconds(own)
-            if (before_s >= 0 and used_s - before_s < _LITTLE_CPU) or time.monotonic() > deadline:
-                break
-            time.sleep(1)
+        self.add_node(names[0], niceness=19)
+        own = self._wait_until_idle(self.nodes[names[0]])
         processes.set_niceness(own, 0)
+
+    def _wait_until_idle(self, node: Node) -> set[int]:
+        """Waits, a minute at most, until a node has started whatever it starts ahead of need.
+
+        Returns:
+            Its processes.
+        """
+        deadline, used_s = time.monotonic() + _JOIN_S, -_JOIN_S
+        while True:
+            own = {node.raylet_pid} | processes.descendants(node.raylet_pid)
+            before_s, used_s = used_s, processes.cpu_seconds(own)
+            if used_s - before_s < _LITTLE_CPU or time.monotonic() > deadline:
+                return own
+            time.sleep(1)
 
     def deploy(self, changes: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         """Serves the YAML, with these keys of these deployments changed.
