@@ -6,7 +6,6 @@ All in a private folder with a token of its own; what it started it ends, and no
 import json
 import os
 import secrets
-import shlex
 import shutil
 import signal
 import socket
@@ -26,7 +25,7 @@ import httpx
 
 from cluster.chaos import processes
 from cluster.chaos.errors import ChaosError, TargetError
-from cluster.chaos.served_config import changed_config, merged
+from cluster.chaos.served_config import changed_config, merged, node_environment
 from cluster.chaos.target import System
 
 ROOT = Path(__file__).parents[2]
@@ -39,10 +38,8 @@ _HEED_S = 2.0  # the controller looks at a new config once a loop
 _MARKETS = ("spot", "on-demand")  # of a node and of the head
 _NAME_LABEL = "chaos-node"
 _NODE_CPUS = 4  # logical
-_JOIN_S = 60.0
-_LITTLE_CPU = 0.3  # of a core; a node that starts takes all it gets
+_JOIN_S = 60.0  # in which a node starts what it starts ahead of need
 _OBJECT_STORE_BYTES = 100 * 2**20  # nothing large passes through it
-_NODE_ENVIRONMENT = ROOT / "cluster" / "node.env"
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "HF_HUB_OFFLINE": "1",
@@ -72,12 +69,6 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def node_environment() -> dict[str, str]:
-    """Gives what cluster/node.env sets."""
-    words = shlex.split(_NODE_ENVIRONMENT.read_text(), comments=True)
-    return dict(word.split("=", 1) for word in words)
 
 
 class Fleet:
@@ -154,7 +145,7 @@ class Fleet:
             self.deploy(self._changes)
             self.wait_until_ready()
             for node in self.nodes.values():
-                self._wait_until_idle(node)
+                processes.wait_until_idle(node.raylet_pid, _JOIN_S)
         except BaseException:
             self.close()
             raise
@@ -231,26 +222,11 @@ class Fleet:
         if not names or names == ["head"]:
             msg = f"no spot node of this fleet has the id {node_id}"
             raise TargetError(msg)
-        if os.geteuid() != 0:
-            self.add_node(names[0])
-            return
-        self.add_node(names[0], niceness=19)
-        own = self._wait_until_idle(self.nodes[names[0]])
-        processes.set_niceness(own, 0)
-
-    def _wait_until_idle(self, node: Node) -> set[int]:
-        """Waits, a minute at most, until a node has started whatever it starts ahead of need.
-
-        Returns:
-            Its processes.
-        """
-        deadline, used_s = time.monotonic() + _JOIN_S, -_JOIN_S
-        while True:
-            own = {node.raylet_pid} | processes.descendants(node.raylet_pid)
-            before_s, used_s = used_s, processes.cpu_seconds(own)
-            if used_s - before_s < _LITTLE_CPU or time.monotonic() > deadline:
-                return own
-            time.sleep(1)
+        niceness = 19 if os.geteuid() == 0 else 0
+        node = self.add_node(names[0], niceness=niceness)
+        own = processes.wait_until_idle(node.raylet_pid, _JOIN_S)
+        if niceness:
+            processes.set_niceness(own, 0)
 
     def deploy(self, changes: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         """Serves the YAML, with these keys of these deployments changed.

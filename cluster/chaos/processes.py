@@ -11,6 +11,7 @@ from cluster.chaos.errors import FaultNotProvenError, TargetError
 
 _PROC = Path("/proc")
 _POLL_S = 0.02
+_LITTLE_CPU = 0.3  # of a core; what starts takes all it gets
 
 
 def state_of(pid: int) -> str | None:
@@ -92,6 +93,21 @@ def name_of(pid: int) -> str | None:
         return (_PROC / str(pid) / "comm").read_text().strip()
     except (FileNotFoundError, ProcessLookupError):
         return None
+
+
+def wait_until_idle(pid: int, timeout_s: float) -> set[int]:
+    """Waits until a process and those below it use less than 0.3 of a core, or the time is up.
+
+    Returns:
+        All of them.
+    """
+    deadline, used_s = time.monotonic() + timeout_s, float("-inf")
+    while True:
+        own = {pid} | descendants(pid)
+        before_s, used_s = used_s, cpu_seconds(own)
+        if used_s - before_s < _LITTLE_CPU or time.monotonic() > deadline:
+            return own
+        time.sleep(1)
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:

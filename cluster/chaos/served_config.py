@@ -1,5 +1,6 @@
-"""A Serve config with changes, as someone would make them in its YAML."""
+"""What a system is served with: a config with changes, and the environment of its nodes."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import yaml
 
 Changes = Mapping[str, Mapping[str, Any]]
+_NODE_ENVIRONMENT = Path(__file__).parents[1] / "node.env"
 
 
 def changed_config(source: Path, *, port: int, changes: Changes) -> str:
@@ -36,3 +38,9 @@ def merged(block: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, An
         else:
             result[key] = value
     return result
+
+
+def node_environment() -> dict[str, str]:
+    """Gives what cluster/node.env sets."""
+    words = shlex.split(_NODE_ENVIRONMENT.read_text(), comments=True)
+    return dict(word.split("=", 1) for word in words)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from index.errors import (
+    ClosedCatalogError,
     CorpusUnavailableError,
     ExpiredStoreError,
     LostLeaseError,
@@ -22,6 +23,7 @@ from index.lexical import LexicalIndex
 from index.schema import chunks, store_files
 from index.search import SearchRequest
 from index.shard import Shard
+from tests.index.moving import NEW, filled
 
 # Weighted: most examples should have several indexed files when one of them changes or goes.
 ACTS = ["attach", "detach", "delete_file", "delete_store", "attributes"]
@@ -265,3 +267,20 @@ def test_a_database_that_fails_midway_costs_no_work_that_is_done(corpus, vectors
     assert len(fold.search(request(store_id, vector))) == 3
     assert found(fold)[0] == found(fold)[1]
     assert fold.indexes[store_id] is index
+
+
+def test_the_building_ends_with_the_catalog(corpus, monkeypatch):
+    """Not with a warning a second for as long as the process lives."""
+    _, store_id, _, fold = filled(corpus)
+    catalog, store_contents = corpus.catalog, corpus.catalog.store_contents
+
+    def close_first(*arguments):
+        catalog.close()
+        return store_contents(*arguments)
+
+    monkeypatch.setattr(catalog, "store_contents", close_first)
+    assert catalog.switch_embedder(store_id, NEW)
+    fold.catch_up()
+    fold.indexes[store_id].wait()
+    with pytest.raises(ClosedCatalogError):
+        catalog.head()

@@ -10,12 +10,7 @@ from pathlib import Path
 import pytest
 
 from index import sandbox as sandbox_module
-from index.errors import (
-    FileLimitError,
-    InvalidFileError,
-    SandboxError,
-    UnsupportedFileError,
-)
+from index.errors import FileLimitError, InvalidFileError, SandboxError, UnsupportedFileError
 from index.parse import parse
 from index.parse_limits import ParseLimits
 from index.sandbox import Sandbox

@@ -11,11 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.errors import (
-    ClosedCatalogError,
-    CorpusUnavailableError,
-    FingerprintMismatchError,
-)
+from index.errors import CorpusUnavailableError, FingerprintMismatchError
 from index.fold import Fold
 from index.search import SearchRequest
 from index.store_index import StoreIndex
@@ -299,20 +295,3 @@ def wait_until(condition):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-def test_the_building_ends_with_the_catalog(corpus, monkeypatch):
-    """Not with a warning a second for as long as the process lives."""
-    _, store_id, _, fold = filled(corpus)
-    catalog, store_contents = corpus.catalog, corpus.catalog.store_contents
-
-    def close_first(*arguments):
-        catalog.close()
-        return store_contents(*arguments)
-
-    monkeypatch.setattr(catalog, "store_contents", close_first)
-    assert catalog.switch_embedder(store_id, NEW)
-    fold.catch_up()
-    wait_until(lambda: not fold.indexes[store_id]._thread.is_alive())
-    with pytest.raises(ClosedCatalogError):
-        catalog.head()
