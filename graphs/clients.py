@@ -158,27 +158,31 @@ class GeneratorClient(DeploymentClient):
     """See `deployments.generator.Generator`; `graphs.failover` makes its streams survive losses."""
 
     def __init__(
-        self, handle: DeploymentHandle, *, timeouts: TimeoutSettings, resume_s: float,
-        retries: Retries,
-    ) -> None:  # fmt: skip
+        self, handle: DeploymentHandle, *, timeouts: TimeoutSettings, retries: Retries
+    ) -> None:
         super().__init__(handle, stage="Generator", timeout_s=timeouts.model_s, retries=retries)
         self._timeouts = timeouts
-        self._resume_s = resume_s
 
     async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
         """Counts the tokens of every text, in the same order."""
         counts: TokenCounts = await self._call_pure("count_tokens", list(texts))
         return counts
 
-    async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+    async def stream(
+        self, request: GenerationRequest, *, slot_s: float | None = None
+    ) -> AsyncGenerator[GenerationChunk, None]:
         """Streams an answer; closing the iterator frees the slot.
 
+        Args:
+            request: what to answer.
+            slot_s: how long a replica may take to accept it; by default that of the settings.
+
         Raises:
-            ReplicaLostError: the replica died or fell silent after it had taken the request.
+            ReplicaLostError: the replica died, or fell silent after it had taken the request.
             StageUnavailableError: no replica took it in time.
         """
         response: Any = self._handle.options(stream=True).stream.remote(request)
-        limits_s = self._limits_s(request)
+        limits_s = self._limits_s(self._timeouts.slot_s if slot_s is None else slot_s)
         taken = False
         try:
             while True:
@@ -202,9 +206,9 @@ class GeneratorClient(DeploymentClient):
             with suppress(RayError, RayServeException):
                 response.cancel()
 
-    def _limits_s(self, request: GenerationRequest) -> Iterator[float]:
+    def _limits_s(self, slot_s: float) -> Iterator[float]:
         """Gives how long each chunk may take; the first says that a replica took the request."""
-        yield self._resume_s if request.attempt else self._timeouts.slot_s
+        yield slot_s
         yield self._timeouts.first_token_s
         while True:
             yield self._timeouts.next_token_s

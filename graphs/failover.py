@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from graphs.config import FailoverSettings
 from graphs.deadline import time_left_s
@@ -22,8 +22,8 @@ from graphs.errors import (
     PoisonRequestError,
     ReplicaDiedError,
     ReplicaLostError,
+    StageUnavailableError,
 )
-from graphs.stages import GenerateStage
 from models.errors import EngineStoppedError
 from models.generation import GenerationChunk, GenerationRequest, TokenCounts
 
@@ -33,6 +33,9 @@ Result = TypeVar("Result")
 
 # Waits between attempts: those of Ray Serve's own router (request_router_config).
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.025, 0.5
+# A resumed answer may have been sent to a replica that is frozen and not yet known to be: it asks
+# again soon. Later waits are longer, since who asks again goes to the end of the queue.
+_FIRST_SLOT_WAIT_S = 1.0
 
 
 class RetryBudget:
@@ -94,12 +97,26 @@ class Retries:
         raise AssertionError  # the loop returns or raises
 
 
+class SlotStage(Protocol):
+    """See `graphs.clients.GeneratorClient`."""
+
+    async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
+        """Counts the tokens of every text, in the same order."""
+        ...
+
+    def stream(
+        self, request: GenerationRequest, *, slot_s: float | None = None
+    ) -> AsyncGenerator[GenerationChunk, None]:
+        """Streams an answer that a replica has to take within `slot_s`."""
+        ...
+
+
 class ResumingGenerator:
     """A generator whose streams survive the loss of their replica. See `GenerateStage`."""
 
     def __init__(
         self,
-        generator: GenerateStage,
+        generator: SlotStage,
         settings: FailoverSettings,
         on_migration: Callable[[], None] = lambda: None,
     ) -> None:
@@ -118,13 +135,16 @@ class ResumingGenerator:
             ReplicaLostError: more replicas were lost than migrations are allowed.
             PoisonRequestError: two replicas were lost at the same position.
             OverloadedError: every queue is full, and the answer has not begun or waited too long.
+            StageUnavailableError: no replica takes it, likewise.
             DeadlineError: no time is left to go on.
         """
         answer = _Delivered(request, self._settings)
         num_waits = 0
         while True:
             try:
-                async with aclosing(self._generator.stream(answer.rest())) as chunks:
+                slot_s = answer.slot_wait_s(num_waits)
+                stream = self._generator.stream(answer.rest(), slot_s=slot_s)
+                async with aclosing(stream) as chunks:
                     async for chunk in chunks:
                         if answer.add(chunk):
                             num_waits = 0
@@ -133,7 +153,7 @@ class ResumingGenerator:
                             return
                 msg = "the stream ended without a finish reason"
                 raise ReplicaLostError(msg)
-            except (ReplicaLostError, EngineStoppedError, OverloadedError) as err:
+            except (StageUnavailableError, EngineStoppedError, OverloadedError) as err:
                 if answer.lose(err):
                     self._note(request, answer, err)
             await _pause(num_waits)
@@ -174,6 +194,12 @@ class _Delivered:
             attempt=self._num_migrations,
         )
 
+    def slot_wait_s(self, num_waits: int) -> float | None:
+        """Says how long to wait for a slot this time; None: as long as any new question."""
+        if self._num_migrations == 0:
+            return None
+        return _doubled(_FIRST_SLOT_WAIT_S, num_waits, self._settings.resume_s)
+
     def add(self, chunk: GenerationChunk) -> bool:
         """Takes the next chunk; says no to a late one of a replica that was given up.
 
@@ -209,9 +235,13 @@ class _Delivered:
         return True
 
     def _check_wait(self, err: Exception) -> None:
-        """Only an answer that has begun waits for a replica, and not for ever."""
+        """Only an answer that has begun waits for room, and not for ever.
+
+        A question whose replica was lost before it took it has not been asked: it is sent again.
+        """
         now = time.monotonic()
-        if self._num_migrations == 0:
+        was_lost = isinstance(err, ReplicaLostError | EngineStoppedError)
+        if self._num_migrations == 0 and not was_lost:
             raise err
         if time_left_s() <= 0:
             msg = "the deadline passed while the answer waited for a replica"
@@ -224,5 +254,9 @@ class _Delivered:
 
 async def _pause(attempt: int) -> None:
     """Waits a little longer each time, so that those who lost the same replica spread out."""
-    longest_s = min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S)
+    longest_s = _doubled(_FIRST_WAIT_S, attempt, _LONGEST_WAIT_S)
     await asyncio.sleep(random.uniform(longest_s / 2, longest_s))  # spread, no secret
+
+
+def _doubled(first_s: float, times: int, longest_s: float) -> float:
+    return min(first_s * 2.0 ** min(times, 30), longest_s)

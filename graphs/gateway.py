@@ -58,12 +58,7 @@ class Graph:
         shards = list(self.retrievers.values())
         self.retriever: SearchStage = shards[0] if len(shards) == 1 else ShardedRetriever(shards)
         self.corpus = client(CorpusClient, "Ingester", timeouts.corpus_s)
-        self.generator = GeneratorClient(
-            handles["Generator"],
-            timeouts=timeouts,
-            resume_s=config.failover.resume_s,
-            retries=retries,
-        )
+        self.generator = GeneratorClient(handles["Generator"], timeouts=timeouts, retries=retries)
         self.pipeline = RagPipeline(
             config,
             Stages(

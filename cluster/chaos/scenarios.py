@@ -38,7 +38,7 @@ class Scenario:
 # So few slots that they are the limit, and not the two cores that the client shares; and no long
 # wait for one, since a request that gets none has then waited for nothing.
 _FEW_SLOTS: Mapping[str, Mapping[str, Any]] = {
-    "Gateway": {"user_config": {"timeouts": {"slot_s": 0.5}}},
+    "Gateway": {"user_config": {"timeouts": {"slot_s": 0.25}}},
     "Generator": {
         "max_ongoing_requests": 3,
         "max_queued_requests": 1,

@@ -18,9 +18,10 @@ from graphs.errors import (
     StageUnavailableError,
 )
 from graphs.failover import ResumingGenerator, Retries, RetryBudget
-from models.errors import EngineStoppedError, InvalidInputError
+from models.errors import EngineDrainingError, EngineStoppedError, InvalidInputError
 from models.generation import GenerationChunk, GenerationRequest, Message
 
+UNTAKEN = -1  # the loss comes before a replica takes the request
 WORDS = [f"w{number} " for number in range(12)]
 ASKED = GenerationRequest(request_id="r", messages=(Message(role="user", content="?"),))
 
@@ -31,15 +32,17 @@ class Replicas:
     def __init__(self, *losses):
         self.losses = list(losses)
         self.requests = []
+        self.slots_s = []
         self.num_open = 0
 
-    async def stream(self, request):
+    async def stream(self, request, *, slot_s=None):
         self.requests.append(request)
+        self.slots_s.append(slot_s)
         self.num_open += 1
         first = len(request.delivered_token_ids)
         end, error = self.losses.pop(0) if self.losses else (len(WORDS), None)
         try:
-            if isinstance(error, OverloadedError):
+            if end == UNTAKEN:
                 raise error
             yield chunk(first, (), "", None, request)
             for position in range(first, max(first, end)):
@@ -117,7 +120,7 @@ async def test_a_stream_that_ends_in_silence_goes_on():
 @pytest.mark.parametrize("shift", [-1, 1])
 async def test_a_replica_that_skips_or_repeats_a_token_is_left(shift):
     class Wrong(Replicas):
-        async def stream(self, request):
+        async def stream(self, request, *, slot_s=None):
             if request.attempt == 0:
                 yield chunk(0, (0,), WORDS[0], None, request)
                 yield chunk(1 + shift, (1 + shift,), WORDS[1 + shift], None, request)
@@ -130,7 +133,7 @@ async def test_a_replica_that_skips_or_repeats_a_token_is_left(shift):
 
 async def test_late_chunks_of_an_earlier_attempt_are_dropped():
     class Zombie(Replicas):
-        async def stream(self, request):
+        async def stream(self, request, *, slot_s=None):
             if request.attempt == 1:
                 yield chunk(5, (5,), "zombie", None, self.requests[0])
             async for one in super().stream(request):
@@ -141,21 +144,44 @@ async def test_late_chunks_of_an_earlier_attempt_are_dropped():
 
 @pytest.mark.parametrize("error", [OverloadedError("full"), StageUnavailableError("none")])
 async def test_a_question_that_no_replica_takes_is_not_sent_again(error):
-    replicas = Replicas((0, error))
+    replicas = Replicas((UNTAKEN, error))
     with pytest.raises(type(error)):
         await read(replicas)
     assert len(replicas.requests) == 1
 
 
-async def test_an_answer_that_has_begun_waits_out_a_full_queue():
-    full = (0, OverloadedError("full"))
-    replicas = Replicas((5, ReplicaLostError("lost")), full, full)
+@pytest.mark.parametrize(
+    "error", [ReplicaLostError("lost"), ReplicaDiedError("died"), EngineDrainingError("draining")]
+)
+async def test_a_question_whose_replica_is_lost_before_it_takes_it_is_asked_elsewhere(error):
+    replicas = Replicas((UNTAKEN, error), (UNTAKEN, error))
+    assert text_of(await read(replicas, max_migrations=0)) == "".join(WORDS)
+    assert [request.attempt for request in replicas.requests] == [0, 0, 0]
+
+
+async def test_such_a_question_is_not_asked_for_ever():
+    replicas = Replicas(*[(UNTAKEN, ReplicaLostError("lost"))] * 99)
+    with pytest.raises(ReplicaLostError):
+        await read(replicas, resume_s=0.2)
+    assert 2 < len(replicas.requests) < 99
+
+
+@pytest.mark.parametrize("error", [OverloadedError("full"), StageUnavailableError("frozen")])
+async def test_an_answer_that_has_begun_waits_until_one_takes_it(error):
+    replicas = Replicas((5, ReplicaLostError("lost")), (UNTAKEN, error), (UNTAKEN, error))
     assert text_of(await read(replicas)) == "".join(WORDS)
     assert len(replicas.requests) == 4
 
 
+async def test_a_resumed_answer_leaves_a_replica_that_does_not_take_it_soon_then_later():
+    frozen = (UNTAKEN, StageUnavailableError("frozen"))
+    replicas = Replicas((5, ReplicaLostError("lost")), frozen, frozen, (8, None), frozen)
+    await read(replicas, resume_s=5)
+    assert replicas.slots_s == [None, 2.0, 4.0, 5.0, 2.0, 4.0]
+
+
 async def test_it_waits_no_longer_than_the_deadline():
-    replicas = Replicas((5, ReplicaLostError("lost")), *[(0, OverloadedError("full"))] * 99)
+    replicas = Replicas((5, ReplicaLostError("lost")), *[(UNTAKEN, OverloadedError("full"))] * 99)
     with deadline_in(0.2), pytest.raises(DeadlineError):
         await read(replicas)
 

@@ -45,7 +45,7 @@ class Losing:
         self.lost_at = list(lost_at)
         self.num_lost = 0
 
-    async def stream(self, request):
+    async def stream(self, request, *, slot_s=None):
         end = self.lost_at.pop(0) if self.lost_at else float("inf")
         async for chunk in next(self.engines).stream(request):
             yield chunk
