@@ -120,7 +120,8 @@ def _parse() -> argparse.Namespace:
     option("--cloud", choices=("auto", *CLOUDS), default="auto", help="default: %(default)s")
     option("--metadata-url", default=METADATA_URL, help="default: %(default)s")
     option("--poll-s", type=_seconds, default=1.0, help="between two questions (%(default)s s)")
-    option("--margin-s", type=_seconds, default=5.0, help="empty before the end (%(default)s s)")
+    option("--margin-s", type=_seconds, default=WatchSettings.margin_s,
+           help="how long before the end Ray takes the node for gone (%(default)s s)")  # fmt: skip
     option("--sigterm-notice-s", type=_seconds, default=30.0, help="time left after SIGTERM, or "
            "after a notice that names no time (%(default)s s)")  # fmt: skip
     option("--join-timeout-s", type=_seconds, default=60.0, help="to find the node (%(default)s s)")

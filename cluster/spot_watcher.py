@@ -41,11 +41,12 @@ class WatchSettings:
     """How a watcher behaves.
 
     Attributes:
-        margin_s: the node must be empty this long before the machine goes.
+        margin_s: Ray is told that the node goes this long before the machine does. Serve has taken
+            the last replica away one or two seconds after that, so 7 leave 5 with an empty node.
         default_notice_s: time left after SIGTERM, or after a notice that names no time.
     """
 
-    margin_s: float = 5.0
+    margin_s: float = 7.0
     default_notice_s: float = 30.0
 
 

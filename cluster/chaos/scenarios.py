@@ -38,11 +38,11 @@ class Scenario:
 # So few slots that they are the limit, and not the two cores that the client shares; and no long
 # wait for one, since a request that gets none has then waited for nothing.
 _FEW_SLOTS: Mapping[str, Mapping[str, Any]] = {
-    "Gateway": {"user_config": {"timeouts": {"slot_s": 0.25}}},
+    "Gateway": {"user_config": {"timeouts": {"slot_s": 0.5}}},
     "Generator": {
-        "max_ongoing_requests": 3,
+        "max_ongoing_requests": 2,
         "max_queued_requests": 1,
-        "user_config": {"max_concurrent_requests": 3},
+        "user_config": {"max_concurrent_requests": 2},
     },
 }
 # A second ingester, so that one is often killed while the other writes; the third retriever.
@@ -79,7 +79,7 @@ def scenarios(notice: NoticeSettings) -> Mapping[str, Scenario]:
             run=gateway_kill, size=Size(num_requests=100, rate=0.5, max_tokens=100, num_faults=5)
         ),
         "overload": Scenario(
-            run=overload, size=Size(num_requests=120, rate=1.0, max_tokens=40), changes=_FEW_SLOTS
+            run=overload, size=Size(num_requests=80, rate=1.0, max_tokens=40), changes=_FEW_SLOTS
         ),
         "corpus-kill": Scenario(
             run=corpus_kill,
