@@ -1,8 +1,8 @@
-# make serve | test | test-chaos | chaos | durability | bench-ingest | bench-search | lint | install | models | clean
+# make serve | test | test-systems | test-chaos | chaos | durability | bench-ingest | bench-search | lint | install | models | clean
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install serve test test-chaos chaos durability bench-ingest bench-search lint models clean
+.PHONY: help install serve test test-systems test-chaos chaos durability bench-ingest bench-search lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
@@ -18,8 +18,11 @@ install: .venv/installed  ## make .venv with the pinned dependencies
 serve: install  ## start everything on this machine and load the handbook; Ctrl-C stops it
 	@exec $(BIN)/python -m cluster.local
 
-test: install  ## run every test but those that break clusters
-	$(BIN)/python -m pytest -m "not chaos" -n 2 --no-loadscope-reorder --durations 15
+test: install  ## run every test but those of whole clusters
+	$(BIN)/python -m pytest -m "not systems and not chaos" -n 2 --no-loadscope-reorder --durations 15
+
+test-systems: install  ## serve, scale, shard, load and re-embed on clusters, about 12 minutes
+	$(BIN)/python -m pytest -m systems --durations 8
 
 test-chaos: install  ## run the short forms of what `make chaos` does, about 10 minutes
 	$(BIN)/python -m pytest -m chaos

@@ -14,6 +14,13 @@ WITH_CLUSTERS = (
 heed_interrupts()  # workers and jobs of a shell ignore Ctrl-C; what tests start must not
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--streams", type=int, default=24,
+        help="answers that tests/graphs/test_failover_bundled.py moves from engine to engine",
+    )  # fmt: skip
+
+
 class Scheduling(LoadFileScheduling):
     """For `pytest -n 2`: tests go to the workers by file, those with clusters to the same one."""
 

@@ -39,6 +39,7 @@ _MARKETS = ("spot", "on-demand")  # of a node and of the head
 _NAME_LABEL = "chaos-node"
 _NODE_CPUS = 4  # logical
 _JOIN_S = 60.0  # in which a node starts what it starts ahead of need
+_JOINING_NICENESS = 10  # a tenth of the share of the load: Ray gives up a start after 30 s
 _OBJECT_STORE_BYTES = 100 * 2**20  # nothing large passes through it
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -222,7 +223,7 @@ class Fleet:
         if not names or names == ["head"]:
             msg = f"no spot node of this fleet has the id {node_id}"
             raise TargetError(msg)
-        niceness = 19 if os.geteuid() == 0 else 0
+        niceness = _JOINING_NICENESS if os.geteuid() == 0 else 0
         node = self.add_node(names[0], niceness=niceness)
         own = processes.wait_until_idle(node.raylet_pid, _JOIN_S)
         if niceness:

@@ -164,7 +164,8 @@ async def test_a_later_deadline_changes_nothing_and_an_earlier_one_drains_again(
     first, later, earlier = (
         notice(event_id=str(in_s), in_s=in_s) for in_s in (30.0, 60.0, 20.0)
     )  # fmt: skip
-    async with watching(make_watcher(node, metrics), ScriptedSource(first, later, earlier)):
+    watcher = make_watcher(node, metrics, margin_s=5.0)
+    async with watching(watcher, ScriptedSource(first, later, earlier)):
         await until(lambda: len(node.drains) == 2)
     assert [deadline_s for _, deadline_s in node.drains] == [
         first.deadline_s - 5, earlier.deadline_s - 5,

@@ -15,7 +15,7 @@ import yaml
 
 from models.bundled.prepare import prepare
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.systems]
 MODELS = ("Embedder", "Reranker", "SafetyFilter", "Generator")
 NAMES = (*MODELS, "Retriever", "Ingester")
 

@@ -13,7 +13,7 @@ from tests.handbook import load_handbook
 from tests.other_embedder import make_other_embedder
 from tests.ray_environment import BIN, ROOT, ray_environment
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.systems]
 
 COMMAND_S = 600  # the machines that run this are shared
 OLD = "bundled:embedder@local/384"

@@ -14,7 +14,7 @@ from cluster.chaos.fleet import SIMULATED, Fleet
 from cluster.chaos.searches import fill_store, name_of
 from tests.sharded_config import sharded
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.systems]
 ONE = {"autoscaling_config": {"min_replicas": 1, "max_replicas": 1}}
 CHANGES = {
     **dict.fromkeys(("Embedder", "Reranker", "SafetyFilter", "Generator"), ONE),

@@ -17,7 +17,6 @@ from models.generation import GenerationRequest, Message, Sampling
 from models.generator import Generator, GeneratorConfig
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # gptqmodel and torchao warn at import
-NUM_STREAMS = 24
 QUESTIONS = ("Tell me all.", "Which port?", "Why is the API slow?", "Go on.")
 CHOICES = ("The API listens on port 8000. [1]", "The API is slow. [1]", "I don't know.")
 
@@ -54,7 +53,7 @@ class Losing:
                 raise ReplicaLostError("lost")
 
 
-def request(number):
+def ask(number):
     content = f"[1] Port\nThe API listens on port 8000.\n\nQuestion: {QUESTIONS[number % 4]}"
     sampling = Sampling(
         max_tokens=40,
@@ -71,7 +70,7 @@ def request(number):
 
 
 async def read(losing, number):
-    stream = ResumingGenerator(losing, FailoverSettings()).stream(request(number))
+    stream = ResumingGenerator(losing, FailoverSettings()).stream(ask(number))
     chunks = [chunk async for chunk in stream]
     return (
         [token for chunk in chunks for token in chunk.token_ids],
@@ -81,20 +80,20 @@ async def read(losing, number):
     )
 
 
-async def test_answers_that_lose_their_generator_equal_those_that_do_not(engines):
-    numbers = range(NUM_STREAMS)
+async def test_answers_that_lose_their_generator_equal_those_that_do_not(engines, request):
+    numbers = range(request.config.getoption("--streams"))
     whole = await asyncio.gather(*(read(Losing(engines), number) for number in numbers))
     chance = random.Random(7)
     losing = [Losing(engines, sorted(chance.sample(range(1, 12), 2))) for _ in numbers]
     moved = await asyncio.gather(*(read(losing[number], number) for number in numbers))
     wrong = [n for n in numbers if moved[n] != whole[n]]
     assert not wrong, [(moved[n], whole[n]) for n in wrong[:3]]
-    assert sum(one.num_lost for one in losing) >= NUM_STREAMS
-    assert len({tuple(ids) for ids, *_ in whole}) > NUM_STREAMS / 4
+    assert sum(one.num_lost for one in losing) >= len(numbers)
+    assert len({tuple(ids) for ids, *_ in whole}) > len(numbers) / 4
 
 
 async def test_without_resuming_they_would_be_lost(engines):
     stream = ResumingGenerator(Losing(engines, [3]), FailoverSettings(max_migrations=0))
     with pytest.raises(ReplicaLostError):
-        async for _ in stream.stream(request(0)):
+        async for _ in stream.stream(ask(0)):
             pass

@@ -97,6 +97,7 @@ def names_in(catalog):
 
 
 @pytest.mark.ray
+@pytest.mark.systems
 def test_a_load_that_was_killed_is_run_again_and_every_document_is_there_once(folder, documents):
     catalog = Catalog(f"sqlite:///{folder}/corpus.db")
     log = folder / "ingest.log"
