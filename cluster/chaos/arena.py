@@ -114,7 +114,7 @@ class Arena:
                 watching = group.create_task(self._watch_resumed(running, before, report))
                 group.create_task(_in_order(faults, load))
         except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+            raise _first(errors) from None
         await watching
         report.run = running.result()
         ended_s = max(outcome.ended_s for outcome in report.run)
@@ -230,6 +230,11 @@ class Arena:
                 return bool(counts["completed"] == _NUM_FILES)
 
             await until(is_indexed, "the corpus to be indexed", _RECOVERY_S)
+
+
+def _first(errors: ExceptionGroup[Exception]) -> Exception:
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, ExceptionGroup) else error
 
 
 async def _in_order(faults: Callable[[Load], Awaitable[None]], load: Load) -> None:

@@ -32,7 +32,8 @@ def draw(report: Report, folder: Path) -> Path:
 
 
 def _draw_streams(axes: Any, report: Report) -> None:
-    for row, outcome in enumerate(report.run[:_MOST_STREAMS]):
+    step = -(-len(report.run) // _MOST_STREAMS)
+    for row, outcome in enumerate(report.run[::step]):
         colour = _COLOURS[0] if outcome.succeeded else _COLOURS[1]
         axes.hlines(row, outcome.sent_s, outcome.ended_s, color=colour, linewidth=0.4, alpha=0.5)
         axes.plot([at_s for at_s, _ in outcome.pieces], [row] * len(outcome.pieces), ".",
@@ -42,7 +43,8 @@ def _draw_streams(axes: Any, report: Report) -> None:
         f"{report.scenario}: {summary['succeeded']} of {summary['sent']} succeeded, "
         f"{len(report.faults)} faults (dashed)"
     )
-    axes.set_ylabel("request; a dot is a piece of text")
+    every = f" (one in {step})" if step > 1 else ""
+    axes.set_ylabel(f"request{every}; a dot is a piece of text")
 
 
 def _draw_latencies(axes: Any, report: Report) -> None:

@@ -75,7 +75,7 @@ async def _kill_until_all_are_hit(
             one
             for pid, one in alive.items()
             if active.get(pid, set()) & spared
-            and all(_may_be_hit(load, key, hits[key]) for key in active[pid])
+            and all(may_be_hit(load, key, hits[key]) for key in active[pid])
         ]
         if victims and len(alive) > 1:
             victim = max(victims, key=lambda one: len(active[one.pid] & spared))
@@ -84,7 +84,7 @@ async def _kill_until_all_are_hit(
                 hits[key].append(load.now_s)
 
 
-def _may_be_hit(load: Load, key: str, hits: list[float]) -> bool:
+def may_be_hit(load: Load, key: str, hits: list[float]) -> bool:
     """Whether it has got text since its last loss; two losses at one token are taken for poison."""
     if not hits:
         return True

@@ -58,7 +58,7 @@ def scenarios(notice: NoticeSettings) -> Mapping[str, Scenario]:
     """Gives all scenarios in the order in which they are run."""
     return {
         "node-kill": Scenario(
-            run=node_kill, size=Size(num_requests=2000, rate=3.0, max_tokens=4, num_faults=5)
+            run=node_kill, size=Size(num_requests=2000, rate=2.0, max_tokens=4, num_faults=5)
         ),
         "replica-kill": Scenario(
             run=replica_kill, size=Size(num_requests=200, rate=1.0, max_tokens=200)

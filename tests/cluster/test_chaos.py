@@ -19,6 +19,7 @@ from cluster.chaos.errors import FaultNotProvenError, TargetError
 from cluster.chaos.fleet import Fleet
 from cluster.chaos.load import ChatCall, Load, Outcome, chat_calls, reconnecting
 from cluster.chaos.node_scenarios import NoticeSettings
+from cluster.chaos.replica_scenarios import may_be_hit
 from cluster.chaos.report import Difference, Report, compare, difference, percentile
 from cluster.chaos.runner import Runner
 from cluster.chaos.scenarios import scenarios
@@ -156,6 +157,35 @@ def test_a_process_that_does_not_run_is_no_target(sleeper):
     for hit in (lambda: processes.kill([sleeper.pid]), lambda: processes.freeze(sleeper.pid)):
         with pytest.raises(TargetError, match="no process"):
             hit()
+
+
+async def test_a_failure_of_nested_tasks_is_told_as_itself():
+    async def fail(load):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_refuse())
+
+    async def _refuse():
+        raise FaultNotProvenError("no proof")
+
+    class Quiet(Arena):
+        async def _num_resumed(self):
+            return 0
+
+    arena = Quiet(system=None, seed=0)
+    with pytest.raises(FaultNotProvenError, match="no proof"):
+        await arena.attack(Report(scenario="s", seed=0), [], fail, Load("http://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize(
+    ("losses", "last_text_s", "may_be"),
+    [([], None, True), ([5.0], 4.9, False), ([5.0], 5.1, False), ([5.0], 6.0, True),
+     ([1.0, 2.0, 3.0], 9.0, False)],
+)  # fmt: skip
+def test_a_stream_is_not_hit_twice_at_one_token(losses, last_text_s, may_be):
+    load = Load("http://127.0.0.1:1")
+    if last_text_s is not None:
+        load.outcomes["a"] = outcome(pieces=[(0.5, "w0 "), (last_text_s, "w1 ")])
+    assert may_be_hit(load, "a", losses) is may_be
 
 
 def event(number, **fields):
