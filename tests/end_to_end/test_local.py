@@ -164,7 +164,8 @@ def test_hostile_files_fail_and_hurt_nobody(system, handbook):
 
 
 PAIRS = {"model": "reranker", "query": "port?", "documents": ["the port is 8000"] * 8}
-CHAT = {"messages": [{"role": "user", "content": "port?"}], "max_tokens": 4}
+# Long enough for the generator to be slower than the Gateway that hands it the questions.
+CHAT = {"messages": [{"role": "user", "content": "port?"}], "max_tokens": 48}
 
 
 @pytest.mark.parametrize(
