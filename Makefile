@@ -21,10 +21,10 @@ serve: install  ## start everything on this machine and load the handbook; Ctrl-
 test: install  ## run every test but those of whole clusters
 	$(BIN)/python -m pytest -m "not systems and not chaos" -n 2 --no-loadscope-reorder --durations 15
 
-test-systems: install  ## serve, scale, shard, load and re-embed on clusters, about 12 minutes
+test-systems: install  ## serve, scale, shard, load and re-embed on clusters, about 10 minutes
 	$(BIN)/python -m pytest -m systems --durations 8
 
-test-chaos: install  ## run the short forms of what `make chaos` does, about 10 minutes
+test-chaos: install  ## run the short forms of what `make chaos` and `make durability` do, about 17 minutes
 	$(BIN)/python -m pytest -m chaos
 
 chaos: install  ## break a local cluster on purpose and report what its clients saw
