@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,8 +140,9 @@ class Fleet:
             self.token_file.touch(mode=0o600)
             self.token_file.write_text(secrets.token_hex(32))
             self._start_head()
-            with ThreadPoolExecutor() as threads:
-                list(threads.map(self.add_node, [f"spot-{n + 1}" for n in range(self._num_spot)]))
+            # One after the other: two at once may choose the same name for their raylets' sockets.
+            for number in range(self._num_spot):
+                self.add_node(f"spot-{number + 1}")
             self.deploy(self._changes)
             self.wait_until_ready()
             for node in self.nodes.values():
