@@ -24,6 +24,7 @@ from graphs.errors import (
     ReplicaLostError,
     StageUnavailableError,
 )
+from graphs.stages import GenerateStage
 from models.errors import EngineStoppedError
 from models.generation import GenerationChunk, GenerationRequest, TokenCounts
 
@@ -97,12 +98,8 @@ class Retries:
         raise AssertionError  # the loop returns or raises
 
 
-class SlotStage(Protocol):
-    """See `graphs.clients.GeneratorClient`."""
-
-    async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
-        """Counts the tokens of every text, in the same order."""
-        ...
+class AttemptStage(GenerateStage, Protocol):
+    """Makes one attempt at a stream, on one replica: `graphs.clients.GeneratorClient`."""
 
     def stream(
         self, request: GenerationRequest, *, slot_s: float | None = None
@@ -116,7 +113,7 @@ class ResumingGenerator:
 
     def __init__(
         self,
-        generator: SlotStage,
+        generator: AttemptStage,
         settings: FailoverSettings,
         on_migration: Callable[[], None] = lambda: None,
     ) -> None:
