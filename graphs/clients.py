@@ -1,7 +1,8 @@
 """Typed clients over Ray Serve's handles: the one place where `Any` and Ray's errors stop.
 
-Errors of models and index come out as themselves; a full queue is an `OverloadedError`, a replica
-that died or fell silent over a request a `ReplicaLostError`, no replica a `StageUnavailableError`.
+Errors of models and index come out as themselves; a full queue, or one in which a question waited
+too long, is an `OverloadedError`, a replica that died or fell silent over a request a
+`ReplicaLostError`, no replica a `StageUnavailableError`.
 Pure calls that were lost are made again; see `graphs.failover`.
 """
 
@@ -179,7 +180,7 @@ class GeneratorClient(DeploymentClient):
 
         Raises:
             ReplicaLostError: the replica died, or fell silent after it had taken the request.
-            StageUnavailableError: no replica took it in time.
+            OverloadedError: the queue is full, or no replica had a slot in time.
         """
         response: Any = self._handle.options(stream=True).stream.remote(request)
         limits_s = self._limits_s(self._timeouts.slot_s if slot_s is None else slot_s)
@@ -195,9 +196,13 @@ class GeneratorClient(DeploymentClient):
                 yield chunk
         except TimeoutError as err:
             late = _too_late(self._stage, err)
-            if taken and not isinstance(late, DeadlineError):
-                late = ReplicaLostError("the replica of Generator fell silent")
-            raise late from None
+            if isinstance(late, DeadlineError):
+                raise late from None
+            if taken:
+                msg = "the replica of Generator fell silent"
+                raise ReplicaLostError(msg) from None
+            msg = "no replica of Generator had a slot in time"
+            raise OverloadedError(msg) from None
         except (RayError, RayServeException) as err:
             translated = _translate(self._stage, err)
             raise translated from (None if translated is err else err)

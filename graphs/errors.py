@@ -8,7 +8,7 @@ GraphError
 |  `- SafetyUnavailableError                   the safety filter does not answer: fails closed
 |- PoisonRequestError          RuntimeError    the request was lost on two replicas in the same way
 |- DeadlineError               TimeoutError    the time that the client gave has passed
-`- OverloadedError             RuntimeError    a queue is full: try again later
+`- OverloadedError             RuntimeError    a queue is full or too slow: try again later
 """
 
 
@@ -59,6 +59,6 @@ class SafetyUnavailableError(StageUnavailableError):
 
 
 class OverloadedError(GraphError, RuntimeError):
-    """A queue is full."""
+    """A queue is full, or a question waited in it for too long."""
 
     code = "overloaded"

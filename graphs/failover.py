@@ -131,8 +131,8 @@ class ResumingGenerator:
         Raises:
             ReplicaLostError: more replicas were lost than migrations are allowed.
             PoisonRequestError: two replicas were lost at the same position.
-            OverloadedError: every queue is full, and the answer has not begun or waited too long.
-            StageUnavailableError: no replica takes it, likewise.
+            OverloadedError: no replica has room, and the answer has not begun or waited too long.
+            StageUnavailableError: the deployment does not run, likewise.
             DeadlineError: no time is left to go on.
         """
         answer = _Delivered(request, self._settings)

@@ -1,0 +1,66 @@
+"""What the graph is told when a replica does not answer in time."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from graphs.clients import GeneratorClient
+from graphs.config import FailoverSettings, TimeoutSettings
+from graphs.deadline import deadline_in
+from graphs.errors import DeadlineError, OverloadedError, ReplicaLostError
+from graphs.failover import Retries
+from models.generation import GenerationChunk, GenerationRequest, Message, Sampling
+
+REQUEST = GenerationRequest(
+    request_id="r", messages=(Message(role="user", content="port?"),), sampling=Sampling()
+)
+TAKEN = GenerationChunk(
+    position=0, token_ids=(), text="", finish_reason=None, num_prompt_tokens=0, attempt=0
+)
+
+
+class SilentHandle:
+    """A handle like Serve's, whose replica gives some chunks and then nothing for ever."""
+
+    def __init__(self, *chunks):
+        self.stream = SimpleNamespace(remote=lambda _: self)
+        self._chunks = list(chunks)
+        self.is_cancelled = False
+
+    def options(self, *, stream):
+        assert stream
+        return self
+
+    async def __anext__(self):
+        if not self._chunks:
+            await asyncio.Event().wait()
+        return self._chunks.pop(0)
+
+    def cancel(self):
+        self.is_cancelled = True
+
+
+async def read(handle):
+    timeouts = TimeoutSettings(slot_s=0.02, first_token_s=0.02, next_token_s=0.02)
+    client = GeneratorClient(handle, timeouts=timeouts, retries=Retries(FailoverSettings()))
+    return [chunk async for chunk in client.stream(REQUEST)]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "error"),
+    [((), OverloadedError), ((TAKEN,), ReplicaLostError), ((TAKEN, TAKEN), ReplicaLostError)],
+    ids=["no slot", "no first token", "no next token"],
+)
+async def test_silence_is_overload_before_a_replica_took_the_question_and_a_loss_after(
+    chunks, error
+):
+    handle = SilentHandle(*chunks)
+    with pytest.raises(error):
+        await read(handle)
+    assert handle.is_cancelled
+
+
+async def test_silence_until_the_deadline_is_told_as_that():
+    with deadline_in(0.01), pytest.raises(DeadlineError):
+        await read(SilentHandle())
