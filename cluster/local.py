@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cluster.interrupts import interruptible
+from cluster.ports import free_port
 from models.bundled.prepare import NAMES, prepare, prepare_graph
 
 if TYPE_CHECKING:
@@ -118,9 +119,7 @@ def serving(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def _environment(ray_folder: str) -> dict[str, str]:
     """Gives the cluster its own folder, token and port, which command lines find in `STATE`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     (STATE / "ray_address").write_text(f"127.0.0.1:{port}\n")
     return {
         **os.environ,

@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from cluster.chaos import processes
 from cluster.chaos.errors import ChaosError, TargetError
 from cluster.chaos.served_config import changed_config, merged, node_environment
 from cluster.chaos.target import System
+from cluster.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SIMULATED = ROOT / "benchmarks" / "simulated.yaml"
@@ -61,14 +61,6 @@ class Node:
     name: str
     node_id: str
     raylet_pid: int
-
-
-def free_port() -> int:
-    """Gives a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Fleet:

@@ -16,7 +16,7 @@ import pytest
 
 from cluster import spot
 from cluster.chaos import processes
-from cluster.chaos.fleet import free_port
+from cluster.ports import free_port
 from tests.ray_environment import BIN, ROOT, ray_environment
 
 WAIT_S = 120  # the machines that run this are shared

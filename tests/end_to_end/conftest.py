@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from cluster.chaos import processes
-from cluster.chaos.fleet import free_port
+from cluster.ports import free_port
 from tests.handbook import load_handbook
 from tests.ray_environment import BIN, ROOT, ray_environment
 
