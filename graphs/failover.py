@@ -25,7 +25,7 @@ from graphs.errors import (
     StageUnavailableError,
 )
 from graphs.stages import GenerateStage
-from models.errors import EngineStoppedError
+from models.errors import EngineDrainingError, EngineStoppedError
 from models.generation import GenerationChunk, GenerationRequest, TokenCounts
 
 logger = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class ResumingGenerator:
 
         Raises:
             ReplicaLostError: more replicas were lost than migrations are allowed.
-            PoisonRequestError: two replicas were lost at the same position.
+            PoisonRequestError: two replicas were lost at the same position, not to a drain.
             OverloadedError: no replica has room, and the answer has not begun or waited too long.
             StageUnavailableError: the deployment does not run, likewise.
             DeadlineError: no time is left to go on.
@@ -224,11 +224,13 @@ class _Delivered:
             return False
         if self._num_migrations == self._settings.max_migrations:
             raise err
+        self._num_migrations += 1
+        if isinstance(err, EngineDrainingError):  # a machine that goes away is no request's fault
+            return True
         if self._lost_at == self.position:
             msg = f"two replicas were lost at token {self.position} of this answer"
             raise PoisonRequestError(msg) from err
         self._lost_at = self.position
-        self._num_migrations += 1
         return True
 
     def _check_wait(self, err: Exception) -> None:

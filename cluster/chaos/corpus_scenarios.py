@@ -54,8 +54,11 @@ async def corpus_kill(arena: Arena, size: Size) -> Report:
 
 
 async def _kill_at_random(arena: Arena, report: Report, load: Load, num_kills: int) -> None:
+    """Kills while the service can work: where nothing is written, nothing can be lost."""
     while len(report.faults) < num_kills:
         await asyncio.sleep(arena.chance.uniform(0, _LONGEST_PAUSE_S))
+        if min((await arena.counts(_VICTIMS)).values()) == 0:
+            continue
         running = await arena.replicas(arena.chance.choice(_VICTIMS))
         if running and await _kill(report, load, arena.chance.choice(running)):
             arena.on_progress("kills", len(report.faults), num_kills)

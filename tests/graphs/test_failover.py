@@ -113,6 +113,13 @@ async def test_two_losses_at_the_same_token_are_the_requests_own_fault():
     assert len(replicas.requests) == 2
 
 
+async def test_a_machine_that_goes_away_at_the_same_token_is_nobodys_fault():
+    draining = (5, EngineDrainingError("draining"))
+    replicas = Replicas((5, ReplicaDiedError("died")), draining, draining)
+    assert text_of(await read(replicas)) == "".join(WORDS)
+    assert len(replicas.requests) == 4
+
+
 async def test_a_stream_that_ends_in_silence_goes_on():
     assert text_of(await read(Replicas((5, None)))) == "".join(WORDS)
 
