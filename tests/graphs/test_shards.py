@@ -52,7 +52,9 @@ async def test_every_shard_is_asked_and_one_reads_the_hits(api_catalog, store_id
     hits = await ShardedRetriever(shards).search(request(store_id))
     assert hits[0].text == "the port of node 5 is open"
     whole = Fold(api_catalog).search(request(store_id))
-    assert {hit.dense_score for hit in hits} == {hit.dense_score for hit in whole}
+    # FAISS adds the products of a row in another order when the index has another size.
+    wanted = sorted(hit.dense_score for hit in whole)
+    assert sorted(hit.dense_score for hit in hits) == pytest.approx(wanted, abs=1e-6)
     assert [shard.calls[0] for shard in shards] == ["find"] * 3
     assert sum("read" in shard.calls for shard in shards) == 1
 

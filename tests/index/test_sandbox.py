@@ -77,13 +77,17 @@ def test_the_process_is_kept_for_good_files_and_for_broken_ones(sandbox):
     assert worker_pid(sandbox) == pid
 
 
+ROOM_MB = 4096  # a fast machine fills 512 MB with that file within a second
+
+
 def test_a_file_that_takes_the_parser_for_ever_ends_at_its_cpu_time(sandbox):
+    limits = ParseLimits(cpu_s=1, memory_mb=ROOM_MB)
     with pytest.raises(FileLimitError, match=r"'a.pdf' needs more than 1 s of CPU time"):
-        sandbox.parse("a.pdf", pdf_that_draws_itself(), ParseLimits(cpu_s=1))
+        sandbox.parse("a.pdf", pdf_that_draws_itself(), limits)
 
 
 def test_a_file_that_takes_too_long_ends_at_its_time(sandbox):
-    limits = ParseLimits(wall_s=1)
+    limits = ParseLimits(wall_s=1, memory_mb=ROOM_MB)
     with pytest.raises(FileLimitError, match=r"'a.pdf' was not read within 1 s"):
         sandbox.parse("a.pdf", pdf_that_draws_itself(), limits)
 
