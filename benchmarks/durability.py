@@ -2,7 +2,8 @@
 
 On SQLite and on PostgreSQL: two writers of which one is paused again and again; 300 SIGKILLs of
 ingesters, retrievers and gateways under a writing client; and the retrievers of a large store
-killed one after the other under searches. Prints what was seen and writes it as JSON.
+killed one after the other under searches. Prints what was seen and writes it as JSON, one file of
+each scenario once it has ended. One that proves nothing does not end the others.
 
 PostgreSQL is the database at RAGFLEET_DATABASE_URL, which should be one of its own for this;
 without it, a server is started for the purpose, if PostgreSQL is installed.
@@ -45,10 +46,8 @@ def main() -> None:
         for database in arguments.database:
             with _corpus(database) as url:
                 results[database] = _run(arguments, url, arguments.out / database, console)
-    path = arguments.out / "durability.json"
-    path.write_text(json.dumps(results, indent=2) + "\n")
     _tell(results, console)
-    console.print(path, highlight=False)
+    console.print(arguments.out, highlight=False)
     sys.exit(0 if all(one["passed"] for of in results.values() for one in of.values()) else 1)
 
 
@@ -77,6 +76,7 @@ def _run(
     if _PAUSE in arguments.scenario:
         console.print(f"two writers on {out.name}, one of them paused for {arguments.pause_s} s")
         results[_PAUSE] = pause_writers(url, arguments.pause_s)
+        (out / f"{_PAUSE}.json").write_text(json.dumps(results[_PAUSE], indent=2) + "\n")
     known = scenarios(NoticeSettings())
     chosen = [known[name] for name in arguments.scenario if name in known]
     if not chosen:
@@ -86,7 +86,11 @@ def _run(
         for name in (name for name in arguments.scenario if name in known):
             scenario = replace(known[name], size=_size(arguments, known[name].size))
             arena = Arena(system=fleet.system, seed=arguments.seed, keeper=fleet)
-            report = runner.run(name, scenario, arena)
+            try:
+                report = runner.run(name, scenario, arena)
+            except ChaosError as err:
+                results[name] = {"passed": False, "proves nothing": str(err)}
+                continue
             runner.tell(report, out)
             results[name] = report.summary()
     return results
@@ -106,7 +110,7 @@ def _tell(results: Mapping[str, Mapping[str, Mapping[str, Any]]], console: Conso
             for key, value in figures.items():
                 if isinstance(value, int | float) and key != "passed":
                     console.print(f"    {key:<24} {value}", highlight=False)
-                elif name == _PAUSE and value:
+                elif value and (name == _PAUSE or isinstance(value, str)):
                     console.print(f"    {key:<24} {value}", markup=False, highlight=False)
 
 

@@ -1,6 +1,7 @@
 """Runs scenarios with a progress bar and tells what they showed."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,12 +53,16 @@ class Runner:
         """
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         tasks: dict[str, TaskID] = {}
+        told = Counter[str]()  # tenths, where no bar can be drawn
         with Progress(TextColumn("{task.description:<32}"), *columns, console=self._console) as bar:
 
             def on_progress(label: str, ended: int, count: int) -> None:
                 if label not in tasks:
                     tasks[label] = bar.add_task(f"{name}: {label}", total=count)
                 bar.update(tasks[label], completed=ended)
+                if not self._console.is_terminal and 10 * ended // count > told[label]:
+                    told[label] = 10 * ended // count
+                    self._print(f"{name}: {label}, {ended} of {count}")
 
             arena.on_progress = on_progress
             with self._changed(scenario):
