@@ -30,7 +30,7 @@ test-chaos: install  ## run the short forms of what `make chaos` and `make durab
 chaos: install  ## break a local cluster on purpose and report what its clients saw
 	$(BIN)/python -m cluster.chaos --local --seed 0 --out chaos-report
 
-durability: install  ## kill and pause what writes and searches documents, on SQLite and PostgreSQL; an hour
+durability: install  ## kill and pause what writes and searches documents, on SQLite and PostgreSQL; 100 minutes
 	$(BIN)/python -m benchmarks.durability --seed 0 --out durability-report
 
 bench-ingest: install  ## compare the bulk load with the bare embedder; writes ingest-report.json

@@ -26,7 +26,7 @@ _ACCEPT_S = 2.0
 
 
 async def node_kill(arena: Arena, size: Size) -> Report:
-    """SIGKILLs nodes, one at a time, under short requests through the whole graph."""
+    """SIGKILLs nodes, one at a time all through the load of short requests to the whole graph."""
     report = Report(scenario="node-kill", seed=arena.seed)
     _need_keeper(arena)
     await arena.spot_nodes()
@@ -35,9 +35,12 @@ async def node_kill(arena: Arena, size: Size) -> Report:
     calls = arena.calls(size, "rag")
     await arena.control(report, calls)
 
+    span_s = calls[-1].at_s / size.num_faults
+
     async def kill_nodes(load: Load) -> None:
-        for _ in range(size.num_faults):
-            await asyncio.sleep(arena.chance.uniform(1, 3))
+        for number in range(size.num_faults):
+            due_s = (number + arena.chance.uniform(0.1, 0.5)) * span_s
+            await asyncio.sleep(max(1.0, due_s - load.now_s))
             node_id = await _choose_node(arena)
             fault = await _kill_node(arena, report, load, node_id)
             async with asyncio.TaskGroup() as group:

@@ -85,10 +85,10 @@ class Runner:
             return await scenario.run(arena, scenario.size)
 
     def tell(self, report: Report, folder: Path) -> None:
-        """Prints a report, and writes it and its plot."""
+        """Prints a report, and writes it and the plot of its requests, if it has any."""
         summary = report.summary()
         for key, value in summary.items():
-            if key not in ("faults", "checks", "failures"):
+            if value is not None and key not in ("faults", "checks", "failures"):
                 self._console.print(f"  {key:<18} {value}", highlight=False)
         for fault in report.faults:
             back = "" if fault.recovered_s is None else f"; back after {fault.recovered_s:.1f} s"
@@ -101,7 +101,8 @@ class Runner:
             self._console.print(check.seen, markup=False, highlight=False)
         for failure in summary["failures"]:
             self._console.print(f"  failed {failure}", markup=False, highlight=False)
-        self._console.print(f"  {report.write(folder)}  {draw(report, folder)}\n", highlight=False)
+        written = [report.write(folder), *([draw(report, folder)] if report.run else [])]
+        self._console.print(" ", *written, "\n", highlight=False)
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False)

@@ -1,12 +1,14 @@
 """The chaos harness itself: its arithmetic, its proofs, its refusals, its load."""
 
 import asyncio
+import io
 import json
 import os
 import signal
 import subprocess
 
 import pytest
+from rich.console import Console
 
 from cluster.chaos import processes
 from cluster.chaos.arena import Arena
@@ -14,7 +16,8 @@ from cluster.chaos.errors import FaultNotProvenError, TargetError
 from cluster.chaos.load import ChatCall, Load, Outcome, chat_calls, reconnecting
 from cluster.chaos.replica_scenarios import may_be_hit
 from cluster.chaos.report import Difference, Report, compare, difference, percentile
-from cluster.chaos.target import refuse_remote
+from cluster.chaos.runner import Runner
+from cluster.chaos.target import System, refuse_remote
 
 
 def outcome(key="a", text="one two three", **changes):
@@ -77,6 +80,16 @@ def test_a_report_without_checks_has_not_passed():
     assert report.passed
     report.check("other", passed=False, seen="")
     assert not report.passed
+
+
+@pytest.mark.parametrize("run", [[], [outcome()]], ids=["none", "one"])
+def test_a_report_is_written_with_a_plot_of_its_requests_if_it_has_any(tmp_path, run):
+    console = Console(file=io.StringIO())
+    report = Report(scenario="corpus-kill", seed=0, run=run, figures={"missing": 0})
+    system = System(url="", dashboard="", ray_address="", token_file=None)
+    Runner(system, None, console).tell(report, tmp_path)
+    assert json.loads((tmp_path / "corpus-kill.json").read_text())["missing"] == 0
+    assert (tmp_path / "corpus-kill.png").exists() == bool(run)
 
 
 def test_a_seed_repeats_the_requests_and_their_times():
