@@ -78,12 +78,12 @@ def _run(
         results[_PAUSE] = pause_writers(url, arguments.pause_s)
         (out / f"{_PAUSE}.json").write_text(json.dumps(results[_PAUSE], indent=2) + "\n")
     known = scenarios(NoticeSettings())
-    chosen = [known[name] for name in arguments.scenario if name in known]
+    chosen = [name for name in arguments.scenario if name in known]
     if not chosen:
         return results
     with Fleet(database_url=url) as fleet:
         runner = Runner(fleet.system, fleet, console)
-        for name in (name for name in arguments.scenario if name in known):
+        for name in chosen:
             scenario = replace(known[name], size=_size(arguments, known[name].size))
             arena = Arena(system=fleet.system, seed=arguments.seed, keeper=fleet)
             try:

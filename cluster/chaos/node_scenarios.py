@@ -34,7 +34,6 @@ async def node_kill(arena: Arena, size: Size) -> Report:
     await arena.fill_corpus()
     calls = arena.calls(size, "rag")
     await arena.control(report, calls)
-
     span_s = calls[-1].at_s / size.num_faults
 
     async def kill_nodes(load: Load) -> None:

@@ -60,8 +60,9 @@ class Runner:
                 if label not in tasks:
                     tasks[label] = bar.add_task(f"{name}: {label}", total=count)
                 bar.update(tasks[label], completed=ended)
-                if not self._console.is_terminal and 10 * ended // count > told[label]:
-                    told[label] = 10 * ended // count
+                tenths = 10 * ended // count
+                if not self._console.is_terminal and tenths > told[label]:
+                    told[label] = tenths
                     self._print(f"{name}: {label}, {ended} of {count}")
 
             arena.on_progress = on_progress
