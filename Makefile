@@ -28,7 +28,7 @@ test-chaos: install  ## run the short forms of what `make chaos` and `make durab
 	$(BIN)/python -m pytest -m chaos
 
 chaos: install  ## break a local cluster on purpose and report what its clients saw
-	$(BIN)/python -m cluster.chaos --local --seed 0 --out chaos-report
+	$(BIN)/python -m chaos --local --seed 0 --out chaos-report
 
 durability: install  ## kill and pause what writes and searches documents, on SQLite and PostgreSQL; 100 minutes
 	$(BIN)/python -m benchmarks.durability --seed 0 --out durability-report
@@ -45,7 +45,7 @@ lint: install  ## check style and types
 	$(BIN)/mypy
 
 models: install  ## assemble the bundled models now rather than at the first start
-	$(BIN)/python -m models.bundled.prepare
+	$(BIN)/python -m models.prepare
 
 clean:  ## remove .venv, and the corpus and assembled models under .ragfleet
 	rm -rf .venv .ragfleet

@@ -23,12 +23,12 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.paused_writer import pause_writers
-from cluster.chaos.arena import Arena, Size
-from cluster.chaos.errors import ChaosError
-from cluster.chaos.fleet import Fleet
-from cluster.chaos.node_scenarios import NoticeSettings
-from cluster.chaos.runner import Runner
-from cluster.chaos.scenarios import scenarios
+from chaos.arena import Arena, Size
+from chaos.errors import ChaosError
+from chaos.fleet import Fleet
+from chaos.runner import Runner
+from chaos.scenarios.node_scenarios import NoticeSettings
+from chaos.scenarios.scenarios import scenarios
 from cluster.interrupts import interruptible
 from tests.index.postgres_server import HOW_TO_GET_IT, PostgresServer, find_programs
 

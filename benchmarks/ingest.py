@@ -1,7 +1,7 @@
 """Measure the bulk load against the bare embedder, on the same passages, in one run.
 
-The documents are the written ones of models/bundled/training/documents, as Markdown files; further
-copies have their sentences in another order. The load is `python -m graphs.ingest` into an empty
+The documents are the written ones of training/documents, as Markdown files; further copies have
+their sentences in another order. The load is `python -m graphs.commands.ingest` into an empty
 SQLite corpus, once before and once after the bare embedder: one process that embeds the same
 passages in one call, with every core and the better of two batch sizes. Neither counts the loading
 of models or, for the load, the start of Ray; the table tells that as well.
@@ -23,8 +23,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from graphs.bulk.served import read_served
-from index.catalog import Catalog
+from graphs.commands.served import read_served
+from index.catalog.catalog import Catalog
 from index.records import Chunking, titled_text
 
 ROOT = Path(__file__).parents[1]
@@ -120,8 +120,9 @@ def load(options: argparse.Namespace, folder: Path, database: Path) -> dict[str,
     catalog = Catalog(url)
     catalog.create_store(name="benchmark", chunking=chunking or None)
     catalog.close()
-    command: list[str | Path] = ["-m", "graphs.ingest", folder / "docs", "--store", "benchmark"]
-    command += ["--config", options.config.absolute(), "--report", folder / "report.json"]
+    command: list[str | Path] = ["-m", "graphs.commands.ingest", folder / "docs"]
+    command += ["--store", "benchmark", "--config", options.config.absolute()]
+    command += ["--report", folder / "report.json"]
     environment = {**os.environ, "RAGFLEET_DATABASE_URL": url}
     environment.pop("RAY_ADDRESS", None)
     subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, check=True)

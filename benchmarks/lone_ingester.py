@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from benchmarks.simulated import Embedder
-from cluster.chaos.ledger import markdown_of
+from chaos.ledger import markdown_of
+from chaos.simulated.app import Embedder
 from deployments.ingester import Ingester
 from index.errors import CorpusUnavailableError
 

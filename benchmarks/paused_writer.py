@@ -17,13 +17,13 @@ from typing import Any
 
 from sqlalchemy import select
 
-from cluster.chaos import processes
-from cluster.chaos.ledger import Ledger
-from index.catalog import Catalog
-from index.database import Database
-from index.engine import is_sqlite
-from index.fold import Fold
-from index.schema import changes, jobs
+from chaos import processes
+from chaos.ledger import Ledger
+from index.catalog.catalog import Catalog
+from index.catalog.database import Database
+from index.catalog.engine import is_sqlite
+from index.catalog.schema import changes, jobs
+from index.searching.fold import Fold
 
 _ROOT = Path(__file__).parents[1]
 _POLL_S = 0.02

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.answers import EXAM, Question, Source, holds, read_questions
 from benchmarks.safety import auroc
 from index.chunk import chunk
-from index.parse import parse
+from index.parsing.parse import parse
 from index.records import Chunking
 from models.bundled.prepare import prepare
 from models.embedder import Embedder, EmbedderConfig

@@ -33,11 +33,11 @@ from benchmarks.retrieval_set import (
 )
 from benchmarks.retrieval_tables import Means, compare, differences, means, print_table
 from graphs.config import RetrievalSettings
-from index.document import Document
-from index.ranking import find, join
+from index.parsing.document import Document
 from index.records import Change, Chunking, Passage, Vectors, titled_text
-from index.search import Mode, SearchRequest
-from index.store_index import StoreIndex
+from index.searching.ranking import find, join
+from index.searching.request import Mode, SearchRequest
+from index.searching.store_index import StoreIndex
 from models.embedder import Embedder, EmbedderConfig
 from models.reranker import Reranker, RerankerConfig
 from models.tokens import TokenSpans

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup, Tag
 
-from index.document import Block, Document
-from index.parse import parse
+from index.parsing.document import Block, Document
+from index.parsing.parse import parse
 
 DATA = Path(__file__).resolve().parent / "data" / "retrieval"
 # Where the text of a page is, by source.

@@ -17,8 +17,8 @@ from typing import Any, Literal
 import tantivy
 
 from index.chunk import TokenSpans, chunk
-from index.document import Document
-from index.parse import parse
+from index.parsing.document import Document
+from index.parsing.parse import parse
 from index.records import ChunkDraft, Chunking, Passage, titled_text
 
 DATA = Path(__file__).resolve().parent / "data" / "retrieval"

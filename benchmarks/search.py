@@ -30,7 +30,7 @@ from rich.table import Table
 from benchmarks.progress import progress_bar
 from benchmarks.search_corpus import Filler, Source
 from benchmarks.search_measures import Figures, bare_memory, restart, retriever
-from index.catalog import Catalog
+from index.catalog.catalog import Catalog
 
 RESTART_PASSAGES = 100_000
 # What is measured, how it is printed, and the limit that the project set itself.

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import insert
 
-from index.catalog import Catalog
-from index.database import log_changes, take_chunk_ids
-from index.passages import content_hash
-from index.records import ChunkDraft, Vectors
-from index.schema import chunks, files, store_files, vector_stores, vectors
+from index.catalog.catalog import Catalog
+from index.catalog.database import log_changes, take_chunk_ids
+from index.catalog.schema import chunks, files, store_files, vector_stores, vectors
+from index.records import ChunkDraft, Vectors, content_hash
 
 FINGERPRINT = "synthetic@1"
 PASSAGES_A_FILE = 10

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from benchmarks.progress import progress_bar
 from benchmarks.search_corpus import FINGERPRINT, Questions
-from index.catalog import Catalog
-from index.filters import parse_filter
-from index.fold import Fold
-from index.lexical import ANALYZER, WRITER_BYTES, lexical_schema, word_analyzer
+from index.catalog.catalog import Catalog
 from index.records import ChunkDraft, Job, Vectors, titled_text
-from index.search import FUSION_DEPTH, SearchRequest
-from index.store_index import StoreIndex
+from index.searching.filters import parse_filter
+from index.searching.fold import Fold
+from index.searching.lexical import ANALYZER, WRITER_BYTES, lexical_schema, word_analyzer
+from index.searching.request import FUSION_DEPTH, SearchRequest
+from index.searching.store_index import StoreIndex
 
 Figures = dict[str, float]
 Ids = NDArray[np.int64]

@@ -27,7 +27,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cluster.interrupts import interruptible
 from cluster.ports import free_port
-from models.bundled.prepare import NAMES, prepare, prepare_graph
+from models.bundled.prepare import NAMES, prepare
+from models.prepare import prepare_graph
 
 if TYPE_CHECKING:
     import openai

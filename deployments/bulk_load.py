@@ -13,12 +13,12 @@ from functools import cached_property, partial
 from typing import TypeVar
 
 from deployments.settings import MODEL_CACHE, assigned_share
-from index.bulk_cutting import BulkCutter, Cutting
-from index.bulk_parcel import Parcel, Stopwatch, Tally
-from index.bulk_reading import read_sources
-from index.catalog import Catalog
+from index.bulk.bulk_cutting import BulkCutter, Cutting
+from index.bulk.bulk_parcel import Parcel, Stopwatch, Tally
+from index.bulk.bulk_reading import read_sources
+from index.catalog.catalog import Catalog
 from index.errors import CorpusUnavailableError
-from index.parse_limits import ParseLimits
+from index.parsing.parse_limits import ParseLimits
 from index.reuse import plan_embedding
 from models.embedder import Embedder as EmbedderModel
 from models.embedder import EmbedderConfig

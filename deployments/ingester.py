@@ -21,7 +21,7 @@ from deployments.settings import (
     parse_config,
     refuse_unshared_database,
 )
-from index.catalog import Catalog
+from index.catalog.catalog import Catalog
 from index.chunk import cut_file
 from index.errors import (
     CorpusError,
@@ -34,11 +34,11 @@ from index.errors import (
     UnknownStoreError,
     UnsupportedFileError,
 )
-from index.parse import check_size
-from index.parse_limits import ParseLimits
+from index.parsing.parse import check_size
+from index.parsing.parse_limits import ParseLimits
+from index.parsing.sandbox import Sandbox
 from index.records import ChunkDraft, Chunking, IngestErrorCode, Job, Vectors
 from index.reuse import plan_embedding
-from index.sandbox import Sandbox
 from models.tokens import TokenSpans
 
 logger = logging.getLogger(__name__)
@@ -69,8 +69,8 @@ class IngesterConfig:
     Attributes:
         max_chunk_tokens: most tokens of the embedder in a passage.
         chunk_overlap_tokens: tokens that neighbouring passages share.
-        parse_limits: what reading one file may cost, by the names of index.parse_limits; the
-            defaults stand there.
+        parse_limits: what reading one file may cost, by the names of index.parsing.parse_limits;
+            the defaults stand there.
     """
 
     max_chunk_tokens: int = 400

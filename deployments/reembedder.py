@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from deployments.bulk_load import VALUE, EmbeddingStage, Row, patiently, row_of
-from index.catalog import Catalog
+from index.catalog.catalog import Catalog
 from index.reuse import plan_embedding
 from models.embedder import Embedder as EmbedderModel
 

@@ -13,11 +13,11 @@ from deployments.settings import (
     parse_config,
     refuse_unshared_database,
 )
-from index.catalog import Catalog
-from index.fold import Fold
-from index.ranking import Found
-from index.recent_queries import RecentQueries
-from index.search import Hit, SearchRequest
+from index.catalog.catalog import Catalog
+from index.searching.fold import Fold
+from index.searching.ranking import Found
+from index.searching.recent_queries import RecentQueries
+from index.searching.request import Hit, SearchRequest
 from index.shard import WHOLE, Shard
 from models.errors import InvalidInputError
 
@@ -55,7 +55,7 @@ class Retriever:
         self._config = parse_config(RetrieverConfig, user_config)
 
     async def search(self, request: SearchRequest) -> tuple[Hit, ...]:
-        """Finds passages; see `index.fold.Fold`."""
+        """Finds passages; see `index.searching.fold.Fold`."""
         hits = await asyncio.to_thread(self._fold.search, request)
         self._recent.note(request.store_ids, request.text)
         return hits
@@ -65,13 +65,13 @@ class Retriever:
         return self._recent.of(store_id)
 
     async def find(self, request: SearchRequest) -> Found:
-        """Finds passages of this shard; see `index.fold.Fold`."""
+        """Finds passages of this shard; see `index.searching.fold.Fold`."""
         found = await asyncio.to_thread(self._fold.find, request)
         self._recent.note(request.store_ids, request.text)
         return found
 
     async def read(self, found: Sequence[Found], request: SearchRequest) -> tuple[Hit, ...]:
-        """Tells the hits of what all shards found; see `index.fold.Fold`."""
+        """Tells the hits of what all shards found; see `index.searching.fold.Fold`."""
         return await asyncio.to_thread(self._fold.read, found, request)
 
     async def describe(self) -> ReplicaDescription:

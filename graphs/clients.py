@@ -35,8 +35,8 @@ from graphs.errors import (
     StageUnavailableError,
 )
 from graphs.failover import Retries
-from index.ranking import Found
-from index.search import Hit, SearchRequest
+from index.searching.ranking import Found
+from index.searching.request import Hit, SearchRequest
 from models.embedder import Embeddings
 from models.generation import GenerationChunk, GenerationRequest, TokenCounts
 from models.reranker import RerankScores
@@ -222,7 +222,7 @@ class GeneratorClient(DeploymentClient):
 class CorpusClient(DeploymentClient):
     """The catalog of the corpus by deployment: each of its public methods, awaited.
 
-    The names, arguments, records and errors are those of `index.catalog.Catalog`.
+    The names, arguments, records and errors are those of `index.catalog.catalog.Catalog`.
     """
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:

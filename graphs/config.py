@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from index.search import LEXICAL_WEIGHT
+from index.searching.request import LEXICAL_WEIGHT
 
 # The SQLite file of a laptop lies beside the code.
 _DEFAULT_DATABASE = Path(__file__).parents[1] / ".ragfleet" / "corpus.db"
@@ -26,9 +26,10 @@ class RetrievalSettings(_Settings):
     Attributes:
         mode: which searches take part; `hybrid` fuses dense and BM25.
         lexical_weight: weight of the BM25 ranking in the fusion, where the dense one has 1.
-        fusion: whether `rank`s or `score`s of the two searches are fused (index/fusion.py).
+        fusion: whether `rank`s or `score`s of the two searches are fused (searching/fusion.py).
         expand: what is searched for beside the question: `multi_query` other wordings of it, `hyde`
-            an imagined answer, both written by the generator; `off` nothing (graphs/expansion.py).
+            an imagined answer, both written by the generator; `off` nothing
+            (pipeline/expansion.py).
         expand_timeout_s: how long the generator may take for that; then the question goes alone.
         diversity: how much a candidate must differ from better ones, 0 (not at all) to 1.
         max_similarity: candidates nearer than this cosine to a better one are left out; 1: none.

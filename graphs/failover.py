@@ -24,7 +24,7 @@ from graphs.errors import (
     ReplicaLostError,
     StageUnavailableError,
 )
-from graphs.stages import GenerateStage
+from graphs.pipeline.stages import GenerateStage
 from models.errors import EngineDrainingError, EngineStoppedError
 from models.generation import GenerationChunk, GenerationRequest, TokenCounts
 

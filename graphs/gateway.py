@@ -10,7 +10,6 @@ from ray.serve.handle import DeploymentHandle
 from ray.serve.metrics import Counter
 
 from deployments.settings import ReplicaDescription, describe_replica
-from graphs.api.corpus import Corpus
 from graphs.api.services import Services
 from graphs.clients import (
     CorpusClient,
@@ -22,12 +21,13 @@ from graphs.clients import (
     SafetyClient,
 )
 from graphs.config import GatewayConfig
+from graphs.corpus import Corpus
 from graphs.errors import GraphError
-from graphs.events import ChatRequest, Event
 from graphs.failover import ResumingGenerator, Retries
-from graphs.rag import RagPipeline
+from graphs.pipeline.events import ChatRequest, Event
+from graphs.pipeline.rag import RagPipeline
+from graphs.pipeline.stages import SearchStage, Stages
 from graphs.shards import ShardedRetriever
-from graphs.stages import SearchStage, Stages
 
 Client = TypeVar("Client", bound=DeploymentClient)
 
@@ -71,7 +71,7 @@ class Graph:
         )
 
     def answer(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
-        """Answers a chat; see `graphs.rag.RagPipeline`."""
+        """Answers a chat; see `graphs.pipeline.rag.RagPipeline`."""
         return self.pipeline.answer(request)
 
     async def ready(self) -> Mapping[str, bool]:

@@ -5,8 +5,8 @@ import random
 from collections.abc import Sequence
 from typing import Protocol
 
-from index.ranking import Found
-from index.search import Hit, SearchRequest
+from index.searching.ranking import Found
+from index.searching.request import Hit, SearchRequest
 
 
 class SearchShard(Protocol):

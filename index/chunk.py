@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from index.document import BLOCK_SEPARATOR, Block, BlockKind, Document
 from index.errors import InvalidFileError
+from index.parsing.document import BLOCK_SEPARATOR, Block, BlockKind, Document
 from index.records import ChunkDraft, Chunking
 
 TokenSpans = Callable[[str], list[tuple[int, int]]]

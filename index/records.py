@@ -3,6 +3,7 @@
 Not the tables (schema.py) and not the HTTP shapes (graphs/). Times are whole unix seconds.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeVar
 
@@ -202,6 +203,11 @@ class Titled(Protocol):
 def titled_text(passage: Titled) -> str:
     """Writes a passage as embedder, BM25 and reranker read it: its title, then its text."""
     return f"{passage.title}\n{passage.text}"
+
+
+def content_hash(passage: Titled) -> str:
+    """Names what an embedder sees of a passage: SHA-256 of its title and text, in hex."""
+    return hashlib.sha256(titled_text(passage).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from index.passages import content_hash
-from index.records import Titled, Vectors, titled_text
+from index.records import Titled, Vectors, content_hash, titled_text
 
 FindKnown = Callable[[Sequence[str]], Mapping[str, Vectors]]
 
@@ -16,7 +15,7 @@ class EmbeddingPlan:
     """The passages of one or more documents, split by whether their content has a vector.
 
     Attributes:
-        hashes: of every passage, in their order; see index.passages.content_hash.
+        hashes: of every passage, in their order; see index.records.content_hash.
         known: vectors by hash: float32, (dim,), unit L2 norm.
         new: what is to be embedded, by hash; the same content stands here once.
     """

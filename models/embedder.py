@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.device import ALL_CPUS, Share
-from models.encoder import Encoder, EncoderConfig
+from models.encoders.encoder import Encoder, EncoderConfig
 from models.errors import InvalidInputError
 
 TextKind = Literal["query", "document"]
@@ -17,7 +17,7 @@ TextKind = Literal["query", "document"]
 
 @dataclass(frozen=True, kw_only=True)
 class EmbedderConfig(EncoderConfig):
-    """Which embedder is loaded and how it is fed; more in `models.encoder.EncoderConfig`.
+    """Which embedder is loaded and how it is fed; more in `models.encoders.encoder.EncoderConfig`.
 
     Attributes:
         query_prefix: put before every query, as the model's card asks (E5: "query: ").

@@ -251,13 +251,13 @@ def _load_engine(
     config: GeneratorConfig, folder: Path, context_tokens: int, share: Share
 ) -> GenerationEngine:
     if config.engine == "vllm":
-        from models.vllm_engine import VllmEngine, VllmEngineConfig
+        from models.engines.vllm_engine import VllmEngine, VllmEngineConfig
 
         return VllmEngine(
             folder, VllmEngineConfig(**config.engine_options),
             context_tokens=context_tokens, share=share,
         )  # fmt: skip
-    from models.transformers_engine import TransformersEngine, TransformersEngineConfig
+    from models.engines.transformers_engine import TransformersEngine, TransformersEngineConfig
 
     return TransformersEngine(
         folder, TransformersEngineConfig(**config.engine_options),

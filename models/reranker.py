@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from models.device import ALL_CPUS, Share
-from models.encoder import Encoder, EncoderConfig, sigmoid
+from models.encoders.encoder import Encoder, EncoderConfig, sigmoid
 from models.errors import InvalidInputError
 
 
 @dataclass(frozen=True, kw_only=True)
 class RerankerConfig(EncoderConfig):
-    """Which cross-encoder is loaded and how it is fed; more in `models.encoder.EncoderConfig`.
+    """Which cross-encoder is loaded and how it is fed; see `EncoderConfig`.
 
     Attributes:
         max_tokens: of query and document together; the longer one is cut.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.device import ALL_CPUS, Share
-from models.encoder import Encoder, EncoderConfig, sigmoid
+from models.encoders.encoder import Encoder, EncoderConfig, sigmoid
 from models.errors import InvalidInputError
 from models.personal_data import find_personal_data
 
@@ -33,7 +33,7 @@ PERSONAL_DATA = "pii"
 
 @dataclass(frozen=True, kw_only=True)
 class SafetyConfig(EncoderConfig):
-    """Which classifier is loaded and what counts as harmful; see `models.encoder.EncoderConfig`.
+    """Which classifier is loaded and what counts as harmful; see `EncoderConfig`.
 
     Attributes:
         max_tokens: longer texts are cut into windows of this size, and each is scored.

@@ -7,7 +7,7 @@ from cluster.interrupts import heed_interrupts
 WITH_CLUSTERS = (
     "tests/end_to_end/",
     "tests/cluster/test_spot.py",
-    "tests/graphs/test_ingest_kill.py",
+    "tests/graphs/commands/test_ingest_kill.py",
 )
 
 

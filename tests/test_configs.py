@@ -20,11 +20,11 @@ from deployments.settings import parse_config
 from graphs.app import build
 from graphs.config import AppArgs, GatewayConfig
 from models.embedder import EmbedderConfig
+from models.engines.transformers_engine import TransformersEngineConfig
+from models.engines.vllm_engine import VllmEngineConfig
 from models.generator import GeneratorConfig
 from models.reranker import RerankerConfig
 from models.safety import SafetyConfig
-from models.transformers_engine import TransformersEngineConfig
-from models.vllm_engine import VllmEngineConfig
 from tests.sharded_config import sharded
 
 ROOT = Path(__file__).parents[1]

@@ -1,25 +1,22 @@
 """The HTTP application: routes, borders and error shape put together. A plain FastAPI app."""
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 
-from graphs.api import (
-    chat,
-    docs,
-    embeddings,
+from graphs.api import docs, embeddings, health, models, moderations, rerank
+from graphs.api.border.limits import BodyLimit
+from graphs.api.border.request_deadline import RequestDeadline
+from graphs.api.border.request_id import RequestId
+from graphs.api.border.validation import on_invalid
+from graphs.api.chat import chat
+from graphs.api.corpus import (
     files,
-    health,
-    models,
-    moderations,
-    rerank,
     vector_store_file_batches,
     vector_store_files,
     vector_store_search,
     vector_stores,
 )
 from graphs.api.errors import ErrorReply, LastResort, install_error_handlers
-from graphs.api.limits import BodyLimit
-from graphs.api.request_deadline import RequestDeadline
-from graphs.api.request_id import RequestId
 from graphs.api.services import Services
 
 _ROUTED = (
@@ -60,6 +57,7 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     for module in _ROUTED:
         app.include_router(module.router)
     install_error_handlers(app)
+    app.add_exception_handler(RequestValidationError, on_invalid)
     # The last one added sees a request first.
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestDeadline)

@@ -10,11 +10,10 @@ from openai.types.create_embedding_response import CreateEmbeddingResponse, Usag
 from openai.types.embedding import Embedding
 from pydantic import Discriminator, Field, Tag
 
-from graphs.api.chat_target import unknown_model
-from graphs.api.disconnect import unless_disconnected
-from graphs.api.errors import BadRequestError
-from graphs.api.json_body import JsonRoute, RequestModel
-from graphs.api.replies import json_reply
+from graphs.api.border.disconnect import unless_disconnected
+from graphs.api.border.json_body import JsonRoute, RequestModel
+from graphs.api.border.replies import json_reply
+from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import InjectedServices
 from graphs.api.token_input import decode_inputs
 from graphs.config import HttpSettings

@@ -18,13 +18,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graphs.api.validation import explain
 from graphs.errors import (
     DeadlineError,
     GraphError,
@@ -76,6 +74,11 @@ class BadRequestError(ApiError, ValueError):
         super().__init__(message)
         self.param = param
         self.code = code
+
+
+def unknown_model(name: str) -> UnknownModelError:
+    """Makes the error for a model that is not served."""
+    return UnknownModelError(f"The model '{name}' is not served here; see /v1/models")
 
 
 class BodyTooLargeError(ApiError, HTTPException):
@@ -231,12 +234,6 @@ async def _on_error(request: Request, error: Exception) -> JSONResponse:
     return error_response(error)
 
 
-async def _on_invalid(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    fault = explain(error)
-    return error_response(BadRequestError(fault.message, param=fault.param, code=fault.code))
-
-
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     message = str(error.detail)
@@ -251,7 +248,6 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 def install_error_handlers(app: FastAPI) -> None:
     """Makes every error of every route leave in the one shape."""
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
     for root in (GraphError, ModelError, CorpusError, BadRequestError, NotReadyError):
         app.add_exception_handler(root, _on_error)
     app.add_exception_handler(ResumeMismatchError, _on_error)

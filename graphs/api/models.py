@@ -3,8 +3,9 @@
 from fastapi import APIRouter, Response
 from openai.types.model import Model
 
-from graphs.api.chat_target import RAG_MODEL, every_store, unknown_model
-from graphs.api.replies import json_reply, list_reply
+from graphs.api.border.replies import json_reply, list_reply
+from graphs.api.chat.chat_target import RAG_MODEL, every_store
+from graphs.api.errors import unknown_model
 from graphs.api.services import InjectedServices, Services
 
 router = APIRouter(tags=["models"], prefix="/v1/models")

@@ -13,12 +13,11 @@ from openai.types.moderation import (
 from openai.types.moderation_create_response import ModerationCreateResponse
 from pydantic import Discriminator, Field, Tag
 
-from graphs.api.chat_schema import TextPart, joined
-from graphs.api.chat_target import unknown_model
-from graphs.api.disconnect import unless_disconnected
-from graphs.api.errors import BadRequestError
-from graphs.api.json_body import JsonRoute, RequestModel
-from graphs.api.replies import json_reply
+from graphs.api.border.disconnect import unless_disconnected
+from graphs.api.border.fields import TextPart, joined
+from graphs.api.border.json_body import JsonRoute, RequestModel
+from graphs.api.border.replies import json_reply
+from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import InjectedServices
 from models.safety import MODERATION_CATEGORIES, Verdict
 

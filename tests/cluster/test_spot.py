@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from chaos import processes
 from cluster import spot
-from cluster.chaos import processes
 from cluster.ports import free_port
 from tests.ray_environment import BIN, ROOT, ray_environment
 

@@ -7,11 +7,11 @@ import pytest
 
 from deployments import bulk_load
 from deployments.bulk_load import VALUE, Committer, Cutter, Destination, Embedder, Reader, row_of
-from index.bulk_cutting import Cutting
-from index.bulk_sources import find_sources
-from index.catalog import Catalog
+from index.bulk.bulk_cutting import Cutting
+from index.bulk.bulk_sources import find_sources
+from index.catalog.catalog import Catalog
 from index.errors import CorpusUnavailableError
-from index.parse_limits import ParseLimits
+from index.parsing.parse_limits import ParseLimits
 from index.records import Chunking
 from models.embedder import EmbedderConfig
 from models.tokens import TokenSpans
@@ -87,7 +87,7 @@ def test_a_database_that_stays_away_ends_the_load(monkeypatch, tmp_path):
     catalog = Catalog(url)
     lock = sqlite3.connect(tmp_path / "corpus.db", isolation_level=None)
     lock.execute("BEGIN EXCLUSIVE")
-    monkeypatch.setattr("index.engine.LOCK_TIMEOUT_MS", 10)
+    monkeypatch.setattr("index.catalog.engine.LOCK_TIMEOUT_MS", 10)
     with pytest.raises(CorpusUnavailableError, match="locked"):
         bulk_load.patiently(Catalog(url).head)
     lock.close()

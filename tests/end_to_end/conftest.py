@@ -14,7 +14,7 @@ import openai
 import pytest
 import yaml
 
-from cluster.chaos import processes
+from chaos import processes
 from cluster.ports import free_port
 from tests.handbook import load_handbook
 from tests.ray_environment import BIN, ROOT, ray_environment

@@ -2,8 +2,8 @@
 
 from ray.serve import Application
 
-from benchmarks.simulated import Reranker, SafetyFilter
-from benchmarks.simulated_generator import Generator
+from chaos.simulated.app import Reranker, SafetyFilter
+from chaos.simulated.generator import Generator
 from deployments.embedder import Embedder
 from graphs.app import compose
 from graphs.config import AppArgs

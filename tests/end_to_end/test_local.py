@@ -12,7 +12,7 @@ import httpx
 import openai
 import pytest
 
-from cluster.chaos import processes
+from chaos import processes
 from tests.hostile_files import hostile_files
 
 pytestmark = pytest.mark.ray
@@ -117,7 +117,7 @@ def service_mb(system):
     for pid in processes.descendants(system.process.pid):
         with suppress(FileNotFoundError, ProcessLookupError):
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            is_reader = b"index.sandbox_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            is_reader = b"index.parsing.sandbox_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
             sizes[is_reader] += int(re.search(r"^Pss: +(\d+) kB", rollup, re.M)[1]) / 1024
     return sizes[False], sizes[True]
 

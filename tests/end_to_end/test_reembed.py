@@ -45,7 +45,7 @@ class Moving:
 
     def reembed(self, *arguments):
         """The exit status and the words of the command."""
-        command = [sys.executable, "-m", "graphs.reembed", "--store", "handbook"]
+        command = [sys.executable, "-m", "graphs.commands.reembed", "--store", "handbook"]
         done = subprocess.run(
             [*command, "--config", self.system.config, *arguments], env=self._environment,
             cwd=ROOT, capture_output=True, text=True, timeout=COMMAND_S, check=False,

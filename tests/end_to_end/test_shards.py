@@ -9,9 +9,9 @@ import httpx
 import pytest
 import yaml
 
-from cluster.chaos import processes
-from cluster.chaos.fleet import SIMULATED, Fleet
-from cluster.chaos.searches import fill_store, name_of
+from chaos import processes
+from chaos.fleet import SIMULATED, Fleet
+from chaos.searches import fill_store, name_of
 from tests.sharded_config import sharded
 
 pytestmark = [pytest.mark.ray, pytest.mark.systems]

@@ -15,7 +15,7 @@ from openai import AsyncOpenAI
 from graphs.api.app import build_app
 from graphs.api.services import Services
 from graphs.config import GatewayConfig, HttpSettings, ServedNames
-from graphs.events import (
+from graphs.pipeline.events import (
     Citation,
     Finished,
     Passage,
@@ -24,12 +24,12 @@ from graphs.events import (
     TextDelta,
     Usage,
 )
-from index.catalog import Catalog
+from index.catalog.catalog import Catalog
 from index.chunk import chunk
 from index.errors import InvalidFileError, UnsupportedFileError
-from index.fold import Fold
-from index.parse import parse
+from index.parsing.parse import parse
 from index.records import Chunking
+from index.searching.fold import Fold
 from models.embedder import Embeddings
 from models.errors import InvalidInputError
 from models.reranker import RerankScores

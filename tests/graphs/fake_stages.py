@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from graphs.config import GatewayConfig
-from graphs.events import ChatRequest, Message, TextDelta
-from graphs.rag import RagPipeline
-from graphs.stages import Stages
-from index.search import Hit
+from graphs.pipeline.events import ChatRequest, Message, TextDelta
+from graphs.pipeline.rag import RagPipeline
+from graphs.pipeline.stages import Stages
+from index.searching.request import Hit
 from models.embedder import Embeddings
 from models.generation import GenerationChunk, TokenCounts
 from models.reranker import RerankScores

@@ -5,8 +5,8 @@ import pytest
 from deployments.retriever import retriever_names
 from graphs.errors import StageUnavailableError
 from graphs.shards import ShardedRetriever
-from index.fold import Fold
-from index.search import SearchRequest
+from index.searching.fold import Fold
+from index.searching.request import SearchRequest
 from index.shard import Shard
 from tests.graphs.conftest import word_vector
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import make_url
 
-from index.catalog import Catalog
+from index.catalog.catalog import Catalog
 from index.records import ChunkDraft, Job, Vectors
 from tests.index.postgres_server import HOW_TO_GET_IT, PostgresServer, find_programs
 

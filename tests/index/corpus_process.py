@@ -14,12 +14,12 @@ from random import Random
 
 import numpy as np
 
-from cluster.chaos.ledger import NUM_PARTS, markdown_of, parts_of
-from index.catalog import Catalog
+from chaos.ledger import NUM_PARTS, markdown_of, parts_of
+from index.catalog.catalog import Catalog
 from index.errors import CorpusUnavailableError, LostLeaseError, UnknownFileError
-from index.fold import Fold
 from index.records import ChunkDraft
-from index.search import SearchRequest
+from index.searching.fold import Fold
+from index.searching.request import SearchRequest
 
 DIM = 8
 PARENT = os.getppid()

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from index.fold import Fold
-from index.schema import chunks
-from index.search import SearchRequest
+from index.catalog.schema import chunks
+from index.searching.fold import Fold
+from index.searching.request import SearchRequest
 
 DIMS = {"old@1": 8, "new@1": 4}
 OLD, NEW = DIMS

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.chunk import chunk, split_sentences
-from index.document import DocumentBuilder
 from index.errors import InvalidChunkingError
-from index.parse import parse
+from index.parsing.document import DocumentBuilder
+from index.parsing.parse import parse
 from index.records import Chunking
 
 

@@ -1,7 +1,6 @@
 import numpy as np
 
-from index.passages import content_hash
-from index.records import ChunkDraft
+from index.records import ChunkDraft, content_hash
 from index.reuse import plan_embedding
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from models.device import Share
 from models.embedder import Embedder, EmbedderConfig
-from models.encoder import sigmoid
+from models.encoders.encoder import sigmoid
+from models.encoders.onnx_encoder import exported
 from models.errors import InvalidInputError
 from models.hub import resolve
-from models.onnx_encoder import exported
 from models.reranker import Reranker, RerankerConfig
 from models.safety import SafetyClassifier, SafetyConfig
 
@@ -59,7 +59,7 @@ def test_texts_are_cut_to_max_tokens(engine):
 def test_scores_are_those_of_the_cross_encoder(engine):
     from sentence_transformers import CrossEncoder
 
-    from models.bundled.late_bert import register
+    from models.encoders.late_bert import register
 
     register()
     folder = resolve("bundled:reranker", None, CACHE)

@@ -8,14 +8,14 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from models.bundled.training.prompts import draw_prompts
-from models.bundled.training.tokenizer import save_tokenizer, train_tokenizer
 from models.errors import InvalidInputError, ModelNotFoundError, UnsafeModelError
 from models.quantization import checks
 from models.quantization.calibration import cut_samples, default_texts, fetch_texts, read_texts
 from models.quantization.measure import load_tokenizer
 from models.quantization.settings import QuantizationSettings
 from models.quantize import main
+from training.prompts import draw_prompts
+from training.tokenizer import save_tokenizer, train_tokenizer
 
 SMALL = QuantizationSettings(group_size=64, num_samples=16, sample_tokens=64)
 pytestmark = pytest.mark.filterwarnings("ignore")  # GPTQModel and torchao warn about themselves

@@ -1,0 +1,1 @@
+"""Simulated models behind the real graph."""

@@ -1,0 +1,118 @@
+"""Reconnecting to an answer: event ids, `Last-Event-ID` and `Idempotency-Key`.
+
+No journal is kept. An answer is a pure function of the request, the passages and the seed, and the
+seed of a request with a key comes from that key. So whichever Gateway a client reconnects to writes
+the answer again, checks that it stands on the same passages, and leaves out what the client has.
+
+    id: <created>-<digest>-<number>     on every event but `[DONE]` and errors
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphs.api.errors import BadRequestError, ResumeMismatchError
+from graphs.pipeline.events import Retrieved
+
+_EVENT_ID = re.compile(r"(\d{1,12})-([0-9a-f]{16})-(\d{1,9})")
+_MAX_KEY_CHARS = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumePoint:
+    """The last event that a client has.
+
+    Attributes:
+        created: when the reply was made, in seconds since 1970; repeated in its chunks.
+        digest: of what the answer stands on.
+        number: counts the events of the stream from 0.
+    """
+
+    created: int
+    digest: str
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumption:
+    """What a request says of reconnecting.
+
+    Attributes:
+        fingerprint: of key and body; two requests with the same one ask for the same answer.
+        key: whether the client sent an `Idempotency-Key`.
+        last: where to go on; None: from the start.
+    """
+
+    fingerprint: bytes
+    has_key: bool
+    last: ResumePoint | None
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of a request that names none: the same for the same key, 0..2^63-1."""
+        return int.from_bytes(self.fingerprint[:8]) >> 1 if self.has_key else None
+
+
+def resumption_of(headers: Mapping[str, str], body: bytes) -> Resumption:
+    """Reads the headers of a request.
+
+    Raises:
+        BadRequestError: the key is too long, the id is not one of ours, or it comes without key.
+    """
+    key = headers.get("idempotency-key")
+    if key is not None and not 1 <= len(key) <= _MAX_KEY_CHARS:
+        msg = f"Idempotency-Key must have 1 to {_MAX_KEY_CHARS} characters, got {len(key)}"
+        raise BadRequestError(msg, param="Idempotency-Key")
+    last_id = headers.get("last-event-id")
+    if last_id and key is None:
+        msg = "Last-Event-ID needs the Idempotency-Key that the first request was sent with"
+        raise BadRequestError(msg, param="Last-Event-ID")
+    digest = hashlib.sha256(f"{key}\0".encode() + body).digest()
+    return Resumption(
+        fingerprint=digest, has_key=key is not None, last=_point(last_id) if last_id else None
+    )
+
+
+def _point(event_id: str) -> ResumePoint:
+    match = _EVENT_ID.fullmatch(event_id)
+    if match is None:
+        msg = f"Last-Event-ID must be the id of an event of this server, got {event_id[:80]!r}"
+        raise BadRequestError(msg, param="Last-Event-ID")
+    created, digest, number = match.groups()
+    return ResumePoint(created=int(created), digest=digest, number=int(number))
+
+
+class EventIds:
+    """Numbers the events of one stream and says which of them the client lacks."""
+
+    def __init__(self, resumption: Resumption, created: int, retrieved: Retrieved | None) -> None:
+        """Settles the digest.
+
+        Raises:
+            ResumeMismatchError: the client's events belong to another answer.
+        """
+        self._created = created
+        self._digest = _digest(resumption.fingerprint, retrieved)
+        self._last = resumption.last
+        self._number = -1
+        if self._last is not None and self._last.digest != self._digest:
+            msg = (
+                "the answer cannot be resumed: its request or the passages behind it have changed; "
+                "ask again without Last-Event-ID"
+            )
+            raise ResumeMismatchError(msg)
+
+    def next(self) -> str | None:
+        """Gives the id of the next event; None when the client has that event."""
+        self._number += 1
+        if self._last is not None and self._number <= self._last.number:
+            return None
+        return f"{self._created}-{self._digest}-{self._number}"
+
+
+def _digest(fingerprint: bytes, retrieved: Retrieved | None) -> str:
+    digest = hashlib.sha256(fingerprint)
+    for passage in retrieved.passages if retrieved else ():
+        digest.update(f"{passage.number}\0{passage.chunk_id}\0{passage.excerpt}\0".encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,102 @@
+"""`/v1/files`: upload, list, read, delete."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from openai.types.file_deleted import FileDeleted
+from openai.types.file_object import FileObject
+
+from graphs.api.border.replies import json_reply, list_reply
+from graphs.api.errors import BadRequestError
+from graphs.api.services import InjectedServices
+from index.records import FileRecord
+
+router = APIRouter(tags=["files"], prefix="/v1/files")
+
+Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
+Order = Literal["asc", "desc"]
+
+
+@router.post("", response_model=FileObject, summary="Upload a file")
+async def create_file(
+    services: InjectedServices,
+    file: Annotated[UploadFile, File()],
+    purpose: Annotated[Purpose, Form()],
+    anchor: Annotated[Literal["created_at"] | None, Form(alias="expires_after[anchor]")] = None,
+    seconds: Annotated[
+        int | None, Form(alias="expires_after[seconds]", ge=3600, le=2_592_000)
+    ] = None,
+) -> Response:
+    """Stores the bytes; the reply means that they are durable."""
+    max_bytes = services.config.http.max_file_bytes
+    if file.size is not None and file.size > max_bytes:
+        msg = f"a file must have at most {max_bytes} bytes, got {file.size}"
+        raise BadRequestError(msg, param="file", code="file_too_large")
+    if (anchor is None) != (seconds is None):
+        msg = "expires_after needs both anchor and seconds"
+        raise BadRequestError(msg, param="expires_after")
+    record = await services.corpus.create_file(
+        filename=_checked_name(file.filename),
+        purpose=purpose,
+        data=await file.read(),
+        expires_after_s=seconds,
+    )
+    return json_reply(_file_object(record))
+
+
+@router.get("", summary="List the files")
+async def list_files(
+    services: InjectedServices,
+    purpose: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
+    order: Order = "desc",
+    after: str | None = None,
+) -> Response:
+    """Gives one page."""
+    page = await services.corpus.list_files(purpose=purpose, limit=limit, order=order, after=after)
+    ids = [record.id for record in page.items]
+    return list_reply([_file_object(record) for record in page.items], ids, has_more=page.has_more)
+
+
+@router.get("/{file_id}", response_model=FileObject, summary="Describe a file")
+async def get_file(file_id: str, services: InjectedServices) -> Response:
+    """Gives all but the bytes."""
+    return json_reply(_file_object(await services.corpus.get_file(file_id)))
+
+
+@router.get("/{file_id}/content", response_class=Response, summary="Read a file")
+async def get_file_content(file_id: str, services: InjectedServices) -> Response:
+    """Gives the bytes as they were uploaded; never as something that a browser would run."""
+    data = await services.corpus.file_content(file_id)
+    headers = {"content-disposition": "attachment", "x-content-type-options": "nosniff"}
+    return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+@router.delete("/{file_id}", response_model=FileDeleted, summary="Delete a file")
+async def delete_file(file_id: str, services: InjectedServices) -> Response:
+    """Deletes a file, and its passages in every vector store."""
+    await services.corpus.delete_file(file_id)
+    return json_reply(FileDeleted(id=file_id, object="file", deleted=True))
+
+
+def _checked_name(filename: str | None) -> str:
+    # Browsers of old send whole paths; only the last part is a name.
+    name = (filename or "").replace("\\", "/").rpartition("/")[2].strip()
+    if not name or not name.isprintable():
+        msg = f"the file must have a printable name, got {filename!r}"
+        raise BadRequestError(msg, param="file", code="invalid_file")
+    return name
+
+
+def _file_object(record: FileRecord) -> FileObject:
+    # model_construct: the type lacks the purpose "evals", which the API has.
+    return FileObject.model_construct(
+        id=record.id,
+        object="file",
+        bytes=record.num_bytes,
+        created_at=record.created_at,
+        expires_at=record.expires_at,
+        filename=record.filename,
+        purpose=record.purpose,
+        status=record.status,
+    )

@@ -1,0 +1,112 @@
+"""`/v1/vector_stores/{store_id}/files`: which files a store holds, and how far they are indexed."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+from openai.types.vector_stores.file_content_response import FileContentResponse
+from openai.types.vector_stores.vector_store_file import VectorStoreFile
+from openai.types.vector_stores.vector_store_file_deleted import VectorStoreFileDeleted
+from pydantic import BaseModel
+
+from graphs.api.border.json_body import JsonRoute
+from graphs.api.border.replies import json_reply, list_reply, refuse_before
+from graphs.api.corpus.vector_store_schema import (
+    AttachFileBody,
+    ModifyFileBody,
+    chunking_of,
+    store_file_object,
+)
+from graphs.api.services import InjectedServices
+from index.records import StoreFileRecord, StoreFileStatus
+
+router = APIRouter(
+    tags=["vector store files"], prefix="/v1/vector_stores/{store_id}/files", route_class=JsonRoute
+)
+
+# The OpenAI clients' `*_and_poll` methods wait so long between two looks; their default is 1000 ms.
+POLL_AFTER_MS = 250
+
+
+class ContentPage(BaseModel):
+    """The text of a file, passage by passage."""
+
+    object: Literal["vector_store.file_content.page"]
+    data: list[FileContentResponse]
+    has_more: bool
+    next_page: str | None
+
+
+@router.post("", response_model=VectorStoreFile, summary="Put a file into a vector store")
+async def attach_file(store_id: str, body: AttachFileBody, services: InjectedServices) -> Response:
+    """Begins to index a file; its status tells the outcome."""
+    record = await services.corpus.attach_file(
+        store_id,
+        body.file_id,
+        attributes=body.attributes,
+        chunking=chunking_of(body.chunking_strategy),
+    )
+    return _reply(record)
+
+
+@router.get("", summary="List the files of a vector store")
+async def list_store_files(  # noqa: PLR0913, PLR0917 - one argument a query parameter
+    store_id: str,
+    services: InjectedServices,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    order: Literal["asc", "desc"] = "desc",
+    after: str | None = None,
+    before: str | None = None,
+    status: Annotated[StoreFileStatus | None, Query(alias="filter")] = None,
+) -> Response:
+    """Gives one page."""
+    refuse_before(before)
+    page = await services.corpus.list_store_files(
+        store_id, limit=limit, order=order, after=after, status=status
+    )
+    files = [store_file_object(record) for record in page.items]
+    return list_reply(files, [file.id for file in files], has_more=page.has_more)
+
+
+@router.get("/{file_id}", response_model=VectorStoreFile, summary="Describe a file of a store")
+async def get_store_file(store_id: str, file_id: str, services: InjectedServices) -> Response:
+    """Gives the status, and why indexing failed if it did."""
+    return _reply(await services.corpus.get_store_file(store_id, file_id))
+
+
+@router.post("/{file_id}", response_model=VectorStoreFile, summary="Set a file's attributes")
+async def modify_store_file(
+    store_id: str, file_id: str, body: ModifyFileBody, services: InjectedServices
+) -> Response:
+    """Replaces all attributes of the file in this store."""
+    attributes = body.attributes or {}
+    return _reply(await services.corpus.update_attributes(store_id, file_id, attributes))
+
+
+@router.get("/{file_id}/content", response_model=ContentPage, summary="Read a file's passages")
+async def get_store_file_content(
+    store_id: str, file_id: str, services: InjectedServices
+) -> Response:
+    """Gives the text as it was cut for search."""
+    texts = await services.corpus.store_file_text(store_id, file_id)
+    page = ContentPage(
+        object="vector_store.file_content.page",
+        data=[FileContentResponse(type="text", text=text) for text in texts],
+        has_more=False,
+        next_page=None,
+    )
+    return json_reply(page)
+
+
+@router.delete("/{file_id}", response_model=VectorStoreFileDeleted, summary="Take a file out")
+async def detach_file(store_id: str, file_id: str, services: InjectedServices) -> Response:
+    """Takes a file out of the store; the upload stays."""
+    await services.corpus.detach_file(store_id, file_id)
+    return json_reply(
+        VectorStoreFileDeleted(id=file_id, object="vector_store.file.deleted", deleted=True)
+    )
+
+
+def _reply(record: StoreFileRecord) -> Response:
+    is_polled = record.status == "in_progress"
+    headers = {"openai-poll-after-ms": str(POLL_AFTER_MS)} if is_polled else None
+    return json_reply(store_file_object(record), headers)

@@ -1,1 +1,0 @@
-"""Loading many documents at once; the command is graphs/ingest.py."""

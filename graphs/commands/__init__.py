@@ -1,0 +1,1 @@
+"""Loading many documents at once; the command is graphs/commands/ingest.py."""

@@ -1,0 +1,159 @@
+"""What the routes need of the corpus: methods of index.catalog.catalog.Catalog, as async ones.
+
+Names, arguments, records and errors are the same as there.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import EllipsisType
+from typing import Protocol
+
+from index.records import (
+    Attachment,
+    Attributes,
+    Chunking,
+    FileBatchRecord,
+    FileRecord,
+    Order,
+    Page,
+    StoreFileRecord,
+    StoreFileStatus,
+    StoreRecord,
+)
+
+
+class FileCatalog(Protocol):
+    """The uploaded files."""
+
+    async def create_file(
+        self, *, filename: str, purpose: str, data: bytes, expires_after_s: int | None = None
+    ) -> FileRecord:
+        """Stores an upload; on return it is durable."""
+
+    async def get_file(self, file_id: str) -> FileRecord:
+        """Gives the record of a file."""
+
+    async def list_files(
+        self,
+        *,
+        purpose: str | None = None,
+        limit: int = 10_000,
+        order: Order = "desc",
+        after: str | None = None,
+    ) -> Page[FileRecord]:
+        """Gives one page of the files."""
+
+    async def file_content(self, file_id: str) -> bytes:
+        """Gives the bytes of a file."""
+
+    async def delete_file(self, file_id: str) -> None:
+        """Deletes a file, and all that stores hold of it."""
+
+
+class StoreCatalog(Protocol):
+    """The vector stores."""
+
+    async def create_store(
+        self,
+        *,
+        name: str,
+        description: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        chunking: Chunking | None = None,
+        expires_after_days: int | None = None,
+        file_ids: Sequence[str] = (),
+    ) -> StoreRecord:
+        """Creates a store with these files."""
+
+    async def get_store(self, store_id: str) -> StoreRecord:
+        """Gives the record of a store."""
+
+    async def find_store(self, name_or_id: str) -> StoreRecord:
+        """Gives the store with this id, else the oldest with this name."""
+
+    async def list_stores(
+        self, *, limit: int = 20, order: Order = "desc", after: str | None = None
+    ) -> Page[StoreRecord]:
+        """Gives one page of the stores."""
+
+    async def update_store(
+        self,
+        store_id: str,
+        *,
+        name: str | EllipsisType = ...,
+        metadata: Mapping[str, str] | EllipsisType = ...,
+        expires_after_days: int | EllipsisType | None = ...,
+    ) -> StoreRecord:
+        """Changes what is given; `...` leaves it as it is."""
+
+    async def delete_store(self, store_id: str) -> None:
+        """Deletes a store; the uploads stay."""
+
+
+class StoreFileCatalog(Protocol):
+    """The files inside a vector store."""
+
+    async def attach_file(
+        self,
+        store_id: str,
+        file_id: str,
+        *,
+        attributes: Attributes | None = None,
+        chunking: Chunking | None = None,
+    ) -> StoreFileRecord:
+        """Adds a file to a store, to be indexed."""
+
+    async def get_store_file(self, store_id: str, file_id: str) -> StoreFileRecord:
+        """Gives the state of a file in a store."""
+
+    async def list_store_files(
+        self,
+        store_id: str,
+        *,
+        limit: int = 20,
+        order: Order = "desc",
+        after: str | None = None,
+        status: StoreFileStatus | None = None,
+    ) -> Page[StoreFileRecord]:
+        """Gives one page of the files of a store."""
+
+    async def update_attributes(
+        self, store_id: str, file_id: str, attributes: Attributes
+    ) -> StoreFileRecord:
+        """Replaces the attributes of a file in a store."""
+
+    async def detach_file(self, store_id: str, file_id: str) -> None:
+        """Takes a file out of a store; the upload stays."""
+
+    async def store_file_text(self, store_id: str, file_id: str) -> tuple[str, ...]:
+        """Gives the texts of a file's passages, in the order of the document."""
+
+
+class FileBatchCatalog(Protocol):
+    """Files put into a vector store together."""
+
+    async def create_file_batch(
+        self, store_id: str, files: Sequence[Attachment]
+    ) -> FileBatchRecord:
+        """Adds files to a store, to be indexed; all of them or none."""
+
+    async def get_file_batch(self, store_id: str, batch_id: str) -> FileBatchRecord:
+        """Gives the state of a batch."""
+
+    async def list_batch_files(
+        self,
+        store_id: str,
+        batch_id: str,
+        *,
+        limit: int = 20,
+        order: Order = "desc",
+        after: str | None = None,
+        status: StoreFileStatus | None = None,
+    ) -> Page[StoreFileRecord]:
+        """Gives one page of the files of a batch."""
+
+    async def cancel_file_batch(self, store_id: str, batch_id: str) -> FileBatchRecord:
+        """Stops the files of a batch that are not indexed yet."""
+
+
+class Corpus(FileCatalog, StoreCatalog, StoreFileCatalog, FileBatchCatalog, Protocol):
+    """The whole corpus."""

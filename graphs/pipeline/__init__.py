@@ -1,0 +1,1 @@
+"""The RAG pipeline: plain async code over Protocols, no Ray, no HTTP."""

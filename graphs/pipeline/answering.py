@@ -1,0 +1,187 @@
+"""Generates an answer and checks it, segment by segment, while it decodes."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from graphs.config import SafetySettings
+from graphs.errors import OverloadedError, SafetyUnavailableError, StageUnavailableError
+from graphs.pipeline.events import (
+    Citation,
+    Event,
+    Finished,
+    FinishReason,
+    Passage,
+    Retrieved,
+    TextDelta,
+    Usage,
+)
+from graphs.pipeline.markers import MarkerFilter
+from graphs.pipeline.segments import Segment, Segmenter
+from graphs.pipeline.stages import Progress, SafetyStage, Stages
+from models.generation import GenerationRequest
+from models.safety import Verdict
+
+
+async def judge(safety: SafetyStage, texts: Sequence[str]) -> tuple[Verdict, ...]:
+    """Asks the safety filter, and fails closed.
+
+    Raises:
+        SafetyUnavailableError: it does not answer.
+    """
+    try:
+        return await safety.classify(texts)
+    except OverloadedError:
+        raise
+    except StageUnavailableError as err:
+        msg = "the safety filter is not available, so no answer is given"
+        raise SafetyUnavailableError(msg) from err
+
+
+@dataclass(kw_only=True)
+class _Decoded:
+    """What the decoding task has seen so far."""
+
+    num_prompt_tokens: int = 0
+    num_completion_tokens: int = 0
+    finish_reason: FinishReason = "stop"
+    num_migrations: int = 0
+    taken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def usage(self) -> Usage:
+        return Usage(
+            num_prompt_tokens=self.num_prompt_tokens,
+            num_completion_tokens=self.num_completion_tokens,
+        )
+
+
+class Answering:
+    """Streams one checked answer.
+
+    Decoding runs ahead in a task of its own, so a slow check or a slow client never holds a
+    generation slot; what waits is at most one answer. Nothing is given out before its segment was
+    judged harmless.
+    """
+
+    def __init__(self, settings: SafetySettings, stages: Stages) -> None:
+        self._settings = settings
+        self._stages = stages
+
+    async def stream(
+        self, request: GenerationRequest, retrieved: Retrieved, progress: Progress
+    ) -> AsyncGenerator[Event, None]:
+        """Gives `retrieved`, the text and its citations, and `Finished` last.
+
+        Nothing is given before a generator has taken the question: until then a lack of generators
+        is the request's own error. Closing stops the decoding.
+        """
+        segments: asyncio.Queue[Segment | None] = asyncio.Queue()
+        decoded = _Decoded()
+        decoding = self._decode(request, retrieved.passages, segments, decoded, progress)
+        task = asyncio.create_task(decoding)
+        task.add_done_callback(lambda _: decoded.taken.set())
+        released = _Released()
+        try:
+            await decoded.taken.wait()
+            if task.done():
+                await task
+            yield retrieved
+            async for batch in _batches(segments):
+                verdicts = await self._judge(batch, progress)
+                for segment, harmless in zip(batch, verdicts, strict=True):
+                    if not harmless:
+                        yield self._blocked(decoded, progress)
+                        return
+                    for event in released.events(segment):
+                        yield event
+            await task
+            yield Finished(
+                finish_reason=decoded.finish_reason,
+                usage=decoded.usage(),
+                degraded=progress.degraded,
+                timings=progress.times,
+                num_migrations=decoded.num_migrations,
+            )
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _decode(
+        self,
+        request: GenerationRequest,
+        passages: Sequence[Passage],
+        segments: "asyncio.Queue[Segment | None]",
+        decoded: _Decoded,
+        progress: Progress,
+    ) -> None:
+        markers = MarkerFilter({passage.number: passage for passage in passages})
+        segmenter = Segmenter(
+            segment_chars=self._settings.segment_chars, window_chars=self._settings.window_chars
+        )
+        try:
+            with progress.stage("generate"):
+                async with aclosing(self._stages.generator.stream(request)) as chunks:
+                    async for chunk in chunks:
+                        decoded.taken.set()
+                        decoded.num_prompt_tokens = max(
+                            decoded.num_prompt_tokens, chunk.num_prompt_tokens
+                        )
+                        decoded.num_migrations = chunk.attempt
+                        decoded.num_completion_tokens = chunk.position + len(chunk.token_ids)
+                        decoded.finish_reason = chunk.finish_reason or "stop"
+                        for segment in segmenter.push(markers.push(chunk.text)):
+                            segments.put_nowait(segment)
+            for segment in [*segmenter.push(markers.flush()), *segmenter.flush()]:
+                segments.put_nowait(segment)
+        finally:
+            segments.put_nowait(None)
+
+    async def _judge(self, batch: Sequence[Segment], progress: Progress) -> list[bool]:
+        """Says of each segment whether it is harmless."""
+        if not self._settings.check_answer:
+            return [True] * len(batch)
+        with progress.stage("check_answer"):
+            verdicts = await judge(self._stages.safety, [segment.window for segment in batch])
+        return [not verdict.flagged for verdict in verdicts]
+
+    def _blocked(self, decoded: _Decoded, progress: Progress) -> Finished:
+        return Finished(
+            finish_reason="content_filter",
+            usage=decoded.usage(),
+            refusal=self._settings.refusal,
+            degraded=progress.degraded,
+            timings=progress.times,
+            num_migrations=decoded.num_migrations,
+        )
+
+
+class _Released:
+    """Turns judged segments into events and counts their characters."""
+
+    def __init__(self) -> None:
+        self._num_chars = 0
+
+    def events(self, segment: Segment) -> list[Event]:
+        events: list[Event] = [TextDelta(text="".join(piece.text for piece in segment.pieces))]
+        for piece in segment.pieces:
+            end = self._num_chars + len(piece.text)
+            if piece.passage is not None:
+                events.append(Citation(start=self._num_chars, end=end, passage=piece.passage))
+            self._num_chars = end
+        return events
+
+
+async def _batches(
+    segments: "asyncio.Queue[Segment | None]",
+) -> AsyncGenerator[list[Segment], None]:
+    """Gives all segments that wait, at least one at a time, until the None at the end."""
+    ended = False
+    while not ended:
+        batch = [await segments.get()]
+        while not segments.empty():
+            batch.append(segments.get_nowait())
+        ended = batch[-1] is None
+        waiting = [segment for segment in batch if segment is not None]
+        if waiting:
+            yield waiting

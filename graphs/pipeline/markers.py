@@ -1,0 +1,62 @@
+"""Finds `[n]` markers in a growing answer and takes out those that name no passage."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from graphs.pipeline.events import Passage
+
+# "[1]", and the "[1, 2]" that some models write; blanks before it belong to it.
+_MARKER = re.compile(r"[ \t]*\[(\d{1,3}(?:[ ]?,[ ]?\d{1,3}){0,7})\]")
+# What may still become a marker when more text comes.
+_OPEN = re.compile(r"[ \t]*(?:\[[\d, ]{0,40})?$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A piece of checked text; with a passage, it is the marker of that passage."""
+
+    text: str
+    passage: Passage | None = None
+
+
+class MarkerFilter:
+    """Splits an answer into text and markers, piece by piece as it streams.
+
+    White space at the start of the answer is left out, and a marker without a passage goes
+    together with the blanks before it.
+    """
+
+    def __init__(self, passages: Mapping[int, Passage]) -> None:
+        self._passages = passages
+        self._held = ""
+        self._started = False
+
+    def push(self, text: str) -> list[Piece]:
+        """Adds text and gives the pieces that are settled."""
+        self._held += text
+        if not self._started:
+            self._held = self._held.lstrip()
+            self._started = bool(self._held)
+        open_marker = _OPEN.search(self._held)
+        settled = open_marker.start() if open_marker else len(self._held)
+        ready, self._held = self._held[:settled], self._held[settled:]
+        return self._split(ready)
+
+    def flush(self) -> list[Piece]:
+        """Gives what was held back, when no more text comes; blanks at the end are left out."""
+        ready, self._held = self._held.rstrip(), ""
+        return self._split(ready)
+
+    def _split(self, text: str) -> list[Piece]:
+        pieces: list[Piece] = []
+        end = 0
+        for match in _MARKER.finditer(text):
+            numbers = [int(number) for number in match.group(1).split(",")]
+            known = [number for number in dict.fromkeys(numbers) if number in self._passages]
+            blanks = text[match.start() : match.start(1) - 1] if known else ""
+            pieces.append(Piece(text=text[end : match.start()] + blanks))
+            pieces += [Piece(text=f"[{n}]", passage=self._passages[n]) for n in known]
+            end = match.end()
+        pieces.append(Piece(text=text[end:]))
+        return [piece for piece in pieces if piece.text]

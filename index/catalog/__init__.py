@@ -1,0 +1,1 @@
+"""The corpus in SQL: files, stores, jobs, passages and the change log."""

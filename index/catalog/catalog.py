@@ -1,0 +1,43 @@
+"""The catalog: the source of truth of the corpus, in one SQL database."""
+
+from index.catalog.bulk_load import BulkLoad
+from index.catalog.changes import ChangeLog
+from index.catalog.file_batches import FileBatches
+from index.catalog.files import Files
+from index.catalog.jobs import Jobs
+from index.catalog.passage_reads import PassageReads
+from index.catalog.passages import Passages
+from index.catalog.reembedding import Reembedding
+from index.catalog.store_files import StoreFiles
+from index.catalog.stores import Stores
+
+
+class Catalog(
+    Files,
+    Stores,
+    StoreFiles,
+    FileBatches,
+    Jobs,
+    Passages,
+    BulkLoad,
+    Reembedding,
+    PassageReads,
+    ChangeLog,
+):
+    """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
+
+    Synchronous and thread-safe; any number of processes may open the same database. What a method
+    returned from is durable, what it raised from has changed nothing. Every method raises
+    CorpusUnavailableError while the database is out of reach or too slow. Search is not done here:
+    fold.py keeps the search indexes in step with the change log.
+
+    Args:
+        url: a SQLAlchemy URL, such as "sqlite:///.ragfleet/corpus.db" or
+            "postgresql://user:password@host/name"; a missing SQLite file is created with its
+            folder, missing tables in either, and those of an older version are migrated.
+        clock: the time in unix seconds.
+
+    Raises:
+        ValueError: a URL of another database, or of SQLite without a file.
+        UnusableDatabaseError: a newer Ragfleet migrated the database, or its encoding is not UTF-8.
+    """

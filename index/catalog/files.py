@@ -1,0 +1,120 @@
+"""Uploaded files: bytes with a name, never changed after upload."""
+
+import hashlib
+import uuid
+
+from sqlalchemy import delete, false, insert, or_, select
+
+from index.catalog.attributes import check_storable, is_storable
+from index.catalog.database import Database, log_changes
+from index.catalog.lookups import FILE_COLUMNS, AnyRow, read_page, require_file
+from index.catalog.schema import files, store_files
+from index.errors import InvalidFileError
+from index.records import FileRecord, Order, Page
+
+MAX_FILE_BYTES = 256 * 1024 * 1024  # SQLite holds at most 1 GB in one value
+MAX_FILENAME_CHARS = 255
+
+
+class Files(Database):
+    """The part of the catalog that keeps uploads."""
+
+    def create_file(
+        self, *, filename: str, purpose: str, data: bytes, expires_after_s: int | None = None
+    ) -> FileRecord:
+        """Stores an upload; on return it is durable.
+
+        Raises:
+            InvalidFileError: no bytes, too many bytes, or a name of a bad length.
+            InvalidAttributesError: a name that cannot be stored.
+        """
+        check_storable(filename)
+        if not 1 <= len(data) <= MAX_FILE_BYTES:
+            raise InvalidFileError(f"a file must have 1..{MAX_FILE_BYTES} bytes, got {len(data)}")
+        if not 1 <= len(filename) <= MAX_FILENAME_CHARS:
+            raise InvalidFileError(
+                f"a filename must have 1..{MAX_FILENAME_CHARS} characters, got {len(filename)}"
+            )
+        now = self._now()
+        record = FileRecord(
+            id=f"file-{uuid.uuid4().hex}",
+            filename=filename,
+            purpose=purpose,
+            num_bytes=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            created_at=now,
+            expires_at=None if expires_after_s is None else now + expires_after_s,
+        )
+        with self._write_beside() as connection:
+            connection.execute(insert(files).values(**vars(record), content=data))
+        return record
+
+    def get_file(self, file_id: str) -> FileRecord:
+        """The file's record.
+
+        Raises:
+            UnknownFileError: it does not exist, or has expired.
+        """
+        with self._read() as connection:
+            return _record(require_file(connection, file_id, self._now()))
+
+    def list_files(
+        self,
+        *,
+        purpose: str | None = None,
+        limit: int = 10_000,
+        order: Order = "desc",
+        after: str | None = None,
+    ) -> Page[FileRecord]:
+        """One page of the files that have not expired.
+
+        Raises:
+            UnknownCursorError: `after` names no file.
+        """
+        query = select(*FILE_COLUMNS).where(
+            or_(files.c.expires_at.is_(None), files.c.expires_at > self._now())
+        )
+        if purpose is not None:
+            query = query.where(files.c.purpose == purpose if is_storable(purpose) else false())
+        with self._read() as connection:
+            rows, has_more = read_page(
+                connection, query, files, limit=limit, order=order, cursor={"id": after}
+            )
+        return Page(items=tuple(_record(row) for row in rows), has_more=has_more)
+
+    def file_content(self, file_id: str) -> bytes:
+        """The bytes as they were uploaded.
+
+        Raises:
+            UnknownFileError: the file does not exist, or has expired.
+        """
+        with self._read() as connection:
+            require_file(connection, file_id, self._now())
+            query = select(files.c.content).where(files.c.id == file_id)
+            return bytes(connection.execute(query).scalar_one())
+
+    def delete_file(self, file_id: str) -> None:
+        """Deletes a file, and all that stores hold of it.
+
+        Raises:
+            UnknownFileError: the file does not exist, or has expired.
+        """
+        with self._write() as connection:
+            require_file(connection, file_id, self._now())
+            stores = select(store_files.c.store_id).where(store_files.c.file_id == file_id)
+            gone = [(store_id, file_id) for store_id in connection.execute(stores).scalars()]
+            connection.execute(delete(files).where(files.c.id == file_id))
+            log_changes(connection, "delete", gone)
+
+
+def _record(row: AnyRow) -> FileRecord:
+    return FileRecord(
+        id=row.id,
+        filename=row.filename,
+        purpose=row.purpose,
+        num_bytes=row.num_bytes,
+        sha256=row.sha256,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        status=row.status,
+    )

@@ -1,0 +1,206 @@
+"""Files inside vector stores: attached, described, detached. Their ingestion is in jobs.py."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import ColumnElement, Connection, delete, select, update
+
+from index.catalog.attach import attach_files
+from index.catalog.attributes import check_attributes
+from index.catalog.database import Database, log_changes
+from index.catalog.lookups import (
+    AnyRow,
+    chunking_of,
+    read_page,
+    require_live_store,
+    require_store,
+    require_store_file,
+    select_store_files,
+)
+from index.catalog.schema import chunks, store_files
+from index.records import (
+    Attachment,
+    Attributes,
+    Chunking,
+    Order,
+    Page,
+    StoreFileRecord,
+    StoreFileStatus,
+)
+
+
+class StoreFiles(Database):
+    """The part of the catalog that says which files a store holds."""
+
+    def attach_file(
+        self,
+        store_id: str,
+        file_id: str,
+        *,
+        attributes: Attributes | None = None,
+        chunking: Chunking | None = None,
+    ) -> StoreFileRecord:
+        """Adds a file to a store, with a job that indexes it.
+
+        Attaching a file again is safe: while it is being indexed, or is indexed with the same
+        chunking, nothing is done twice; one that failed, was cancelled or is cut in another way
+        now is indexed again. Attributes, where given, replace those it had. It belongs to no batch
+        from then on.
+
+        Raises:
+            UnknownStoreError: no such store, or it has expired.
+            UnknownFileError: no such file, or it has expired.
+            InvalidAttributesError: attributes outside their bounds.
+        """
+        check_attributes(attributes or {})
+        attachment = Attachment(file_id=file_id, attributes=attributes, chunking=chunking)
+        now = self._now()
+        with self._write() as connection:
+            require_live_store(connection, store_id, now)
+            attach_files(connection, store_id, [attachment], now=now)
+            return store_file_record(require_store_file(connection, store_id, file_id))
+
+    def get_store_file(self, store_id: str, file_id: str) -> StoreFileRecord:
+        """The state of a file in a store.
+
+        Raises:
+            UnknownStoreError: no such store.
+            UnknownStoreFileError: the file is not in it.
+        """
+        with self._read() as connection:
+            return store_file_record(require_store_file(connection, store_id, file_id))
+
+    def list_store_files(
+        self,
+        store_id: str,
+        *,
+        limit: int = 20,
+        order: Order = "desc",
+        after: str | None = None,
+        status: StoreFileStatus | None = None,
+    ) -> Page[StoreFileRecord]:
+        """One page of the files of a store, all or those of one status.
+
+        Raises:
+            UnknownStoreError: no such store.
+            UnknownCursorError: `after` names no file of the store.
+        """
+        scope = {"store_id": store_id}
+        with self._read() as connection:
+            require_store(connection, store_id)
+            return store_files_page(
+                connection, scope, limit=limit, order=order, after=after, status=status
+            )
+
+    def update_attributes(
+        self, store_id: str, file_id: str, attributes: Attributes
+    ) -> StoreFileRecord:
+        """Replaces the attributes of a file in a store.
+
+        Raises:
+            UnknownStoreError: no such store.
+            UnknownStoreFileError: the file is not in it.
+            InvalidAttributesError: attributes outside their bounds.
+        """
+        check_attributes(attributes)
+        with self._write() as connection:
+            require_store_file(connection, store_id, file_id)
+            _set_attributes(connection, store_id, file_id, attributes)
+            return store_file_record(require_store_file(connection, store_id, file_id))
+
+    def detach_file(self, store_id: str, file_id: str) -> None:
+        """Takes a file out of a store with its passages and its job; the upload stays.
+
+        Raises:
+            UnknownStoreError: no such store.
+            UnknownStoreFileError: the file is not in it.
+        """
+        with self._write() as connection:
+            require_store_file(connection, store_id, file_id)
+            connection.execute(delete(store_files).where(*_is(store_id, file_id)))
+            log_changes(connection, "delete", [(store_id, file_id)])
+
+    def store_file_text(self, store_id: str, file_id: str) -> tuple[str, ...]:
+        """The texts of the file's passages, in the order of the document.
+
+        Raises:
+            UnknownStoreError: no such store.
+            UnknownStoreFileError: the file is not in it.
+        """
+        query = (
+            select(chunks.c.text)
+            .where(chunks.c.store_id == store_id, chunks.c.file_id == file_id)
+            .order_by(chunks.c.ordinal)
+        )
+        with self._read() as connection:
+            require_store_file(connection, store_id, file_id)
+            return tuple(connection.execute(query).scalars())
+
+
+def attach(
+    connection: Connection, store_id: str, file_id: str, *, chunking: Chunking | None, now: int
+) -> None:
+    """Puts one file into the store, with the attributes that it has there already.
+
+    Raises:
+        UnknownFileError: no such file, or it has expired.
+    """
+    attachment = Attachment(file_id=file_id, chunking=chunking)
+    attach_files(connection, store_id, [attachment], now=now)
+
+
+def _set_attributes(
+    connection: Connection,
+    store_id: str,
+    file_id: str,
+    attributes: Attributes,
+) -> None:
+    """Replaces the attributes; logged when search already knows the file."""
+    statement = update(store_files).where(*_is(store_id, file_id))
+    connection.execute(statement.values(attributes=attributes))
+    indexed = select(chunks.c.id).where(chunks.c.store_id == store_id, chunks.c.file_id == file_id)
+    if connection.execute(indexed.limit(1)).first() is not None:
+        log_changes(connection, "upsert", [(store_id, file_id)])
+
+
+def _is(store_id: str, file_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return store_files.c.store_id == store_id, store_files.c.file_id == file_id
+
+
+def store_files_page(  # a page has so many knobs
+    connection: Connection,
+    scope: Mapping[str, str],
+    *,
+    limit: int,
+    order: Order,
+    after: str | None,
+    status: StoreFileStatus | None,
+) -> Page[StoreFileRecord]:
+    """One page of the store files whose columns have the values of `scope`.
+
+    Raises:
+        UnknownCursorError: `after` names no file among them.
+    """
+    query = select_store_files().where(*(store_files.c[name] == scope[name] for name in scope))
+    if status is not None:
+        query = query.where(store_files.c.status == status)
+    cursor = {**scope, "file_id": after}
+    rows, has_more = read_page(
+        connection, query, store_files, limit=limit, order=order, cursor=cursor
+    )
+    return Page(items=tuple(store_file_record(row) for row in rows), has_more=has_more)
+
+
+def store_file_record(row: AnyRow) -> StoreFileRecord:
+    """The record of a row of `select_store_files`."""
+    return StoreFileRecord(
+        file_id=row.file_id,
+        store_id=row.store_id,
+        filename=row.filename,
+        status=row.status,
+        error_code=row.error_code,
+        error_message=row.error_message,
+        attributes=row.attributes,
+        usage_bytes=row.usage_bytes,
+        created_at=row.created_at,
+        chunking=chunking_of(row),
+    )

@@ -1,0 +1,1 @@
+"""From bytes to documents, in a process with limits."""

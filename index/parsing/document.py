@@ -1,0 +1,179 @@
+"""A parsed document: plain text in blocks, each under its headings."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from index.errors import FileLimitError
+from index.parsing.parse_limits import ParseLimits
+
+MAX_HEADING_CHARS = 200
+BLOCK_SEPARATOR = "\n\n"
+
+BlockKind = Literal["prose", "row", "code"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """A paragraph or list item (prose), a row of a table, or a listing (code).
+
+    Only code has line breaks. `char_start` is where the block stands in the document's plain text;
+    `page` counts from 1, None in formats without pages; `columns` is the header of the table that
+    a row belongs to, empty in the header itself.
+    """
+
+    heading_path: tuple[str, ...]
+    text: str
+    char_start: int
+    kind: BlockKind = "prose"
+    page: int | None = None
+    columns: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """Plain text without markup; its spans are what citations point at."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+    @property
+    def text(self) -> str:
+        """The whole plain text: the blocks with an empty line between them."""
+        return BLOCK_SEPARATOR.join(block.text for block in self.blocks)
+
+
+@dataclass
+class DocumentBuilder:
+    """Collects headings and blocks in reading order; every text is cleaned on its way in.
+
+    A heading with nothing below it becomes a block of its own, so that no text is lost. Set `page`
+    before what stands on it.
+
+    Raises:
+        FileLimitError: the text or the number of blocks exceeds its limit.
+    """
+
+    title: str
+    limits: ParseLimits = field(default_factory=ParseLimits)
+    page: int | None = None
+    _blocks: list[Block] = field(default_factory=list)
+    _headings: list[tuple[int, str]] = field(default_factory=list)
+    _path: tuple[str, ...] = ()
+    _columns: str | None = None  # inside a table: its header, empty until there is one
+    _end: int = 0
+    _last_heading_is_bare: bool = False
+
+    def add_heading(self, level: int, text: str) -> None:
+        """Opens a section; level 1 is the outermost."""
+        text = one_line(text)[:MAX_HEADING_CHARS].rstrip()
+        if not text:
+            return
+        self.end_section(level)
+        self._headings.append((level, text))
+        self._path = (*self._path, text)
+        self._last_heading_is_bare = True
+
+    def end_section(self, level: int) -> None:
+        """Closes the sections from this level inwards."""
+        if not self._headings or level > self._headings[-1][0]:
+            return
+        self._keep_bare_heading()
+        self._headings = [heading for heading in self._headings if heading[0] < level]
+        self._path = tuple(heading for _, heading in self._headings)
+
+    def add_block(self, text: str) -> None:
+        """Adds prose to the section that is open; an empty one is dropped."""
+        self._add(one_line(text), "prose")
+
+    def add_code(self, text: str) -> None:
+        """Adds a listing, indented as it is; of several empty lines one stays."""
+        lines = [line.rstrip() for line in clean_text(text).split("\n")]
+        self._add(_EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip("\n"), "code")
+
+    def start_table(self) -> None:
+        """Says that the next row is the header of a table."""
+        self._columns = ""
+
+    def add_row(self, cells: Sequence[str]) -> None:
+        """Adds a row of the table that was started last."""
+        cleaned = [one_line(cell) for cell in cells]
+        while cleaned and not cleaned[-1]:
+            cleaned.pop()
+        row = " | ".join(cleaned).strip()
+        self._add(row, "row", columns=self._columns or "")
+        if self._columns == "":
+            self._columns = row[:MAX_HEADING_CHARS].rstrip()
+
+    def build(self) -> Document:
+        """The finished document."""
+        self._keep_bare_heading()
+        return Document(title=one_line(self.title), blocks=tuple(self._blocks))
+
+    def _add(self, text: str, kind: BlockKind, columns: str = "") -> None:
+        if not text:
+            return
+        start = self._end + len(BLOCK_SEPARATOR) if self._blocks else 0
+        self._end = start + len(text)
+        self._check_limits()
+        self._blocks.append(
+            Block(
+                heading_path=self._path,
+                text=text,
+                char_start=start,
+                kind=kind,
+                page=self.page,
+                columns=columns,
+            )
+        )
+        self._last_heading_is_bare = False
+
+    def _check_limits(self) -> None:
+        if self._end > self.limits.max_characters:
+            raise FileLimitError(
+                f"{self.title!r} holds more than {self.limits.max_characters} characters of text"
+            )
+        if len(self._blocks) >= self.limits.max_blocks:
+            raise FileLimitError(
+                f"{self.title!r} holds more than {self.limits.max_blocks} paragraphs and rows"
+            )
+
+    def _keep_bare_heading(self) -> None:
+        if self._last_heading_is_bare:
+            self._last_heading_is_bare = False
+            self.add_block(self._headings[-1][1])
+
+
+def clean_text(text: str) -> str:
+    r"""Normalises to NFC, line ends to \n, and drops what no reader sees.
+
+    Such characters (control, zero-width, bidirectional, tags) can hide instructions or split words
+    that a filter looks for.
+    """
+    if not _UNCLEAN.search(text):
+        return text
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")
+    return unicodedata.normalize("NFC", text.translate(_Visible()))
+
+
+def one_line(text: str) -> str:
+    """Cleans a text and puts it on one line."""
+    return " ".join(clean_text(text).split())
+
+
+_EMPTY_LINES = re.compile(r"\n{3,}")
+_UNCLEAN = re.compile(r"[^\n\t -~]")  # but for these, nothing is there to clean
+
+
+class _Visible(dict[int, int | None]):
+    """A translation table that is filled in as characters are met: None drops one.
+
+    The categories are control, format, private use, surrogate and unassigned.
+    """
+
+    def __missing__(self, code: int) -> int | None:
+        char = chr(code)
+        self[code] = code if char in "\n\t" or unicodedata.category(char)[0] != "C" else None
+        return self[code]

@@ -1,0 +1,1 @@
+"""Search: a fold of the change log, dense and BM25, fused."""

@@ -1,0 +1,100 @@
+"""Hybrid search over the index of each store: dense and lexical, filtered, fused; ids and scores.
+
+Attributes belong to files, so a filter is answered once per file and handed to both searches as the
+set of what may take part: it acts before top-k, and a selective filter still finds `top_k`
+passages.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from index.searching.fusion import fuse, fuse_scores
+from index.searching.request import FUSION_DEPTH, SearchRequest
+from index.searching.switching import AnyIndex
+
+Scores = dict[int, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What the two searches found, as scores by chunk id, best first; empty where one was not made.
+
+    More than `top_k` where there are more: at least as many as the fusion wants.
+    """
+
+    dense: Scores
+    lexical: Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking(Found):
+    """What was found, in one order.
+
+    `fused` orders the hits: in mode "hybrid" it is the fusion of the other two, else the one.
+    """
+
+    fused: Scores
+
+
+def rank(indexes: Mapping[str, AnyIndex], request: SearchRequest) -> Ranking:
+    """Searches the stores of the request as if they were one; `find`, then `join`."""
+    return join([find(indexes, request)], request)
+
+
+def find(indexes: Mapping[str, AnyIndex], request: SearchRequest) -> Found:
+    """Searches the stores of the request as if they were one.
+
+    Each search merges what the stores found by score.
+
+    Args:
+        indexes: the indexes by store id; a store without passages may be missing.
+        request: what to look for.
+
+    Raises:
+        FingerprintMismatchError: the request's vector is of another embedder.
+    """
+    stores = [indexes[store_id] for store_id in set(request.store_ids) if store_id in indexes]
+    limit = _depth(request)
+    dense: list[Scores] = []
+    lexical: list[Scores] = []
+    if request.mode != "lexical":
+        dense = [store.search_dense(request, limit) for store in stores]
+    if request.mode != "dense":
+        lexical = [store.search_lexical(request, limit) for store in stores]
+    return Found(dense=_merge(dense, limit), lexical=_merge(lexical, limit))
+
+
+def join(found: Sequence[Found], request: SearchRequest) -> Ranking:
+    """Ranks what the shards found as if they were one index.
+
+    Each search is merged by score, over all shards; the two rankings are then fused, once.
+
+    Args:
+        found: of every shard, in any order.
+        request: what was looked for.
+    """
+    limit = _depth(request)
+    dense = _merge([one.dense for one in found], limit)
+    lexical = _merge([one.lexical for one in found], limit)
+    return Ranking(fused=_fused(dense, lexical, request), dense=dense, lexical=lexical)
+
+
+def _depth(request: SearchRequest) -> int:
+    return max(request.top_k, FUSION_DEPTH)
+
+
+def _fused(dense: Scores, lexical: Scores, request: SearchRequest) -> Scores:
+    if request.mode != "hybrid":
+        return dense or lexical
+    weights = [1.0, request.lexical_weight]
+    if request.fusion == "score":
+        return fuse_scores([dense, lexical], weights)
+    return fuse([list(dense), list(lexical)], weights)
+
+
+def _merge(found: Sequence[Scores], limit: int) -> Scores:
+    """The best of what all found; chunk ids are unique over stores and shards."""
+    if len(found) == 1:
+        return found[0]
+    pairs = [pair for scores in found for pair in scores.items()]
+    return dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:limit])

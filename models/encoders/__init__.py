@@ -1,0 +1,1 @@
+"""Encoders and the engines that run them: torch and ONNX Runtime."""

@@ -1,0 +1,1 @@
+"""What decodes: the transformers and vLLM engines, and how tokens are picked."""

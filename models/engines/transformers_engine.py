@@ -1,0 +1,160 @@
+"""The `transformers` engine: continuous batching over a paged KV cache, on a CPU or one GPU.
+
+Loads full-precision and GPTQ checkpoints; the latter run through GPTQModel's kernels.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.device import Share, pick_device
+from models.errors import EngineStoppedError, InvalidInputError
+from models.generation import EngineRequest, EngineStep
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformersEngineConfig:
+    """Sizes of the batch and of its KV cache.
+
+    Attributes:
+        max_concurrent_requests: requests decoded together.
+        cache_tokens: tokens in the KV cache, all requests together; None: what fits on the GPU.
+        page_tokens: tokens in a page of the cache.
+        max_batch_tokens: most tokens in one forward pass, prompts included.
+        dtype: `auto` (the checkpoint's own), `bfloat16`, `float16` or `float32`.
+    """
+
+    max_concurrent_requests: int = 16
+    cache_tokens: int | None = None
+    page_tokens: int = 32
+    max_batch_tokens: int | None = None
+    dtype: str = "auto"
+
+
+class TransformersEngine:
+    """One loaded model behind transformers' continuous batching. See `GenerationEngine`."""
+
+    def __init__(
+        self, folder: Path, config: TransformersEngineConfig, *, context_tokens: int,
+        share: Share,
+    ) -> None:  # fmt: skip
+        if config.cache_tokens is not None and config.cache_tokens < context_tokens:
+            msg = (
+                f"cache_tokens must hold one context of {context_tokens} tokens, "
+                f"got {config.cache_tokens}"
+            )
+            raise InvalidInputError(msg)
+        self._manager = _start(folder, config, share)
+        eos = self._manager.generation_config.eos_token_id
+        self._eos_ids = frozenset([eos] if isinstance(eos, int) else eos)
+
+    async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineStep, None]:
+        """Decodes one request; see `GenerationEngine`."""
+        self.check()
+        outputs: asyncio.Queue[Any] = asyncio.Queue()
+        engine_id = uuid.uuid4().hex
+        self._manager.register_result_handler(engine_id, outputs.put_nowait)
+        finished = False
+        try:
+            self._manager.add_request(
+                list(request.prompt_ids), request_id=engine_id, streaming=True,
+                max_new_tokens=request.max_tokens, eos_token_id=list(self._eos_ids),
+                **_processor_arguments(request),
+            )  # fmt: skip
+            num_given = 0
+            while not finished:
+                output = await _latest(outputs)
+                if output.error is not None:
+                    raise EngineStoppedError(output.error)
+                finished = output.is_finished()
+                step = self._step(output.generated_tokens[num_given:], finished=finished)
+                num_given = len(output.generated_tokens)
+                yield step
+        finally:
+            if not finished:
+                self._forget(engine_id)
+
+    def check(self) -> None:
+        """Raises EngineStoppedError when the decoding thread has ended."""
+        if not self._manager.is_running():
+            fatal = self._manager.background_thread_status.fatal_error
+            msg = f"the decoding thread has ended: {fatal}"
+            raise EngineStoppedError(msg)
+
+    def close(self) -> None:
+        """Fails what is being decoded and ends the thread."""
+        if self._manager.is_running():
+            self._manager.stop(block=True, timeout=5.0, hard_stop=True)
+
+    def num_active(self) -> int:
+        """Counts the requests that hold or wait for a slot."""
+        processor = self._manager.batch_processor
+        waiting: int = self._manager.input_queue.qsize()
+        if processor is None:
+            return waiting
+        scheduler = processor.scheduler
+        return waiting + len(scheduler.active_requests) + len(scheduler.waiting_requests)
+
+    def _step(self, token_ids: list[int], *, finished: bool) -> EngineStep:
+        if token_ids and token_ids[-1] in self._eos_ids:
+            return EngineStep(token_ids=tuple(token_ids[:-1]), finish_reason="stop")
+        return EngineStep(token_ids=tuple(token_ids), finish_reason="length" if finished else None)
+
+    def _forget(self, engine_id: str) -> None:
+        self._manager.cancel_request(engine_id)
+        # transformers drops a handler when its request finishes, which a cancelled one never does.
+        with self._manager.output_router._lock:
+            self._manager.output_router.result_handlers.pop(engine_id, None)
+
+
+async def _latest(outputs: "asyncio.Queue[Any]") -> Any:
+    """Waits for an output; of several that wait, the last holds all tokens."""
+    output = await outputs.get()
+    while not outputs.empty():
+        output = outputs.get_nowait()
+    return output
+
+
+def _processor_arguments(request: EngineRequest) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    if request.choices is not None:
+        arguments["choices"] = request.choices
+    if request.temperature > 0:
+        arguments["temperature"] = float(request.temperature)
+        arguments["top_p"] = float(request.top_p)
+        arguments["seed"] = request.seed
+        if request.top_k > 0:
+            arguments["top_k"] = request.top_k
+    return arguments
+
+
+def _start(folder: Path, config: TransformersEngineConfig, share: Share) -> Any:
+    from transformers import AutoModelForCausalLM, ContinuousBatchingConfig
+
+    from models.engines.sampling import make_processors
+
+    device = pick_device(share)
+    if share.num_gpus > 1 and device.type == "cuda":
+        msg = f"the transformers engine uses one GPU, got {share.num_gpus}; vllm uses several"
+        raise InvalidInputError(msg)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=config.dtype, use_safetensors=True, attn_implementation="sdpa"
+    ).to(device)
+    num_blocks = config.cache_tokens and -(-config.cache_tokens // config.page_tokens)
+    # One double buffer less, but noise keys and stops see every token before the next step.
+    batching = ContinuousBatchingConfig(
+        num_blocks=num_blocks, page_size=config.page_tokens,
+        max_batch_tokens=config.max_batch_tokens,
+        max_requests_per_batch=config.max_concurrent_requests,
+        use_async_batching=False, use_cuda_graph=False,
+    )  # fmt: skip
+    model.generation_config.do_sample = False
+    manager = model.init_continuous_batching(
+        generation_config=model.generation_config, continuous_batching_config=batching
+    )
+    manager.logit_processor = make_processors(model.config.get_text_config().vocab_size)
+    manager.start()
+    return manager

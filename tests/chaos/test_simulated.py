@@ -1,0 +1,133 @@
+"""The simulated models keep the contracts of the real ones, where others rely on them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import yaml
+from ray.serve.schema import DeploymentSchema, ServeDeploySchema
+from tokenizers import Tokenizer
+
+from chaos.simulated import app as simulated
+from chaos.simulated.generator import Generator, SimulatedGeneratorConfig
+from deployments.settings import parse_config
+from graphs.config import GatewayConfig
+from models.errors import ContextLengthError, InvalidInputError
+from models.generation import GenerationRequest, Message, Sampling
+
+QUESTION = Message(role="user", content="Which port is it?")
+
+
+def request(**sampling):
+    settings = {"max_tokens": 12, "temperature": 1.0, "seed": 5, **sampling}
+    return GenerationRequest(request_id="r", messages=(QUESTION,), sampling=Sampling(**settings))
+
+
+async def generator(**settings):
+    made = Generator.func_or_class()
+    await made.reconfigure({"tokens_per_s": 1e6, **settings})
+    return made
+
+
+async def answer(made, asked):
+    return [chunk async for chunk in made.stream(asked)]
+
+
+def text(chunks):
+    return "".join(chunk.text for chunk in chunks)
+
+
+async def test_a_resumed_answer_is_the_rest_of_the_unbroken_one():
+    made = await generator()
+    whole = await answer(made, request())
+    assert [chunk.position for chunk in whole] == [0, *range(12)]
+    assert (whole[0].token_ids, whole[0].text) == ((), "")
+    for cut in range(14):
+        ids = tuple(token_id for chunk in whole[:cut] for token_id in chunk.token_ids)
+        rest = await answer(
+            await generator(),
+            replace(
+                request(), delivered_token_ids=ids, num_delivered_chars=len(text(whole[:cut])),
+                attempt=1,
+            ),
+        )  # fmt: skip
+        assert text(whole[:cut]) + text(rest) == text(whole)
+        assert rest[-1].finish_reason == "length"
+        assert {chunk.attempt for chunk in rest} == {1}
+        assert rest[0].position == len(ids)
+
+
+async def test_only_a_sampled_answer_depends_on_its_seed():
+    made = await generator()
+    sampled = [text(await answer(made, request(seed=seed))) for seed in (1, 1, 2)]
+    assert sampled[0] == sampled[1] != sampled[2]
+    greedy = [text(await answer(made, request(temperature=0.0, seed=seed))) for seed in (1, 2)]
+    assert greedy[0] == greedy[1]
+
+
+async def test_a_stop_string_ends_the_answer_before_it_also_when_resumed_within_it():
+    made = await generator()
+    words = text(await answer(made, request())).split()
+    stop = f"{words[3]} {words[4]}"
+    whole = await answer(made, request(stop=(stop,)))
+    assert text(whole) == " ".join(words[:3]) + " "
+    assert whole[-1].finish_reason == "stop"
+    ids = tuple(token_id for chunk in whole[:5] for token_id in chunk.token_ids)
+    delivered = len(text(whole[:5]))
+    asked = replace(request(stop=(stop,)), delivered_token_ids=ids, num_delivered_chars=delivered)
+    rest = await answer(await generator(), asked)
+    assert text(whole[:5]) + text(rest) == text(whole)
+    assert rest[-1].finish_reason == "stop"
+
+
+async def test_what_was_served_is_counted():
+    made = await generator()
+    await answer(made, request())
+    await answer(made, replace(request(), delivered_token_ids=(1, 2)))
+    served = await made.served()
+    assert (served["num_requests"], served["num_resumed"], served["num_tokens"]) == (2, 1, 22)
+    assert served["active"] == []
+    assert await made.num_active_streams() == 0
+
+
+async def test_bad_input_is_refused():
+    made = await generator(context_tokens=20)
+    for bad, error in [
+        (request(temperature=3.0), InvalidInputError),
+        (request(max_tokens=20), ContextLengthError),
+        (replace(request(), choices=("Yes.",)), InvalidInputError),
+    ]:
+        with pytest.raises(error):
+            await answer(made, bad)
+    with pytest.raises(InvalidInputError, match="unknown keys"):
+        await made.reconfigure({"tokens_per_minute": 1})
+
+
+async def test_texts_with_common_words_are_near():
+    embedder = simulated.Embedder.func_or_class()
+    vectors = (await embedder.embed(["the port is open", "the open port", "blue sky"])).vectors
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    assert vectors[0] @ vectors[1] > 0.5 > vectors[0] @ vectors[2]
+    tokenizer = Tokenizer.from_str(await embedder.tokenizer_json())
+    assert tokenizer.encode("the  port").offsets == [(0, 3), (5, 9)]
+
+
+async def test_scores_are_shares_of_common_words_and_one_word_is_harmful():
+    scores = (await simulated.Reranker.func_or_class().rerank("a b", ["b a", "a", "c"])).scores
+    assert scores.tolist() == [1.0, 0.5, 0.0]
+    verdicts = await simulated.SafetyFilter.func_or_class().classify(["fine", "Forbidden!"])
+    assert [verdict.flagged for verdict in verdicts] == [False, True]
+
+
+def test_the_yaml_fits_serve_and_the_settings(request):
+    config = yaml.safe_load(
+        (request.config.rootpath / "chaos/simulated/simulated.yaml").read_text()
+    )
+    ServeDeploySchema.model_validate(config)
+    blocks = {block["name"]: block for block in config["applications"][0]["deployments"]}
+    for block in blocks.values():
+        assert set(block) <= set(DeploymentSchema.model_fields)
+    GatewayConfig.model_validate(blocks["Gateway"]["user_config"])
+    generator_block = blocks["Generator"]
+    settings = parse_config(SimulatedGeneratorConfig, generator_block["user_config"])
+    assert generator_block["max_ongoing_requests"] == settings.max_concurrent_requests

@@ -1,0 +1,75 @@
+"""Reconnecting with `Last-Event-ID` gives the exact rest, whoever answers."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from graphs.pipeline.events import Retrieved
+
+BODY = {"model": "rag", "messages": [{"role": "user", "content": "Where?"}], "stream": True}
+KEY = {"Idempotency-Key": "order-66"}
+
+
+async def frames_of(api_http, headers, body=BODY):
+    reply = await api_http.post("/v1/chat/completions", json=body, headers=headers)
+    assert reply.status_code == 200, reply.text
+    frames = reply.text.split("\n\n")[:-1]
+    return [tuple(frame.removeprefix("id: ").partition("\ndata: ")[::2]) for frame in frames[:-1]]
+
+
+async def test_every_cut_is_met_exactly(api_http):
+    whole = await frames_of(api_http, KEY)
+    assert len(whole) >= 5
+    for index, (event_id, _) in enumerate(whole):
+        rest = await frames_of(api_http, KEY | {"Last-Event-ID": event_id})
+        assert rest == whole[index + 1 :]
+
+
+async def test_the_same_key_gives_the_same_seed_and_reply_id(api_http, api_pipeline):
+    ids = [json.loads((await frames_of(api_http, h))[0][1])["id"] for h in (KEY, KEY, {}, {})]
+    assert ids[0] == ids[1]
+    assert len({*ids}) == 3
+    seeds = [request.sampling.seed for request in api_pipeline.requests]
+    assert seeds[0] == seeds[1] is not None
+    assert seeds[2:] == [None, None]
+
+
+async def test_a_seed_of_the_client_goes_before_the_key(api_http, api_pipeline):
+    await frames_of(api_http, KEY, BODY | {"seed": 3})
+    assert api_pipeline.requests[0].sampling.seed == 3
+
+
+async def test_another_question_under_the_same_key_is_not_resumed(api_http):
+    event_id = (await frames_of(api_http, KEY))[2][0]
+    body = BODY | {"messages": [{"role": "user", "content": "When?"}]}
+    await refused(api_http, body, KEY | {"Last-Event-ID": event_id}, 409, "resume_mismatch")
+
+
+async def test_changed_passages_are_not_resumed(api_http, api_pipeline):
+    event_id = (await frames_of(api_http, KEY))[2][0]
+    first = api_pipeline.script[0]
+    assert isinstance(first, Retrieved)
+    passages = (replace(first.passages[0], chunk_id="other"),)
+    api_pipeline.script[0] = replace(first, passages=passages)
+    await refused(api_http, BODY, KEY | {"Last-Event-ID": event_id}, 409, "resume_mismatch")
+
+
+async def refused(api_http, body, headers, status, code):
+    reply = await api_http.post("/v1/chat/completions", json=body, headers=headers)
+    assert reply.status_code == status
+    assert reply.json()["error"]["code"] == code
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Last-Event-ID": "1-0123456789abcdef-3"},
+        KEY | {"Last-Event-ID": "7"},
+        KEY | {"Last-Event-ID": "x" * 5000},
+        {"Idempotency-Key": "k" * 256},
+        {"Idempotency-Key": ""},
+    ],
+)
+async def test_headers_that_make_no_sense_are_refused(api_http, headers):
+    await refused(api_http, BODY, headers, 400, "invalid_value")

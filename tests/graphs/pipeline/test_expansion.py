@@ -1,0 +1,166 @@
+"""Searching with more than the question: other wordings, or an imagined answer."""
+
+import asyncio
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from graphs.config import GatewayConfig
+from graphs.errors import OverloadedError, StageUnavailableError
+from graphs.pipeline.events import ChatRequest, RetrievalOptions
+from graphs.pipeline.retrieval import Retrieval
+from graphs.pipeline.stages import Progress, Stages
+from index.searching.request import Hit
+from models.embedder import Embeddings
+from models.generation import GenerationChunk, Message, TokenCounts
+from models.reranker import RerankScores
+
+ASKED = "How large may a file be?"
+
+
+def hit(number, context=""):
+    return Hit(
+        chunk_id=number, store_id="vs", file_id=f"file-{number}", filename="a.md", title="A",
+        text=f"Text {number}.", char_start=0, char_end=7, page=None, attributes={},
+        score=1.0, dense_score=0.9, lexical_score=None, context=context,
+    )  # fmt: skip
+
+
+class Fakes:
+    """Embeds a text as its number in `texts`; finds what `found` says for each text."""
+
+    def __init__(self, written="", found=None, error=None, delay_s=0.0):
+        self.written, self.found, self.error, self.delay_s = written, found or {}, error, delay_s
+        self.embedded, self.searches, self.prompts = [], [], []
+
+    async def embed(self, texts, *, kind="document"):
+        self.embedded += [(text, kind) for text in texts]
+        angles = [0.0 if kind == "query" else np.pi / 2 for _ in texts]
+        vectors = np.asarray([(np.cos(a), np.sin(a)) for a in angles], np.float32)
+        return Embeddings(
+            vectors=vectors, token_counts=np.ones(len(texts), np.int32), fingerprint="fake"
+        )
+
+    async def search(self, request):
+        self.searches.append(request)
+        return self.found.get(request.text, (hit(1),))
+
+    async def rerank(self, query, documents):
+        scores = np.linspace(0.9, 0.6, len(documents), dtype=np.float32)
+        return RerankScores(scores=scores, num_tokens=1)
+
+    async def count_tokens(self, texts):
+        counts = np.ones(len(texts), np.int32)
+        return TokenCounts(counts=counts, context_tokens=4000, max_answer_tokens=100)
+
+    async def stream(self, request):
+        self.prompts.append(request)
+        await asyncio.sleep(self.delay_s)
+        if self.error:
+            raise self.error
+        yield GenerationChunk(
+            position=0, token_ids=(1,), text=self.written, finish_reason="stop",
+            num_prompt_tokens=1,
+        )  # fmt: skip
+
+
+async def find(fakes, options=None, **settings):
+    config = GatewayConfig.model_validate({"retrieval": settings})
+    stages = Stages(embedder=fakes, retriever=fakes, reranker=fakes, safety=None, generator=fakes)
+    request = ChatRequest(
+        request_id="r",
+        messages=(Message(role="user", content=ASKED),),
+        store_ids=("vs",),
+        retrieval=options or RetrievalOptions(),
+    )
+    progress = Progress()
+    found = await Retrieval(config.retrieval, config.deadline, stages).find(request, progress)
+    return found, progress
+
+
+async def test_without_expansion_the_generator_writes_nothing():
+    fakes = Fakes()
+    await find(fakes)
+    assert not fakes.prompts
+    assert [search.text for search in fakes.searches] == [ASKED]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "What is the file size limit?\nBiggest upload?",
+        "1. What is the file size limit?\n\n- Biggest upload?\n",
+    ],
+)
+async def test_each_wording_is_searched_for_and_the_rankings_are_fused(written):
+    found = {
+        ASKED: (hit(1), hit(2)),
+        "What is the file size limit?": (hit(3), hit(2)),
+        "Biggest upload?": (hit(2),),
+    }
+    fakes = Fakes(written, found)
+    result, progress = await find(fakes, expand="multi_query")
+    assert [search.text for search in fakes.searches] == list(found)
+    assert [kind for _, kind in fakes.embedded] == ["query"] * 3
+    assert result.passages[0].file_id == "file-2"  # in all three rankings
+    assert result.search_query == ASKED
+    assert not progress.degraded
+
+
+async def test_an_imagined_answer_joins_the_vector_and_not_the_words():
+    fakes = Fakes("A file may have 32 megabytes.")
+    await find(fakes, expand="hyde")
+    (search,) = fakes.searches
+    assert search.text == ASKED
+    assert search.vector == pytest.approx([np.sqrt(0.5), np.sqrt(0.5)])
+    assert fakes.embedded == [(ASKED, "query"), ("A file may have 32 megabytes.", "document")]
+
+
+@pytest.mark.parametrize("expand", ["multi_query", "hyde"])
+@pytest.mark.parametrize(
+    "trouble",
+    [{"error": StageUnavailableError("down")}, {"error": OverloadedError("full")}, {"delay_s": 5}],
+)
+async def test_a_slow_or_lost_generator_leaves_the_question_alone(expand, trouble):
+    fakes = Fakes("Other words?", **trouble)
+    result, progress = await find(fakes, expand=expand, expand_timeout_s=0.05)
+    assert [search.text for search in fakes.searches] == [ASKED]
+    assert progress.degraded == ("expand",)
+    assert result.passages
+
+
+async def test_a_request_chooses_for_itself():
+    fakes = Fakes("Other words?")
+    await find(fakes, RetrievalOptions(expand="multi_query", diversity=0.5, neighbours=2))
+    assert [search.text for search in fakes.searches] == [ASKED, "Other words?"]
+    assert {(search.diversity, search.neighbours) for search in fakes.searches} == {(0.5, 2)}
+    fakes = Fakes("Other words?")
+    await find(fakes, RetrievalOptions(expand="off"), expand="multi_query", neighbours=1)
+    assert [search.neighbours for search in fakes.searches] == [1]
+
+
+async def test_the_generator_reads_a_passage_with_its_neighbours():
+    result, _ = await find(Fakes(found={ASKED: (hit(1, context="Before. Text 1. After."),)}))
+    (passage,) = result.passages
+    assert (passage.text, passage.excerpt) == ("Text 1.", "Before. Text 1. After.")
+
+
+class SeveralEmbedders(Fakes):
+    """Queries come with what another embedder makes of them."""
+
+    async def embed(self, texts, *, kind="document"):
+        embeddings = await super().embed(texts, kind=kind)
+        if kind == "document":
+            return embeddings
+        rows = np.arange(len(texts), dtype=np.float32)[:, None]
+        return replace(embeddings, others=(replace(embeddings, vectors=rows, fingerprint="other"),))
+
+
+@pytest.mark.parametrize("expand", ["off", "multi_query", "hyde"])
+async def test_every_search_carries_the_vectors_of_all_embedders(expand):
+    fakes = SeveralEmbedders("One wording?\nTwo wordings?")
+    await find(fakes, expand=expand)
+    others = [request.others["other"].tolist() for request in fakes.searches]
+    assert others == ([[0.0], [1.0], [2.0]] if expand == "multi_query" else [[0.0]])
+    assert {request.fingerprint for request in fakes.searches} == {"fake"}
