@@ -196,7 +196,7 @@ def request(
     """Ask as the pipeline does, for more candidates where their number is to be chosen."""
     wanted = max(CANDIDATES) if question.split == "dev" else retrieval.num_candidates
     return SearchRequest(
-        store_ids=(STORE,),
+        stores=(STORE,),
         text=question.question,
         vector=vector,
         top_k=max(wanted, DEPTH),
@@ -248,7 +248,7 @@ def ask(
 
 
 def _search(shards: Sequence[StoreIndex], request: SearchRequest) -> tuple[int, ...]:
-    found = [find({STORE: index}, request) for index in shards]
+    found = [find([index], request) for index in shards]
     return tuple(join(found, request).fused)
 
 

@@ -45,7 +45,7 @@ def retriever(url: str, store_id: str, questions: Questions, num_fresh: int) -> 
     watch_catch_up(fold, catalog.head())
     figures = {"full_restart_s": time.perf_counter() - started}
     requests = [
-        SearchRequest(store_ids=(store_id,), text=text, vector=vector)
+        SearchRequest(stores=(store_id,), text=text, vector=vector)
         for text, vector in zip(questions.texts, questions.vectors, strict=True)
     ]
     index = fold.indexes[store_id]
@@ -159,7 +159,7 @@ def fresh(catalog: Catalog, fold: Fold, store_id: str, count: int) -> Figures:
             text = f"fresh{number}"
             drafts = [ChunkDraft(text=text, title="", char_start=0, char_end=9, ordinal=0)]
             catalog.complete_job(job, drafts, vector[np.newaxis], FINGERPRINT)
-            request = SearchRequest(store_ids=(store_id,), text=text, vector=vector)
+            request = SearchRequest(stores=(store_id,), text=text, vector=vector)
             started = time.perf_counter()
             hits = fold.search(request)
             taken.append((time.perf_counter() - started) * 1e3)

@@ -16,7 +16,6 @@ from deployments.settings import (
 from index.catalog.catalog import Catalog
 from index.searching.fold import Fold
 from index.searching.ranking import Found
-from index.searching.recent_queries import RecentQueries
 from index.searching.request import Hit, SearchRequest
 from index.shard import WHOLE, Shard
 from models.errors import InvalidInputError
@@ -48,7 +47,6 @@ class Retriever:
         self._config: RetrieverConfig | None = None
         self._fold = Fold(Catalog(database_url), shard)
         self._fold.catch_up()
-        self._recent = RecentQueries()
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Takes over the settings."""
@@ -56,19 +54,15 @@ class Retriever:
 
     async def search(self, request: SearchRequest) -> tuple[Hit, ...]:
         """Finds passages; see `index.searching.fold.Fold`."""
-        hits = await asyncio.to_thread(self._fold.search, request)
-        self._recent.note(request.store_ids, request.text)
-        return hits
+        return await asyncio.to_thread(self._fold.search, request)
 
     async def recent_queries(self, store_id: str) -> tuple[str, ...]:
         """Gives what this replica was asked for in a store lately, to compare embedders on."""
-        return self._recent.of(store_id)
+        return self._fold.recent_queries.of(store_id)
 
     async def find(self, request: SearchRequest) -> Found:
         """Finds passages of this shard; see `index.searching.fold.Fold`."""
-        found = await asyncio.to_thread(self._fold.find, request)
-        self._recent.note(request.store_ids, request.text)
-        return found
+        return await asyncio.to_thread(self._fold.find, request)
 
     async def read(self, found: Sequence[Found], request: SearchRequest) -> tuple[Hit, ...]:
         """Tells the hits of what all shards found; see `index.searching.fold.Fold`."""

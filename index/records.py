@@ -115,6 +115,19 @@ class StoreRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OpenStores:
+    """The stores that a search is of, found by their names.
+
+    Attributes:
+        ids: each store once, in the order in which they were asked for.
+        head: the number of the last change when they were found: what the search must know of.
+    """
+
+    ids: tuple[str, ...]
+    head: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class StoreFileRecord:
     """A file inside one vector store."""
 

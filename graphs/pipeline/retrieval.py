@@ -138,7 +138,7 @@ class Retrieval:
         assert request.store_ids
         settings, wanted = self._settings, request.retrieval
         return SearchRequest(
-            store_ids=request.store_ids,
+            stores=request.store_ids,
             text=query.text,
             vector=query.vector,
             fingerprint=query.fingerprint,

@@ -1,9 +1,9 @@
 """Rows found by id, or the error that says what is missing; and pages of rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, and_, bindparam, select
+from sqlalchemy import Connection, Row, Select, Table, and_, bindparam, func, select, union_all
 
 from index.catalog.attributes import is_storable
 from index.catalog.schema import files, store_files, vector_stores
@@ -19,8 +19,24 @@ from index.records import Chunking, Order
 SECONDS_A_DAY = 86_400
 AnyRow = Row[Any]
 
-# Built once, since every search asks it.
 _STORE = select(vector_stores).where(vector_stores.c.id == bindparam("store_id"))
+# What a search must know of a store. The statements are built once, since every search asks them.
+_IN_BRIEF: Select[Any] = select(
+    *(vector_stores.c[name] for name in ("seq", "id", "name", "last_active_at")),
+    vector_stores.c.expires_after_days,
+)
+EVERY_STORE: Select[Any] = _IN_BRIEF.order_by(vector_stores.c.seq)
+_OLDEST_OF_NAME = (
+    select(func.min(vector_stores.c.seq))
+    .where(vector_stores.c.name.in_(bindparam("named", expanding=True)))
+    .group_by(vector_stores.c.name)
+)
+# Two halves and no OR, so that PostgreSQL takes an index for each; one row a name, since any
+# number of stores may have no name.
+_NAMED_STORES = union_all(
+    _IN_BRIEF.where(vector_stores.c.id.in_(bindparam("named", expanding=True))),
+    _IN_BRIEF.where(vector_stores.c.seq.in_(_OLDEST_OF_NAME)),
+)
 FILE_COLUMNS = [column for column in files.c if column.name != "content"]
 
 
@@ -56,11 +72,35 @@ def require_live_store(connection: Connection, store_id: str, now: int) -> AnyRo
         UnknownStoreError: it does not exist.
         ExpiredStoreError: it has expired.
     """
-    row = require_store(connection, store_id)
-    expires_at = store_expires_at(row)
-    if expires_at is not None and expires_at <= now:
-        raise ExpiredStoreError(f"vector store {store_id!r} expired at {expires_at}, now {now}")
-    return row
+    return require_live(require_store(connection, store_id), now)
+
+
+def require_live(store: AnyRow, now: int) -> AnyRow:
+    """The same store.
+
+    Raises:
+        ExpiredStoreError: it has expired.
+    """
+    if has_expired(store, now):
+        expires_at = store_expires_at(store)
+        raise ExpiredStoreError(f"vector store {store.id!r} expired at {expires_at}, now {now}")
+    return store
+
+
+def require_named_stores(connection: Connection, named: Sequence[str]) -> list[AnyRow]:
+    """For each text the store with that id, else the oldest with that name; expired or not.
+
+    Raises:
+        UnknownStoreError: a text is neither.
+    """
+    asked = {"named": [text for text in named if is_storable(text)]}
+    rows = connection.execute(_NAMED_STORES, asked).all()
+    by_name = {row.name: row for row in sorted(rows, key=lambda row: -int(row.seq))}
+    by_name_or_id = by_name | {row.id: row for row in rows}
+    for text in named:
+        if text not in by_name_or_id:
+            raise UnknownStoreError(f"no vector store has the id or name {text!r}")
+    return [by_name_or_id[text] for text in named]
 
 
 def require_store_file(connection: Connection, store_id: str, file_id: str) -> AnyRow:
@@ -100,6 +140,12 @@ def store_expires_at(row: AnyRow) -> int | None:
     if row.expires_after_days is None:
         return None
     return int(row.last_active_at + row.expires_after_days * SECONDS_A_DAY)
+
+
+def has_expired(store: AnyRow, now: int) -> bool:
+    """Whether nobody used the store for longer than it allows."""
+    expires_at = store_expires_at(store)
+    return expires_at is not None and expires_at <= now
 
 
 def chunking_of(row: AnyRow) -> Chunking | None:

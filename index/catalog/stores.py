@@ -10,19 +10,20 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from index.catalog.attributes import check_attributes, check_storable
 from index.catalog.database import Database, log_changes, read_head
 from index.catalog.lookups import (
+    EVERY_STORE,
     AnyRow,
     chunking_of,
     chunking_values,
-    find_row,
+    has_expired,
     read_page,
-    require_live_store,
+    require_live,
+    require_named_stores,
     require_store,
     store_expires_at,
 )
 from index.catalog.schema import store_files, vector_stores
 from index.catalog.store_files import attach
-from index.errors import UnknownStoreError
-from index.records import Chunking, FileCounts, Order, Page, StoreRecord
+from index.records import Chunking, FileCounts, OpenStores, Order, Page, StoreRecord
 
 TOUCH_INTERVAL_S = 60  # searches write `last_active_at` at most this often
 
@@ -80,16 +81,9 @@ class Stores(Database):
         Raises:
             UnknownStoreError: neither exists.
         """
-        query = (
-            select(vector_stores)
-            .where((vector_stores.c.id == name_or_id) | (vector_stores.c.name == name_or_id))
-            .order_by(vector_stores.c.id != name_or_id, vector_stores.c.seq)
-        )
         with self._read() as connection:
-            row = find_row(connection, query.limit(1), name_or_id)
-            if row is None:
-                raise UnknownStoreError(f"no vector store has the id or name {name_or_id!r}")
-            return self._record(connection, row)
+            (found,) = require_named_stores(connection, [name_or_id])
+            return self._record(connection, require_store(connection, found.id))
 
     def list_stores(
         self, *, limit: int = 20, order: Order = "desc", after: str | None = None
@@ -142,29 +136,35 @@ class Stores(Database):
             )
             return self._record(connection, require_store(connection, store_id))
 
-    def touch_stores(self, store_ids: Sequence[str]) -> int:
-        """Checks that stores may be searched, and counts the search as activity.
+    def open_stores(self, stores: Sequence[str] | None) -> OpenStores:
+        """Finds the stores that a search is of, and counts the search as activity.
 
         Only a store that can expire is written to, and at most once in `TOUCH_INTERVAL_S`.
 
-        Returns:
-            The number of the last change: what a search must know of.
+        Args:
+            stores: names or ids, as in `find_store`; None means all that have not expired.
 
         Raises:
-            UnknownStoreError: no such store.
-            ExpiredStoreError: it has expired.
+            UnknownStoreError: one of them does not exist.
+            ExpiredStoreError: one that was named has expired.
         """
         now = self._now()
+        rows: list[AnyRow]
         with self._read() as connection:
-            number = read_head(connection)
-            rows = [require_live_store(connection, store_id, now) for store_id in store_ids]
+            head = read_head(connection)
+            if stores is None:
+                found = connection.execute(EVERY_STORE).all()
+                rows = [row for row in found if not has_expired(row, now)]
+            else:
+                named = {row.id: row for row in require_named_stores(connection, stores)}
+                rows = [require_live(row, now) for row in named.values()]
         for row in rows:
             if row.expires_after_days is None or now - row.last_active_at < TOUCH_INTERVAL_S:
                 continue
             with self._write_beside() as connection:
                 statement = update(vector_stores).where(vector_stores.c.id == row.id)
                 connection.execute(statement.values(last_active_at=now))
-        return number
+        return OpenStores(ids=tuple(row.id for row in rows), head=head)
 
     def delete_store(self, store_id: str) -> None:
         """Deletes a store with all that it holds; the uploads stay.
@@ -190,7 +190,6 @@ class Stores(Database):
             .group_by(store_files.c.status)
         )
         by_status = connection.execute(query).all()
-        expires_at = store_expires_at(row)
         return StoreRecord(
             id=row.id,
             name=row.name,
@@ -199,8 +198,8 @@ class Stores(Database):
             created_at=row.created_at,
             last_active_at=row.last_active_at,
             expires_after_days=row.expires_after_days,
-            expires_at=expires_at,
-            expired=expires_at is not None and expires_at <= self._now(),
+            expires_at=store_expires_at(row),
+            expired=has_expired(row, self._now()),
             usage_bytes=sum(int(group.usage_bytes) for group in by_status),
             file_counts=FileCounts(**{group.status: group.files for group in by_status}),
             chunking=chunking_of(row),

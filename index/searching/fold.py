@@ -12,6 +12,7 @@ from index.errors import ClosedCatalogError, CorpusUnavailableError
 from index.records import Change
 from index.searching.hits import read_hits
 from index.searching.ranking import Found, find, join
+from index.searching.recent_queries import RecentQueries
 from index.searching.request import Hit, SearchRequest
 from index.searching.store_index import StoreIndex
 from index.searching.switching import AnyIndex, SwitchingIndex, build_index, new_embedder, read_on
@@ -34,11 +35,13 @@ class Fold:
     Attributes:
         number: the change that was folded last.
         indexes: the index of each store that holds passages, by store id.
+        recent_queries: what its searches were for.
     """
 
     def __init__(self, catalog: Catalog, shard: Shard = WHOLE) -> None:
         self.number = 0
         self.indexes: dict[str, AnyIndex] = {}
+        self.recent_queries = RecentQueries()
         self._catalog = catalog
         self._shard = shard
         self._lock = threading.Lock()
@@ -67,10 +70,14 @@ class Fold:
 
     def find(self, request: SearchRequest) -> Found:
         """The first half of a search: what this shard finds, as `search` otherwise."""
-        head = self._catalog.touch_stores(request.store_ids)
+        opened = self._catalog.open_stores(request.stores)
         with self._lock:
-            self._catch_up(head)
-            return find(self.indexes, request)
+            self._catch_up(opened.head)
+            # A store without passages has no index.
+            of_stores = [self.indexes[one] for one in opened.ids if one in self.indexes]
+            found = find(of_stores, request)
+        self.recent_queries.note(opened.ids, request.text)
+        return found
 
     def read(self, found: Sequence[Found], request: SearchRequest) -> tuple[Hit, ...]:
         """The second half: the hits of what all shards found; any shard can tell them."""

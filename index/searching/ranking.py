@@ -5,7 +5,7 @@ set of what may take part: it acts before top-k, and a selective filter still fi
 passages.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from index.searching.fusion import fuse, fuse_scores
@@ -36,31 +36,21 @@ class Ranking(Found):
     fused: Scores
 
 
-def rank(indexes: Mapping[str, AnyIndex], request: SearchRequest) -> Ranking:
-    """Searches the stores of the request as if they were one; `find`, then `join`."""
-    return join([find(indexes, request)], request)
-
-
-def find(indexes: Mapping[str, AnyIndex], request: SearchRequest) -> Found:
-    """Searches the stores of the request as if they were one.
+def find(indexes: Collection[AnyIndex], request: SearchRequest) -> Found:
+    """Searches the indexes of some stores as if they were one.
 
     Each search merges what the stores found by score.
-
-    Args:
-        indexes: the indexes by store id; a store without passages may be missing.
-        request: what to look for.
 
     Raises:
         FingerprintMismatchError: the request's vector is of another embedder.
     """
-    stores = [indexes[store_id] for store_id in set(request.store_ids) if store_id in indexes]
     limit = _depth(request)
     dense: list[Scores] = []
     lexical: list[Scores] = []
     if request.mode != "lexical":
-        dense = [store.search_dense(request, limit) for store in stores]
+        dense = [index.search_dense(request, limit) for index in indexes]
     if request.mode != "dense":
-        lexical = [store.search_lexical(request, limit) for store in stores]
+        lexical = [index.search_lexical(request, limit) for index in indexes]
     return Found(dense=_merge(dense, limit), lexical=_merge(lexical, limit))
 
 

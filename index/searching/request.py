@@ -24,7 +24,8 @@ class SearchRequest:
     """What to look for, and where.
 
     Attributes:
-        store_ids: the stores to search.
+        stores: names or ids of the stores to search, in any mix; a name means the oldest store that
+            has it. None means all that have not expired.
         text: for the lexical search.
         vector: for the dense search; float32, (dim,), unit L2 norm.
         top_k: hits at most.
@@ -43,7 +44,7 @@ class SearchRequest:
         InvalidSearchError: no store, a number out of bounds, or no vector where the mode needs one.
     """
 
-    store_ids: tuple[str, ...]
+    stores: tuple[str, ...] | None
     text: str
     vector: Vectors | None = field(default=None, compare=False, repr=False)
     top_k: int = 10
@@ -58,8 +59,8 @@ class SearchRequest:
     others: Mapping[str, Vectors] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if not self.store_ids:
-            raise InvalidSearchError("a search needs at least one vector store")
+        if self.stores == ():
+            raise InvalidSearchError("a search needs at least one vector store, got none")
         if not 1 <= self.top_k <= MAX_TOP_K:
             raise InvalidSearchError(f"top_k must be in 1..{MAX_TOP_K}, got {self.top_k}")
         if not (0 <= self.diversity <= 1 and 0 <= self.neighbours <= MAX_NEIGHBOURS):

@@ -44,7 +44,7 @@ async def store_id(api_openai, api_ingest):
 
 
 def request(store_id, text="the port of node 5"):
-    return SearchRequest(store_ids=(store_id,), text=text, vector=word_vector(text), top_k=3)
+    return SearchRequest(stores=(store_id,), text=text, vector=word_vector(text), top_k=3)
 
 
 async def test_every_shard_is_asked_and_one_reads_the_hits(api_catalog, store_id):

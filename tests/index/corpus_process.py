@@ -92,7 +92,7 @@ def vectors_of(document):
 
 def search(catalog, store_id, _name, _lease_s):
     fold = Fold(catalog)
-    request = SearchRequest(store_ids=(store_id,), text="part", mode="lexical", top_k=1000)
+    request = SearchRequest(stores=(store_id,), text="part", mode="lexical", top_k=1000)
     while os.getppid() == PARENT:
         time.sleep(PAUSE_S)
         whole = Counter(hit.file_id for hit in fold.search(request))

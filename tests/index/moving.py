@@ -53,7 +53,7 @@ def move(catalog, store_id, embedder):
 def request(store_id, text="words", embedders=(OLD, NEW), **fields):
     main, *others = embedders
     return SearchRequest(
-        store_ids=(store_id,), text=text, vector=vector_of(main, text), fingerprint=main,
+        stores=(store_id,), text=text, vector=vector_of(main, text), fingerprint=main,
         others={other: vector_of(other, text) for other in others}, top_k=1000, **fields,
     )  # fmt: skip
 

@@ -61,7 +61,7 @@ async def _search(
     for number, query in enumerate(queries):
         found = await services.retriever.search(
             SearchRequest(
-                store_ids=(store_id,),
+                stores=(store_id,),
                 text=query,
                 vector=embeddings.vectors[number],
                 top_k=num_candidates,

@@ -95,7 +95,7 @@ def run(capsys, config):
 def first_hit(catalog, store_id, text, *models):
     embedded = [model.embed([text], kind="query") for model in models]
     request = SearchRequest(
-        store_ids=(store_id,), text=text, mode="dense", vector=embedded[0].vectors[0],
+        stores=(store_id,), text=text, mode="dense", vector=embedded[0].vectors[0],
         fingerprint=embedded[0].fingerprint,
         others={one.fingerprint: one.vectors[0] for one in embedded[1:]},
     )  # fmt: skip

@@ -115,7 +115,7 @@ def found(catalog, store_id, ledger):
     fold = Fold(catalog)
     fold.catch_up()
     for document in sorted(ledger.attempted):
-        request = SearchRequest(store_ids=(store_id,), text=document, mode="lexical", top_k=9)
+        request = SearchRequest(stores=(store_id,), text=document, mode="lexical", top_k=9)
         texts = sorted(hit.text for hit in fold.search(request))
         assert texts in ([], sorted(parts_of(document)))
     chunk_ids = fold.indexes[store_id].chunk_ids.tolist()

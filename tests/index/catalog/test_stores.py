@@ -73,13 +73,58 @@ def test_metadata_out_of_bounds_is_refused(catalog, metadata):
 def test_a_store_expires_after_days_without_use(catalog, clock):
     store = catalog.create_store(name="docs", expires_after_days=1)
     clock.now += DAY - 1
-    catalog.touch_stores([store.id])
+    catalog.open_stores([store.id])
     clock.now += DAY - 1
     assert catalog.get_store(store.id).status == "completed"
     clock.now += 1
     assert catalog.get_store(store.id).status == "expired"
     with pytest.raises(ExpiredStoreError):
-        catalog.touch_stores([store.id])
+        catalog.open_stores([store.id])
+
+
+def test_a_search_names_stores_by_id_and_by_name(corpus):
+    catalog = corpus.catalog
+    first, other, _ = corpus.store("docs"), corpus.store("other"), corpus.store("docs")
+    corpus.add(first, ["words"])
+    opened = catalog.open_stores(["other", first, "docs", other])
+    assert (opened.ids, opened.head) == ((other, first), catalog.head())
+
+
+def test_an_id_comes_before_a_name_that_equals_it(corpus):
+    named_so, meant = corpus.store("docs"), corpus.store()
+    corpus.catalog.update_store(named_so, name=meant)
+    assert corpus.catalog.open_stores([meant]).ids == (meant,)
+    assert corpus.catalog.find_store(meant).id == meant
+
+
+def test_a_search_of_all_stores_leaves_out_those_that_have_expired(catalog, clock):
+    assert catalog.open_stores(None).ids == ()
+    lasting = catalog.create_store(name="docs").id
+    expiring = catalog.create_store(name="docs", expires_after_days=1).id
+    assert catalog.open_stores(None).ids == (lasting, expiring)
+    clock.now += DAY
+    assert catalog.open_stores(None).ids == (lasting,)
+
+
+def test_a_search_of_all_stores_keeps_them_alive(catalog, clock):
+    store = catalog.create_store(name="docs", expires_after_days=1)
+    clock.now += DAY - 1
+    catalog.open_stores(None)
+    assert catalog.get_store(store.id).expires_at == clock.now + DAY
+
+
+@pytest.mark.parametrize("named", ["none", "vs_none", "vs_\0", "vs_\ud800", ""])
+def test_a_search_of_what_is_no_store_is_refused(corpus, named):
+    with pytest.raises(UnknownStoreError, match="no vector store has the id or name"):
+        corpus.catalog.open_stores([corpus.store(), named])
+
+
+def test_a_search_of_a_name_that_expired_is_refused(catalog, clock):
+    catalog.create_store(name="docs", expires_after_days=1)
+    clock.now += DAY
+    catalog.create_store(name="docs")
+    with pytest.raises(ExpiredStoreError):  # the oldest has the name
+        catalog.open_stores(["docs"])
 
 
 def test_a_deleted_store_takes_its_files_jobs_and_passages_along(corpus):

@@ -31,7 +31,7 @@ ACTS += ["complete"] * 4 + ["attach and complete"] * 4 + ["fold"] * 3
 
 
 def request(store_id, vector, **fields):
-    return SearchRequest(store_ids=(store_id,), text="words", vector=vector, **fields)
+    return SearchRequest(stores=(store_id,), text="words", vector=vector, **fields)
 
 
 def folded(fold):
@@ -187,12 +187,27 @@ def test_a_changed_attribute_changes_what_a_filter_lets_through(corpus, vectors_
 
 def test_stores_are_kept_apart_and_searched_together(corpus, vectors_of):
     fold, (vector,) = Fold(corpus.catalog), vectors_of(1)
-    one, two = corpus.store(), corpus.store()
+    one, two = corpus.store("one"), corpus.store("two")
     corpus.add(one, ["words one"])
     corpus.add(two, ["words two"])
     assert [hit.text for hit in fold.search(request(one, vector))] == ["words one"]
-    both = SearchRequest(store_ids=(one, two, one), text="words", vector=vector)
-    assert {hit.text for hit in fold.search(both)} == {"words one", "words two"}
+    for stores in [(one, two, one), (one, "two"), None]:
+        both = SearchRequest(stores=stores, text="words", vector=vector)
+        assert sorted(hit.text for hit in fold.search(both)) == ["words one", "words two"]
+
+
+def test_a_corpus_without_a_store_has_no_hits(corpus, vectors_of):
+    anywhere = SearchRequest(stores=None, text="words", vector=vectors_of(1)[0])
+    assert Fold(corpus.catalog).search(anywhere) == ()
+
+
+def test_a_fold_remembers_what_a_store_was_searched_for_by_whatever_name(corpus, vectors_of):
+    fold, (vector,) = Fold(corpus.catalog), vectors_of(1)
+    one, two = corpus.store("one"), corpus.store("two")
+    for stores, text in [(("one",), "by name"), ((one,), "by id"), (None, "anywhere")]:
+        fold.search(SearchRequest(stores=stores, text=text, vector=vector))
+    assert fold.recent_queries.of(one) == ("by name", "by id", "anywhere")
+    assert fold.recent_queries.of(two) == ("anywhere",)
 
 
 def test_a_store_that_is_unknown_deleted_or_expired_is_refused(corpus, clock, vectors_of):

@@ -6,7 +6,7 @@ import pytest
 from index.searching.filters import parse_filter
 from index.searching.fold import Fold
 from index.searching.hits import read_hits
-from index.searching.ranking import rank
+from index.searching.ranking import join
 from index.searching.request import SearchRequest
 
 
@@ -24,10 +24,10 @@ def ranked(corpus):
 
     def hits_after(change, **options):
         request = SearchRequest(
-            store_ids=(store_id,), text="", vector=vector / np.linalg.norm(vector), mode="dense",
+            stores=(store_id,), text="", vector=vector / np.linalg.norm(vector), mode="dense",
             **options,
         )  # fmt: skip
-        ranking = rank(fold.indexes, request)
+        ranking = join([fold.find(request)], request)
         change(corpus.catalog, store_id, files)
         return [hit.text for hit in read_hits(corpus.catalog, ranking, request)]
 

@@ -7,7 +7,7 @@ from index.errors import FingerprintMismatchError, InvalidSearchError
 from index.records import Change, Passage
 from index.searching.filters import matches, parse_filter
 from index.searching.fusion import fuse
-from index.searching.ranking import rank
+from index.searching.ranking import find, join
 from index.searching.request import LEXICAL_WEIGHT, SearchRequest
 from index.searching.store_index import StoreIndex
 
@@ -71,7 +71,7 @@ queries = st.builds(
     text=st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join),
     seed=st.integers(0, 1000),
     top_k=st.integers(1, 150),
-    store_ids=st.sampled_from([("vs_0",), ("vs_1",), ("vs_0", "vs_1")]),
+    stores=st.sampled_from([("vs_0",), ("vs_1",), ("vs_0", "vs_1")]),
 )
 filters = st.sampled_from(
     [
@@ -92,12 +92,17 @@ filters = st.sampled_from(
 def request_of(query, vectors_of, **fields):
     vector = vectors_of(1, seed=query["seed"])[0]
     return SearchRequest(
-        store_ids=query["store_ids"],
+        stores=query["stores"],
         text=query["text"],
         vector=vector,
         top_k=query["top_k"],
         **fields,
     )
+
+
+def rank(indexes, request):
+    """Searches these stores; what names stand for is the catalog's to know."""
+    return join([find([indexes[store] for store in request.stores], request)], request)
 
 
 def best(indexes, request):
@@ -110,7 +115,7 @@ def passing(changes, request):
     return [
         (passage, vector, change.attributes)
         for change in changes
-        if change.store_id in request.store_ids
+        if change.store_id in request.stores
         and (request.filters is None or matches(request.filters, change.attributes))
         for passage, vector in zip(change.passages, change.vectors, strict=True)
     ]
@@ -166,41 +171,41 @@ def test_hybrid_search_fuses_the_two_rankings(indexes, vectors_of, query):
 
 @given(st.text(st.sampled_from("ab\"'():*?~^+-&|!{}[]\\/ \0\ud800<>=é文")))
 def test_any_text_is_only_words(indexes, text):
-    rank(indexes, SearchRequest(store_ids=("vs_0",), text=text, mode="lexical"))
+    rank(indexes, SearchRequest(stores=("vs_0",), text=text, mode="lexical"))
 
 
 @pytest.mark.parametrize(
     "text", ['"replica', "replica AND", "body:replica", "REPLICAS?", "réplica"]
 )
 def test_query_syntax_case_plural_and_accents_do_not_matter(indexes, text):
-    wanted = best(indexes, SearchRequest(store_ids=("vs_0",), text="replica", mode="lexical"))
-    found = best(indexes, SearchRequest(store_ids=("vs_0",), text=text, mode="lexical"))
+    wanted = best(indexes, SearchRequest(stores=("vs_0",), text="replica", mode="lexical"))
+    found = best(indexes, SearchRequest(stores=("vs_0",), text=text, mode="lexical"))
     assert found == wanted != []
 
 
 def test_a_text_without_words_leaves_hybrid_search_to_the_vectors(indexes, vectors_of):
-    request = SearchRequest(store_ids=("vs_0",), text="?!", vector=vectors_of(1)[0], top_k=3)
+    request = SearchRequest(stores=("vs_0",), text="?!", vector=vectors_of(1)[0], top_k=3)
     ranking = rank(indexes, request)
     assert list(ranking.fused) == list(ranking.dense) != []
     assert ranking.lexical == {}
 
 
 def test_a_vector_of_another_embedder_is_refused(indexes, vectors_of):
-    other = SearchRequest(store_ids=("vs_0",), text="x", vector=vectors_of(1)[0], fingerprint="x@1")
+    other = SearchRequest(stores=("vs_0",), text="x", vector=vectors_of(1)[0], fingerprint="x@1")
     with pytest.raises(FingerprintMismatchError, match="'words@1', dimension 8"):
         rank(indexes, other)
-    short = SearchRequest(store_ids=("vs_0",), text="x", vector=vectors_of(1, dim=4)[0])
+    short = SearchRequest(stores=("vs_0",), text="x", vector=vectors_of(1, dim=4)[0])
     with pytest.raises(FingerprintMismatchError, match="dimension 4"):
         rank(indexes, short)
 
 
 @pytest.mark.parametrize(
     "fields",
-    [{"top_k": 0}, {"top_k": 1001}, {"store_ids": ()}, {"vector": None}, {"vector": np.eye(2)}],
+    [{"top_k": 0}, {"top_k": 1001}, {"stores": ()}, {"vector": None}, {"vector": np.eye(2)}],
 )
 def test_a_request_out_of_bounds_is_refused(vectors_of, fields):
     with pytest.raises(InvalidSearchError):
-        SearchRequest(**{"store_ids": ("vs_0",), "text": "x", "vector": vectors_of(1)[0], **fields})
+        SearchRequest(**{"stores": ("vs_0",), "text": "x", "vector": vectors_of(1)[0], **fields})
 
 
 def test_another_embedder_replaces_all_vectors(vectors_of):

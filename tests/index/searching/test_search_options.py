@@ -40,7 +40,7 @@ def find(store, **options):
     fold, store_id = store
     vector = np.asarray([1, 0, 0, 0], dtype=np.float32)
     options = {"mode": "dense", "vector": vector, **options}
-    return fold.search(SearchRequest(store_ids=(store_id,), text="two", **options))
+    return fold.search(SearchRequest(stores=(store_id,), text="two", **options))
 
 
 def spans_of(hits):

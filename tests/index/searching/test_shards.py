@@ -79,7 +79,7 @@ def asked(changed, query, vectors_of, **fields):
     """The shards, and what is searched for."""
     _, folds, stores = changed
     request = SearchRequest(
-        store_ids=tuple(stores[number] for number in query["stores"]),
+        stores=tuple(stores[number] for number in query["stores"]),
         text=query["text"], vector=vectors_of(1, seed=query["seed"])[0], top_k=query["top_k"],
         filters=query["filters"], **fields,
     )  # fmt: skip
@@ -132,7 +132,7 @@ def test_parts_are_joined_to_what_they_were_cut_from(dense, lexical, count, top_
     def found(number, count):
         return Found(dense=best(dense, number, count), lexical=best(lexical, number, count))
 
-    request = SearchRequest(store_ids=("vs",), text="x", vector=np.ones(2), top_k=top_k)
+    request = SearchRequest(stores=("vs",), text="x", vector=np.ones(2), top_k=top_k)
     joined = join([found(number, count) for number in range(count)], request)
     whole = join([found(0, 1)], request)
     for name in ("fused", "dense", "lexical"):
@@ -145,7 +145,7 @@ def three(catalog):
 
 
 def request_for(store_id, vectors_of, **fields):
-    return SearchRequest(store_ids=(store_id,), text="words", vector=vectors_of(1)[0], **fields)
+    return SearchRequest(stores=(store_id,), text="words", vector=vectors_of(1)[0], **fields)
 
 
 def test_a_search_sees_what_was_committed_before_it(corpus, three, vectors_of):
@@ -157,6 +157,14 @@ def test_a_search_sees_what_was_committed_before_it(corpus, three, vectors_of):
     corpus.add(store_id, ["other words"])
     corpus.catalog.detach_file(store_id, file_id)
     assert [hit.text for hit in search(three, wanted)] == ["other words"]
+
+
+def test_every_shard_finds_the_stores_by_their_names(corpus, three, vectors_of):
+    words = ["words one", "words two", "words three", "words four"]
+    corpus.add(corpus.store("handbook"), words)
+    for stores in [("handbook",), None]:
+        named = SearchRequest(stores=stores, text="words", vector=vectors_of(1)[0])
+        assert sorted(hit.text for hit in search(three, named)) == sorted(words)
 
 
 def test_the_next_takes_the_place_of_a_hit_that_went_before_it_was_read(corpus, three, vectors_of):
@@ -190,7 +198,7 @@ def test_an_emptied_store_takes_another_embedder(corpus, three, vectors_of):
     corpus.catalog.detach_file(store_id, file_id)
     corpus.catalog.attach_file(store_id, corpus.upload())
     corpus.complete(corpus.claim(), ["new words"], vectors_of(1, dim=4), fingerprint="new@1")
-    new = SearchRequest(store_ids=(store_id,), text="x", vector=vectors_of(1, dim=4)[0])
+    new = SearchRequest(stores=(store_id,), text="x", vector=vectors_of(1, dim=4)[0])
     assert [hit.text for hit in search(three, new)] == ["new words"]
 
 
@@ -205,7 +213,7 @@ def test_the_best_by_words_of_four_shards_are_as_good_as_those_of_one_index():
     shared, worth = [], []
     for row in drawn[::40]:
         text = " ".join(f"w{word}x" for word in rng.choice(row, 5, replace=False))
-        request = SearchRequest(store_ids=("vs",), text=text, mode="lexical")
+        request = SearchRequest(stores=("vs",), text=text, mode="lexical")
         found = [Found(dense={}, lexical=part.search_lexical(request, 100)) for part in parts]
         ours, scored = list(join(found, request).fused)[:10], whole.search_lexical(request, 4000)
         best = list(scored)[:10]

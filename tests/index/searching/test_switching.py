@@ -279,7 +279,7 @@ def test_cosines_of_two_embedders_are_brought_to_one_scale(
         query = rows[wanted : wanted + 1] + 0.5 * vectors_of(1, seed=1, dim=64)
         query = (query / np.linalg.norm(query)).astype(np.float32)
         asked = SearchRequest(
-            store_ids=(store_id,), text="", mode="dense", vector=kinds[old](query)[0],
+            stores=(store_id,), text="", mode="dense", vector=kinds[old](query)[0],
             fingerprint=old, others={new: kinds[new](query)[0]}, top_k=40,
         )  # fmt: skip
         found = [int(hit.text.split()[1]) for hit in fold.search(asked)]
