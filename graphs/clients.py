@@ -7,8 +7,7 @@ Pure calls that were lost are made again; see `graphs.failover`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -24,8 +23,6 @@ from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.ingester import CATALOG_METHODS
-from deployments.settings import ReplicaDescription
-from graphs.config import TimeoutSettings
 from graphs.deadline import allowed_s, time_left_s
 from graphs.errors import (
     DeadlineError,
@@ -38,16 +35,15 @@ from graphs.failover import Retries
 from index.searching.ranking import Found
 from index.searching.request import Hit, SearchRequest
 from models.embedder import Embeddings
-from models.generation import GenerationChunk, GenerationRequest, TokenCounts
 from models.reranker import RerankScores
 from models.safety import Verdict
 
 
-def _translate(stage: str, err: Exception) -> Exception:
+def translated(stage: str, err: Exception) -> Exception:
     """Gives the error that the graph understands for one that a handle raised."""
     if isinstance(err, RayTaskError):
         cause: Exception = err.cause if isinstance(err.cause, Exception) else err
-        return _translate(stage, cause) if cause is not err else err
+        return translated(stage, cause) if cause is not err else err
     if isinstance(err, BackPressureError):
         return OverloadedError(f"the queue of {stage} is full")
     if isinstance(err, ActorDiedError):
@@ -60,7 +56,7 @@ def _translate(stage: str, err: Exception) -> Exception:
     return err
 
 
-def _too_late(stage: str, err: TimeoutError) -> Exception:
+def too_late(stage: str, err: TimeoutError) -> Exception:
     """Tells whose time has passed: the client's, or the one that the stage has."""
     if isinstance(err, DeadlineError):
         return err
@@ -80,11 +76,6 @@ class DeploymentClient:
         self._timeout_s = timeout_s
         self._retries = retries
 
-    async def describe(self, timeout_s: float) -> ReplicaDescription:
-        """Asks one replica which model it has loaded."""
-        description: ReplicaDescription = await self._call("describe", timeout_s=timeout_s)
-        return description
-
     async def _call(
         self, method: str, *args: Any, timeout_s: float | None = None, **kwargs: Any
     ) -> Any:
@@ -93,10 +84,10 @@ class DeploymentClient:
             async with asyncio.timeout(allowed_s(timeout_s or self._timeout_s)):
                 return await remote(*args, **kwargs)
         except TimeoutError as err:
-            raise _too_late(self._stage, err) from None
+            raise too_late(self._stage, err) from None
         except (RayError, RayServeException) as err:
-            translated = _translate(self._stage, err)
-            raise translated from (None if translated is err else err)
+            ours = translated(self._stage, err)
+            raise ours from (None if ours is err else err)
 
     async def _call_pure(self, method: str, *args: Any) -> Any:
         """Calls what may be called twice: again when the replica was lost."""
@@ -153,70 +144,6 @@ class RetrieverClient(DeploymentClient):
         """Gives the hits of what all shards found, best first."""
         hits: tuple[Hit, ...] = await self._call_pure("read", found, request)
         return hits
-
-
-class GeneratorClient(DeploymentClient):
-    """See `deployments.generator.Generator`; `graphs.failover` makes its streams survive losses."""
-
-    def __init__(
-        self, handle: DeploymentHandle, *, timeouts: TimeoutSettings, retries: Retries
-    ) -> None:
-        super().__init__(handle, stage="Generator", timeout_s=timeouts.model_s, retries=retries)
-        self._timeouts = timeouts
-
-    async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
-        """Counts the tokens of every text, in the same order."""
-        counts: TokenCounts = await self._call_pure("count_tokens", list(texts))
-        return counts
-
-    async def stream(
-        self, request: GenerationRequest, *, slot_s: float | None = None
-    ) -> AsyncGenerator[GenerationChunk, None]:
-        """Streams an answer; closing the iterator frees the slot.
-
-        Args:
-            request: what to answer.
-            slot_s: how long a replica may take to accept it; by default that of the settings.
-
-        Raises:
-            ReplicaLostError: the replica died, or fell silent after it had taken the request.
-            OverloadedError: the queue is full, or no replica had a slot in time.
-        """
-        response: Any = self._handle.options(stream=True).stream.remote(request)
-        limits_s = self._limits_s(self._timeouts.slot_s if slot_s is None else slot_s)
-        taken = False
-        try:
-            while True:
-                try:
-                    async with asyncio.timeout(allowed_s(next(limits_s))):
-                        chunk: GenerationChunk = await anext(response)
-                except StopAsyncIteration:
-                    return
-                taken = True
-                yield chunk
-        except TimeoutError as err:
-            late = _too_late(self._stage, err)
-            if isinstance(late, DeadlineError):
-                raise late from None
-            if taken:
-                msg = "the replica of Generator fell silent"
-                raise ReplicaLostError(msg) from None
-            msg = "no replica of Generator had a slot in time"
-            raise OverloadedError(msg) from None
-        except (RayError, RayServeException) as err:
-            translated = _translate(self._stage, err)
-            raise translated from (None if translated is err else err)
-        finally:
-            # `cancel` raises what the call itself raised, and would put it in place of ours.
-            with suppress(RayError, RayServeException):
-                response.cancel()
-
-    def _limits_s(self, slot_s: float) -> Iterator[float]:
-        """Gives how long each chunk may take; the first says that a replica took the request."""
-        yield slot_s
-        yield self._timeouts.first_token_s
-        while True:
-            yield self._timeouts.next_token_s
 
 
 class CorpusClient(DeploymentClient):

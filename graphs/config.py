@@ -5,8 +5,9 @@ them: the Gateway's `user_config` is a `GatewayConfig`, the builder's `args` are
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,8 +21,17 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+# What a request may choose as well (`rag` of a chat), within the same limits.
+Mode = Literal["hybrid", "dense", "lexical"]
+Expand = Literal["off", "multi_query", "hyde"]
+TopK = Annotated[int, Field(ge=1, le=50)]
+Diversity = Annotated[float, Field(ge=0, le=1)]
+Neighbours = Annotated[int, Field(ge=0, le=10)]
+Relevance = Annotated[float, Field(ge=0, le=1)]
+
+
 class RetrievalSettings(_Settings):
-    """How passages are found.
+    """How passages are found; the options of a request go before those of the configuration.
 
     Attributes:
         mode: which searches take part; `hybrid` fuses dense and BM25.
@@ -30,7 +40,8 @@ class RetrievalSettings(_Settings):
         expand: what is searched for beside the question: `multi_query` other wordings of it, `hyde`
             an imagined answer, both written by the generator; `off` nothing
             (pipeline/expansion.py).
-        expand_timeout_s: how long the generator may take for that; then the question goes alone.
+        expand_timeout_s: how long the generator may take for that, or to rewrite the question;
+            then the question goes as it is.
         diversity: how much a candidate must differ from better ones, 0 (not at all) to 1.
         max_similarity: candidates nearer than this cosine to a better one are left out; 1: none.
         neighbours: passages before and after each one that the generator reads with it.
@@ -45,21 +56,34 @@ class RetrievalSettings(_Settings):
             question, `join` puts the last question before it, `off` ignores them.
     """
 
-    mode: Literal["hybrid", "dense", "lexical"] = "hybrid"
+    mode: Mode = "hybrid"
     lexical_weight: float = Field(default=LEXICAL_WEIGHT, ge=0, le=10)
     fusion: Literal["rank", "score"] = "rank"
-    expand: Literal["off", "multi_query", "hyde"] = "off"
+    expand: Expand = "off"
     expand_timeout_s: float = Field(default=5.0, gt=0)
-    diversity: float = Field(default=0.0, ge=0, le=1)
+    diversity: Diversity = 0.0
     max_similarity: float = Field(default=1.0, ge=0, le=1)
-    neighbours: int = Field(default=0, ge=0, le=10)
+    neighbours: Neighbours = 0
     num_candidates: int = Field(default=20, ge=1, le=200)
-    top_k: int = Field(default=4, ge=1, le=50)
+    top_k: TopK = 4
     rerank: bool = True
     focus: Literal["passage", "sentence"] = "passage"
-    rerank_threshold: float = Field(default=0.5, ge=0, le=1)
+    rerank_threshold: Relevance = 0.5
     dense_threshold: float = Field(default=0.3, ge=-1, le=1)
     condense: Literal["generate", "join", "off"] = "generate"
+
+    def overridden(self, options: Mapping[str, object]) -> "RetrievalSettings":
+        """Gives the settings of one request.
+
+        Args:
+            options: values by the names of the settings, within their limits; `score_threshold`
+                stands for both thresholds, whichever score is used. None means as configured.
+        """
+        chosen = {name: value for name, value in options.items() if value is not None}
+        if "score_threshold" in chosen:
+            threshold = chosen.pop("score_threshold")
+            chosen |= {"rerank_threshold": threshold, "dense_threshold": threshold}
+        return self.model_copy(update=chosen) if chosen else self
 
 
 class SafetySettings(_Settings):
@@ -89,7 +113,6 @@ class TimeoutSettings(_Settings):
         slot_s: until a generator replica takes the question; 503 after that.
         first_token_s: from there to its first token.
         next_token_s: between two tokens; after a longer silence the answer goes on elsewhere.
-        ready_s: the answer to `/readyz`.
     """
 
     model_s: float = Field(default=30.0, gt=0)
@@ -97,7 +120,6 @@ class TimeoutSettings(_Settings):
     slot_s: float = Field(default=30.0, gt=0)
     first_token_s: float = Field(default=120.0, gt=0)
     next_token_s: float = Field(default=30.0, gt=0)
-    ready_s: float = Field(default=2.0, gt=0)
 
 
 class FailoverSettings(_Settings):
@@ -172,9 +194,12 @@ class GatewayConfig(_Settings):
             one of their sentences, word for word, and its marker. With `quote` the generator only
             chooses the sentence, and questions are declined by the relevance of the passages
             alone: for small models, and where nothing may be put in other words.
+        history_tokens: most tokens of earlier turns that a generator which answers freely reads;
+            the newest are kept (graphs/pipeline/prompt.py has the rule).
     """
 
     answers: Literal["free", "quote"] = "free"
+    history_tokens: int = Field(default=1024, ge=0)
     retrieval: RetrievalSettings = RetrievalSettings()
     safety: SafetySettings = SafetySettings()
     timeouts: TimeoutSettings = TimeoutSettings()

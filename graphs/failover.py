@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Protocol, TypeVar
@@ -26,7 +26,8 @@ from graphs.errors import (
 )
 from graphs.pipeline.stages import GenerateStage
 from models.errors import EngineDrainingError, EngineStoppedError
-from models.generation import GenerationChunk, GenerationRequest, TokenCounts
+from models.generation import GenerationChunk, GenerationRequest
+from models.token_counter import TokenCounter
 
 logger = logging.getLogger(__name__)
 
@@ -115,15 +116,13 @@ class ResumingGenerator:
         self,
         generator: AttemptStage,
         settings: FailoverSettings,
-        on_migration: Callable[[], None] = lambda: None,
     ) -> None:
         self._generator = generator
         self._settings = settings
-        self._on_migration = on_migration
 
-    async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
-        """Counts the tokens of every text, in the same order."""
-        return await self._generator.count_tokens(texts)
+    async def tokens(self) -> TokenCounter:
+        """Gives what counts tokens as the generator does."""
+        return await self._generator.tokens()
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
         """Streams an answer over as many replicas as it takes; positions always meet.
@@ -152,16 +151,15 @@ class ResumingGenerator:
                 raise ReplicaLostError(msg)
             except (StageUnavailableError, EngineStoppedError, OverloadedError) as err:
                 if answer.lose(err):
-                    self._note(request, answer, err)
+                    _log_migration(request, answer.position, err)
             await _pause(num_waits)
             num_waits += 1
 
-    def _note(self, request: GenerationRequest, answer: "_Delivered", err: Exception) -> None:
-        self._on_migration()
-        logger.warning(
-            "migrating request_id=%s position=%d reason=%s",
-            request.request_id, answer.position, err,
-        )  # fmt: skip
+
+def _log_migration(request: GenerationRequest, position: int, err: Exception) -> None:
+    logger.warning(
+        "migrating request_id=%s position=%d reason=%s", request.request_id, position, err
+    )
 
 
 class _Delivered:

@@ -1,7 +1,7 @@
 """The Gateway deployment: HTTP in front of the pipeline, which runs inside it."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+import re
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from fastapi import FastAPI
@@ -15,18 +15,21 @@ from graphs.clients import (
     CorpusClient,
     DeploymentClient,
     EmbedderClient,
-    GeneratorClient,
     RerankerClient,
     RetrieverClient,
     SafetyClient,
 )
 from graphs.config import GatewayConfig
 from graphs.corpus import Corpus
-from graphs.errors import GraphError
 from graphs.failover import ResumingGenerator, Retries
+from graphs.generator_client import GeneratorClient
 from graphs.pipeline.events import ChatRequest, Event
 from graphs.pipeline.rag import RagPipeline
+from graphs.pipeline.relevance import ScoredHit
+from graphs.pipeline.retrieval import Scope
 from graphs.pipeline.stages import SearchStage, Stages
+from graphs.pipeline.trace import Trace, log_trace
+from graphs.replicas import has_running
 from graphs.shards import ShardedRetriever
 
 Client = TypeVar("Client", bound=DeploymentClient)
@@ -39,7 +42,7 @@ class Graph:
         self,
         config: GatewayConfig,
         handles: Mapping[str, DeploymentHandle],
-        on_migration: Callable[[], None],
+        observe: Callable[[Trace], None],
     ) -> None:
         self.config = config
         timeouts, retries = config.timeouts, Retries(config.failover)
@@ -59,6 +62,7 @@ class Graph:
         self.retriever: SearchStage = shards[0] if len(shards) == 1 else ShardedRetriever(shards)
         self.corpus = client(CorpusClient, "Ingester", timeouts.corpus_s)
         self.generator = GeneratorClient(handles["Generator"], timeouts=timeouts, retries=retries)
+        self._handles = handles
         self.pipeline = RagPipeline(
             config,
             Stages(
@@ -66,33 +70,27 @@ class Graph:
                 retriever=self.retriever,
                 reranker=self.reranker,
                 safety=self.safety,
-                generator=ResumingGenerator(self.generator, config.failover, on_migration),
+                generator=ResumingGenerator(self.generator, config.failover),
             ),
+            observe,
         )
 
     def answer(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Answers a chat; see `graphs.pipeline.rag.RagPipeline`."""
         return self.pipeline.answer(request)
 
-    async def ready(self) -> Mapping[str, bool]:
-        """Asks every deployment whether a replica answers."""
-        clients: Mapping[str, DeploymentClient] = {
-            "embedder": self.embedder,
-            **{name.lower(): shard for name, shard in self.retrievers.items()},
-            "reranker": self.reranker,
-            "safety_filter": self.safety,
-            "generator": self.generator,
-            "ingester": self.corpus,
-        }
-        answers = await asyncio.gather(*(self._answers(client) for client in clients.values()))
-        return dict(zip(clients, answers, strict=True))
+    async def search(self, queries: Sequence[str], scope: Scope, trace: Trace) -> list[ScoredHit]:
+        """Finds passages; see `graphs.pipeline.rag.RagPipeline`."""
+        return await self.pipeline.search(queries, scope, trace)
 
-    async def _answers(self, client: DeploymentClient) -> bool:
-        try:
-            await client.describe(self.config.timeouts.ready_s)
-        except GraphError:
-            return False
-        return True
+    def ready(self) -> Mapping[str, bool]:
+        """Says for each deployment whether a replica of it runs."""
+        return {_check_name(name): has_running(handle) for name, handle in self._handles.items()}
+
+
+def _check_name(deployment: str) -> str:
+    """Gives the name under which `/readyz` shows a deployment: SafetyFilter is `safety_filter`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", deployment).lower()
 
 
 @serve.deployment
@@ -130,9 +128,14 @@ class Gateway:
         self._app = build_app(self._services, echo_request_id=False)
         return self._app
 
+    def _observe(self, trace: Trace) -> None:
+        log_trace(trace)
+        if trace.num_migrations:
+            self._migrations.inc(trace.num_migrations)
+
     def _build(self, user_config: Mapping[str, Any]) -> Services:
         config = GatewayConfig.model_validate(dict(user_config))
-        graph = Graph(config, self._handles, self._migrations.inc)
+        graph = Graph(config, self._handles, self._observe)
         return Services(
             config=config,
             pipeline=graph,

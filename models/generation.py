@@ -22,6 +22,11 @@ class Message:
     role: Literal["system", "user", "assistant"]
     content: str
 
+    @property
+    def text(self) -> str:
+        """All that it says."""
+        return self.content
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:

@@ -22,9 +22,14 @@ class SpecialTokens:
 
 
 class TokenCounter:
-    """Counts as the generator of a profile does: without template, control tokens broken."""
+    """Counts as the generator of a profile does: without template, control tokens broken.
+
+    Attributes:
+        profile: whose tokens are counted, and the limits of its prompts.
+    """
 
     def __init__(self, profile: GeneratorProfile) -> None:
+        self.profile = profile
         self._special = SpecialTokens(profile.special_tokens)
         self._tokenizer = Tokenizer.from_str(profile.tokenizer_json)
         self._tokenizer.no_truncation()

@@ -55,7 +55,7 @@ ROOMS = {
     "graphs": (
         "errors deadline config corpus",
         "pipeline",
-        "failover clients shards",
+        "failover clients generator_client replicas shards",
         "api",
         "gateway app",
         "commands",

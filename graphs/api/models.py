@@ -1,16 +1,21 @@
 """`/v1/models`: everything that can stand in the field `model`."""
 
+from collections.abc import AsyncIterator
+
 from fastapi import APIRouter, Response
 from openai.types.model import Model
 
 from graphs.api.border.replies import json_reply, list_reply
-from graphs.api.chat.chat_target import RAG_MODEL, every_store
+from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX
 from graphs.api.errors import unknown_model
 from graphs.api.services import InjectedServices, Services
+from graphs.corpus import StoreCatalog
+from index.records import StoreRecord
 
 router = APIRouter(tags=["models"], prefix="/v1/models")
 
 _OWNER = "ragfleet"
+_PAGE_SIZE = 100
 
 
 @router.get("", summary="List the models")
@@ -33,12 +38,25 @@ async def _models(services: Services) -> list[Model]:
     names = services.config.served_names
     served = [RAG_MODEL, names.generator, names.embedder, names.reranker, names.safety]
     models = {name: _model(name, services.started_at) for name in served}
-    async for store in every_store(services.corpus):
-        name = f"{RAG_MODEL}:{store.name or store.id}"
+    async for store in _every_store(services.corpus):
+        name = f"{STORE_PREFIX}{store.name or store.id}"
         if name in models:  # the older store has the name; this one still has its id
-            name = f"{RAG_MODEL}:{store.id}"
+            name = f"{STORE_PREFIX}{store.id}"
         models[name] = _model(name, store.created_at)
     return list(models.values())
+
+
+async def _every_store(corpus: StoreCatalog) -> AsyncIterator[StoreRecord]:
+    """Walks all vector stores that have not expired, oldest first."""
+    after = None
+    while True:
+        page = await corpus.list_stores(limit=_PAGE_SIZE, order="asc", after=after)
+        for store in page.items:
+            if store.status != "expired":
+                yield store
+        if not page.has_more:
+            return
+        after = page.items[-1].id
 
 
 def _model(name: str, created: int) -> Model:

@@ -13,6 +13,9 @@ from fastapi import Depends, Request
 from graphs.config import GatewayConfig
 from graphs.corpus import Corpus
 from graphs.pipeline.events import ChatRequest, Event
+from graphs.pipeline.relevance import ScoredHit
+from graphs.pipeline.retrieval import Scope
+from graphs.pipeline.trace import Trace
 from index.searching.request import Hit, SearchRequest
 from models.embedder import Embeddings, TextKind
 from models.reranker import RerankScores
@@ -52,8 +55,11 @@ class Pipeline(Protocol):
     def answer(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Gives Retrieved first, Finished last."""
 
-    async def ready(self) -> Mapping[str, bool]:
-        """Says for each stage whether it can answer."""
+    async def search(self, queries: Sequence[str], scope: Scope, trace: Trace) -> list[ScoredHit]:
+        """Gives the best passages for any of the queries, best first."""
+
+    def ready(self) -> Mapping[str, bool]:
+        """Says for each deployment whether a replica of it runs."""
 
 
 class Embedder(Protocol):

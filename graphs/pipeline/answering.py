@@ -1,4 +1,10 @@
-"""Generates an answer and checks it, segment by segment, while it decodes."""
+"""Generates an answer and checks it, segment by segment, while it decodes.
+
+    generator -> markers -> segments ==queue==> safety filter -> text and citations -> client
+    `------ a task of its own ------'           `------- the caller's, at its speed ------'
+
+The task decodes as fast as it can, whatever the right side does.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -12,6 +18,7 @@ from graphs.pipeline.events import (
     Event,
     Finished,
     FinishReason,
+    Generated,
     Passage,
     Retrieved,
     TextDelta,
@@ -19,7 +26,8 @@ from graphs.pipeline.events import (
 )
 from graphs.pipeline.markers import MarkerFilter
 from graphs.pipeline.segments import Segment, Segmenter
-from graphs.pipeline.stages import Progress, SafetyStage, Stages
+from graphs.pipeline.stages import SafetyStage, Stages
+from graphs.pipeline.trace import Trace
 from models.generation import GenerationRequest
 from models.safety import Verdict
 
@@ -55,6 +63,14 @@ class _Decoded:
             num_completion_tokens=self.num_completion_tokens,
         )
 
+    def cost(self) -> Generated:
+        return Generated(
+            stage="generate",
+            num_prompt_tokens=self.num_prompt_tokens,
+            num_completion_tokens=self.num_completion_tokens,
+            num_migrations=self.num_migrations,
+        )
+
 
 class Answering:
     """Streams one checked answer.
@@ -69,7 +85,7 @@ class Answering:
         self._stages = stages
 
     async def stream(
-        self, request: GenerationRequest, retrieved: Retrieved, progress: Progress
+        self, request: GenerationRequest, retrieved: Retrieved, trace: Trace
     ) -> AsyncGenerator[Event, None]:
         """Gives `retrieved`, the text and its citations, and `Finished` last.
 
@@ -78,7 +94,7 @@ class Answering:
         """
         segments: asyncio.Queue[Segment | None] = asyncio.Queue()
         decoded = _Decoded()
-        decoding = self._decode(request, retrieved.passages, segments, decoded, progress)
+        decoding = self._decode(request, retrieved.passages, segments, decoded, trace)
         task = asyncio.create_task(decoding)
         task.add_done_callback(lambda _: decoded.taken.set())
         released = _Released()
@@ -88,24 +104,20 @@ class Answering:
                 await task
             yield retrieved
             async for batch in _batches(segments):
-                verdicts = await self._judge(batch, progress)
+                verdicts = await self._judge(batch, trace)
                 for segment, harmless in zip(batch, verdicts, strict=True):
                     if not harmless:
-                        yield self._blocked(decoded, progress)
+                        trace.outcome = "refused"
+                        await _ended(task)
+                        yield self._finished(decoded, trace, refusal=self._settings.refusal)
                         return
                     for event in released.events(segment):
                         yield event
             await task
-            yield Finished(
-                finish_reason=decoded.finish_reason,
-                usage=decoded.usage(),
-                degraded=progress.degraded,
-                timings=progress.times,
-                num_migrations=decoded.num_migrations,
-            )
+            trace.outcome = "answered"
+            yield self._finished(decoded, trace)
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            await _ended(task)
 
     async def _decode(
         self,
@@ -113,14 +125,14 @@ class Answering:
         passages: Sequence[Passage],
         segments: "asyncio.Queue[Segment | None]",
         decoded: _Decoded,
-        progress: Progress,
+        trace: Trace,
     ) -> None:
         markers = MarkerFilter({passage.number: passage for passage in passages})
         segmenter = Segmenter(
             segment_chars=self._settings.segment_chars, window_chars=self._settings.window_chars
         )
         try:
-            with progress.stage("generate"):
+            with trace.stage("generate"):
                 async with aclosing(self._stages.generator.stream(request)) as chunks:
                     async for chunk in chunks:
                         decoded.taken.set()
@@ -135,24 +147,27 @@ class Answering:
             for segment in [*segmenter.push(markers.flush()), *segmenter.flush()]:
                 segments.put_nowait(segment)
         finally:
+            trace.count(decoded.cost())
             segments.put_nowait(None)
 
-    async def _judge(self, batch: Sequence[Segment], progress: Progress) -> list[bool]:
+    async def _judge(self, batch: Sequence[Segment], trace: Trace) -> list[bool]:
         """Says of each segment whether it is harmless."""
         if not self._settings.check_answer:
             return [True] * len(batch)
-        with progress.stage("check_answer"):
+        with trace.stage("check_answer"):
             verdicts = await judge(self._stages.safety, [segment.window for segment in batch])
         return [not verdict.flagged for verdict in verdicts]
 
-    def _blocked(self, decoded: _Decoded, progress: Progress) -> Finished:
+    @staticmethod
+    def _finished(decoded: _Decoded, trace: Trace, *, refusal: str | None = None) -> Finished:
         return Finished(
-            finish_reason="content_filter",
+            finish_reason=decoded.finish_reason if refusal is None else "content_filter",
             usage=decoded.usage(),
-            refusal=self._settings.refusal,
-            degraded=progress.degraded,
-            timings=progress.times,
+            refusal=refusal,
+            degraded=trace.degraded,
+            timings=trace.times,
             num_migrations=decoded.num_migrations,
+            generated=trace.generated,
         )
 
 
@@ -185,3 +200,9 @@ async def _batches(
         waiting = [segment for segment in batch if segment is not None]
         if waiting:
             yield waiting
+
+
+async def _ended(task: "asyncio.Task[None]") -> None:
+    """Stops the decoding and waits until it has freed its slot."""
+    task.cancel()
+    await asyncio.wait([task])

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from graphs.config import RetrievalSettings
+from index.searching.filters import Filter
 from models.generation import Message, Sampling
 
 __all__ = [
@@ -19,9 +21,9 @@ __all__ = [
     "Event",
     "FinishReason",
     "Finished",
+    "Generated",
     "Message",
     "Passage",
-    "RetrievalOptions",
     "Retrieved",
     "Sampling",
     "StageTime",
@@ -33,45 +35,25 @@ FinishReason = Literal["stop", "length", "content_filter"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrievalOptions:
-    """What a request may change of the retrieval; None means the configured default.
-
-    Attributes:
-        top_k: most passages handed to the generator, 1 to 50.
-        mode: which searches take part.
-        expand: what is searched for beside the question.
-        diversity: how much a candidate must differ from better ones, 0 to 1.
-        neighbours: passages before and after each one that the generator reads with it.
-        rerank: whether the cross-encoder orders the passages.
-        score_threshold: passages below this relevance (0 to 1) are not used.
-        filters: OpenAI comparison or compound filter over file attributes.
-    """
-
-    top_k: int | None = None
-    mode: Literal["hybrid", "dense", "lexical"] | None = None
-    expand: Literal["off", "multi_query", "hyde"] | None = None
-    diversity: float | None = None
-    neighbours: int | None = None
-    rerank: bool | None = None
-    score_threshold: float | None = None
-    filters: Mapping[str, object] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class ChatRequest:
     """One question to the pipeline.
 
     Attributes:
         request_id: the `x-request-id` of the HTTP request; appears in every log line.
         messages: the chat, oldest first; the last one is the user's question.
-        store_ids: vector stores to search; None asks the bare generator, with no retrieval.
+        retrieves: whether passages are searched for; the bare generator is asked otherwise.
+        stores: names or ids of the vector stores to search; None: all of them.
+        retrieval: the settings of this request: its options over the configured ones.
+        filters: only files whose attributes pass take part.
     """
 
     request_id: str
     messages: tuple[Message, ...]
-    store_ids: tuple[str, ...] | None
+    retrieves: bool = True
+    stores: tuple[str, ...] | None = None
     sampling: Sampling = field(default_factory=Sampling)
-    retrieval: RetrievalOptions = field(default_factory=RetrievalOptions)
+    retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
+    filters: Filter | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +90,21 @@ class StageTime:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Generated:
+    """What one generation cost: the answer, a rewritten question, or what a search was given.
+
+    Attributes:
+        stage: `generate`, `condense` or `expand`.
+        num_migrations: how often it went on at another replica.
+    """
+
+    stage: str
+    num_prompt_tokens: int
+    num_completion_tokens: int
+    num_migrations: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Retrieved:
     """The passages are packed and the question was found harmless; generation begins."""
 
@@ -134,7 +131,7 @@ class Citation:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """Tokens of the generator; both 0 when it was not called."""
+    """Tokens of the answer alone; both 0 when the generator was not called."""
 
     num_prompt_tokens: int
     num_completion_tokens: int
@@ -149,6 +146,7 @@ class Finished:
         degraded: names of the stages that were left out because they failed.
         timings: every stage, in the order of their ends.
         num_migrations: how often the answer went on at another generator replica.
+        generated: what every generation cost, those for the search included.
     """
 
     finish_reason: FinishReason
@@ -157,6 +155,7 @@ class Finished:
     degraded: tuple[str, ...] = ()
     timings: tuple[StageTime, ...] = ()
     num_migrations: int = 0
+    generated: tuple[Generated, ...] = ()
 
 
 Event = Retrieved | TextDelta | Citation | Finished

@@ -7,21 +7,17 @@ Both need a generator that can write; when it is slow or lost, the question is s
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from graphs.errors import OverloadedError, StageUnavailableError
+from graphs.config import Expand
 from graphs.pipeline.prompt import hypothesis_messages, wordings_messages
-from graphs.pipeline.stages import Progress, Stages
-from models.errors import EngineStoppedError
-from models.generation import GenerationRequest, Message, Sampling
-
-Expand = Literal["off", "multi_query", "hyde"]
+from graphs.pipeline.stages import EmbedStage
+from graphs.pipeline.trace import Trace
+from graphs.pipeline.writing import Writer
 
 _NUM_WORDINGS = 3
 _MAX_TOKENS = 160
@@ -48,12 +44,12 @@ class Query:
 class Expansion:
     """Turns a question into what is searched for."""
 
-    def __init__(self, stages: Stages, *, timeout_s: float) -> None:
-        self._stages = stages
-        self._timeout_s = timeout_s
+    def __init__(self, embedder: EmbedStage, writer: Writer) -> None:
+        self._embedder = embedder
+        self._writer = writer
 
     async def queries(
-        self, question: str, expand: Expand, request_id: str, progress: Progress
+        self, question: str, expand: Expand, trace: Trace, *, timeout_s: float
     ) -> tuple[Query, ...]:
         """Gives the question itself first, then what was made of it.
 
@@ -62,13 +58,17 @@ class Expansion:
         """
         written = ""
         if expand != "off":
-            with progress.stage("expand"):
-                written = await self._write(question, expand, request_id, progress)
-        with progress.stage("embed"):
+            make = hypothesis_messages if expand == "hyde" else wordings_messages
+            messages = make(question, _NUM_WORDINGS)
+            with trace.stage("expand"):
+                written = await self._writer.write(
+                    "expand", messages, trace, max_tokens=_MAX_TOKENS, timeout_s=timeout_s
+                )
+        with trace.stage("embed"):
             if expand == "hyde" and written:
                 return (await self._with_hypothesis(question, written),)
             texts = [question, *(_wordings(written, question) if expand == "multi_query" else ())]
-            embeddings = await self._stages.embedder.embed(texts, kind="query")
+            embeddings = await self._embedder.embed(texts, kind="query")
         return tuple(
             Query(
                 text=text,
@@ -79,31 +79,10 @@ class Expansion:
             for number, text in enumerate(texts)
         )
 
-    async def _write(
-        self, question: str, expand: Expand, request_id: str, progress: Progress
-    ) -> str:
-        """Lets the generator write; gives nothing when it does not in time."""
-        make = hypothesis_messages if expand == "hyde" else wordings_messages
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._generate(make(question, _NUM_WORDINGS), request_id)
-        except (StageUnavailableError, OverloadedError, EngineStoppedError, TimeoutError):
-            progress.degrade("expand")
-            return ""
-
-    async def _generate(self, messages: Sequence[Message], request_id: str) -> str:
-        asked = GenerationRequest(
-            request_id=request_id,
-            messages=tuple(messages),
-            sampling=Sampling(max_tokens=_MAX_TOKENS, temperature=0.0),
-        )
-        async with aclosing(self._stages.generator.stream(asked)) as chunks:
-            return "".join([chunk.text async for chunk in chunks]).strip()
-
     async def _with_hypothesis(self, question: str, hypothesis: str) -> Query:
         asked, imagined = await asyncio.gather(
-            self._stages.embedder.embed([question], kind="query"),
-            self._stages.embedder.embed([hypothesis], kind="document"),
+            self._embedder.embed([question], kind="query"),
+            self._embedder.embed([hypothesis], kind="document"),
         )
         middle = asked.vectors[0] + imagined.vectors[0]
         unit = middle / max(float(np.linalg.norm(middle)), 1e-12)

@@ -12,6 +12,11 @@ _MARKER = re.compile(r"[ \t]*\[(\d{1,3}(?:[ ]?,[ ]?\d{1,3}){0,7})\]")
 _OPEN = re.compile(r"[ \t]*(?:\[[\d, ]{0,40})?$")
 
 
+def without_markers(text: str) -> str:
+    """Takes the markers out of an earlier answer: they name passages of another search."""
+    return _MARKER.sub("", text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Piece:
     """A piece of checked text; with a passage, it is the marker of that passage."""

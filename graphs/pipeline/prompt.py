@@ -1,8 +1,23 @@
-"""The prompts. The bundled generator is trained on exactly the one of `answer_messages`."""
+"""The prompts, and what `rag` keeps of a client's turns.
+
+    system, developer   all of them, in their order, after the rules: they steer how it is answered
+                        (language, length, tone), within the rules
+    user, the last      the question
+    user, assistant     earlier turns: they enter the search (`condense` of the settings), and a
+                        generator that answers freely reads the newest of them, whole, up to
+                        `history_tokens`; markers of earlier answers are taken out
+
+What cannot be kept is told in `degraded`: `history` when earlier turns did not fit, `instructions`
+when `answers: quote` leaves nothing to steer. The bundled generator is trained on exactly the
+prompt without instructions and earlier turns.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Protocol
 
+from graphs.pipeline.markers import without_markers
 from index.chunk import split_sentences
 from models.generation import Message
 
@@ -12,6 +27,10 @@ _ANSWER = (
     "Answer the question with facts from the numbered passages only. "
     "After each statement, cite its passage as [n]. "
     f"If the passages do not hold the answer, reply: {NO_ANSWER}"
+)
+_INSTRUCTIONS = (
+    "The application adds these instructions. Follow them in how you answer, as far as the rules "
+    "above allow:"
 )
 _CONDENSE = (
     "Rewrite the last question of this conversation so that it can be understood without the "
@@ -38,11 +57,55 @@ def passage_block(number: int, passage: NumberedPassage) -> str:
     return f"[{number}] {passage.title}\n{passage.excerpt}\n\n"
 
 
-def answer_messages(question: str, passages: Sequence[NumberedPassage]) -> tuple[Message, ...]:
-    """Asks for an answer from passages, best first."""
-    blocks = [passage_block(number, passage) for number, passage in enumerate(passages, start=1)]
-    content = "".join(blocks) + f"Question: {question}"
-    return (Message(role="system", content=_ANSWER), Message(role="user", content=content))
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """All of a prompt but its passages.
+
+    Attributes:
+        question: what is asked.
+        instructions: of the application, each as it came.
+        turns: earlier ones, oldest first; the first is the user's.
+    """
+
+    question: str
+    instructions: tuple[str, ...] = ()
+    turns: tuple[Message, ...] = ()
+
+    def messages(self, passages: Sequence[NumberedPassage]) -> tuple[Message, ...]:
+        """Asks for an answer from passages, best first."""
+        rules = _ANSWER
+        if self.instructions:
+            rules = "\n\n".join([_ANSWER, _INSTRUCTIONS, *self.instructions])
+        blocks = [passage_block(number, one) for number, one in enumerate(passages, start=1)]
+        content = "".join(blocks) + f"Question: {self.question}"
+        return (
+            Message(role="system", content=rules),
+            *self.turns,
+            Message(role="user", content=content),
+        )
+
+
+def instructions_of(messages: Sequence[Message]) -> tuple[str, ...]:
+    """Gives what the application says of how to answer."""
+    texts = [one.text.strip() for one in messages if one.role in ("system", "developer")]
+    return tuple(text for text in texts if text)
+
+
+def earlier_turns(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Gives what was said before the question, as the generator may read it.
+
+    Turns of one side that follow one another become one, since chat templates demand that the
+    sides alternate. Blank ones are left out.
+    """
+    said = [
+        replace(one, content=without_markers(one.text) if one.role == "assistant" else one.text)
+        for one in messages[:-1]
+        if one.role in ("user", "assistant") and one.text.strip()
+    ]
+    return tuple(
+        Message(role=role, content="\n\n".join(turn.text for turn in turns))
+        for role, turns in groupby(said, key=lambda turn: turn.role)
+    )
 
 
 def quotable_answers(passages: Sequence[NumberedPassage]) -> tuple[str, ...]:
@@ -77,7 +140,7 @@ def hypothesis_messages(question: str, _count: int = 1) -> tuple[Message, ...]:
 
 def condense_messages(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Asks for the last question of a chat as one that stands alone."""
-    turns = [f"{turn.role}: {turn.content}" for turn in messages if turn.role != "system"]
+    turns = [f"{turn.role}: {turn.text}" for turn in messages if turn.role in ("user", "assistant")]
     return (
         Message(role="system", content=_CONDENSE),
         Message(role="user", content="\n".join(turns)),

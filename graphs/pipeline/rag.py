@@ -5,33 +5,44 @@ generate          checked segment by segment while it decodes
 """
 
 import asyncio
-import logging
 import secrets
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
 from graphs.config import GatewayConfig
 from graphs.pipeline.answering import Answering, judge
 from graphs.pipeline.events import ChatRequest, Event, Finished, Retrieved, TextDelta, Usage
-from graphs.pipeline.prompt import NO_ANSWER, answer_messages, quotable_answers
-from graphs.pipeline.retrieval import Found, Retrieval
-from graphs.pipeline.stages import Progress, Stages
+from graphs.pipeline.prompt import NO_ANSWER, quotable_answers
+from graphs.pipeline.relevance import ScoredHit
+from graphs.pipeline.retrieval import Evidence, Retrieval, Scope
+from graphs.pipeline.stages import Stages
+from graphs.pipeline.trace import Trace, log_trace
 from models.generation import GenerationRequest
-
-logger = logging.getLogger(__name__)
 
 _NOT_CALLED = Usage(num_prompt_tokens=0, num_completion_tokens=0)
 
 
 class RagPipeline:
-    """Answers chats from passages, or from the bare generator when no store is named."""
+    """Answers chats from passages, or from the bare generator; finds passages without an answer.
 
-    def __init__(self, config: GatewayConfig, stages: Stages) -> None:
+    Args:
+        config: the settings.
+        stages: what it calls.
+        observe: is given the trace of every chat when it ends, however it ends.
+    """
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        stages: Stages,
+        observe: Callable[[Trace], None] = log_trace,
+    ) -> None:
         self._safety = config.safety
         self._quote = config.answers == "quote"
         self._stages = stages
-        self._retrieval = Retrieval(config.retrieval, config.deadline, stages)
+        self._observe = observe
+        self._retrieval = Retrieval(config, stages)
         self._answering = Answering(config.safety, stages)
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
@@ -41,86 +52,98 @@ class RagPipeline:
 
         Raises:
             ContextLengthError: question and answer do not fit the generator's context.
+            UnknownStoreError: a store is named that does not exist.
             SafetyUnavailableError: the safety filter does not answer.
             StageUnavailableError: a deployment that the answer needs does not answer.
             OverloadedError: a queue is full.
         """
-        progress = Progress()
-        harmless, found = await self._check_and_find(request, progress)
-        passages = found.passages if found and harmless else ()
+        trace = Trace(request.request_id)
+        try:
+            with trace:
+                async with aclosing(self._events(request, trace)) as events:
+                    async for event in events:
+                        yield event
+        finally:
+            self._observe(trace)
+
+    async def search(self, queries: Sequence[str], scope: Scope, trace: Trace) -> list[ScoredHit]:
+        """Finds passages; see `graphs.pipeline.retrieval.Retrieval.search`."""
+        return await self._retrieval.search(queries, scope, trace)
+
+    async def _events(self, request: ChatRequest, trace: Trace) -> AsyncGenerator[Event, None]:
+        harmless, evidence = await self._check_and_find(request, trace)
+        passages = evidence.passages if evidence and harmless else ()
         retrieved = Retrieved(
             passages=passages,
-            search_query=found.search_query if found else None,
-            timings=progress.times,
+            search_query=evidence.search_query if evidence else None,
+            timings=trace.times,
         )
         if not harmless:
+            trace.outcome = "refused"
             yield retrieved
-            yield self._finished(progress, refusal=self._safety.refusal)
-        elif found is not None and not passages:
+            yield self._finished(trace, refusal=self._safety.refusal)
+        elif evidence is not None and not passages:
+            trace.outcome = "declined"
             yield retrieved
             yield TextDelta(text=NO_ANSWER)
-            yield self._finished(progress)
+            yield self._finished(trace)
         else:
-            generation = self._generation_request(request, found)
-            async with aclosing(self._answering.stream(generation, retrieved, progress)) as events:
+            generation = self._generation_request(request, evidence)
+            async with aclosing(self._answering.stream(generation, retrieved, trace)) as events:
                 async for event in events:
                     yield event
-        _log(request, len(passages), progress)
 
     async def _check_and_find(
-        self, request: ChatRequest, progress: Progress
-    ) -> tuple[bool, Found | None]:
+        self, request: ChatRequest, trace: Trace
+    ) -> tuple[bool, Evidence | None]:
         """Checks the question while retrieval runs; the first that fails ends the other."""
         try:
             async with asyncio.TaskGroup() as group:
-                check = group.create_task(self._is_harmless(request, progress))
-                find = group.create_task(self._find(request, progress))
+                check = group.create_task(self._is_harmless(request, trace))
+                find = group.create_task(self._find(request, trace))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return check.result(), find.result()
 
-    async def _find(self, request: ChatRequest, progress: Progress) -> Found | None:
-        if request.store_ids is None:
+    async def _find(self, request: ChatRequest, trace: Trace) -> Evidence | None:
+        if not request.retrieves:
             return None
-        return await self._retrieval.find(request, progress)
+        return await self._retrieval.evidence(request, trace)
 
-    async def _is_harmless(self, request: ChatRequest, progress: Progress) -> bool:
+    async def _is_harmless(self, request: ChatRequest, trace: Trace) -> bool:
         if not self._safety.check_question:
             return True
-        texts = [message.content for message in request.messages if message.role == "user"]
-        with progress.stage("check_question"):
+        texts = [message.text for message in request.messages if message.role == "user"]
+        with trace.stage("check_question"):
             verdicts = await judge(self._stages.safety, texts)
         return not any(verdict.flagged for verdict in verdicts)
 
-    def _generation_request(self, request: ChatRequest, found: Found | None) -> GenerationRequest:
+    def _generation_request(
+        self, request: ChatRequest, evidence: Evidence | None
+    ) -> GenerationRequest:
         """Settles the prompt, what may be answered, and a seed for a request that names none."""
         sampling = request.sampling
         if sampling.seed is None:
             sampling = replace(sampling, seed=secrets.randbits(63))
+        if evidence is None:
+            return GenerationRequest(
+                request_id=request.request_id, messages=request.messages, sampling=sampling
+            )
         return GenerationRequest(
             request_id=request.request_id,
-            messages=answer_messages(found.question, found.passages) if found else request.messages,
+            messages=evidence.prompt.messages(evidence.passages),
             sampling=sampling,
-            choices=quotable_answers(found.passages) if found and self._quote else (),
+            choices=quotable_answers(evidence.passages) if self._quote else (),
         )
 
     @staticmethod
-    def _finished(progress: Progress, *, refusal: str | None = None) -> Finished:
+    def _finished(trace: Trace, *, refusal: str | None = None) -> Finished:
         return Finished(
             finish_reason="stop" if refusal is None else "content_filter",
             usage=_NOT_CALLED,
             refusal=refusal,
-            degraded=progress.degraded,
-            timings=progress.times,
+            degraded=trace.degraded,
+            timings=trace.times,
+            num_migrations=trace.num_migrations,
+            generated=trace.generated,
         )
-
-
-def _log(request: ChatRequest, num_passages: int, progress: Progress) -> None:
-    stages: Mapping[str, float] = {time.stage: time.latency_ms for time in progress.times}
-    logger.info(
-        "answered request_id=%s num_passages=%d degraded=%s latency_ms=%s",
-        request.request_id,
-        num_passages,
-        ",".join(progress.degraded) or "-",
-        stages,
-    )

@@ -24,6 +24,8 @@ from graphs.pipeline.events import (
     TextDelta,
     Usage,
 )
+from graphs.pipeline.retrieval import Retrieval
+from graphs.pipeline.stages import Stages
 from index.catalog.catalog import Catalog
 from index.chunk import chunk
 from index.errors import InvalidFileError, UnsupportedFileError
@@ -93,6 +95,7 @@ class FakePipeline:
         self.script = []
         self.requests = []
         self.stages = {"generator": True, "safety": True}
+        self.retrieval = None
         self.num_open = 0
         self.opened = asyncio.Event()
         self.closed = asyncio.Event()
@@ -113,8 +116,12 @@ class FakePipeline:
             self.num_open -= 1
             self.closed.set()
 
-    async def ready(self):
+    def ready(self):
         return self.stages
+
+    async def search(self, queries, scope, trace):
+        """Searches as the real pipeline does, with the fakes of the models."""
+        return await self.retrieval.search(queries, scope, trace)
 
 
 class FoldRetriever:
@@ -175,8 +182,13 @@ def api_catalog(tmp_path, _api_empty_database):
 
 
 @pytest.fixture
-def api_pipeline(api_passage):
+def api_pipeline(api_passage, api_config, api_catalog, api_embedder):
     pipeline = FakePipeline()
+    stages = Stages(
+        embedder=api_embedder, retriever=FoldRetriever(api_catalog), reranker=FakeReranker(),
+        safety=None, generator=None,
+    )  # fmt: skip
+    pipeline.retrieval = Retrieval(api_config, stages)
     pipeline.script = [
         Retrieved(
             passages=(api_passage,),

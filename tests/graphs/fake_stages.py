@@ -1,19 +1,25 @@
 """Fakes of the pipeline's stages, which tell what they were asked."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from graphs.config import GatewayConfig
 from graphs.pipeline.events import ChatRequest, Message, TextDelta
 from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.stages import Stages
+from graphs.pipeline.trace import log_trace
 from index.searching.request import Hit
 from models.embedder import Embeddings
-from models.generation import GenerationChunk, TokenCounts
+from models.generation import GenerationChunk, GeneratorProfile
+from models.identity import ModelIdentity
 from models.reranker import RerankScores
 from models.safety import Verdict
+from models.token_counter import TokenCounter
 
 
 def hit(number):
@@ -36,6 +42,7 @@ class FakeStages:
     failing: dict = field(default_factory=dict)
     prompts: list = field(default_factory=list)
     queries: list = field(default_factory=list)
+    searches: list = field(default_factory=list)
     windows: list = field(default_factory=list)
     num_streams_open: int = 0
     finish_reason: str = "stop"
@@ -56,6 +63,7 @@ class FakeStages:
 
     async def search(self, request):
         self.fail("search")
+        self.searches.append(request)
         return self.hits
 
     async def rerank(self, query, documents):
@@ -68,9 +76,9 @@ class FakeStages:
         flags = [self.harmful in text for text in texts]
         return tuple(Verdict(flagged=flag, scores={}, flagged_categories=()) for flag in flags)
 
-    async def count_tokens(self, texts):
-        counts = np.asarray([len(text.split()) for text in texts], np.int32)
-        return TokenCounts(counts=counts, context_tokens=self.context_tokens, max_answer_tokens=100)
+    async def tokens(self):
+        self.fail("tokens")
+        return word_counter(context_tokens=self.context_tokens, max_answer_tokens=100)
 
     async def stream(self, request):
         self.fail("generate")
@@ -88,9 +96,21 @@ class FakeStages:
             self.num_streams_open -= 1
 
 
-def pipeline(fake, **settings):
+def word_counter(**limits):
+    """Counts words: a real counter of a tokenizer that knows one token."""
+    tokenizer = Tokenizer(WordLevel({"word": 0}, unk_token="word"))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    identity = ModelIdentity(model="fake", source="", template="", engine="fake")
+    return TokenCounter(
+        GeneratorProfile(
+            identity=identity, tokenizer_json=tokenizer.to_str(), special_tokens=(), **limits
+        )
+    )
+
+
+def pipeline(fake, observe=log_trace, **settings):
     stages = Stages(embedder=fake, retriever=fake, reranker=fake, safety=fake, generator=fake)
-    return RagPipeline(GatewayConfig.model_validate(settings), stages)
+    return RagPipeline(GatewayConfig.model_validate(settings), stages, observe)
 
 
 def chat(*turns, stores=("vs_1",), **options):
@@ -98,12 +118,14 @@ def chat(*turns, stores=("vs_1",), **options):
     messages = tuple(
         Message(role=role, content=turn) for role, turn in zip(roles, turns, strict=False)
     )
-    return ChatRequest(request_id="r", messages=messages, store_ids=stores, **options)
+    return ChatRequest(request_id="r", messages=messages, stores=stores, **options)
 
 
 async def events_of(fake, request=None, **settings):
-    answer = pipeline(fake, **settings).answer(request or chat("What is two?"))
-    return [event async for event in answer]
+    """Answers with these settings of the Gateway, as a request without options would be."""
+    wanted = GatewayConfig.model_validate(settings).retrieval
+    request = replace(request or chat("What is two?"), retrieval=wanted)
+    return [event async for event in pipeline(fake, **settings).answer(request)]
 
 
 def text_of(events):

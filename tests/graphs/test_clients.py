@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from graphs.clients import GeneratorClient
 from graphs.config import FailoverSettings, TimeoutSettings
 from graphs.deadline import deadline_in
 from graphs.errors import DeadlineError, OverloadedError, ReplicaLostError
 from graphs.failover import Retries
+from graphs.generator_client import GeneratorClient
 from models.generation import GenerationChunk, GenerationRequest, Message, Sampling
 
 REQUEST = GenerationRequest(

@@ -15,7 +15,13 @@ from graphs.api.border.fields import joined
 from graphs.api.border.json_body import JsonRoute
 from graphs.api.border.replies import json_reply, to_json
 from graphs.api.border.sse import SseSender
-from graphs.api.chat.chat_schema import AssistantMessage, ChatCompletionBody, ChatMessage
+from graphs.api.border.timing import server_timing
+from graphs.api.chat.chat_schema import (
+    AssistantMessage,
+    ChatCompletionBody,
+    ChatMessage,
+    RagOptions,
+)
 from graphs.api.chat.chat_shape import (
     Answer,
     RagChunk,
@@ -25,19 +31,18 @@ from graphs.api.chat.chat_shape import (
     event_chunks,
     opening_chunk,
 )
-from graphs.api.chat.chat_target import ChatTarget, resolve_target
+from graphs.api.chat.chat_target import ChatTarget, target_of
 from graphs.api.chat.resume import EventIds, Resumption, resumption_of
-from graphs.api.chat.timing import server_timing
 from graphs.api.errors import BadRequestError, DisconnectedError, reply_of
 from graphs.api.services import HttpTimeouts, InjectedServices
 from graphs.pipeline.events import (
     ChatRequest,
     Event,
     Message,
-    RetrievalOptions,
     Retrieved,
     Sampling,
 )
+from index.searching.filters import parse_filter
 
 logger = logging.getLogger(__name__)
 router = APIRouter(tags=["chat"], route_class=JsonRoute)
@@ -134,14 +139,17 @@ async def create_chat_completion(
     if messages[-1].role != "user" or not messages[-1].content.strip():
         msg = "the last message must be the user's question, and not blank"
         raise BadRequestError(msg, param=f"messages[{len(messages) - 1}]")
-    target = await resolve_target(body, services)
+    target = target_of(body, services.config)
     resumption = resumption_of(request.headers, await request.body())
+    options = body.rag or RagOptions()
     chat = ChatRequest(
         request_id=request.state.request_id,
         messages=messages,
-        store_ids=target.store_ids,
+        retrieves=target.retrieves,
+        stores=target.stores,
         sampling=_sampling(body, resumption),
-        retrieval=_retrieval(body),
+        retrieval=options.settings(services.config.retrieval),
+        filters=parse_filter(options.filters) if options.filters else None,
     )
     return ChatResponse(
         services.pipeline.answer(chat),
@@ -159,7 +167,7 @@ def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) 
         id=f"chatcmpl-{name}",
         created=resumption.last.created if resumption.last else int(time.time()),
         model=target.model,
-        is_rag=target.store_ids is not None,
+        is_rag=target.retrieves,
         include_usage=bool(options and options.include_usage),
         debug=bool(body.rag and body.rag.debug),
     )
@@ -182,19 +190,4 @@ def _sampling(body: ChatCompletionBody, resumption: Resumption) -> Sampling:
         top_k=body.top_k,
         seed=resumption.seed if body.seed is None else body.seed,
         stop=stop,
-    )
-
-
-def _retrieval(body: ChatCompletionBody) -> RetrievalOptions:
-    if body.rag is None:
-        return RetrievalOptions()
-    return RetrievalOptions(
-        top_k=body.rag.top_k,
-        mode=body.rag.mode,
-        expand=body.rag.expand,
-        diversity=body.rag.diversity,
-        neighbours=body.rag.neighbours,
-        rerank=body.rag.rerank,
-        score_threshold=body.rag.score_threshold,
-        filters=body.rag.filters,
     )

@@ -11,8 +11,21 @@ from pydantic_core import PydanticCustomError
 from graphs.api.border.fields import Content, Unsupported, only
 from graphs.api.border.json_body import RequestModel
 from graphs.api.corpus.filters import FilterSpec
+from graphs.config import (
+    Diversity,
+    Expand,
+    Mode,
+    Neighbours,
+    Relevance,
+    RetrievalSettings,
+    TopK,
+)
 
 MAX_STOPS = 4
+# The options of `rag` that are settings of the retrieval.
+_RETRIEVAL_OPTIONS = {
+    "top_k", "mode", "expand", "diversity", "neighbours", "rerank", "score_threshold"
+}  # fmt: skip
 MAX_INT32 = 2**31 - 1  # what the engines hold such numbers in
 
 
@@ -51,16 +64,20 @@ class StreamOptions(RequestModel):
 class RagOptions(RequestModel):
     """Our extension: what a request may change of the retrieval; null means as configured."""
 
-    vector_store_ids: list[str] | None = Field(None, min_length=1, max_length=64)
-    top_k: int | None = Field(None, ge=1, le=50)
-    mode: Literal["hybrid", "dense", "lexical"] | None = None
-    expand: Literal["off", "multi_query", "hyde"] | None = None
-    diversity: float | None = Field(None, ge=0, le=1)
-    neighbours: int | None = Field(None, ge=0, le=10)
+    vector_store_ids: list[str] | None = Field(default=None, min_length=1, max_length=64)
+    top_k: TopK | None = None
+    mode: Mode | None = None
+    expand: Expand | None = None
+    diversity: Diversity | None = None
+    neighbours: Neighbours | None = None
     rerank: bool | None = None
-    score_threshold: float | None = Field(None, ge=0, le=1)
+    score_threshold: Relevance | None = None
     filters: FilterSpec | None = None
     debug: bool = False
+
+    def settings(self, configured: RetrievalSettings) -> RetrievalSettings:
+        """Gives the settings of this request."""
+        return configured.overridden(self.model_dump(include=_RETRIEVAL_OPTIONS))
 
 
 def _check_stop(stop: str | list[str] | None) -> str | list[str] | None:

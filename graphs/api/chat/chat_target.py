@@ -1,70 +1,57 @@
-"""Which vector stores a chat searches: from the model's name and the `rag` options to store ids."""
+"""Where a chat goes: the bare generator, or the vector stores that its model and options name.
 
-from collections.abc import AsyncIterator
+Which stores there are is known where they are searched (`index.searching.fold`), so a question asks
+nobody else.
+"""
+
 from dataclasses import dataclass
 
 from graphs.api.chat.chat_schema import ChatCompletionBody
 from graphs.api.errors import BadRequestError, unknown_model
-from graphs.api.services import Services
-from graphs.corpus import StoreCatalog
-from index.records import StoreRecord
+from graphs.config import GatewayConfig
 
 RAG_MODEL = "rag"
-_STORE_PREFIX = "rag:"
-_PAGE_SIZE = 100
+STORE_PREFIX = "rag:"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChatTarget:
-    """Where a chat goes; `store_ids` None means the bare generator."""
+    """Where a chat goes.
+
+    Attributes:
+        model: as the client named it.
+        retrieves: whether passages are searched for; the bare generator is asked otherwise.
+        stores: names or ids of vector stores; None: all of them.
+    """
 
     model: str
-    store_ids: tuple[str, ...] | None
+    retrieves: bool
+    stores: tuple[str, ...] | None = None
 
 
-async def resolve_target(body: ChatCompletionBody, services: Services) -> ChatTarget:
-    """Finds the stores of a chat.
+def target_of(body: ChatCompletionBody, config: GatewayConfig) -> ChatTarget:
+    """Reads model and options.
 
     Raises:
         UnknownModelError: the name is neither the generator's nor one of ours.
-        UnknownStoreError: the model or an option names no store.
         BadRequestError: the options contradict the model.
     """
-    if body.model == services.config.served_names.generator:
+    if body.model == config.served_names.generator:
         if body.rag is not None:
             msg = (
-                f"rag needs the model '{RAG_MODEL}' or '{_STORE_PREFIX}<store>', got '{body.model}'"
+                f"rag needs the model '{RAG_MODEL}' or '{STORE_PREFIX}<store>', got '{body.model}'"
             )
             raise BadRequestError(msg, param="rag")
-        return ChatTarget(model=body.model, store_ids=None)
+        return ChatTarget(model=body.model, retrieves=False)
     chosen = body.rag.vector_store_ids if body.rag else None
-    if body.model.startswith(_STORE_PREFIX):
+    if body.model.startswith(STORE_PREFIX):
         if chosen is not None:
             msg = f"rag.vector_store_ids needs the model '{RAG_MODEL}', got '{body.model}'"
             raise BadRequestError(msg, param="rag.vector_store_ids")
-        chosen = [body.model.removeprefix(_STORE_PREFIX)]
+        chosen = [body.model.removeprefix(STORE_PREFIX)]
     elif body.model != RAG_MODEL:
         raise unknown_model(body.model)
-    return ChatTarget(model=body.model, store_ids=await _store_ids(chosen, services))
-
-
-async def _store_ids(chosen: list[str] | None, services: Services) -> tuple[str, ...]:
-    if chosen is None and services.config.http.default_store is not None:
-        chosen = [services.config.http.default_store]
-    if chosen is None:
-        return tuple([store.id async for store in every_store(services.corpus)])
-    stores = [await services.corpus.find_store(name) for name in dict.fromkeys(chosen)]
-    return tuple(dict.fromkeys(store.id for store in stores))
-
-
-async def every_store(corpus: StoreCatalog) -> AsyncIterator[StoreRecord]:
-    """Walks all vector stores that have not expired, oldest first."""
-    after = None
-    while True:
-        page = await corpus.list_stores(limit=_PAGE_SIZE, order="asc", after=after)
-        for store in page.items:
-            if store.status != "expired":
-                yield store
-        if not page.has_more:
-            return
-        after = page.items[-1].id
+    if chosen is None and config.http.default_store is not None:
+        chosen = [config.http.default_store]
+    stores = None if chosen is None else tuple(dict.fromkeys(chosen))
+    return ChatTarget(model=body.model, retrieves=True, stores=stores)

@@ -8,6 +8,8 @@ from openai import APIError, BadRequestError, InternalServerError, NotFoundError
 
 from graphs.errors import OverloadedError, SafetyUnavailableError
 from graphs.pipeline.events import Finished, Retrieved, Usage
+from index.errors import UnknownStoreError
+from index.searching.filters import parse_filter
 from models.errors import ContextLengthError, OutOfSlotsError
 
 QUESTION = [{"role": "user", "content": "Where do requests wait?"}]
@@ -81,32 +83,32 @@ async def test_stream_has_no_usage_key_unless_asked(api_openai):
 async def test_bare_generator_is_asked_without_retrieval(api_openai, api_pipeline):
     api_pipeline.script[0] = Retrieved(passages=(), search_query=None, timings=())
     completion = await ask(api_openai, model="local/generator")
-    assert api_pipeline.requests[0].store_ids is None
+    assert not api_pipeline.requests[0].retrieves
     assert "context" not in completion.choices[0].message.model_extra
     assert "search_results" not in completion.model_extra
 
 
-async def test_rag_searches_every_live_store_unless_one_is_the_default(
-    api_openai, api_pipeline, api_catalog
+async def test_rag_searches_every_store_unless_one_is_the_default(
+    api_openai, api_app, api_services, api_pipeline
 ):
-    ids = {api_catalog.create_store(name=name).id for name in ("a", "b")}
     await ask(api_openai)
-    assert set(api_pipeline.requests[0].store_ids) == ids
+    http = api_services.config.http.model_copy(update={"default_store": "docs"})
+    config = api_services.config.model_copy(update={"http": http})
+    api_app.state.services = dataclasses.replace(api_services, config=config)
+    await ask(api_openai)
+    assert [request.stores for request in api_pipeline.requests] == [None, ("docs",)]
 
 
-@pytest.mark.parametrize("by", ["name", "id"])
-async def test_model_names_a_store(api_openai, api_pipeline, api_catalog, by):
-    store = api_catalog.create_store(name="docs")
-    completion = await ask(api_openai, model=f"rag:{getattr(store, by)}")
-    assert api_pipeline.requests[0].store_ids == (store.id,)
-    assert completion.model == f"rag:{getattr(store, by)}"
+async def test_model_names_a_store(api_openai, api_pipeline):
+    completion = await ask(api_openai, model="rag:docs")
+    assert api_pipeline.requests[0].stores == ("docs",)
+    assert completion.model == "rag:docs"
 
 
-async def test_rag_options_and_sampling_reach_the_pipeline(api_openai, api_pipeline, api_catalog):
-    store = api_catalog.create_store(name="docs")
+async def test_rag_options_and_sampling_reach_the_pipeline(api_openai, api_pipeline, api_config):
     filters = {"type": "eq", "key": "lang", "value": "en"}
     options = {
-        "vector_store_ids": ["docs"], "top_k": 3, "mode": "dense", "rerank": False,
+        "vector_store_ids": ["docs", "vs_1", "docs"], "top_k": 3, "mode": "dense", "rerank": False,
         "expand": "hyde", "diversity": 0.5, "neighbours": 2,
     }  # fmt: skip
     await ask(
@@ -114,11 +116,12 @@ async def test_rag_options_and_sampling_reach_the_pipeline(api_openai, api_pipel
         extra_body={"top_k": 4, "rag": {**options, "score_threshold": 0.5, "filters": filters}},
     )  # fmt: skip
     (request,) = api_pipeline.requests
-    assert request.store_ids == (store.id,)
-    assert dataclasses.asdict(request.retrieval) == {
-        "top_k": 3, "mode": "dense", "rerank": False, "score_threshold": 0.5, "filters": filters,
-        "expand": "hyde", "diversity": 0.5, "neighbours": 2,
-    }  # fmt: skip
+    assert request.stores == ("docs", "vs_1")
+    assert request.filters == parse_filter(filters)
+    chosen = {name: options[name] for name in ("top_k", "mode", "rerank", "expand", "diversity")}
+    thresholds = {"rerank_threshold": 0.5, "dense_threshold": 0.5}
+    wanted = {**chosen, "neighbours": 2, **thresholds}
+    assert request.retrieval == api_config.retrieval.model_copy(update=wanted)
     assert dataclasses.asdict(request.sampling) == {
         "max_tokens": 9, "temperature": 0, "top_p": None, "top_k": 4, "seed": 5, "stop": ("END",),
     }  # fmt: skip
@@ -223,10 +226,11 @@ async def test_error_inside_a_stream_is_an_event_without_done(api_openai, api_pi
     assert error["type"] == "server_error"
 
 
-async def test_unknown_model_and_store_are_404(api_openai):
+async def test_unknown_model_and_store_are_404(api_openai, api_pipeline):
     with pytest.raises(NotFoundError) as caught:
         await ask(api_openai, model="gpt-9")
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+    api_pipeline.script = [UnknownStoreError("no vector store is named 'nowhere'")]
     with pytest.raises(NotFoundError) as caught:
         await ask(api_openai, model="rag:nowhere")
     assert caught.value.code == "vector_store_not_found"

@@ -48,6 +48,12 @@ async def test_readiness_names_the_stages(api_http, api_pipeline):
     assert reply.headers["retry-after"]
 
 
+async def test_without_the_ingester_questions_are_answered(api_http, api_pipeline):
+    api_pipeline.stages["ingester"] = False
+    reply = await api_http.get("/readyz")
+    assert (reply.status_code, reply.json()["checks"]["ingester"]) == (200, False)
+
+
 async def test_openapi_promises_the_one_error_shape(api_http):
     description = (await api_http.get("/openapi.json")).json()
     for methods in description["paths"].values():

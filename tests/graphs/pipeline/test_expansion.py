@@ -8,13 +8,15 @@ import pytest
 
 from graphs.config import GatewayConfig
 from graphs.errors import OverloadedError, StageUnavailableError
-from graphs.pipeline.events import ChatRequest, RetrievalOptions
+from graphs.pipeline.events import ChatRequest
 from graphs.pipeline.retrieval import Retrieval
-from graphs.pipeline.stages import Progress, Stages
+from graphs.pipeline.stages import Stages
+from graphs.pipeline.trace import Trace
 from index.searching.request import Hit
 from models.embedder import Embeddings
-from models.generation import GenerationChunk, Message, TokenCounts
+from models.generation import GenerationChunk, Message
 from models.reranker import RerankScores
+from tests.graphs.fake_stages import word_counter
 
 ASKED = "How large may a file be?"
 
@@ -50,9 +52,8 @@ class Fakes:
         scores = np.linspace(0.9, 0.6, len(documents), dtype=np.float32)
         return RerankScores(scores=scores, num_tokens=1)
 
-    async def count_tokens(self, texts):
-        counts = np.ones(len(texts), np.int32)
-        return TokenCounts(counts=counts, context_tokens=4000, max_answer_tokens=100)
+    async def tokens(self):
+        return word_counter(context_tokens=4000, max_answer_tokens=100)
 
     async def stream(self, request):
         self.prompts.append(request)
@@ -71,12 +72,11 @@ async def find(fakes, options=None, **settings):
     request = ChatRequest(
         request_id="r",
         messages=(Message(role="user", content=ASKED),),
-        store_ids=("vs",),
-        retrieval=options or RetrievalOptions(),
+        stores=("vs",),
+        retrieval=config.retrieval.overridden(options or {}),
     )
-    progress = Progress()
-    found = await Retrieval(config.retrieval, config.deadline, stages).find(request, progress)
-    return found, progress
+    trace = Trace("r")
+    return await Retrieval(config, stages).evidence(request, trace), trace
 
 
 async def test_without_expansion_the_generator_writes_nothing():
@@ -100,12 +100,12 @@ async def test_each_wording_is_searched_for_and_the_rankings_are_fused(written):
         "Biggest upload?": (hit(2),),
     }
     fakes = Fakes(written, found)
-    result, progress = await find(fakes, expand="multi_query")
+    result, trace = await find(fakes, expand="multi_query")
     assert [search.text for search in fakes.searches] == list(found)
     assert [kind for _, kind in fakes.embedded] == ["query"] * 3
     assert result.passages[0].file_id == "file-2"  # in all three rankings
     assert result.search_query == ASKED
-    assert not progress.degraded
+    assert not trace.degraded
 
 
 async def test_an_imagined_answer_joins_the_vector_and_not_the_words():
@@ -124,19 +124,19 @@ async def test_an_imagined_answer_joins_the_vector_and_not_the_words():
 )
 async def test_a_slow_or_lost_generator_leaves_the_question_alone(expand, trouble):
     fakes = Fakes("Other words?", **trouble)
-    result, progress = await find(fakes, expand=expand, expand_timeout_s=0.05)
+    result, trace = await find(fakes, expand=expand, expand_timeout_s=0.05)
     assert [search.text for search in fakes.searches] == [ASKED]
-    assert progress.degraded == ("expand",)
+    assert trace.degraded == ("expand",)
     assert result.passages
 
 
 async def test_a_request_chooses_for_itself():
     fakes = Fakes("Other words?")
-    await find(fakes, RetrievalOptions(expand="multi_query", diversity=0.5, neighbours=2))
+    await find(fakes, {"expand": "multi_query", "diversity": 0.5, "neighbours": 2})
     assert [search.text for search in fakes.searches] == [ASKED, "Other words?"]
     assert {(search.diversity, search.neighbours) for search in fakes.searches} == {(0.5, 2)}
     fakes = Fakes("Other words?")
-    await find(fakes, RetrievalOptions(expand="off"), expand="multi_query", neighbours=1)
+    await find(fakes, {"expand": "off", "neighbours": None}, expand="multi_query", neighbours=1)
     assert [search.neighbours for search in fakes.searches] == [1]
 
 

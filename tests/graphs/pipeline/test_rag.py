@@ -7,12 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from graphs.config import RetrievalSettings
 from graphs.deadline import deadline_in
 from graphs.errors import OverloadedError, SafetyUnavailableError, StageUnavailableError
 from graphs.pipeline.events import Citation, Finished, Retrieved, Sampling, TextDelta
 from models.errors import ContextLengthError
 from models.reranker import RerankScores
 from tests.graphs.fake_stages import FakeStages, chat, events_of, hit, pipeline, text_of
+
+NO_CHECKS = {"check_question": False, "check_answer": False}
 
 
 async def test_an_answer_is_cited_from_the_reranked_passages():
@@ -32,7 +35,7 @@ async def test_quoting_answers_may_only_choose_a_sentence():
         "Dr. No is 1.5 m tall. [1]", "He sleeps! [1]",
     )  # fmt: skip
     await events_of(fake)
-    await events_of(fake, chat("What is two?", stores=None), answers="quote")
+    await events_of(fake, chat("What is two?", retrieves=False), answers="quote")
     assert [prompt.choices for prompt in fake.prompts[1:]] == [(), ()]
 
 
@@ -69,13 +72,14 @@ async def test_the_generator_is_not_called_when_nothing_passes_the_threshold():
     assert events[-1].usage.num_prompt_tokens == 0
 
 
-async def test_no_store_at_all_gives_no_answer():
-    assert text_of(await events_of(FakeStages(), chat("What?", stores=()))) == "I don't know."
+async def test_no_passage_at_all_gives_no_answer():
+    events = await events_of(FakeStages(hits=()), chat("What?", stores=None))
+    assert text_of(events) == "I don't know."
 
 
 async def test_the_bare_generator_sees_the_chat_as_it_came():
     fake = FakeStages(answer=("Hello [1]",))
-    request = chat("Hi", "Hello", "Again", stores=None)
+    request = chat("Hi", "Hello", "Again", retrieves=False)
     events = await events_of(fake, request)
     assert fake.prompts[0].messages == request.messages
     assert not fake.queries
@@ -241,3 +245,45 @@ async def test_the_first_event_tells_the_passages_and_the_last_ends_it():
     assert isinstance(events[0], Retrieved)
     assert isinstance(events[-1], Finished)
     assert events[-1].finish_reason == "length"
+
+
+async def test_a_second_reranking_that_fails_leaves_the_passages_whole_and_says_so():
+    class OnceOnly(FakeStages):
+        async def rerank(self, query, documents):
+            if self.windows is None:
+                raise StageUnavailableError("down")
+            self.windows = None
+            return RerankScores(scores=np.asarray(self.scores, np.float32), num_tokens=1)
+
+    fake = OnceOnly()
+    events = await events_of(fake, safety=NO_CHECKS, retrieval={"focus": "sentence", "top_k": 2})
+    assert events[-1].degraded == ("rerank",)
+    assert [p.file_id for p in events[0].passages] == ["file-2", "file-3"]
+
+
+@pytest.mark.parametrize("error", [ContextLengthError("too long"), None])
+async def test_a_chat_is_answered_without_a_rewrite_that_does_not_fit_or_does_not_come(error):
+    class NoRewrite(FakeStages):
+        async def stream(self, request):
+            if "Rewrite the last question" in request.messages[0].text:
+                if error:
+                    raise error
+                await asyncio.sleep(60)
+            async with aclosing(super().stream(request)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    fake = NoRewrite()
+    request = chat("What is Serve?", "A library.", "What is its port?")
+    events = await events_of(fake, request, retrieval={"expand_timeout_s": 0.05})
+    assert fake.queries == ["What is Serve? What is its port?"]
+    assert events[-1].degraded == ("condense",)
+    assert text_of(events)
+
+
+async def test_settings_of_a_request_go_before_the_configured_ones():
+    configured = RetrievalSettings(top_k=4, rerank_threshold=0.5, neighbours=1)
+    chosen = configured.overridden({"top_k": 2, "score_threshold": 0.2, "rerank": None})
+    assert (chosen.top_k, chosen.neighbours, chosen.rerank) == (2, 1, True)
+    assert (chosen.rerank_threshold, chosen.dense_threshold) == (0.2, 0.2)
+    assert configured.overridden({"top_k": None}) is configured

@@ -1,0 +1,139 @@
+"""The client of the Generator: streams of one replica, and what counts tokens as it does.
+
+`graphs.failover` makes the streams survive losses.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import suppress
+from contextvars import Context
+from typing import Any
+
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from graphs.clients import DeploymentClient, too_late, translated
+from graphs.config import TimeoutSettings
+from graphs.deadline import allowed_s
+from graphs.errors import DeadlineError, GraphError, OverloadedError, ReplicaLostError
+from graphs.failover import Retries
+from models.errors import ModelError
+from models.generation import GenerationChunk, GenerationRequest, GeneratorProfile
+from models.token_counter import TokenCounter
+
+logger = logging.getLogger(__name__)
+
+
+class _TokenCounters:
+    """Counts as the generator does, without asking it for every prompt.
+
+    A call to a generator waits for one of its slots, so its profile is asked for once, and anew
+    when a stream shows that another model is served. Until that answer the old counts are used.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[GeneratorProfile]]) -> None:
+        self._ask = ask
+        self._by_digest: dict[str, TokenCounter] = {}
+        self._current: TokenCounter | None = None
+        self._asking: asyncio.Task[TokenCounter] | None = None
+
+    async def current(self) -> TokenCounter:
+        """Gives the counter of the model that was seen last; all who wait share one question."""
+        if self._current is None:
+            return await asyncio.shield(self._asked())
+        return self._current
+
+    def note(self, digest: str) -> None:
+        """Takes note of the model that a stream comes from."""
+        if digest in self._by_digest:
+            self._current = self._by_digest[digest]
+        elif digest:
+            self._asked().add_done_callback(_log_failure)
+
+    def _asked(self) -> asyncio.Task[TokenCounter]:
+        if self._asking is None or self._asking.done():
+            # Of nobody's deadline: a context of its own.
+            self._asking = asyncio.create_task(self._learn(), context=Context())
+        return self._asking
+
+    async def _learn(self) -> TokenCounter:
+        profile = await self._ask()
+        counter = await asyncio.to_thread(TokenCounter, profile)  # some megabytes of JSON
+        self._by_digest[profile.identity.digest] = self._current = counter
+        return counter
+
+
+def _log_failure(task: "asyncio.Task[TokenCounter]") -> None:
+    if not task.cancelled() and isinstance(task.exception(), GraphError | ModelError):
+        logger.warning("the profile of a new model is not known yet: %s", task.exception())
+
+
+class GeneratorClient(DeploymentClient):
+    """See `deployments.generator.Generator`; `graphs.failover` makes its streams survive losses."""
+
+    def __init__(
+        self, handle: DeploymentHandle, *, timeouts: TimeoutSettings, retries: Retries
+    ) -> None:
+        super().__init__(handle, stage="Generator", timeout_s=timeouts.model_s, retries=retries)
+        self._timeouts = timeouts
+        self._counters = _TokenCounters(self._profile)
+
+    async def tokens(self) -> TokenCounter:
+        """Gives what counts tokens as the model that is served; see `_TokenCounters`."""
+        return await self._counters.current()
+
+    async def _profile(self) -> GeneratorProfile:
+        profile: GeneratorProfile = await self._call_pure("profile")
+        return profile
+
+    async def stream(
+        self, request: GenerationRequest, *, slot_s: float | None = None
+    ) -> AsyncGenerator[GenerationChunk, None]:
+        """Streams an answer; closing the iterator frees the slot.
+
+        Args:
+            request: what to answer.
+            slot_s: how long a replica may take to accept it; by default that of the settings.
+
+        Raises:
+            ReplicaLostError: the replica died, or fell silent after it had taken the request.
+            OverloadedError: the queue is full, or no replica had a slot in time.
+        """
+        response: Any = self._handle.options(stream=True).stream.remote(request)
+        limits_s = self._limits_s(self._timeouts.slot_s if slot_s is None else slot_s)
+        taken = False
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(allowed_s(next(limits_s))):
+                        chunk: GenerationChunk = await anext(response)
+                except StopAsyncIteration:
+                    return
+                taken = True
+                self._counters.note(getattr(chunk, "identity", ""))
+                yield chunk
+        except TimeoutError as err:
+            late = too_late(self._stage, err)
+            if isinstance(late, DeadlineError):
+                raise late from None
+            if taken:
+                msg = "the replica of Generator fell silent"
+                raise ReplicaLostError(msg) from None
+            msg = "no replica of Generator had a slot in time"
+            raise OverloadedError(msg) from None
+        except (RayError, RayServeException) as err:
+            ours = translated(self._stage, err)
+            raise ours from (None if ours is err else err)
+        finally:
+            # `cancel` raises what the call itself raised, and would put it in place of ours.
+            with suppress(RayError, RayServeException):
+                response.cancel()
+
+    def _limits_s(self, slot_s: float) -> Iterator[float]:
+        """Gives how long each chunk may take; the first says that a replica took the request."""
+        yield slot_s
+        yield self._timeouts.first_token_s
+        while True:
+            yield self._timeouts.next_token_s

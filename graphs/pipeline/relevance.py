@@ -1,0 +1,128 @@
+"""How relevant the hits of a search are to the question, by the reranker where it answers.
+
+hits -> rerank -> by passage ----------------------------> threshold
+`-> focus: the best four, cut to
+sentences, reranked again -> by sentence
+no reranker: the hits keep the order of the search
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from graphs.config import DeadlineSettings, RetrievalSettings
+from graphs.errors import OverloadedError, StageUnavailableError
+from graphs.pipeline.stages import RerankStage
+from graphs.pipeline.trace import Trace
+from index.chunk import split_sentences
+from index.records import titled_text
+from index.searching.request import Hit
+
+logger = logging.getLogger(__name__)
+
+_FOCUSED_PASSAGES = 4  # whose sentences are scored
+_SENTENCE_WEIGHT = 1.0  # against the passage's 1, which knows what "it" means; on logits
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredHit:
+    """A hit and its relevance.
+
+    Attributes:
+        score: of the reranker, 0..1; of the search where nothing was reranked.
+        excerpt: the sentence that counts; empty: all of it.
+        is_reranked: whose score it is.
+    """
+
+    hit: Hit
+    score: float
+    excerpt: str = ""
+    is_reranked: bool = False
+
+    @property
+    def relevance(self) -> float:
+        """The score that thresholds are compared with, 0..1: without reranker, the cosine."""
+        if self.is_reranked:
+            return self.score
+        return min(max(self.hit.dense_score or 0.0, 0.0), 1.0)
+
+    def passes(self, settings: RetrievalSettings) -> bool:
+        """Says whether the relevance reaches its threshold."""
+        threshold = settings.rerank_threshold if self.is_reranked else settings.dense_threshold
+        return self.relevance >= threshold
+
+
+class Relevance:
+    """Scores hits against a question; without a reranker the search's own order stands."""
+
+    def __init__(self, deadline: DeadlineSettings, reranker: RerankStage) -> None:
+        self._deadline = deadline
+        self._reranker = reranker
+
+    async def by_passage(
+        self, question: str, hits: Sequence[Hit], settings: RetrievalSettings, trace: Trace
+    ) -> list[ScoredHit]:
+        """Gives the hits, best first."""
+        found = [ScoredHit(hit=hit, score=hit.score) for hit in hits]
+        if not (found and settings.rerank and trace.allows("rerank", self._deadline.rerank_s)):
+            return found
+        scores = await self._rerank("rerank", question, found, trace)
+        if scores is None:
+            return found
+        order = np.argsort(-scores, kind="stable").tolist()
+        return [
+            replace(found[index], score=float(scores[index]), is_reranked=True) for index in order
+        ]
+
+    async def by_sentence(
+        self, question: str, ranked: Sequence[ScoredHit], trace: Trace
+    ) -> list[ScoredHit]:
+        """Cuts reranked hits to sentences, scored by their own relevance and by their passage's.
+
+        Without a second answer of the reranker the passages stay whole, in their order.
+        """
+        cut = [
+            replace(scored, excerpt=sentence)
+            for scored in ranked[:_FOCUSED_PASSAGES]
+            for sentence in split_sentences(scored.hit.text)
+        ]
+        own = await self._rerank("focus", question, cut, trace)
+        if own is None:
+            return list(ranked)
+        whole = np.asarray([one.score for one in cut], dtype=np.float64)
+        scores = _sigmoid((_logit(whole) + _SENTENCE_WEIGHT * _logit(own)) / (1 + _SENTENCE_WEIGHT))
+        order = np.argsort(-scores, kind="stable").tolist()
+        return [replace(cut[index], score=float(scores[index])) for index in order]
+
+    async def _rerank(
+        self, stage: str, question: str, scored: Sequence[ScoredHit], trace: Trace
+    ) -> Scores | None:
+        """Asks the reranker, float64, (n_hits,); None when it does not answer."""
+        documents = [
+            titled_text(replace(one.hit, text=one.excerpt) if one.excerpt else one.hit)
+            for one in scored
+        ]
+        try:
+            with trace.stage(stage):
+                scores = (await self._reranker.rerank(question, documents)).scores
+        except (StageUnavailableError, OverloadedError) as err:
+            logger.warning("%s left out, request %s: %s", stage, trace.request_id, err)
+            trace.degrade("rerank")
+            return None
+        return scores.astype(np.float64)
+
+
+def _logit(scores: Scores) -> Scores:
+    clipped = np.clip(scores, 1e-6, 1 - 1e-6)
+    logits: Scores = np.log(clipped / (1 - clipped))
+    return logits
+
+
+def _sigmoid(logits: Scores) -> Scores:
+    scores: Scores = 1 / (1 + np.exp(-logits))
+    return scores
