@@ -21,6 +21,7 @@ from models.errors import EngineDrainingError
 from models.generation import (
     GenerationChunk,
     GenerationRequest,
+    GeneratorProfile,
     Message,
     Sampling,
     TokenCounts,
@@ -90,6 +91,10 @@ class Generator:
                     yield chunk
                     if chunk.finish_reason is None:
                         self._check_drain()
+
+    async def profile(self) -> GeneratorProfile:
+        """Gives what counts tokens elsewhere; see `models.generator.Generator`."""
+        return (await self._current()).model.profile()
 
     async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
         """Counts tokens; see `models.generator.Generator`."""

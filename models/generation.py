@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from models.identity import ModelIdentity
+
 StopReason = Literal["stop", "length"]
 
 
@@ -97,6 +99,25 @@ class TokenCounts:
     """
 
     counts: npt.NDArray[np.int32]
+    context_tokens: int
+    max_answer_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorProfile:
+    """What the graph needs to pack a prompt by itself: `models.token_counter` counts with it.
+
+    Attributes:
+        identity: the model that it is of.
+        tokenizer_json: the tokenizer, as the package `tokenizers` reads it.
+        special_tokens: the model's control tokens, which a text must not hold as such.
+        context_tokens: most tokens of prompt and answer together.
+        max_answer_tokens: tokens kept for the answer when the request names none.
+    """
+
+    identity: ModelIdentity
+    tokenizer_json: str
+    special_tokens: tuple[str, ...]
     context_tokens: int
     max_answer_tokens: int
 

@@ -1,6 +1,5 @@
 """Chats to text: chat template, engine, detokenisation and stop strings."""
 
-import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -18,11 +17,14 @@ from models.generation import (
     GenerationChunk,
     GenerationEngine,
     GenerationRequest,
+    GeneratorProfile,
     Message,
     Sampling,
     TokenCounts,
 )
-from models.hub import resolve
+from models.hub import is_pinned, resolve
+from models.identity import ModelIdentity, hash_model, hash_template
+from models.token_counter import SpecialTokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +102,21 @@ class Generator:
             AutoConfig.from_pretrained(folder).get_text_config().max_position_embeddings
         )
         self.context_tokens = min(config.context_tokens or model_limit, model_limit)
-        self._special = _special_pattern(self._tokenizer)
+        self._profile = self._make_profile(folder)
+        self.identity = self._profile.identity
+        self._special = SpecialTokens(self._profile.special_tokens)
         self._engine = _load_engine(config, folder, self.context_tokens, share)
+
+    def profile(self) -> GeneratorProfile:
+        """Gives what counts tokens elsewhere, and the limits of a prompt."""
+        return self._profile
 
     def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
         """Counts the tokens of every text, without template or special tokens."""
         encoded = self._tokenizer(
-            [self._neutralise(text) for text in texts], add_special_tokens=False, verbose=False
+            [self._special.neutralise(text) for text in texts],
+            add_special_tokens=False,
+            verbose=False,
         )
         counts = [len(ids) for ids in encoded["input_ids"]]
         return TokenCounts(
@@ -156,16 +166,30 @@ class Generator:
 
     def _prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
         turns = [
-            {"role": turn.role, "content": self._neutralise(turn.content)} for turn in messages
+            {"role": turn.role, "content": self._special.neutralise(turn.content)}
+            for turn in messages
         ]
         encoded = self._tokenizer.apply_chat_template(
             turns, add_generation_prompt=True, return_dict=True, **self._config.template_options
         )
         return tuple(encoded["input_ids"])
 
-    def _neutralise(self, text: str) -> str:
-        """Breaks the model's control tokens in a text, so that a document cannot forge a turn."""
-        return self._special.sub(lambda match: f"{match.group()[0]} {match.group()[1:]}", text)
+    def _make_profile(self, folder: Path) -> GeneratorProfile:
+        config = self._config
+        return GeneratorProfile(
+            identity=ModelIdentity(
+                model=config.model,
+                source=f"commit:{config.model}@{config.revision}"
+                if is_pinned(config.model)
+                else f"content:{hash_model(folder)}",
+                template=hash_template(self._tokenizer.chat_template, config.template_options),
+                engine=config.engine,
+            ),
+            tokenizer_json=self._tokenizer.backend_tokenizer.to_str(),
+            special_tokens=_special_tokens(self._tokenizer),
+            context_tokens=self.context_tokens,
+            max_answer_tokens=config.max_answer_tokens,
+        )
 
     def _engine_request(
         self, request: GenerationRequest, prompt_ids: tuple[int, ...]
@@ -196,7 +220,9 @@ class Generator:
             return None
         written = [form for text in texts for form in (text, f" {text}")]
         encoded = self._tokenizer(
-            [self._neutralise(text) for text in written], add_special_tokens=False, verbose=False
+            [self._special.neutralise(text) for text in written],
+            add_special_tokens=False,
+            verbose=False,
         )
         end = int(self._tokenizer.eos_token_id)
         return Choices(start=start, answers=tuple((*ids, end) for ids in encoded["input_ids"]))
@@ -241,10 +267,9 @@ class _Answer:
         return text[num_known:]
 
 
-def _special_pattern(tokenizer: Any) -> re.Pattern[str]:
+def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
     added = tokenizer.added_tokens_decoder.values()
-    tokens = [str(token.content) for token in added if token.special and len(token.content) > 1]
-    return re.compile("|".join(map(re.escape, tokens)) or r"(?!)")
+    return tuple(str(token.content) for token in added if token.special and len(token.content) > 1)
 
 
 def _load_engine(

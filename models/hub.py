@@ -41,10 +41,16 @@ def resolve(model: str, revision: str | None, cache: Path) -> Path:
         return prepare(model.removeprefix("bundled:"), cache)
     if model.startswith(("/", "./", "../")):
         return _local_folder(Path(model), cache)
-    if _HUB_ID.fullmatch(model):
+    if is_pinned(model):
         return _from_hub(model, revision, cache)
     msg = f"model must be bundled:<name>, a path or org/name, got {model!r}"
     raise InvalidInputError(msg)
+
+
+def is_pinned(model: str) -> bool:
+    """Says whether a model id names a hub repository, whose commit stands for its files."""
+    is_here = model.startswith(("bundled:", "/", "./", "../"))
+    return not is_here and _HUB_ID.fullmatch(model) is not None
 
 
 def _from_hub(model: str, revision: str | None, cache: Path) -> Path:

@@ -35,7 +35,8 @@ FORBIDDEN = {
 # room is named by a sub-folder, or by the modules that stand in the folder itself.
 ROOMS = {
     "models": (
-        "errors device folders generation tokens detokenizer gptq personal_data",
+        "errors device folders identity generation tokens token_counter detokenizer gptq "
+        "personal_data",
         "bundled",
         "hub",
         "encoders",
@@ -243,7 +244,7 @@ def test_models_read_no_environment():
     assert set(readers) <= commands
 
 
-@pytest.mark.parametrize("module", ["graphs.app", "deployments.retriever"])
+@pytest.mark.parametrize("module", ["graphs.app", "deployments.retriever", "models.token_counter"])
 def test_importing_the_graph_loads_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -13,15 +13,22 @@ from typing import Any, TypedDict
 import numpy as np
 import ray
 from ray import serve
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from deployments.drain_watch import DrainWatch
 from deployments.settings import ReplicaDescription, describe_replica, parse_config
 from models.detokenizer import StopScanner
 from models.errors import ContextLengthError, EngineDrainingError, InvalidInputError
-from models.generation import GenerationChunk, GenerationRequest, TokenCounts
+from models.generation import GenerationChunk, GenerationRequest, GeneratorProfile, TokenCounts
 from models.generator import check_sampling
+from models.identity import ModelIdentity
 
 _NUM_WORDS = 1000  # the vocabulary of the answers
+_IDENTITY = ModelIdentity(
+    model="simulated:generator", source="content:hash", template="", engine="simulated"
+)
 
 
 def digest(*parts: object) -> int:
@@ -148,6 +155,18 @@ class Generator:
         if self._drain.is_over:
             msg = "the node of this generator goes away"
             raise EngineDrainingError(msg)
+
+    async def profile(self) -> GeneratorProfile:
+        """Gives a tokenizer that makes one token of every word."""
+        tokenizer = Tokenizer(WordLevel({"word": 0}, unk_token="word"))  # a token, no password
+        tokenizer.pre_tokenizer = WhitespaceSplit()
+        return GeneratorProfile(
+            identity=_IDENTITY,
+            tokenizer_json=tokenizer.to_str(),
+            special_tokens=(),
+            context_tokens=self._config.context_tokens,
+            max_answer_tokens=self._config.max_answer_tokens,
+        )
 
     async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
         """Counts the words of every text."""

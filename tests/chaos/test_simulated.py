@@ -14,6 +14,7 @@ from deployments.settings import parse_config
 from graphs.config import GatewayConfig
 from models.errors import ContextLengthError, InvalidInputError
 from models.generation import GenerationRequest, Message, Sampling
+from models.token_counter import TokenCounter
 
 QUESTION = Message(role="user", content="Which port is it?")
 
@@ -101,6 +102,14 @@ async def test_bad_input_is_refused():
             await answer(made, bad)
     with pytest.raises(InvalidInputError, match="unknown keys"):
         await made.reconfigure({"tokens_per_minute": 1})
+
+
+async def test_its_profile_counts_the_words_of_a_text():
+    made = await generator(context_tokens=99)
+    profile = await made.profile()
+    texts = ("", " one  two\n three.", "w1 " * 50)
+    assert TokenCounter(profile).count(texts).tolist() == [0, 3, 50]
+    assert (profile.context_tokens, profile.max_answer_tokens) == (99, 32)
 
 
 async def test_texts_with_common_words_are_near():

@@ -4,11 +4,13 @@ import asyncio
 from contextlib import aclosing
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from models.errors import ContextLengthError, InvalidInputError
 from models.generation import GenerationRequest, Message, Sampling
 from models.generator import Generator, GeneratorConfig
+from models.token_counter import TokenCounter
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # gptqmodel and torchao warn at import
 
@@ -203,6 +205,22 @@ def test_a_document_cannot_forge_a_turn(generator):
     control = generator._tokenizer.convert_tokens_to_ids(["<|assistant|>", "<|end|>"])
     assert ids.count(control[0]) == 1
     assert ids.count(control[1]) == 0
+
+
+HOSTILE = (
+    "", " ", "\n\n", "one", " one two  three", "<|user|><|assistant|> <|end|>x<|pad|>",
+    "<|end", "<<|end|>|end|>", "naïve 日本語 😀 \u202e\u0000\ufffd", "\r\n\t" * 50, "a" * 3000,
+    "😀" * 600, "e\u0301" * 40,
+)  # fmt: skip
+
+
+def test_a_counter_elsewhere_gives_the_counts_of_the_generator(generator):
+    profile = generator.profile()
+    counts = TokenCounter(profile).count(HOSTILE)
+    assert counts.dtype == np.int32
+    assert counts.tolist() == generator.count_tokens(HOSTILE).counts.tolist()
+    assert profile.special_tokens
+    assert (profile.context_tokens, profile.max_answer_tokens) == (generator.context_tokens, 48)
 
 
 def test_tokens_are_counted_in_order(generator):
