@@ -2,7 +2,10 @@
 
 Ray Serve itself never repeats a request that a replica has accepted. Here a stream is resumed from
 the token ids delivered so far; sampling is a pure function of seed and position, so the rest is the
-one that the lost replica would have written.
+one that the lost replica would have written. That holds for the same model only: the first chunk
+fixes which one, later attempts ask for it, and a replica of another one refuses.
+
+    taken by A: w0 w1 w2 | A lost | refused by B (another model) | taken by C: w3 w4 ...
 """
 
 import asyncio
@@ -25,7 +28,7 @@ from graphs.errors import (
     StageUnavailableError,
 )
 from graphs.pipeline.stages import GenerateStage
-from models.errors import EngineDrainingError, EngineStoppedError
+from models.errors import EngineDrainingError, EngineStoppedError, ModelChangedError
 from models.generation import GenerationChunk, GenerationRequest, TokenCounts
 
 logger = logging.getLogger(__name__)
@@ -37,6 +40,9 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.025, 0.5
 # A resumed answer may have been sent to a replica that is frozen and not yet known to be: it asks
 # again soon. Later waits are longer, since who asks again goes to the end of the queue.
 _FIRST_SLOT_WAIT_S = 1.0
+# Replicas of another model refuse at once. So many attempts take about 8 s; they miss the one
+# replica in four that still has the model once in a thousand times.
+_MAX_REFUSALS = 24
 
 
 class RetryBudget:
@@ -108,6 +114,10 @@ class AttemptStage(GenerateStage, Protocol):
         ...
 
 
+# What another replica may make good.
+_LOSSES = (StageUnavailableError, EngineStoppedError, OverloadedError, ModelChangedError)
+
+
 class ResumingGenerator:
     """A generator whose streams survive the loss of their replica. See `GenerateStage`."""
 
@@ -134,6 +144,7 @@ class ResumingGenerator:
             OverloadedError: no replica has room, and the answer has not begun or waited too long.
             StageUnavailableError: the deployment does not run, likewise.
             DeadlineError: no time is left to go on.
+            ModelChangedError: no replica was found that has the model which began the answer.
         """
         answer = _Delivered(request, self._settings)
         num_waits = 0
@@ -150,7 +161,7 @@ class ResumingGenerator:
                             return
                 msg = "the stream ended without a finish reason"
                 raise ReplicaLostError(msg)
-            except (StageUnavailableError, EngineStoppedError, OverloadedError) as err:
+            except _LOSSES as err:
                 if answer.lose(err):
                     self._note(request, answer, err)
             await _pause(num_waits)
@@ -159,8 +170,8 @@ class ResumingGenerator:
     def _note(self, request: GenerationRequest, answer: "_Delivered", err: Exception) -> None:
         self._on_migration()
         logger.warning(
-            "migrating request_id=%s position=%d reason=%s",
-            request.request_id, answer.position, err,
+            "migrating request_id=%s position=%d model=%s reason=%s",
+            request.request_id, answer.position, answer.identity, err,
         )  # fmt: skip
 
 
@@ -176,6 +187,8 @@ class _Delivered:
         self._is_taken = False
         self._lost_at: int | None = None
         self._waits_until = float("inf")
+        self._num_refusals = 0
+        self.identity = request.identity
 
     @property
     def position(self) -> int:
@@ -189,6 +202,7 @@ class _Delivered:
             delivered_token_ids=tuple(self._token_ids),
             num_delivered_chars=self._num_chars,
             attempt=self._num_migrations,
+            identity=self.identity,
         )
 
     def slot_wait_s(self, num_waits: int) -> float | None:
@@ -202,13 +216,19 @@ class _Delivered:
 
         Raises:
             ReplicaLostError: it does not go on where the last one ended.
+            ModelChangedError: another model wrote it.
         """
         if chunk.attempt < self._num_migrations:
             return False
+        if self.identity not in {None, chunk.identity}:
+            msg = f"the answer is of model {self.identity}, but a chunk of {chunk.identity} came"
+            raise ModelChangedError(msg)
+        self.identity = chunk.identity
         if chunk.position != self.position:
             msg = f"the next token has position {self.position}, but {chunk.position} came"
             raise ReplicaLostError(msg)
         self._is_taken = True
+        self._num_refusals = 0
         self._waits_until = float("inf")
         self._token_ids += chunk.token_ids
         self._num_chars += len(chunk.text)
@@ -239,7 +259,7 @@ class _Delivered:
         A question whose replica was lost before it took it has not been asked: it is sent again.
         """
         now = time.monotonic()
-        was_lost = isinstance(err, ReplicaLostError | EngineStoppedError)
+        was_lost = isinstance(err, ReplicaLostError | EngineStoppedError | ModelChangedError)
         if self._num_migrations == 0 and not was_lost:
             raise err
         if time_left_s() <= 0:
@@ -247,7 +267,8 @@ class _Delivered:
             raise DeadlineError(msg) from err
         if self._waits_until == float("inf"):
             self._waits_until = now + self._settings.resume_s
-        if now > self._waits_until:
+        self._num_refusals += isinstance(err, ModelChangedError)
+        if now > self._waits_until or self._num_refusals >= _MAX_REFUSALS:
             raise err
 
 

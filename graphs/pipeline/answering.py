@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from graphs.config import SafetySettings
 from graphs.errors import OverloadedError, SafetyUnavailableError, StageUnavailableError
@@ -47,6 +47,7 @@ class _Decoded:
     num_completion_tokens: int = 0
     finish_reason: FinishReason = "stop"
     num_migrations: int = 0
+    identity: str = ""
     taken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def usage(self) -> Usage:
@@ -86,7 +87,7 @@ class Answering:
             await decoded.taken.wait()
             if task.done():
                 await task
-            yield retrieved
+            yield replace(retrieved, identity=decoded.identity)
             async for batch in _batches(segments):
                 verdicts = await self._judge(batch, progress)
                 for segment, harmless in zip(batch, verdicts, strict=True):
@@ -123,6 +124,7 @@ class Answering:
             with progress.stage("generate"):
                 async with aclosing(self._stages.generator.stream(request)) as chunks:
                     async for chunk in chunks:
+                        decoded.identity = chunk.identity
                         decoded.taken.set()
                         decoded.num_prompt_tokens = max(
                             decoded.num_prompt_tokens, chunk.num_prompt_tokens

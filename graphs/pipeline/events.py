@@ -65,6 +65,7 @@ class ChatRequest:
         request_id: the `x-request-id` of the HTTP request; appears in every log line.
         messages: the chat, oldest first; the last one is the user's question.
         store_ids: vector stores to search; None asks the bare generator, with no retrieval.
+        identity: digest of the model that has to answer; None: any.
     """
 
     request_id: str
@@ -72,6 +73,7 @@ class ChatRequest:
     store_ids: tuple[str, ...] | None
     sampling: Sampling = field(default_factory=Sampling)
     retrieval: RetrievalOptions = field(default_factory=RetrievalOptions)
+    identity: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +111,16 @@ class StageTime:
 
 @dataclass(frozen=True, kw_only=True)
 class Retrieved:
-    """The passages are packed and the question was found harmless; generation begins."""
+    """The passages are packed and the question was found harmless; generation begins.
+
+    Attributes:
+        identity: digest of the model that writes the answer; empty: none is asked.
+    """
 
     passages: tuple[Passage, ...]
     search_query: str | None
     timings: tuple[StageTime, ...]
+    identity: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,6 +102,7 @@ class RagPipeline:
             messages=answer_messages(found.question, found.passages) if found else request.messages,
             sampling=sampling,
             choices=quotable_answers(found.passages) if found and self._quote else (),
+            identity=request.identity,
         )
 
     @staticmethod

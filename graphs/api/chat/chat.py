@@ -142,6 +142,7 @@ async def create_chat_completion(
         store_ids=target.store_ids,
         sampling=_sampling(body, resumption),
         retrieval=_retrieval(body),
+        identity=resumption.last.identity if resumption.last else None,
     )
     return ChatResponse(
         services.pipeline.answer(chat),
