@@ -59,6 +59,7 @@ class ReplicaDescription:
 
     Attributes:
         model: the loaded model's id, or the name of the index.
+        identity: digest of a generator's model.
         gpu_ids: the GPUs that Ray shows to this process.
     """
 
@@ -67,9 +68,10 @@ class ReplicaDescription:
     node_id: str
     num_gpus: float
     gpu_ids: tuple[str, ...]
+    identity: str = ""
 
 
-def describe_replica(model: str) -> ReplicaDescription:
+def describe_replica(model: str, *, identity: str = "") -> ReplicaDescription:
     """Describes the replica that runs this code."""
     context = ray.get_runtime_context() if ray.is_initialized() else None
     return ReplicaDescription(
@@ -78,6 +80,7 @@ def describe_replica(model: str) -> ReplicaDescription:
         node_id=context.get_node_id() if context else "",
         num_gpus=assigned_share().num_gpus,
         gpu_ids=tuple(context.get_accelerator_ids().get("GPU", ())) if context else (),
+        identity=identity,
     )
 
 

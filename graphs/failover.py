@@ -2,7 +2,10 @@
 
 Ray Serve itself never repeats a request that a replica has accepted. Here a stream is resumed from
 the token ids delivered so far; sampling is a pure function of seed and position, so the rest is the
-one that the lost replica would have written.
+one that the lost replica would have written. That holds for the same model only: the first chunk
+fixes which one, later attempts ask for it, and a replica of another one refuses.
+
+    taken by A: w0 w1 w2 | A lost | refused by B (another model) | taken by C: w3 w4 ...
 """
 
 import asyncio
@@ -25,7 +28,7 @@ from graphs.errors import (
     StageUnavailableError,
 )
 from graphs.pipeline.stages import GenerateStage
-from models.errors import EngineDrainingError, EngineStoppedError
+from models.errors import EngineDrainingError, EngineStoppedError, ModelChangedError
 from models.generation import GenerationChunk, GenerationRequest
 from models.token_counter import TokenCounter
 
@@ -38,6 +41,9 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.025, 0.5
 # A resumed answer may have been sent to a replica that is frozen and not yet known to be: it asks
 # again soon. Later waits are longer, since who asks again goes to the end of the queue.
 _FIRST_SLOT_WAIT_S = 1.0
+# Replicas of another model refuse at once. So many attempts take about 8 s; they miss the one
+# replica in four that still has the model once in a thousand times.
+_MAX_REFUSALS = 24
 
 
 class RetryBudget:
@@ -109,6 +115,10 @@ class AttemptStage(GenerateStage, Protocol):
         ...
 
 
+# What another replica may make good.
+_LOSSES = (StageUnavailableError, EngineStoppedError, OverloadedError, ModelChangedError)
+
+
 class ResumingGenerator:
     """A generator whose streams survive the loss of their replica. See `GenerateStage`."""
 
@@ -133,6 +143,7 @@ class ResumingGenerator:
             OverloadedError: no replica has room, and the answer has not begun or waited too long.
             StageUnavailableError: the deployment does not run, likewise.
             DeadlineError: no time is left to go on.
+            ModelChangedError: no replica was found that has the model which began the answer.
         """
         answer = _Delivered(request, self._settings)
         num_waits = 0
@@ -149,17 +160,18 @@ class ResumingGenerator:
                             return
                 msg = "the stream ended without a finish reason"
                 raise ReplicaLostError(msg)
-            except (StageUnavailableError, EngineStoppedError, OverloadedError) as err:
+            except _LOSSES as err:
                 if answer.lose(err):
-                    _log_migration(request, answer.position, err)
+                    _log_migration(request, answer, err)
             await _pause(num_waits)
             num_waits += 1
 
 
-def _log_migration(request: GenerationRequest, position: int, err: Exception) -> None:
+def _log_migration(request: GenerationRequest, answer: "_Delivered", err: Exception) -> None:
     logger.warning(
-        "migrating request_id=%s position=%d reason=%s", request.request_id, position, err
-    )
+        "migrating request_id=%s position=%d model=%s reason=%s",
+        request.request_id, answer.position, answer.identity, err,
+    )  # fmt: skip
 
 
 class _Delivered:
@@ -174,6 +186,8 @@ class _Delivered:
         self._is_taken = False
         self._lost_at: int | None = None
         self._waits_until = float("inf")
+        self._num_refusals = 0
+        self.identity = request.identity
 
     @property
     def position(self) -> int:
@@ -187,6 +201,7 @@ class _Delivered:
             delivered_token_ids=tuple(self._token_ids),
             num_delivered_chars=self._num_chars,
             attempt=self._num_migrations,
+            identity=self.identity,
         )
 
     def slot_wait_s(self, num_waits: int) -> float | None:
@@ -200,13 +215,19 @@ class _Delivered:
 
         Raises:
             ReplicaLostError: it does not go on where the last one ended.
+            ModelChangedError: another model wrote it.
         """
         if chunk.attempt < self._num_migrations:
             return False
+        if self.identity not in {None, chunk.identity}:
+            msg = f"the answer is of model {self.identity}, but a chunk of {chunk.identity} came"
+            raise ModelChangedError(msg)
+        self.identity = chunk.identity
         if chunk.position != self.position:
             msg = f"the next token has position {self.position}, but {chunk.position} came"
             raise ReplicaLostError(msg)
         self._is_taken = True
+        self._num_refusals = 0
         self._waits_until = float("inf")
         self._token_ids += chunk.token_ids
         self._num_chars += len(chunk.text)
@@ -237,7 +258,7 @@ class _Delivered:
         A question whose replica was lost before it took it has not been asked: it is sent again.
         """
         now = time.monotonic()
-        was_lost = isinstance(err, ReplicaLostError | EngineStoppedError)
+        was_lost = isinstance(err, ReplicaLostError | EngineStoppedError | ModelChangedError)
         if self._num_migrations == 0 and not was_lost:
             raise err
         if time_left_s() <= 0:
@@ -245,7 +266,8 @@ class _Delivered:
             raise DeadlineError(msg) from err
         if self._waits_until == float("inf"):
             self._waits_until = now + self._settings.resume_s
-        if now > self._waits_until:
+        self._num_refusals += isinstance(err, ModelChangedError)
+        if now > self._waits_until or self._num_refusals >= _MAX_REFUSALS:
             raise err
 
 

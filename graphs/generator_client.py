@@ -112,7 +112,7 @@ class GeneratorClient(DeploymentClient):
                 except StopAsyncIteration:
                     return
                 taken = True
-                self._counters.note(getattr(chunk, "identity", ""))
+                self._counters.note(chunk.identity)
                 yield chunk
         except TimeoutError as err:
             late = too_late(self._stage, err)

@@ -7,6 +7,7 @@
     |  `- ContextLengthError       ValueError          the prompt does not fit the context
     |- EngineStoppedError          RuntimeError        the engine ended: try another replica
     |  `- EngineDrainingError      RuntimeError        it is about to: its node goes away
+    |- ModelChangedError           RuntimeError        the model that began an answer is gone
     `- OutOfSlotsError             RuntimeError        no slot and no queue place is free
 
 Leaves carry a stable `code`. None defines `__init__`: such an exception would not survive a
@@ -52,6 +53,12 @@ class EngineStoppedError(ModelError, RuntimeError):
 
 class EngineDrainingError(EngineStoppedError):
     """The engine's machine goes away soon, so another one has to go on."""
+
+
+class ModelChangedError(ModelError, RuntimeError):
+    """The answer was begun by a model that is not served here, so its rest is not known."""
+
+    code = "model_changed"
 
 
 class OutOfSlotsError(ModelError, RuntimeError):

@@ -62,6 +62,8 @@ class GenerationRequest:
         num_delivered_chars: characters of the text that came with those ids; text lags behind ids,
             and how far depends on how they were cut into chunks.
         attempt: counts the streams of this answer from 0; stands on all its chunks.
+        identity: digest of the model that began this answer, and that has to go on with it; None:
+            any model may answer.
     """
 
     request_id: str
@@ -71,6 +73,7 @@ class GenerationRequest:
     delivered_token_ids: tuple[int, ...] = ()
     num_delivered_chars: int = 0
     attempt: int = 0
+    identity: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +86,7 @@ class GenerationChunk:
         text: the new text; may lag behind the ids (half a character, half a stop string).
         finish_reason: set on the last chunk only.
         attempt: the request's.
+        identity: digest of the model that wrote it.
     """
 
     position: int
@@ -91,6 +95,7 @@ class GenerationChunk:
     finish_reason: StopReason | None
     num_prompt_tokens: int
     attempt: int = 0
+    identity: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

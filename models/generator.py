@@ -142,7 +142,7 @@ class Generator:
         check_sampling(request.sampling)
         prompt_ids = self._prompt_ids(request.messages)
         engine_request = self._engine_request(request, prompt_ids)
-        answer = _Answer(self._tokenizer, request)
+        answer = _Answer(self._tokenizer, request, self.identity.digest)
         if (
             engine_request.max_tokens == 0
         ):  # the last id was delivered, but not that it was the last
@@ -235,9 +235,10 @@ class _Answer:
     at their end is known here; of their text only what the reader lacks is given.
     """
 
-    def __init__(self, tokenizer: Any, request: GenerationRequest) -> None:
+    def __init__(self, tokenizer: Any, request: GenerationRequest, identity: str) -> None:
         self._position = len(request.delivered_token_ids)
         self._attempt = request.attempt
+        self._identity = identity
         self._detokenizer = Detokenizer(tokenizer)
         self._stops = StopScanner(request.sampling.stop)
         self._num_known_chars = request.num_delivered_chars
@@ -255,7 +256,7 @@ class _Answer:
         chunk = GenerationChunk(
             position=self._position, token_ids=token_ids, text=text,
             finish_reason="stop" if self._stops.stopped else reason, num_prompt_tokens=num_prompt,
-            attempt=self._attempt,
+            attempt=self._attempt, identity=self._identity,
         )  # fmt: skip
         self._position += len(token_ids)
         return chunk

@@ -20,7 +20,12 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from deployments.drain_watch import DrainWatch
 from deployments.settings import ReplicaDescription, describe_replica, parse_config
 from models.detokenizer import StopScanner
-from models.errors import ContextLengthError, EngineDrainingError, InvalidInputError
+from models.errors import (
+    ContextLengthError,
+    EngineDrainingError,
+    InvalidInputError,
+    ModelChangedError,
+)
 from models.generation import GenerationChunk, GenerationRequest, GeneratorProfile, TokenCounts
 from models.generator import check_sampling
 from models.identity import ModelIdentity
@@ -49,6 +54,7 @@ class SimulatedGeneratorConfig:
         temperature: what a request gets that names none; 0 is greedy.
         ledger: folder of files `PID.json`, each a `Served`, written when a stream begins or ends:
             they outlive the replica. None: none are written.
+        version: stands for the weights: another one is another model and writes other words.
     """
 
     tokens_per_s: float = 10.0
@@ -57,6 +63,7 @@ class SimulatedGeneratorConfig:
     context_tokens: int = 16384
     temperature: float = 0.0
     ledger: str | None = None
+    version: int = 0
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -66,6 +73,14 @@ class SimulatedGeneratorConfig:
                 f"got {self.tokens_per_s} and {self.max_concurrent_requests}"
             )
             raise InvalidInputError(msg)
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Names the model that these settings stand for."""
+        source = f"content:{self.version}"
+        return ModelIdentity(
+            model="simulated:generator", source=source, template="", engine="simulated"
+        )
 
 
 class Served(TypedDict):
@@ -121,8 +136,12 @@ class Generator:
             InvalidInputError: a sampling value is outside its limits, or choices are given.
             ContextLengthError: prompt and answer do not fit.
             EngineDrainingError: the node goes away, so the rest has to be written elsewhere.
+            ModelChangedError: another version has begun this answer.
         """
         self._check_drain()
+        if request.identity not in {None, self._config.identity.digest}:
+            msg = f"version {self._config.version} is not the one that began the answer"
+            raise ModelChangedError(msg)
         check_sampling(request.sampling)
         if request.choices:
             msg = "the simulated generator answers freely: set `answers: free`"
@@ -161,7 +180,7 @@ class Generator:
         tokenizer = Tokenizer(WordLevel({"word": 0}, unk_token="word"))  # a token, no password
         tokenizer.pre_tokenizer = WhitespaceSplit()
         return GeneratorProfile(
-            identity=_IDENTITY,
+            identity=self._config.identity,
             tokenizer_json=tokenizer.to_str(),
             special_tokens=(),
             context_tokens=self._config.context_tokens,
@@ -194,7 +213,8 @@ class Generator:
 
     async def describe(self) -> ReplicaDescription:
         """Tells where it runs."""
-        return describe_replica("simulated:generator")
+        identity = self._config.identity
+        return describe_replica(identity.model, identity=identity.digest)
 
     async def check_health(self) -> None:
         """Is healthy while its event loop runs."""
@@ -213,6 +233,7 @@ class _Answer:
 
     def __init__(self, request: GenerationRequest, config: SimulatedGeneratorConfig) -> None:
         self._request = request
+        self._identity = config.identity.digest
         self._num_prompt = sum(len(turn.content.split()) for turn in request.messages)
         self._max_tokens = request.sampling.max_tokens or config.max_answer_tokens
         if self._num_prompt + self._max_tokens > config.context_tokens:
@@ -225,7 +246,7 @@ class _Answer:
         is_sampled = (config.temperature if temperature is None else temperature) > 0
         seed = (request.sampling.seed or 0) if is_sampled else "greedy"
         turns = [part for turn in request.messages for part in (turn.role, turn.content)]
-        self._key = digest(seed, *turns)
+        self._key = digest(config.version, seed, *turns)
         self._stops = StopScanner(request.sampling.stop)
 
     def opening(self) -> GenerationChunk:
@@ -233,6 +254,7 @@ class _Answer:
         return GenerationChunk(
             position=len(self._request.delivered_token_ids), token_ids=(), text="",
             finish_reason=None, num_prompt_tokens=self._num_prompt, attempt=self._request.attempt,
+            identity=self._identity,
         )  # fmt: skip
 
     def chunks(self) -> Iterator[GenerationChunk]:
@@ -262,6 +284,7 @@ class _Answer:
             finish_reason="stop" if self._stops.stopped else "length" if is_full else None,
             num_prompt_tokens=self._num_prompt,
             attempt=self._request.attempt,
+            identity=self._identity,
         )
 
 

@@ -46,6 +46,7 @@ from index.errors import (
 from models.errors import (
     EngineStoppedError,
     InvalidInputError,
+    ModelChangedError,
     ModelError,
     OutOfSlotsError,
 )
@@ -151,6 +152,11 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     InvalidInputError: ErrorKind(status=400, type=_INVALID),
     EngineStoppedError: ErrorKind(
         status=503, type=_SERVER, retry_after_s=2, message="The generator restarts. Try again."
+    ),
+    ModelChangedError: ErrorKind(
+        status=409,
+        type=_INVALID,
+        message="The model that began this answer is not served any more. Ask again.",
     ),
     OutOfSlotsError: ErrorKind(status=503, type=_SERVER, retry_after_s=1),
     # index

@@ -9,7 +9,7 @@ The task decodes as fast as it can, whatever the right side does.
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from graphs.config import SafetySettings
 from graphs.errors import OverloadedError, SafetyUnavailableError, StageUnavailableError
@@ -55,6 +55,7 @@ class _Decoded:
     num_completion_tokens: int = 0
     finish_reason: FinishReason = "stop"
     num_migrations: int = 0
+    identity: str = ""
     taken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def usage(self) -> Usage:
@@ -102,7 +103,7 @@ class Answering:
             await decoded.taken.wait()
             if task.done():
                 await task
-            yield retrieved
+            yield replace(retrieved, identity=decoded.identity)
             async for batch in _batches(segments):
                 verdicts = await self._judge(batch, trace)
                 for segment, harmless in zip(batch, verdicts, strict=True):
@@ -135,6 +136,7 @@ class Answering:
             with trace.stage("generate"):
                 async with aclosing(self._stages.generator.stream(request)) as chunks:
                     async for chunk in chunks:
+                        decoded.identity = chunk.identity
                         decoded.taken.set()
                         decoded.num_prompt_tokens = max(
                             decoded.num_prompt_tokens, chunk.num_prompt_tokens

@@ -45,6 +45,7 @@ class ChatRequest:
         stores: names or ids of the vector stores to search; None: all of them.
         retrieval: the settings of this request: its options over the configured ones.
         filters: only files whose attributes pass take part.
+        identity: digest of the model that has to answer; None: any.
     """
 
     request_id: str
@@ -54,6 +55,7 @@ class ChatRequest:
     sampling: Sampling = field(default_factory=Sampling)
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
     filters: Filter | None = None
+    identity: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,11 +108,16 @@ class Generated:
 
 @dataclass(frozen=True, kw_only=True)
 class Retrieved:
-    """The passages are packed and the question was found harmless; generation begins."""
+    """The passages are packed and the question was found harmless; generation begins.
+
+    Attributes:
+        identity: digest of the model that writes the answer; empty: none is asked.
+    """
 
     passages: tuple[Passage, ...]
     search_query: str | None
     timings: tuple[StageTime, ...]
+    identity: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

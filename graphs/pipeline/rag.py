@@ -127,13 +127,17 @@ class RagPipeline:
             sampling = replace(sampling, seed=secrets.randbits(63))
         if evidence is None:
             return GenerationRequest(
-                request_id=request.request_id, messages=request.messages, sampling=sampling
+                request_id=request.request_id,
+                messages=request.messages,
+                sampling=sampling,
+                identity=request.identity,
             )
         return GenerationRequest(
             request_id=request.request_id,
             messages=evidence.prompt.messages(evidence.passages),
             sampling=sampling,
             choices=quotable_answers(evidence.passages) if self._quote else (),
+            identity=request.identity,
         )
 
     @staticmethod

@@ -190,7 +190,7 @@ def cluster():
             processes.kill([], also=own.union(*map(processes.descendants, own)))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def start_system():
     """Serves an application in place of that of `local.yaml`, on a Ray node of its own."""
 

@@ -90,6 +90,7 @@ class FakeStages:
                 last = position == len(self.answer) - 1
                 yield GenerationChunk(
                     position=position, token_ids=(position,), text=text, num_prompt_tokens=7,
+                    identity="0" * 16,
                     finish_reason=self.finish_reason if last else None,
                 )  # fmt: skip
         finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing, suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -18,9 +19,16 @@ from graphs.errors import (
     StageUnavailableError,
 )
 from graphs.failover import ResumingGenerator, Retries, RetryBudget
-from models.errors import EngineDrainingError, EngineStoppedError, InvalidInputError
+from models.errors import (
+    EngineDrainingError,
+    EngineStoppedError,
+    InvalidInputError,
+    ModelChangedError,
+)
 from models.generation import GenerationChunk, GenerationRequest, Message
 
+OLD, NEW = "0" * 16, "1" * 16  # digests of two models
+REFUSED = (-1, ModelChangedError("the answer was begun by another model"))
 UNTAKEN = -1  # the loss comes before a replica takes the request
 WORDS = [f"w{number} " for number in range(12)]
 ASKED = GenerationRequest(request_id="r", messages=(Message(role="user", content="?"),))
@@ -54,15 +62,15 @@ class Replicas:
             self.num_open -= 1
 
 
-def chunk(position, token_ids, text, finish_reason, request):
+def chunk(position, token_ids, text, finish_reason, request, identity=OLD):
     return GenerationChunk(
         position=position, token_ids=token_ids, text=text, finish_reason=finish_reason,
-        num_prompt_tokens=3, attempt=request.attempt,
+        num_prompt_tokens=3, attempt=request.attempt, identity=identity,
     )  # fmt: skip
 
 
-async def read(replicas, **settings):
-    stream = ResumingGenerator(replicas, FailoverSettings(**settings)).stream(ASKED)
+async def read(replicas, asked=ASKED, **settings):
+    stream = ResumingGenerator(replicas, FailoverSettings(**settings)).stream(asked)
     return [one async for one in stream]
 
 
@@ -191,6 +199,54 @@ async def test_it_waits_no_longer_than_the_deadline():
     replicas = Replicas((5, ReplicaLostError("lost")), *[(UNTAKEN, OverloadedError("full"))] * 99)
     with deadline_in(0.2), pytest.raises(DeadlineError):
         await read(replicas)
+
+
+async def test_a_resumed_attempt_asks_for_the_model_of_the_first_chunk():
+    replicas = Replicas((5, ReplicaLostError("lost")))
+    await read(replicas)
+    assert [request.identity for request in replicas.requests] == [None, OLD]
+
+
+async def test_a_refusal_by_another_model_is_taken_elsewhere():
+    replicas = Replicas((5, ReplicaLostError("lost")), REFUSED, REFUSED)
+    assert text_of(await read(replicas, max_migrations=1)) == "".join(WORDS)
+    assert [request.identity for request in replicas.requests] == [None, OLD, OLD, OLD]
+
+
+async def test_so_is_a_refusal_of_an_answer_that_was_begun_before_this_stream():
+    replicas = Replicas(REFUSED)
+    assert text_of(await read(replicas, replace(ASKED, identity=OLD))) == "".join(WORDS)
+
+
+@pytest.mark.parametrize(("resume_s", "most"), [(60, 25), (0.3, 12)])
+async def test_refusals_end_the_answer_by_number_or_by_time(monkeypatch, resume_s, most):
+    monkeypatch.setattr("graphs.failover._LONGEST_WAIT_S", 0.05)
+    replicas = Replicas((5, ReplicaLostError("lost")), *[REFUSED] * 99)
+    with pytest.raises(ModelChangedError):
+        await read(replicas, resume_s=resume_s)
+    assert 3 < len(replicas.requests) <= most
+
+
+@pytest.mark.parametrize("position", [0, 4])
+async def test_text_of_another_model_is_never_passed_on(position):
+    class Swapped(Replicas):
+        """The second replica ignores what is asked for and writes with another model."""
+
+        async def stream(self, request, *, slot_s=None):
+            first = len(request.delivered_token_ids)
+            if request.attempt == 0 or first > position:
+                async for one in super().stream(request):
+                    yield one
+            else:
+                self.requests.append(request)
+                yield chunk(first, (99,), "spliced", None, request, NEW)
+
+    replicas = Swapped((position, ReplicaLostError("lost")))
+    stream = ResumingGenerator(replicas, FailoverSettings(resume_s=0.3)).stream(ASKED)
+    texts = [(await anext(stream)).text for _ in range(position + 1)]
+    assert "".join(texts) == "".join(WORDS[:position])
+    with pytest.raises(ModelChangedError):
+        await anext(stream)
 
 
 async def test_bad_input_is_nobodys_loss():

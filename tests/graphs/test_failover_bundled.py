@@ -1,4 +1,4 @@
-"""The bundled GPTQ generator on two engines: answers that lose one of them stay the same.
+"""Two engines of the bundled GPTQ generator: answers that lose one stay the same, or say why not.
 
 One answer at a time, so that the numbers do not depend on what else is in the batch: there about
 one sampled token in a hundred thousand is a near tie that rounding decides otherwise.
@@ -6,13 +6,17 @@ one sampled token in a hundred thousand is a near tie that rounding decides othe
 
 import asyncio
 import random
+from contextlib import aclosing
 from itertools import cycle
 
 import pytest
 
+from deployments.generator import Generator as GeneratorDeployment
 from graphs.config import FailoverSettings
 from graphs.errors import ReplicaLostError
 from graphs.failover import ResumingGenerator
+from models.bundled.prepare import BUNDLED
+from models.errors import ModelChangedError
 from models.generation import GenerationRequest, Message, Sampling
 from models.generator import Generator, GeneratorConfig
 
@@ -21,12 +25,12 @@ QUESTIONS = ("Tell me all.", "Which port?", "Why is the API slow?", "Go on.")
 CHOICES = ("The API listens on port 8000. [1]", "The API is slow. [1]", "I don't know.")
 
 
+OPTIONS = {"cache_tokens": 16384, "max_concurrent_requests": 1, "dtype": "float32"}
+
+
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory):
-    config = GeneratorConfig(
-        model="bundled:generator",
-        engine_options={"cache_tokens": 16384, "max_concurrent_requests": 1, "dtype": "float32"},
-    )
+    config = GeneratorConfig(model="bundled:generator", engine_options=OPTIONS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GPTQMODEL_CPU_WORKERS", "2")
         cache = tmp_path_factory.mktemp("cache")
@@ -69,9 +73,15 @@ def ask(number):
     )
 
 
+async def read_into(chunks, losing, number, **settings):
+    stream = ResumingGenerator(losing, FailoverSettings(**settings)).stream(ask(number))
+    async for chunk in stream:
+        chunks.append(chunk)
+
+
 async def read(losing, number):
-    stream = ResumingGenerator(losing, FailoverSettings()).stream(ask(number))
-    chunks = [chunk async for chunk in stream]
+    chunks = []
+    await read_into(chunks, losing, number)
     return (
         [token for chunk in chunks for token in chunk.token_ids],
         "".join(chunk.text for chunk in chunks),
@@ -97,3 +107,44 @@ async def test_without_resuming_they_would_be_lost(engines):
     with pytest.raises(ReplicaLostError):
         async for _ in stream.stream(ask(0)):
             pass
+
+
+class Unserved(GeneratorDeployment.func_or_class):
+    """Serve awaits `__del__`; Python itself cannot."""
+
+    def __del__(self):
+        pass
+
+
+@pytest.fixture
+async def swapped():
+    """A replica whose model is swapped by the test."""
+    made = Unserved()
+    await made.reconfigure(
+        {"model": "bundled:generator", "engine_options": {**OPTIONS, "max_concurrent_requests": 2}}
+    )
+    yield made
+    await GeneratorDeployment.func_or_class.__del__(made)
+
+
+async def test_after_a_swap_a_lost_answer_goes_on_by_its_own_model_or_not_at_all(engines, swapped):
+    whole = await read(Losing(engines), 1)
+    async with aclosing(swapped.stream(ask(3))) as running:  # holds the old model on this replica
+        old = (await anext(running)).identity
+        await swapped.reconfigure(
+            {"model": str(BUNDLED / "generator-full"), "engine_options": OPTIONS}
+        )
+        assert (await swapped.describe()).identity != old == engines[0].identity.digest
+        losing = Losing([engines[0], swapped], [5])
+        assert await read(losing, 1) == whole
+        assert losing.num_lost == 1
+    await asyncio.gather(*swapped._tasks)  # the old model is closed
+
+    losing = Losing([engines[0], *[swapped] * 99], [5])
+    chunks = []
+    with pytest.raises(ModelChangedError):
+        await read_into(chunks, losing, 1, resume_s=1.0)
+    delivered = [token for chunk in chunks for token in chunk.token_ids]
+    assert len(delivered) >= 5
+    assert delivered == whole[0][: len(delivered)]
+    assert {chunk.identity for chunk in chunks} == {old}

@@ -150,6 +150,7 @@ async def create_chat_completion(
         sampling=_sampling(body, resumption),
         retrieval=options.settings(services.config.retrieval),
         filters=parse_filter(options.filters) if options.filters else None,
+        identity=resumption.last.identity if resumption.last else None,
     )
     return ChatResponse(
         services.pipeline.answer(chat),

@@ -1,10 +1,13 @@
 """Reconnecting to an answer: event ids, `Last-Event-ID` and `Idempotency-Key`.
 
 No journal is kept. An answer is a pure function of the request, the passages and the seed, and the
-seed of a request with a key comes from that key. So whichever Gateway a client reconnects to writes
-the answer again, checks that it stands on the same passages, and leaves out what the client has.
+seed of a request with a key comes from that key. So whichever Gateway a client reconnects to has
+the answer written again by the same model, checks that it stands on the same passages, and leaves
+out what the client has.
 
-    id: <created>-<digest>-<number>     on every event but `[DONE]` and errors
+    id: <created>-<digest>-<identity>-<number>     on every event but `[DONE]` and errors
+
+`<identity>-` is left out when no generator was called.
 """
 
 import hashlib
@@ -15,7 +18,7 @@ from dataclasses import dataclass
 from graphs.api.errors import BadRequestError, ResumeMismatchError
 from graphs.pipeline.events import Retrieved
 
-_EVENT_ID = re.compile(r"(\d{1,12})-([0-9a-f]{16})-(\d{1,9})")
+_EVENT_ID = re.compile(r"(\d{1,12})-([0-9a-f]{16})-(?:([0-9a-f]{16})-)?(\d{1,9})")
 _MAX_KEY_CHARS = 255
 
 
@@ -26,11 +29,13 @@ class ResumePoint:
     Attributes:
         created: when the reply was made, in seconds since 1970; repeated in its chunks.
         digest: of what the answer stands on.
+        identity: digest of the model that wrote the event; None: none did.
         number: counts the events of the stream from 0.
     """
 
     created: int
     digest: str
+    identity: str | None
     number: int
 
 
@@ -79,8 +84,8 @@ def _point(event_id: str) -> ResumePoint:
     if match is None:
         msg = f"Last-Event-ID must be the id of an event of this server, got {event_id[:80]!r}"
         raise BadRequestError(msg, param="Last-Event-ID")
-    created, digest, number = match.groups()
-    return ResumePoint(created=int(created), digest=digest, number=int(number))
+    created, digest, identity, number = match.groups()
+    return ResumePoint(created=int(created), digest=digest, identity=identity, number=int(number))
 
 
 class EventIds:
@@ -94,11 +99,12 @@ class EventIds:
         """
         self._created = created
         self._digest = _digest(resumption.fingerprint, retrieved)
+        self._identity = retrieved.identity if retrieved else ""
         self._last = resumption.last
         self._number = -1
-        if self._last is not None and self._last.digest != self._digest:
+        if self._last is not None and not self._is_same(self._last):
             msg = (
-                "the answer cannot be resumed: its request or the passages behind it have changed; "
+                "the answer cannot be resumed: its request, or what it stands on, has changed; "
                 "ask again without Last-Event-ID"
             )
             raise ResumeMismatchError(msg)
@@ -108,7 +114,12 @@ class EventIds:
         self._number += 1
         if self._last is not None and self._number <= self._last.number:
             return None
-        return f"{self._created}-{self._digest}-{self._number}"
+        parts = (self._created, self._digest, self._identity, self._number)
+        return "-".join(str(part) for part in parts if part != "")
+
+    def _is_same(self, last: ResumePoint) -> bool:
+        is_same_model = last.identity in {None, self._identity}
+        return last.digest == self._digest and is_same_model
 
 
 def _digest(fingerprint: bytes, retrieved: Retrieved | None) -> str:

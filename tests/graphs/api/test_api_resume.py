@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from graphs.pipeline.events import Retrieved
+from models.errors import ModelChangedError
 
 BODY = {"model": "rag", "messages": [{"role": "user", "content": "Where?"}], "stream": True}
 KEY = {"Idempotency-Key": "order-66"}
@@ -55,10 +56,45 @@ async def test_changed_passages_are_not_resumed(api_http, api_pipeline):
     await refused(api_http, BODY, KEY | {"Last-Event-ID": event_id}, 409, "resume_mismatch")
 
 
+MODEL = "00ff" * 4
+
+
+def of_model(api_pipeline, identity):
+    api_pipeline.script[0] = replace(api_pipeline.script[0], identity=identity)
+
+
+async def test_the_rest_is_asked_of_the_model_that_wrote_the_events(api_http, api_pipeline):
+    of_model(api_pipeline, MODEL)
+    whole = await frames_of(api_http, KEY)
+    event_id = whole[2][0]
+    assert event_id.split("-")[2] == MODEL
+    assert await frames_of(api_http, KEY | {"Last-Event-ID": event_id}) == whole[3:]
+    assert [request.identity for request in api_pipeline.requests] == [None, MODEL]
+
+
+async def test_a_model_that_is_gone_is_told_and_not_to_be_asked_again(api_http, api_pipeline):
+    of_model(api_pipeline, MODEL)
+    event_id = (await frames_of(api_http, KEY))[2][0]
+    api_pipeline.script.insert(0, ModelChangedError("begun by 00ff, but 11ee is served here"))
+    headers = KEY | {"Last-Event-ID": event_id}
+    reply = await refused(api_http, BODY, headers, 409, "model_changed")
+    assert reply.headers["x-should-retry"] == "false"
+    assert "11ee" not in reply.text
+
+
+@pytest.mark.parametrize("identity", ["11ee" * 4, ""])
+async def test_the_events_of_another_model_are_not_gone_on_with(api_http, api_pipeline, identity):
+    of_model(api_pipeline, MODEL)
+    event_id = (await frames_of(api_http, KEY))[2][0]
+    of_model(api_pipeline, identity)
+    await refused(api_http, BODY, KEY | {"Last-Event-ID": event_id}, 409, "resume_mismatch")
+
+
 async def refused(api_http, body, headers, status, code):
     reply = await api_http.post("/v1/chat/completions", json=body, headers=headers)
     assert reply.status_code == status
     assert reply.json()["error"]["code"] == code
+    return reply
 
 
 @pytest.mark.parametrize(

@@ -240,6 +240,13 @@ async def test_a_request_without_a_seed_gets_one():
     assert fake.prompts[1].sampling.seed == 5
 
 
+async def test_the_answer_is_asked_of_the_model_that_the_request_names_and_tells_which_wrote_it():
+    fake = FakeStages()
+    events = await events_of(fake, chat("What is two?", identity="a" * 16))
+    assert fake.prompts[0].identity == "a" * 16
+    assert events[0].identity == "0" * 16
+
+
 async def test_the_first_event_tells_the_passages_and_the_last_ends_it():
     events = await events_of(FakeStages(finish_reason="length"))
     assert isinstance(events[0], Retrieved)

@@ -1,0 +1,207 @@
+"""The Generator without Ray: which model answers while one takes the place of another."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from deployments import generator as module
+from deployments.generator import Generator
+from models.device import Share
+from models.errors import EngineStoppedError, InvalidInputError, ModelChangedError
+from models.generation import GenerationChunk, GenerationRequest, Message
+from models.identity import ModelIdentity
+
+WORDS = ("one", "two", "three")
+
+
+class FakeModel:
+    """Writes three words, one whenever `steps` lets it, and tells whether it was closed."""
+
+    def __init__(self, config):
+        self.identity = ModelIdentity(
+            model=config.model, source=config.model, template="", engine="fake"
+        )
+        self.steps = asyncio.Semaphore(0)
+        self.closed = False
+        self.dead = False
+        self.num_probes = 0
+
+    async def stream(self, request):
+        if request.request_id == "health":
+            self.num_probes += 1
+            return
+        for position, word in list(enumerate(WORDS))[len(request.delivered_token_ids) :]:
+            await self.steps.acquire()
+            yield GenerationChunk(
+                position=position, token_ids=(position,), text=word, num_prompt_tokens=1,
+                finish_reason="stop" if position == 2 else None, identity=self.identity.digest,
+            )  # fmt: skip
+
+    def go_on(self):
+        for _ in range(100):
+            self.steps.release()
+
+    def check(self):
+        if self.closed or self.dead:
+            msg = "the engine has ended"
+            raise EngineStoppedError(msg)
+
+    def close(self):
+        self.closed = True
+
+
+class Loads(list):
+    """The models that were loaded, in their order; the next one waits for `may_load`."""
+
+    def __init__(self):
+        self.may_load = asyncio.Event()
+        self.may_load.set()
+
+    async def load(self, _model_class, config):
+        await self.may_load.wait()
+        self.append(FakeModel(config))
+        return self[-1]
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    made = Loads()
+    monkeypatch.setattr(module, "load_model", made.load)
+    return made
+
+
+class Unserved(Generator.func_or_class):
+    """Serve awaits `__del__`; Python itself cannot."""
+
+    def __del__(self):
+        pass
+
+
+async def generator_of(model):
+    made = Unserved()
+    await made.reconfigure({"model": model})
+    return made
+
+
+def ask(identity=None, delivered=()):
+    return GenerationRequest(
+        request_id="r", messages=(Message(role="user", content="?"),),
+        delivered_token_ids=delivered, identity=identity,
+    )  # fmt: skip
+
+
+async def read(stream):
+    return "".join([chunk.text async for chunk in stream])
+
+
+async def settle():
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+
+
+async def test_every_chunk_and_the_description_name_the_model(loads):
+    made = await generator_of("./old")
+    loads[0].go_on()
+    chunks = [chunk async for chunk in made.stream(ask())]
+    assert {chunk.identity for chunk in chunks} == {loads[0].identity.digest}
+    assert (await made.describe()).identity == loads[0].identity.digest
+
+
+@pytest.mark.parametrize("num_gpus", [0.0, 1.0])
+async def test_unchanged_settings_load_nothing(loads, monkeypatch, num_gpus):
+    monkeypatch.setattr(module, "assigned_share", lambda: Share(num_gpus=num_gpus))
+    made = await generator_of("./old")
+    await made.reconfigure({"model": "./old"})
+    assert len(loads) == 1
+    assert not loads[0].closed
+
+
+async def test_a_resumed_stream_joins_its_model_until_that_has_no_streams(loads):
+    made = await generator_of("./old")
+    async with aclosing(made.stream(ask())) as running:
+        old = (await anext(running)).identity
+        await made.reconfigure({"model": "./new"})
+        resumed = asyncio.create_task(read(made.stream(ask(old, delivered=(0,)))))
+        await settle()
+        loads[0].go_on()
+        assert await read(running) == "onetwothree"
+        assert await resumed == "twothree"
+    await settle()
+    assert loads[0].closed
+    with pytest.raises(ModelChangedError, match=old):
+        await anext(made.stream(ask(old)))
+
+
+async def test_a_stream_that_names_no_model_gets_the_new_one(loads):
+    made = await generator_of("./old")
+    await made.reconfigure({"model": "./new"})
+    chunk = await anext(made.stream(ask()))
+    assert chunk.identity == loads[1].identity.digest
+
+
+async def test_another_setting_of_the_same_model_takes_its_streams(loads):
+    made = await generator_of("./old")
+    await made.reconfigure({"model": "./old", "max_answer_tokens": 7})
+    await settle()
+    assert [model.closed for model in loads] == [True, False]
+    chunk = await anext(made.stream(ask(loads[0].identity.digest)))
+    assert chunk.identity == loads[1].identity.digest
+
+
+async def test_a_dead_engine_does_not_take_a_stream(loads):
+    made = await generator_of("./old")
+    loads[0].dead = True
+    with pytest.raises(EngineStoppedError):
+        await anext(made.stream(ask()))
+
+
+async def test_a_gpu_that_loads_is_healthy_and_says_that_it_has_no_model(loads, monkeypatch):
+    monkeypatch.setattr(module, "assigned_share", lambda: Share(num_gpus=1.0))
+    made = await generator_of("./old")
+    loads.may_load.clear()
+    swap = asyncio.create_task(made.reconfigure({"model": "./new"}))
+    await settle()
+    assert loads[0].closed
+    await made.check_health()
+    assert (await made.describe()).model == ""
+    async with aclosing(made.stream(ask())) as stream:
+        waiting = asyncio.create_task(anext(stream))
+        await settle()
+        assert not waiting.done()
+        loads.may_load.set()
+        await swap
+        assert (await waiting).identity == loads[1].identity.digest
+    await made.check_health()
+    assert loads[1].num_probes == 1
+
+
+async def test_a_gpu_lets_the_streams_of_the_old_model_end_first(loads, monkeypatch):
+    monkeypatch.setattr(module, "assigned_share", lambda: Share(num_gpus=1.0))
+    made = await generator_of("./old")
+    async with aclosing(made.stream(ask())) as running:
+        await anext(running)
+        swap = asyncio.create_task(made.reconfigure({"model": "./new"}))
+        await settle()
+        assert len(loads) == 1
+        loads[0].go_on()
+        assert await read(running) == "onetwothree"
+    await swap
+    assert [model.closed for model in loads] == [True, False]
+
+
+async def test_settings_that_make_no_sense_leave_the_model_that_is_there(loads):
+    made = await generator_of("./old")
+    with pytest.raises(InvalidInputError, match="unknown keys"):
+        await made.reconfigure({"model": "./new", "modle": 1})
+    assert (await anext(made.stream(ask()))).identity == loads[0].identity.digest
+
+
+async def test_at_the_end_every_engine_is_closed(loads):
+    made = await generator_of("./old")
+    async with aclosing(made.stream(ask())) as running:
+        await anext(running)
+        await made.reconfigure({"model": "./new"})
+        await settle()
+        await Generator.func_or_class.__del__(made)
+        assert [model.closed for model in loads] == [True, True]

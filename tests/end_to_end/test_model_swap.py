@@ -1,0 +1,143 @@
+"""A model that is swapped while it writes, on a real Serve cluster: the rest is its own, or named.
+
+The generator is simulated, so that a stream is slow enough to be caught and its text is known; what
+real engines do is in tests/graphs/test_failover_bundled.py.
+"""
+
+import json
+import os
+import subprocess
+import time
+
+import httpx
+import pytest
+import yaml
+
+from chaos import processes
+from tests.ray_environment import BIN, ROOT, ray_environment
+
+pytestmark = pytest.mark.ray
+NUM_TOKENS = 60
+BODY = {
+    "model": "generator",
+    "messages": [{"role": "user", "content": "Go on."}],
+    "max_tokens": NUM_TOKENS,
+    "stream": True,
+}
+
+
+class Served:
+    """The system, its settings and the pid of its one generator."""
+
+    def __init__(self, system, dashboard):
+        self.system, self._dashboard = system, dashboard
+        self._environment = {**os.environ, **ray_environment(system.folder)}
+
+    def deploy(self, **generator):
+        """Edits the Generator's block, as a platform engineer does."""
+        config = yaml.safe_load(self.system.config.read_text())
+        blocks = {block["name"]: block for block in config["applications"][0]["deployments"]}
+        blocks["Generator"]["user_config"] = generator
+        self.system.config.write_text(yaml.safe_dump(config))
+        subprocess.run(
+            [BIN / "serve", "deploy", "--address", self._dashboard, self.system.config],
+            env=self._environment, check=True, capture_output=True, timeout=120, cwd=ROOT,
+        )  # fmt: skip
+
+    def generator_pid(self):
+        token = (self.system.folder / "auth_token").read_text()
+        reply = httpx.get(
+            f"{self._dashboard}/api/serve/applications/", timeout=30,
+            headers={"authorization": f"Bearer {token}"},
+        )  # fmt: skip
+        deployments = reply.raise_for_status().json()["applications"]["ragfleet"]["deployments"]
+        (replica,) = deployments["Generator"]["replicas"]
+        return replica["pid"]
+
+    def stream(self, **headers):
+        """Gives (event id, text, error code) of every event."""
+        url = f"{self.system.url}/v1/chat/completions"
+        with httpx.stream("POST", url, json=BODY, headers=headers, timeout=300) as reply:
+            assert reply.status_code == 200, reply.read()
+            event_id = None
+            for line in reply.iter_lines():
+                if line.startswith("id: "):
+                    event_id = line.removeprefix("id: ")
+                elif line.startswith("data: {"):
+                    yield event_id, *told(json.loads(line.removeprefix("data: ")))
+
+    def wait_for_model(self, is_right):
+        """Asks until the model of a new answer is the right one."""
+        deadline = time.monotonic() + 120
+        while not is_right(model_of(next(self.stream()))):
+            assert time.monotonic() < deadline, "the settings have not come"
+            time.sleep(0.2)
+
+
+def told(chunk):
+    if "error" in chunk:
+        return "", chunk["error"]["code"]
+    return chunk["choices"][0]["delta"].get("content") or "", None
+
+
+def model_of(event):
+    return event[0].split("-")[2]
+
+
+@pytest.fixture(scope="module")
+def served(start_system):
+    with start_system("tests.end_to_end.moving_app:build") as (system, dashboard):
+        yield Served(system, dashboard)
+
+
+def write_through_a_loss(served, *, version):
+    """Changes the settings and kills the replica in mid-stream; gives the events and the whole."""
+    served.deploy(tokens_per_s=1000)
+    whole = "".join(text for _, text, _ in served.stream())
+    assert len(whole.split()) == NUM_TOKENS
+    served.deploy(tokens_per_s=3)
+    while True:  # until an answer is slow enough
+        stream = served.stream()
+        events = [next(stream) for _ in range(4)]
+        start = time.monotonic()
+        events.append(next(stream))
+        if time.monotonic() - start > 0.1:
+            break
+    model = model_of(events[0])
+    served.deploy(tokens_per_s=1000, version=version)
+    if version:
+        served.wait_for_model(lambda other: other != model)
+    processes.kill([served.generator_pid()])
+    return [*events, *stream], whole
+
+
+def test_an_answer_goes_on_exactly_when_the_model_is_still_the_same(served):
+    events, whole = write_through_a_loss(served, version=0)
+    assert "".join(text for _, text, _ in events) == whole
+    assert {code for *_, code in events} == {None}
+    assert len({model_of(event) for event in events}) == 1
+
+
+def test_an_answer_whose_model_is_gone_ends_with_its_name_and_without_other_text(served):
+    events, whole = write_through_a_loss(served, version=1)
+    text = "".join(text for _, text, _ in events)
+    assert whole.startswith(text)
+    assert 0 < len(text) < len(whole)
+    assert events[-1][2] == "model_changed"
+
+
+def test_a_client_that_comes_back_is_told_that_its_model_is_gone(served):
+    served.deploy(tokens_per_s=1000)
+    key = {"idempotency-key": "swap"}
+    events = list(served.stream(**key))
+    half = events[len(events) // 2][0]
+    rest = list(served.stream(**key, **{"last-event-id": half}))
+    assert rest == events[len(events) // 2 + 1 :]
+    served.deploy(tokens_per_s=1000, version=2)
+    served.wait_for_model(lambda other: other != model_of(events[0]))
+    reply = httpx.post(
+        f"{served.system.url}/v1/chat/completions", json=BODY, timeout=120,
+        headers={**key, "last-event-id": half},
+    )  # fmt: skip
+    assert (reply.status_code, reply.json()["error"]["code"]) == (409, "model_changed")
+    assert reply.headers["x-should-retry"] == "false"
