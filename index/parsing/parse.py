@@ -116,7 +116,8 @@ def parser_of(filename: str) -> Parser:
         UnsupportedFileError: there is none.
     """
     name = parser_name(filename)
-    parser: Parser = getattr(import_module(f"index.{_MODULES.get(name, name)}"), name)
+    module = import_module(f"index.parsing.formats.{_MODULES.get(name, name)}")
+    parser: Parser = getattr(module, name)
     return parser
 
 
