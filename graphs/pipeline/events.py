@@ -112,11 +112,16 @@ class StageTime:
 
 @dataclass(frozen=True, kw_only=True)
 class Retrieved:
-    """The passages are packed and the question was found harmless; generation begins."""
+    """The passages are packed and the question was found harmless; generation begins.
+
+    Attributes:
+        identity: of the model that writes the answer; empty where it is not known.
+    """
 
     passages: tuple[Passage, ...]
     search_query: str | None
     timings: tuple[StageTime, ...]
+    identity: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,128 +1,35 @@
-"""`POST /v1/chat/completions`: one stream of pipeline events, sent whole or piece by piece."""
+"""`POST /v1/chat/completions`: the border between a chat of OpenAI's API and the pipeline.
 
-import logging
+    body, caller, request id        Idempotency-Key, Last-Event-ID
+              |                                   |
+         ChatRequest                         Resumption                  resume.py
+              |                                   |
+          pipeline  ------- events ------->  EventReply -----> client    reply.py
+                                              |      ^
+                                           events  frames, or one body
+                                              v      |
+                                             ChatShape                   chat_shape.py
+
+What may stand in the body says chat_schema.py; which stores are meant, chat_target.py.
+"""
+
 import time
 import uuid
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
-from starlette.types import Receive, Scope, Send
 
-from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.border.fields import joined
 from graphs.api.border.json_body import JsonRoute
-from graphs.api.border.replies import json_reply, to_json
-from graphs.api.border.sse import SseSender
 from graphs.api.chat.chat_schema import AssistantMessage, ChatCompletionBody, ChatMessage
-from graphs.api.chat.chat_shape import (
-    Answer,
-    RagChunk,
-    RagCompletion,
-    ReplyHead,
-    completion_of,
-    event_chunks,
-    opening_chunk,
-)
+from graphs.api.chat.chat_shape import ChatShape, RagCompletion, ReplyHead
 from graphs.api.chat.chat_target import ChatTarget, resolve_target
-from graphs.api.chat.resume import EventIds, Resumption, resumption_of
-from graphs.api.chat.timing import server_timing
-from graphs.api.errors import BadRequestError, DisconnectedError, reply_of
-from graphs.api.services import HttpTimeouts, InjectedServices
-from graphs.pipeline.events import (
-    ChatRequest,
-    Event,
-    Message,
-    RetrievalOptions,
-    Retrieved,
-    Sampling,
-)
+from graphs.api.chat.reply import Delivery, EventReply
+from graphs.api.chat.resume import Resumption, resumption_of
+from graphs.api.errors import BadRequestError
+from graphs.api.services import InjectedServices
+from graphs.pipeline.events import ChatRequest, Message, RetrievalOptions, Sampling
 
-logger = logging.getLogger(__name__)
 router = APIRouter(tags=["chat"], route_class=JsonRoute)
-
-
-class ChatResponse(Response):
-    """Runs the pipeline while it is being sent.
-
-    The generator is entered, advanced and closed by one task, so a client that leaves closes it
-    at once. The first event comes before the status is sent: errors until then keep their own.
-    """
-
-    def __init__(
-        self,
-        events: AsyncGenerator[Event, None],
-        head: ReplyHead,
-        timeouts: HttpTimeouts,
-        resumption: Resumption,
-        *,
-        is_stream: bool,
-    ) -> None:
-        super().__init__()
-        self._events = events
-        self._head = head
-        self._timeouts = timeouts
-        self._resumption = resumption
-        self._is_stream = is_stream
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers, unless the client leaves first."""
-        if self._is_stream:
-            await unless_disconnected(receive, self._stream(send))
-            return
-        whole = await unless_disconnected(receive, self._whole())
-        await whole(scope, receive, send)
-
-    async def _whole(self) -> Response:
-        answer = Answer()
-        async with aclosing(self._events) as events:
-            async for event in events:
-                answer.add(event)
-        completion = completion_of(self._head, answer)
-        return json_reply(completion, server_timing(answer.end().timings))
-
-    async def _stream(self, send: Send) -> None:
-        sender = SseSender(send, write_timeout_s=self._timeouts.write_s)
-        async with aclosing(self._events) as events:
-            first = await anext(events)
-            retrieved = first if isinstance(first, Retrieved) else None
-            outlet = _Outlet(sender, EventIds(self._resumption, self._head.created, retrieved))
-            await sender.start(server_timing(retrieved.timings if retrieved else ()))
-            async with sender.heartbeat(self._timeouts.heartbeat_s):
-                await self._send_events(first, events, outlet)
-        await sender.end()
-
-    async def _send_events(
-        self, first: Event, events: AsyncGenerator[Event, None], outlet: "_Outlet"
-    ) -> None:
-        retrieved = first if isinstance(first, Retrieved) else None
-        try:
-            await outlet.send([opening_chunk(self._head, retrieved)])
-            await outlet.send(event_chunks(self._head, first, retrieved))
-            async for event in events:
-                await outlet.send(event_chunks(self._head, event, retrieved))
-        except DisconnectedError:
-            raise
-        except Exception as error:  # the last resort once the 200 is out
-            logger.exception("chat %s failed after its stream began", self._head.id)
-            await outlet.sender.data(reply_of(error).model_dump_json())
-            return
-        await outlet.sender.data("[DONE]")
-
-
-@dataclass(frozen=True)
-class _Outlet:
-    """Where the chunks of one reply go; those that a reconnecting client has are left out."""
-
-    sender: SseSender
-    ids: EventIds
-
-    async def send(self, chunks: Sequence[RagChunk]) -> None:
-        for chunk in chunks:
-            event_id = self.ids.next()
-            if event_id is not None:
-                await self.sender.data(to_json(chunk), event_id=event_id)
 
 
 @router.post("/v1/chat/completions", response_model=RagCompletion, summary="Answer a chat")
@@ -144,13 +51,15 @@ async def create_chat_completion(
         retrieval=_retrieval(body),
         caller=request.state.caller,
     )
-    return ChatResponse(
-        services.pipeline.answer(chat),
-        _head(body, target, resumption),
-        services.timeouts,
-        resumption,
+    head = _head(body, target, resumption)
+    delivery = Delivery(
+        request_id=chat.request_id,
+        created=head.created,
+        resumption=resumption,
+        timeouts=services.timeouts,
         is_stream=bool(body.stream),
     )
+    return EventReply(services.pipeline.answer(chat), ChatShape(head), delivery)
 
 
 def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) -> ReplyHead:

@@ -236,3 +236,15 @@ async def test_pipeline_that_never_finishes_properly_is_a_500(api_openai, api_pi
     api_pipeline.script.pop()
     with pytest.raises(InternalServerError):
         await ask(api_openai)
+
+
+async def test_replies_name_the_model_that_wrote_them(api_openai, api_pipeline):
+    api_pipeline.script[0] = dataclasses.replace(api_pipeline.script[0], identity="abc")
+    assert (await ask(api_openai)).system_fingerprint == "fp_abc"
+    options = {"stream": True, "stream_options": {"include_usage": True}}
+    chunks = [chunk async for chunk in await ask(api_openai, **options)]
+    assert {chunk.system_fingerprint for chunk in chunks} == {"fp_abc"}
+
+
+async def test_replies_of_an_unknown_model_have_no_fingerprint(api_openai):
+    assert "system_fingerprint" not in (await ask(api_openai)).model_fields_set
