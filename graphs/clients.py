@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from ray.exceptions import (
     ActorDiedError,
@@ -37,7 +37,7 @@ from graphs.errors import (
 from graphs.failover import Retries
 from index.searching.ranking import Found
 from index.searching.request import Hit, SearchRequest
-from models.embedder import Embeddings
+from models.embedder import Embeddings, TextKind
 from models.generation import GenerationChunk, GenerationRequest, TokenCounts
 from models.reranker import RerankScores
 from models.safety import Verdict
@@ -110,7 +110,7 @@ class EmbedderClient(DeploymentClient):
         self,
         texts: Sequence[str],
         *,
-        kind: Literal["query", "document"] = "document",
+        kind: TextKind = "document",
         dimensions: int | None = None,
     ) -> Embeddings:
         """Embeds texts: one unit vector a text, in the same order."""

@@ -5,9 +5,8 @@
     |- UnsafeModelError            ValueError          pickled weights, or a hash that differs
     |- InvalidInputError           ValueError          an argument outside its limits
     |  `- ContextLengthError       ValueError          the prompt does not fit the context
-    |- EngineStoppedError          RuntimeError        the engine ended: try another replica
-    |  `- EngineDrainingError      RuntimeError        it is about to: its node goes away
-    `- OutOfSlotsError             RuntimeError        no slot and no queue place is free
+    `- EngineStoppedError          RuntimeError        the engine ended: try another replica
+       `- EngineDrainingError      RuntimeError        it is about to: its node goes away
 
 Leaves carry a stable `code`. None defines `__init__`: such an exception would not survive a
 deployment handle.
@@ -52,9 +51,3 @@ class EngineStoppedError(ModelError, RuntimeError):
 
 class EngineDrainingError(EngineStoppedError):
     """The engine's machine goes away soon, so another one has to go on."""
-
-
-class OutOfSlotsError(ModelError, RuntimeError):
-    """Every slot and every place in the queue is taken."""
-
-    code = "overloaded"

@@ -4,11 +4,11 @@ import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from graphs.pipeline.events import StageTime
 from index.searching.request import Hit, SearchRequest
-from models.embedder import Embeddings
+from models.embedder import Embeddings, TextKind
 from models.generation import GenerationChunk, GenerationRequest, TokenCounts
 from models.reranker import RerankScores
 from models.safety import Verdict
@@ -18,9 +18,13 @@ class EmbedStage(Protocol):
     """Texts to vectors."""
 
     async def embed(
-        self, texts: Sequence[str], *, kind: Literal["query", "document"] = "document"
+        self,
+        texts: Sequence[str],
+        *,
+        kind: TextKind = "document",
+        dimensions: int | None = None,
     ) -> Embeddings:
-        """Embeds texts: one unit vector a text, in the same order."""
+        """Embeds texts: one unit vector a text, in the same order, cut to `dimensions`."""
         ...
 
 

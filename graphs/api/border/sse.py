@@ -74,17 +74,22 @@ class SseSender:
 
     @contextlib.asynccontextmanager
     async def heartbeat(self, every_s: float) -> AsyncIterator[None]:
-        """Sends a comment whenever nothing was sent for `every_s`, as long as the block runs."""
-        beating = asyncio.create_task(self._beat(every_s))
+        """Sends a comment whenever nothing was sent for `every_s`, as long as the block runs.
+
+        Raises:
+            StalledError: nobody took it; the block is cancelled, whatever it waits for.
+        """
         try:
-            yield
-        finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            async with asyncio.TaskGroup() as group:
+                beating = group.create_task(self._beat(every_s))
+                yield
+                beating.cancel()
+        except BaseExceptionGroup as failed:  # of the block or of the beat: the first ends both
+            raise failed.exceptions[0] from None
 
     async def _beat(self, every_s: float) -> None:
         now = asyncio.get_running_loop().time
-        while not self._is_stalled:
+        while True:
             silence_s = now() - self._last_write
             if silence_s >= every_s:
                 await self._body(_PING)

@@ -8,7 +8,7 @@ from openai import APIError, BadRequestError, InternalServerError, NotFoundError
 
 from graphs.errors import OverloadedError, SafetyUnavailableError
 from graphs.pipeline.events import Finished, Retrieved, Usage
-from models.errors import ContextLengthError, OutOfSlotsError
+from models.errors import ContextLengthError
 
 QUESTION = [{"role": "user", "content": "Where do requests wait?"}]
 ANSWER = "Requests wait in a bounded queue. [1]"
@@ -190,7 +190,6 @@ async def test_server_timing_has_one_entry_a_stage(api_openai):
     ("error", "kind", "status", "code"),
     [
         (OverloadedError("queue is full"), InternalServerError, 503, "overloaded"),
-        (OutOfSlotsError("no slot"), InternalServerError, 503, "overloaded"),
         (SafetyUnavailableError("no filter"), InternalServerError, 503, "safety_unavailable"),
         (ContextLengthError("too long"), BadRequestError, 400, "context_length_exceeded"),
         (RuntimeError("/secret/path"), InternalServerError, 500, "server_error"),
