@@ -10,7 +10,8 @@
                                               v      |
                                              ChatShape                   chat_shape.py
 
-What may stand in the body says chat_schema.py; which stores are meant, chat_target.py.
+What may stand in a body says chat_schema.py, what its messages become turns.py, and which stores
+are meant chat_target.py.
 """
 
 import time
@@ -18,16 +19,15 @@ import uuid
 
 from fastapi import APIRouter, Request, Response
 
-from graphs.api.border.fields import joined
 from graphs.api.border.json_body import JsonRoute
-from graphs.api.chat.chat_schema import AssistantMessage, ChatCompletionBody, ChatMessage
+from graphs.api.chat.chat_schema import ChatCompletionBody
 from graphs.api.chat.chat_shape import ChatShape, RagCompletion, ReplyHead
 from graphs.api.chat.chat_target import ChatTarget, resolve_target
 from graphs.api.chat.reply import Delivery, EventReply
 from graphs.api.chat.resume import Resumption, resumption_of
-from graphs.api.errors import BadRequestError
+from graphs.api.chat.turns import turns_of
 from graphs.api.services import InjectedServices
-from graphs.pipeline.events import ChatRequest, Message, RetrievalOptions, Sampling
+from graphs.pipeline.events import ChatRequest, RetrievalOptions, Sampling
 
 router = APIRouter(tags=["chat"], route_class=JsonRoute)
 
@@ -37,15 +37,12 @@ async def create_chat_completion(
     request: Request, body: ChatCompletionBody, services: InjectedServices
 ) -> Response:
     """Answers with `rag`, `rag:<vector store>`, or the bare generator; streams if asked to."""
-    messages = tuple(_message(message) for message in body.messages)
-    if messages[-1].role != "user" or not messages[-1].content.strip():
-        msg = "the last message must be the user's question, and not blank"
-        raise BadRequestError(msg, param=f"messages[{len(messages) - 1}]")
+    turns = turns_of(body.messages)
     target = await resolve_target(body, services)
     resumption = resumption_of(request.headers, await request.body(), request.state.caller)
     chat = ChatRequest(
         request_id=request.state.request_id,
-        messages=messages,
+        messages=turns,
         store_ids=target.store_ids,
         sampling=_sampling(body, resumption),
         retrieval=_retrieval(body),
@@ -56,7 +53,8 @@ async def create_chat_completion(
         request_id=chat.request_id,
         created=head.created,
         resumption=resumption,
-        timeouts=services.timeouts,
+        heartbeat_s=services.timeouts.heartbeat_s,
+        write_timeout_s=services.timeouts.write_s,
         is_stream=bool(body.stream),
     )
     return EventReply(services.pipeline.answer(chat), ChatShape(head), delivery)
@@ -73,14 +71,6 @@ def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) 
         include_usage=bool(options and options.include_usage),
         debug=bool(body.rag and body.rag.debug),
     )
-
-
-def _message(message: ChatMessage) -> Message:
-    if isinstance(message, AssistantMessage):
-        content = "" if message.content is None else joined(message.content)
-        return Message(role="assistant", content=content or message.refusal or "")
-    role = "system" if message.role == "developer" else message.role
-    return Message(role=role, content=joined(message.content))
 
 
 def _sampling(body: ChatCompletionBody, resumption: Resumption) -> Sampling:

@@ -28,7 +28,6 @@ from graphs.api.border.sse import Frame, SseSender
 from graphs.api.chat.resume import EventIds, Resumption
 from graphs.api.chat.timing import server_timing
 from graphs.api.errors import DisconnectedError, ErrorReply, reply_of
-from graphs.api.services import HttpTimeouts
 from graphs.pipeline.events import Citation, Event, Finished, Retrieved, TextDelta
 
 logger = logging.getLogger(__name__)
@@ -80,12 +79,15 @@ class Delivery:
         request_id: appears in the log.
         created: when the reply was made, in seconds since 1970; part of its event ids.
         resumption: what the client has of it already.
+        heartbeat_s: longest silence on a stream before a comment is sent.
+        write_timeout_s: a client that takes nothing of its stream for so long is dropped.
     """
 
     request_id: str
     created: int
     resumption: Resumption
-    timeouts: HttpTimeouts
+    heartbeat_s: float
+    write_timeout_s: float
     is_stream: bool
 
 
@@ -119,13 +121,13 @@ class EventReply(Response):
 
     async def _stream(self, send: Send) -> None:
         delivery = self._delivery
-        sender = SseSender(send, write_timeout_s=delivery.timeouts.write_s)
+        sender = SseSender(send, write_timeout_s=delivery.write_timeout_s)
         async with aclosing(self._events) as events:
             retrieved = _first(await anext(events))
             # A stream that cannot be resumed is refused here, while it still has a status.
             ids = EventIds(delivery.resumption, delivery.created, retrieved)
             await sender.start(server_timing(retrieved.timings))
-            async with sender.heartbeat(delivery.timeouts.heartbeat_s):
+            async with sender.heartbeat(delivery.heartbeat_s):
                 await self._send_events(retrieved, events, _Outlet(sender, ids))
         await sender.end()
 

@@ -69,7 +69,7 @@ async def told(api_http, body, headers=None):
     text = "\n".join([str(reply.status_code), *shown, "", reply.text])
     text = re.sub(r"(?m)^(x-request-id|openai-processing-ms|content-length): .*", r"\1: *", text)
     text = re.sub(r'"created":\d+', '"created":*', text)
-    text = re.sub(r"(?m)^id: \d+-[0-9a-f]{16}-", "id: *-*-", text)
+    text = re.sub(r"(?m)^id: \S+-(\d+)$", r"id: *-\1", text)
     return re.sub(r"chatcmpl-[0-9a-f]{32}", "chatcmpl-*", text)
 
 

@@ -11,7 +11,6 @@ from graphs.api.border.sse import Frame
 from graphs.api.chat.reply import Delivery, EventReply
 from graphs.api.chat.resume import EventIds, resumption_of
 from graphs.api.errors import LastResort
-from graphs.api.services import HttpTimeouts
 from graphs.caller import DEFAULT_CALLER
 from graphs.pipeline.events import Citation, Finished, Retrieved, TextDelta
 
@@ -75,7 +74,8 @@ def ask(api_pipeline):
             request_id="r",
             created=CREATED,
             resumption=resumption_of(headers, b"", DEFAULT_CALLER),
-            timeouts=HttpTimeouts(),
+            heartbeat_s=10.0,
+            write_timeout_s=10.0,
             is_stream=is_stream,
         )
         reply = EventReply(api_pipeline.answer(None), NamedEvents(), delivery)
