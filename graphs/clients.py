@@ -9,7 +9,7 @@ Pure calls that were lost are made again; see `graphs.failover`.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from ray.exceptions import (
     ActorDiedError,
@@ -34,7 +34,7 @@ from graphs.errors import (
 from graphs.failover import Retries
 from index.searching.ranking import Found
 from index.searching.request import Hit, SearchRequest
-from models.embedder import Embeddings
+from models.embedder import Embeddings, TextKind
 from models.reranker import RerankScores
 from models.safety import Verdict
 
@@ -101,7 +101,7 @@ class EmbedderClient(DeploymentClient):
         self,
         texts: Sequence[str],
         *,
-        kind: Literal["query", "document"] = "document",
+        kind: TextKind = "document",
         dimensions: int | None = None,
     ) -> Embeddings:
         """Embeds texts: one unit vector a text, in the same order."""

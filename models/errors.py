@@ -7,8 +7,7 @@
     |  `- ContextLengthError       ValueError          the prompt does not fit the context
     |- EngineStoppedError          RuntimeError        the engine ended: try another replica
     |  `- EngineDrainingError      RuntimeError        it is about to: its node goes away
-    |- ModelChangedError           RuntimeError        the model that began an answer is gone
-    `- OutOfSlotsError             RuntimeError        no slot and no queue place is free
+    `- ModelChangedError           RuntimeError        the model that began an answer is gone
 
 Leaves carry a stable `code`. None defines `__init__`: such an exception would not survive a
 deployment handle.
@@ -59,9 +58,3 @@ class ModelChangedError(ModelError, RuntimeError):
     """The answer was begun by a model that is not served here, so its rest is not known."""
 
     code = "model_changed"
-
-
-class OutOfSlotsError(ModelError, RuntimeError):
-    """Every slot and every place in the queue is taken."""
-
-    code = "overloaded"

@@ -1,5 +1,6 @@
 """`POST /v1/embeddings`."""
 
+import asyncio
 import base64
 from typing import Annotated, Literal
 
@@ -61,7 +62,7 @@ async def create_embeddings(
     """Embeds texts, or cl100k_base token ids, which are decoded first."""
     if body.model != services.config.served_names.embedder:
         raise unknown_model(body.model)
-    texts = _texts(body.input, services.config.http)
+    texts = await _texts(body.input, services.config.http)
     work = services.embedder.embed(
         texts, kind=body.input_type or "document", dimensions=body.dimensions
     )
@@ -86,13 +87,14 @@ async def create_embeddings(
     return json_reply(reply)
 
 
-def _texts(
+async def _texts(
     value: str | list[str] | list[int] | list[list[int]], settings: HttpSettings
 ) -> list[str]:
-    texts = [value] if isinstance(value, str) else [one for one in value if isinstance(one, str)]
-    token_lists = [one for one in value if isinstance(one, list)]
+    given = [value] if isinstance(value, str) else value
+    texts = [one for one in given if isinstance(one, str)]
+    token_lists = [one for one in given if isinstance(one, list)]
     if not texts and not token_lists:
-        token_lists = [[one for one in value if isinstance(one, int)]]
+        token_lists = [[one for one in given if isinstance(one, int)]]
     count = len(texts) + len(token_lists)
     if count > settings.max_inputs:
         msg = f"input must have at most {settings.max_inputs} texts, got {count}"
@@ -100,7 +102,8 @@ def _texts(
     if token_lists and settings.token_input == "reject":
         msg = "input must be text: token ids are not accepted here"
         raise BadRequestError(msg, param="input")
-    return texts or decode_inputs(token_lists)
+    # On a thread, since the first call of a process loads the vocabulary.
+    return texts or await asyncio.to_thread(decode_inputs, token_lists)
 
 
 def _encoded(vector: npt.NDArray[np.float32], encoding_format: str | None) -> str | list[float]:

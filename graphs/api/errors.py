@@ -35,21 +35,21 @@ from index.errors import (
     CorpusError,
     CorpusUnavailableError,
     FingerprintMismatchError,
+    InvalidAttributesError,
+    InvalidChunkingError,
     InvalidFileBatchError,
-    LostLeaseError,
-    SandboxError,
+    InvalidFileError,
+    InvalidFilterError,
+    InvalidLimitError,
+    InvalidSearchError,
+    UnknownCursorError,
     UnknownFileBatchError,
     UnknownFileError,
     UnknownStoreError,
     UnknownStoreFileError,
+    UnsupportedFileError,
 )
-from models.errors import (
-    EngineStoppedError,
-    InvalidInputError,
-    ModelChangedError,
-    ModelError,
-    OutOfSlotsError,
-)
+from models.errors import EngineStoppedError, InvalidInputError, ModelChangedError, ModelError
 
 logger = logging.getLogger(__name__)
 
@@ -158,17 +158,22 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
         type=_INVALID,
         message="The model that began this answer is not served any more. Ask again.",
     ),
-    OutOfSlotsError: ErrorKind(status=503, type=_SERVER, retry_after_s=1),
     # index
-    CorpusError: ErrorKind(status=400, type=_INVALID),
+    CorpusError: _FAILURE,
     UnknownFileError: ErrorKind(status=404, type=_INVALID),
     UnknownStoreError: ErrorKind(status=404, type=_INVALID),
     UnknownStoreFileError: ErrorKind(status=404, type=_INVALID),
     UnknownFileBatchError: ErrorKind(status=404, type=_INVALID),
+    UnknownCursorError: ErrorKind(status=400, type=_INVALID),
+    UnsupportedFileError: ErrorKind(status=400, type=_INVALID),
+    InvalidFileError: ErrorKind(status=400, type=_INVALID),
+    InvalidLimitError: ErrorKind(status=400, type=_INVALID),
+    InvalidFilterError: ErrorKind(status=400, type=_INVALID),
+    InvalidChunkingError: ErrorKind(status=400, type=_INVALID),
+    InvalidAttributesError: ErrorKind(status=400, type=_INVALID),
     InvalidFileBatchError: ErrorKind(status=400, type=_INVALID, param="files"),
+    InvalidSearchError: ErrorKind(status=400, type=_INVALID),
     FingerprintMismatchError: ErrorKind(status=409, type=_INVALID),
-    LostLeaseError: _FAILURE,
-    SandboxError: _FAILURE,
     CorpusUnavailableError: ErrorKind(
         status=503, type=_SERVER, retry_after_s=2, message="The corpus is out of reach. Try again."
     ),
@@ -181,6 +186,8 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     NotReadyError: ErrorKind(status=503, type=_SERVER, retry_after_s=2),
 }
 
+# The trees whose errors carry a `code` for clients.
+_OURS = (ApiError, GraphError, ModelError, CorpusError)
 # Statuses that Starlette and FastAPI raise themselves.
 _HTTP_CODES = {400: "invalid_body", 404: "unknown_url", 405: "method_not_allowed"}
 
@@ -206,14 +213,19 @@ def kind_of(error: Exception) -> ErrorKind:
 
 
 def reply_of(error: Exception) -> ErrorReply:
-    """Tells an error in the one shape."""
+    """Tells an error in the one shape.
+
+    Only from our own classes is more read than the text: libraries have attributes of the same
+    names with another meaning, such as the `code` of urllib's errors, which is a number.
+    """
     kind = kind_of(error)
+    text = error.detail if isinstance(error, HTTPException) else str(error)
     return ErrorReply(
         error=ErrorBody(
-            message=kind.message or str(getattr(error, "detail", error)),
+            message=kind.message or text,
             type=kind.type,
-            param=getattr(error, "param", kind.param),
-            code=getattr(error, "code", _SERVER),
+            param=error.param if isinstance(error, BadRequestError) else kind.param,
+            code=error.code if isinstance(error, _OURS) else _SERVER,
         )
     )
 
@@ -221,7 +233,7 @@ def reply_of(error: Exception) -> ErrorReply:
 def error_response(error: Exception) -> JSONResponse:
     """Makes the reply for an error, with its headers."""
     kind = kind_of(error)
-    headers = dict(getattr(error, "headers", None) or {})
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if kind.retry_after_s is not None:
         headers["retry-after"] = str(kind.retry_after_s)
         headers["retry-after-ms"] = str(kind.retry_after_s * 1000)
@@ -254,11 +266,10 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 def install_error_handlers(app: FastAPI) -> None:
     """Makes every error of every route leave in the one shape."""
     app.add_exception_handler(HTTPException, _on_http_exception)
-    for root in (GraphError, ModelError, CorpusError, BadRequestError, NotReadyError):
-        app.add_exception_handler(root, _on_error)
-    app.add_exception_handler(ResumeMismatchError, _on_error)
-    for http_error in (BodyTooLargeError, BodyTimeoutError):
-        app.add_exception_handler(http_error, _on_error)
+    roots = (GraphError, ModelError, CorpusError)
+    of_http = (BadRequestError, ResumeMismatchError, BodyTooLargeError, BodyTimeoutError)
+    for handled in roots + of_http:
+        app.add_exception_handler(handled, _on_error)
 
 
 class LastResort:

@@ -45,4 +45,5 @@ async def get_readiness(services: InjectedServices) -> JSONResponse:
     error = NotReadyError(f"not ready: {', '.join(missing)}")
     body = reply_of(error).model_dump() | {"checks": checks}
     refused = error_response(error)
-    return JSONResponse(body, refused.status_code, {"retry-after": refused.headers["retry-after"]})
+    headers = {name: refused.headers[name] for name in ("retry-after", "retry-after-ms")}
+    return JSONResponse(body, refused.status_code, headers)

@@ -1,4 +1,4 @@
-"""What the HTTP layer needs from the rest: a Protocol for everything that it calls.
+"""What the HTTP layer calls: the pipeline, single stages of it, and the corpus.
 
 The layer holds no model, no index and no queue of its own; whoever builds the app hands these in.
 """
@@ -15,23 +15,8 @@ from graphs.corpus import Corpus
 from graphs.pipeline.events import ChatRequest, Event
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Scope
+from graphs.pipeline.stages import EmbedStage, RerankStage, SafetyStage, SearchStage
 from graphs.pipeline.trace import Trace
-from index.searching.request import Hit, SearchRequest
-from models.embedder import Embeddings, TextKind
-from models.reranker import RerankScores
-from models.safety import Verdict
-
-__all__ = [
-    "Corpus",
-    "Embedder",
-    "HttpTimeouts",
-    "InjectedServices",
-    "Pipeline",
-    "Reranker",
-    "Retriever",
-    "Safety",
-    "Services",
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,40 +47,6 @@ class Pipeline(Protocol):
         """Says for each deployment whether a replica of it runs."""
 
 
-class Embedder(Protocol):
-    """Texts to vectors."""
-
-    async def embed(
-        self,
-        texts: Sequence[str],
-        *,
-        kind: TextKind = "document",
-        dimensions: int | None = None,
-    ) -> Embeddings:
-        """Gives one unit vector a text, in the same order, cut to `dimensions`."""
-
-
-class Reranker(Protocol):
-    """Relevance of documents to a query."""
-
-    async def rerank(self, query: str, documents: Sequence[str]) -> RerankScores:
-        """Gives one score a document, in the same order."""
-
-
-class Safety(Protocol):
-    """Harm in texts."""
-
-    async def classify(self, texts: Sequence[str]) -> tuple[Verdict, ...]:
-        """Gives one verdict a text, in the same order."""
-
-
-class Retriever(Protocol):
-    """Search in vector stores."""
-
-    async def search(self, request: SearchRequest) -> tuple[Hit, ...]:
-        """Gives the best passages, best first."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """Everything that the routes call, and the settings that bound what clients may send.
@@ -105,10 +56,10 @@ class Services:
 
     config: GatewayConfig
     pipeline: Pipeline
-    embedder: Embedder
-    reranker: Reranker
-    safety: Safety
-    retriever: Retriever
+    embedder: EmbedStage
+    reranker: RerankStage
+    safety: SafetyStage
+    retriever: SearchStage
     corpus: Corpus
     timeouts: HttpTimeouts = field(default_factory=HttpTimeouts)
     started_at: int = field(default_factory=lambda: int(time.time()))

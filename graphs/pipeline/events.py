@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from graphs.caller import DEFAULT_CALLER, Caller
 from graphs.config import RetrievalSettings
 from index.searching.filters import Filter
 from models.generation import Message, Sampling
@@ -46,6 +47,7 @@ class ChatRequest:
         retrieval: the settings of this request: its options over the configured ones.
         filters: only files whose attributes pass take part.
         identity: digest of the model that has to answer; None: any.
+        caller: who asks.
     """
 
     request_id: str
@@ -56,6 +58,7 @@ class ChatRequest:
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
     filters: Filter | None = None
     identity: str | None = None
+    caller: Caller = DEFAULT_CALLER
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from index.searching.request import Hit, SearchRequest
-from models.embedder import Embeddings
+from models.embedder import Embeddings, TextKind
 from models.generation import GenerationChunk, GenerationRequest
 from models.reranker import RerankScores
 from models.safety import Verdict
@@ -16,9 +16,13 @@ class EmbedStage(Protocol):
     """Texts to vectors."""
 
     async def embed(
-        self, texts: Sequence[str], *, kind: Literal["query", "document"] = "document"
+        self,
+        texts: Sequence[str],
+        *,
+        kind: TextKind = "document",
+        dimensions: int | None = None,
     ) -> Embeddings:
-        """Embeds texts: one unit vector a text, in the same order."""
+        """Embeds texts: one unit vector a text, in the same order, cut to `dimensions`."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Fakes of the Protocols in graphs/api/services.py, around the real catalog, parser and search."""
+"""Fakes of the HTTP layer's services, around the real catalog, parser and search."""
 
 import asyncio
 import shutil

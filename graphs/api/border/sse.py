@@ -1,11 +1,23 @@
-"""Server-sent events over plain ASGI, one frame at a time: nothing piles up at a slow reader."""
+"""Server-sent events over plain ASGI, one frame at a time: nothing piles up at a slow reader.
+
+The format is that of https://html.spec.whatwg.org/multipage/server-sent-events.html:
+
+    id: 1700000000-0123456789abcdef-3       `event_id` of `SseSender.send`
+    event: response.output_text.delta       Frame.event
+    data: {"delta": "Requests wait"}        Frame.data
+                                            an empty line ends the frame
+    : ping                                  a comment, when nothing else was sent for a while
+"""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 
+from pydantic import BaseModel
 from starlette.types import Send
 
+from graphs.api.border.replies import to_json
 from graphs.api.errors import StalledError
 
 _HEADERS = {
@@ -14,6 +26,19 @@ _HEADERS = {
     "x-accel-buffering": "no",  # nginx would collect the stream otherwise
 }
 _PING = b": ping\n\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One event of a stream.
+
+    Attributes:
+        data: what it says: a model, which becomes one line of JSON when it is sent, or one line.
+        event: its name; None: it has none, and clients call it `message`.
+    """
+
+    data: BaseModel | str
+    event: str | None = None
 
 
 class SseSender:
@@ -35,10 +60,13 @@ class SseSender:
         raw = [(name.encode(), value.encode()) for name, value in {**_HEADERS, **headers}.items()]
         await self._write({"type": "http.response.start", "status": 200, "headers": raw})
 
-    async def data(self, text: str, *, event_id: str | None = None) -> None:
+    async def send(self, frame: Frame, *, event_id: str | None = None) -> None:
         """Sends one event."""
-        named = "" if event_id is None else f"id: {event_id}\n"
-        await self._body(f"{named}data: {text}\n\n".encode())
+        head = "" if event_id is None else f"id: {event_id}\n"
+        if frame.event is not None:
+            head += f"event: {frame.event}\n"
+        data = frame.data if isinstance(frame.data, str) else to_json(frame.data)
+        await self._body(f"{head}data: {data}\n\n".encode())
 
     async def end(self) -> None:
         """Ends the stream."""
@@ -46,17 +74,22 @@ class SseSender:
 
     @contextlib.asynccontextmanager
     async def heartbeat(self, every_s: float) -> AsyncIterator[None]:
-        """Sends a comment whenever nothing was sent for `every_s`, as long as the block runs."""
-        beating = asyncio.create_task(self._beat(every_s))
+        """Sends a comment whenever nothing was sent for `every_s`, as long as the block runs.
+
+        Raises:
+            StalledError: nobody took it; the block is cancelled, whatever it waits for.
+        """
         try:
-            yield
-        finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            async with asyncio.TaskGroup() as group:
+                beating = group.create_task(self._beat(every_s))
+                yield
+                beating.cancel()
+        except BaseExceptionGroup as failed:  # of the block or of the beat: the first ends both
+            raise failed.exceptions[0] from None
 
     async def _beat(self, every_s: float) -> None:
         now = asyncio.get_running_loop().time
-        while not self._is_stalled:
+        while True:
             silence_s = now() - self._last_write
             if silence_s >= every_s:
                 await self._body(_PING)

@@ -1,133 +1,36 @@
-"""`POST /v1/chat/completions`: one stream of pipeline events, sent whole or piece by piece."""
+"""`POST /v1/chat/completions`: the border between a chat of OpenAI's API and the pipeline.
 
-import logging
+    body, caller, request id        Idempotency-Key, Last-Event-ID
+              |                                   |
+         ChatRequest                         Resumption                  resume.py
+              |                                   |
+          pipeline  ------- events ------->  EventReply -----> client    reply.py
+                                              |      ^
+                                           events  frames, or one body
+                                              v      |
+                                             ChatShape                   chat_shape.py
+
+What may stand in a body says chat_schema.py, what its messages become turns.py, and which stores
+are meant chat_target.py.
+"""
+
 import time
 import uuid
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
-from starlette.types import Receive, Scope, Send
 
-from graphs.api.border.disconnect import unless_disconnected
-from graphs.api.border.fields import joined
 from graphs.api.border.json_body import JsonRoute
-from graphs.api.border.replies import json_reply, to_json
-from graphs.api.border.sse import SseSender
-from graphs.api.border.timing import server_timing
-from graphs.api.chat.chat_schema import (
-    AssistantMessage,
-    ChatCompletionBody,
-    ChatMessage,
-    RagOptions,
-)
-from graphs.api.chat.chat_shape import (
-    Answer,
-    RagChunk,
-    RagCompletion,
-    ReplyHead,
-    completion_of,
-    event_chunks,
-    opening_chunk,
-)
+from graphs.api.chat.chat_schema import ChatCompletionBody, RagOptions
+from graphs.api.chat.chat_shape import ChatShape, RagCompletion, ReplyHead
 from graphs.api.chat.chat_target import ChatTarget, target_of
-from graphs.api.chat.resume import EventIds, Resumption, resumption_of
-from graphs.api.errors import BadRequestError, DisconnectedError, reply_of
-from graphs.api.services import HttpTimeouts, InjectedServices
-from graphs.pipeline.events import (
-    ChatRequest,
-    Event,
-    Message,
-    Retrieved,
-    Sampling,
-)
+from graphs.api.chat.reply import Delivery, EventReply
+from graphs.api.chat.resume import Resumption, resumption_of
+from graphs.api.chat.turns import turns_of
+from graphs.api.services import InjectedServices
+from graphs.pipeline.events import ChatRequest, Sampling
 from index.searching.filters import parse_filter
 
-logger = logging.getLogger(__name__)
 router = APIRouter(tags=["chat"], route_class=JsonRoute)
-
-
-class ChatResponse(Response):
-    """Runs the pipeline while it is being sent.
-
-    The generator is entered, advanced and closed by one task, so a client that leaves closes it
-    at once. The first event comes before the status is sent: errors until then keep their own.
-    """
-
-    def __init__(
-        self,
-        events: AsyncGenerator[Event, None],
-        head: ReplyHead,
-        timeouts: HttpTimeouts,
-        resumption: Resumption,
-        *,
-        is_stream: bool,
-    ) -> None:
-        super().__init__()
-        self._events = events
-        self._head = head
-        self._timeouts = timeouts
-        self._resumption = resumption
-        self._is_stream = is_stream
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers, unless the client leaves first."""
-        if self._is_stream:
-            await unless_disconnected(receive, self._stream(send))
-            return
-        whole = await unless_disconnected(receive, self._whole())
-        await whole(scope, receive, send)
-
-    async def _whole(self) -> Response:
-        answer = Answer()
-        async with aclosing(self._events) as events:
-            async for event in events:
-                answer.add(event)
-        completion = completion_of(self._head, answer)
-        return json_reply(completion, server_timing(answer.end().timings))
-
-    async def _stream(self, send: Send) -> None:
-        sender = SseSender(send, write_timeout_s=self._timeouts.write_s)
-        async with aclosing(self._events) as events:
-            first = await anext(events)
-            retrieved = first if isinstance(first, Retrieved) else None
-            outlet = _Outlet(sender, EventIds(self._resumption, self._head.created, retrieved))
-            await sender.start(server_timing(retrieved.timings if retrieved else ()))
-            async with sender.heartbeat(self._timeouts.heartbeat_s):
-                await self._send_events(first, events, outlet)
-        await sender.end()
-
-    async def _send_events(
-        self, first: Event, events: AsyncGenerator[Event, None], outlet: "_Outlet"
-    ) -> None:
-        retrieved = first if isinstance(first, Retrieved) else None
-        try:
-            await outlet.send([opening_chunk(self._head, retrieved)])
-            await outlet.send(event_chunks(self._head, first, retrieved))
-            async for event in events:
-                await outlet.send(event_chunks(self._head, event, retrieved))
-        except DisconnectedError:
-            raise
-        except Exception as error:  # the last resort once the 200 is out
-            logger.exception("chat %s failed after its stream began", self._head.id)
-            await outlet.sender.data(reply_of(error).model_dump_json())
-            return
-        await outlet.sender.data("[DONE]")
-
-
-@dataclass(frozen=True)
-class _Outlet:
-    """Where the chunks of one reply go; those that a reconnecting client has are left out."""
-
-    sender: SseSender
-    ids: EventIds
-
-    async def send(self, chunks: Sequence[RagChunk]) -> None:
-        for chunk in chunks:
-            event_id = self.ids.next()
-            if event_id is not None:
-                await self.sender.data(to_json(chunk), event_id=event_id)
 
 
 @router.post("/v1/chat/completions", response_model=RagCompletion, summary="Answer a chat")
@@ -135,30 +38,31 @@ async def create_chat_completion(
     request: Request, body: ChatCompletionBody, services: InjectedServices
 ) -> Response:
     """Answers with `rag`, `rag:<vector store>`, or the bare generator; streams if asked to."""
-    messages = tuple(_message(message) for message in body.messages)
-    if messages[-1].role != "user" or not messages[-1].content.strip():
-        msg = "the last message must be the user's question, and not blank"
-        raise BadRequestError(msg, param=f"messages[{len(messages) - 1}]")
+    turns = turns_of(body.messages)
     target = target_of(body, services.config)
-    resumption = resumption_of(request.headers, await request.body())
+    resumption = resumption_of(request.headers, await request.body(), request.state.caller)
     options = body.rag or RagOptions()
     chat = ChatRequest(
         request_id=request.state.request_id,
-        messages=messages,
+        messages=turns,
         retrieves=target.retrieves,
         stores=target.stores,
         sampling=_sampling(body, resumption),
         retrieval=options.settings(services.config.retrieval),
         filters=parse_filter(options.filters) if options.filters else None,
         identity=resumption.last.identity if resumption.last else None,
+        caller=request.state.caller,
     )
-    return ChatResponse(
-        services.pipeline.answer(chat),
-        _head(body, target, resumption),
-        services.timeouts,
-        resumption,
+    head = _head(body, target, resumption)
+    delivery = Delivery(
+        request_id=chat.request_id,
+        created=head.created,
+        resumption=resumption,
+        heartbeat_s=services.timeouts.heartbeat_s,
+        write_timeout_s=services.timeouts.write_s,
         is_stream=bool(body.stream),
     )
+    return EventReply(services.pipeline.answer(chat), ChatShape(head), delivery)
 
 
 def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) -> ReplyHead:
@@ -172,14 +76,6 @@ def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) 
         include_usage=bool(options and options.include_usage),
         debug=bool(body.rag and body.rag.debug),
     )
-
-
-def _message(message: ChatMessage) -> Message:
-    if isinstance(message, AssistantMessage):
-        content = "" if message.content is None else joined(message.content)
-        return Message(role="assistant", content=content or message.refusal or "")
-    role = "system" if message.role == "developer" else message.role
-    return Message(role=role, content=joined(message.content))
 
 
 def _sampling(body: ChatCompletionBody, resumption: Resumption) -> Sampling:

@@ -1,7 +1,7 @@
 """The pipeline's events as OpenAI chat objects: the completion, and the chunks of a stream."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from openai.types.chat.chat_completion import ChatCompletion
@@ -11,6 +11,7 @@ from openai.types.chat.chat_completion_chunk import Choice as ChunkChoice
 from openai.types.chat.chat_completion_message import Annotation, ChatCompletionMessage
 from openai.types.completion_usage import CompletionUsage
 
+from graphs.api.border.sse import Frame
 from graphs.api.chat.citations import (
     Context,
     SearchResult,
@@ -18,6 +19,8 @@ from graphs.api.chat.citations import (
     context_of,
     search_results_of,
 )
+from graphs.api.chat.reply import Answer
+from graphs.api.errors import ErrorReply
 from graphs.pipeline.events import (
     Citation,
     Event,
@@ -76,124 +79,107 @@ class ReplyHead:
     debug: bool
 
 
-@dataclass
-class Answer:
-    """What has come out of the pipeline so far."""
+class ChatShape:
+    """A chat completion, or the chunks of one. See `graphs.api.chat.reply.ReplyShape`."""
 
-    retrieved: Retrieved | None = None
-    pieces: list[str] = field(default_factory=list)
-    annotations: list[Annotation] = field(default_factory=list)
-    finished: Finished | None = None
+    def __init__(self, head: ReplyHead) -> None:
+        self._head = head
+        self._retrieved = Retrieved(passages=(), search_query=None, timings=())
 
-    def add(self, event: Event) -> None:
-        """Takes the next event."""
+    def opening(self, retrieved: Retrieved) -> list[Frame]:
+        """Makes the first chunk: the role, and the passages."""
+        self._retrieved = retrieved
+        delta = RagDelta(role="assistant", content="")
+        if self._head.is_rag:
+            delta = RagDelta(role="assistant", content="", context=context_of(retrieved))
+        return [self._chunk(delta)]
+
+    def event(self, event: Event) -> list[Frame]:
+        """Makes the chunks of one event."""
         match event:
-            case Retrieved():
-                self.retrieved = event
             case TextDelta():
-                self.pieces.append(event.text)
+                return [self._chunk(RagDelta(content=event.text))] if event.text else []
             case Citation():
-                self.annotations.append(annotation_of(event))
+                return [self._chunk(RagDelta(annotations=[annotation_of(event)]))]
             case Finished():
-                self.finished = event
+                return self._last_chunks(event)
+            case Retrieved():
+                return []
 
-    def end(self) -> Finished:
-        """Gives the last event.
+    def closing(self) -> list[Frame]:
+        """Says that the stream is complete."""
+        return [Frame(data="[DONE]")]
 
-        Raises:
-            RuntimeError: the pipeline ended without one, which is a bug in it.
-        """
-        if self.finished is None:
-            msg = "the pipeline ended without a Finished event"
-            raise RuntimeError(msg)
-        return self.finished
+    def error(self, error: ErrorReply) -> list[Frame]:
+        """Sends the error in the place of a chunk, as OpenAI does."""
+        return [Frame(data=error)]
 
+    def whole(self, answer: Answer) -> RagCompletion:
+        """Makes the reply to a request that does not stream."""
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": answer.text,
+            "refusal": answer.finished.refusal,
+        }
+        if answer.citations:
+            message["annotations"] = [annotation_of(citation) for citation in answer.citations]
+        if self._head.is_rag:
+            message["context"] = context_of(answer.retrieved)
+        choice = CompletionChoice(
+            index=0,
+            message=RagMessage(**message),
+            logprobs=None,
+            finish_reason=answer.finished.finish_reason,
+        )
+        return RagCompletion(
+            id=self._head.id,
+            object="chat.completion",
+            created=self._head.created,
+            model=self._head.model,
+            choices=[choice],
+            usage=_usage(answer.finished.usage),
+            **_fingerprint(answer.retrieved),
+            **_extensions(self._head, answer.retrieved, answer.finished),
+        )
 
-def completion_of(head: ReplyHead, answer: Answer) -> RagCompletion:
-    """Makes the reply to a request that does not stream."""
-    finished = answer.end()
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": "".join(answer.pieces),
-        "refusal": finished.refusal,
-    }
-    if answer.annotations:
-        message["annotations"] = answer.annotations
-    if head.is_rag and answer.retrieved is not None:
-        message["context"] = context_of(answer.retrieved)
-    choice = CompletionChoice(
-        index=0,
-        message=RagMessage(**message),
-        logprobs=None,
-        finish_reason=finished.finish_reason,
-    )
-    return RagCompletion(
-        id=head.id,
-        object="chat.completion",
-        created=head.created,
-        model=head.model,
-        choices=[choice],
-        usage=_usage(finished.usage),
-        **_extensions(head, answer.retrieved, finished),
-    )
+    def _last_chunks(self, finished: Finished) -> list[Frame]:
+        chunks = []
+        if finished.refusal is not None:
+            chunks.append(self._chunk(RagDelta(refusal=finished.refusal)))
+        extensions = _extensions(self._head, self._retrieved, finished)
+        reason = finished.finish_reason
+        chunks.append(self._chunk(RagDelta(), finish_reason=reason, **extensions))
+        if self._head.include_usage:
+            chunks.append(self._bare_chunk([], {"usage": _usage(finished.usage)}))
+        return chunks
 
+    def _chunk(
+        self, delta: RagDelta, *, finish_reason: FinishReason | None = None, **extensions: Any
+    ) -> Frame:
+        choice = ChunkChoice(index=0, delta=delta, logprobs=None, finish_reason=finish_reason)
+        # "usage": null stands on every chunk if a usage was asked for, and on none otherwise.
+        usage = {"usage": None} if self._head.include_usage else {}
+        return self._bare_chunk([choice], {**usage, **extensions})
 
-def opening_chunk(head: ReplyHead, retrieved: Retrieved | None) -> RagChunk:
-    """Makes the first chunk: the role, and the passages."""
-    delta = RagDelta(role="assistant", content="")
-    if head.is_rag and retrieved is not None:
-        delta = RagDelta(role="assistant", content="", context=context_of(retrieved))
-    return _chunk(head, delta)
-
-
-def event_chunks(head: ReplyHead, event: Event, retrieved: Retrieved | None) -> list[RagChunk]:
-    """Makes the chunks of one event."""
-    match event:
-        case TextDelta():
-            return [_chunk(head, RagDelta(content=event.text))] if event.text else []
-        case Citation():
-            return [_chunk(head, RagDelta(annotations=[annotation_of(event)]))]
-        case Finished():
-            return _closing_chunks(head, event, retrieved)
-        case Retrieved():
-            return []
-
-
-def _closing_chunks(
-    head: ReplyHead, finished: Finished, retrieved: Retrieved | None
-) -> list[RagChunk]:
-    chunks = []
-    if finished.refusal is not None:
-        chunks.append(_chunk(head, RagDelta(refusal=finished.refusal)))
-    extensions = _extensions(head, retrieved, finished)
-    chunks.append(_chunk(head, RagDelta(), finish_reason=finished.finish_reason, **extensions))
-    if head.include_usage:
-        chunks.append(_bare_chunk(head, [], {"usage": _usage(finished.usage)}))
-    return chunks
+    def _bare_chunk(self, choices: list[ChunkChoice], fields: Mapping[str, Any]) -> Frame:
+        return Frame(
+            data=RagChunk(
+                id=self._head.id,
+                object="chat.completion.chunk",
+                created=self._head.created,
+                model=self._head.model,
+                choices=choices,
+                **_fingerprint(self._retrieved),
+                **fields,
+            )
+        )
 
 
-def _chunk(
-    head: ReplyHead,
-    delta: RagDelta,
-    *,
-    finish_reason: FinishReason | None = None,
-    **extensions: Any,
-) -> RagChunk:
-    choice = ChunkChoice(index=0, delta=delta, logprobs=None, finish_reason=finish_reason)
-    # "usage": null stands on every chunk if a usage was asked for, and on none otherwise.
-    usage = {"usage": None} if head.include_usage else {}
-    return _bare_chunk(head, [choice], {**usage, **extensions})
-
-
-def _bare_chunk(head: ReplyHead, choices: list[ChunkChoice], fields: Mapping[str, Any]) -> RagChunk:
-    return RagChunk(
-        id=head.id,
-        object="chat.completion.chunk",
-        created=head.created,
-        model=head.model,
-        choices=choices,
-        **fields,
-    )
+def _fingerprint(retrieved: Retrieved) -> dict[str, Any]:
+    """Names what wrote the answer: with another fingerprint the same seed may answer otherwise."""
+    if not retrieved.identity:
+        return {}
+    return {"system_fingerprint": f"fp_{retrieved.identity}"}
 
 
 def _usage(usage: Usage) -> CompletionUsage:
@@ -204,15 +190,15 @@ def _usage(usage: Usage) -> CompletionUsage:
     )
 
 
-def _extensions(head: ReplyHead, retrieved: Retrieved | None, finished: Finished) -> dict[str, Any]:
+def _extensions(head: ReplyHead, retrieved: Retrieved, finished: Finished) -> dict[str, Any]:
     extensions: dict[str, Any] = {}
-    if head.is_rag and retrieved is not None:
+    if head.is_rag:
         extensions["search_results"] = search_results_of(retrieved.passages)
     if finished.degraded:
         extensions["degraded"] = list(finished.degraded)
     if head.debug:
         extensions["rag"] = {
-            "search_query": retrieved.search_query if retrieved else None,
+            "search_query": retrieved.search_query,
             "num_migrations": finished.num_migrations,
             "timings": {time.stage: round(time.latency_ms, 1) for time in finished.timings},
         }

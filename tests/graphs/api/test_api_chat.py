@@ -10,7 +10,7 @@ from graphs.errors import OverloadedError, SafetyUnavailableError
 from graphs.pipeline.events import Finished, Retrieved, Usage
 from index.errors import UnknownStoreError
 from index.searching.filters import parse_filter
-from models.errors import ContextLengthError, OutOfSlotsError
+from models.errors import ContextLengthError
 
 QUESTION = [{"role": "user", "content": "Where do requests wait?"}]
 ANSWER = "Requests wait in a bounded queue. [1]"
@@ -193,7 +193,6 @@ async def test_server_timing_has_one_entry_a_stage(api_openai):
     ("error", "kind", "status", "code"),
     [
         (OverloadedError("queue is full"), InternalServerError, 503, "overloaded"),
-        (OutOfSlotsError("no slot"), InternalServerError, 503, "overloaded"),
         (SafetyUnavailableError("no filter"), InternalServerError, 503, "safety_unavailable"),
         (ContextLengthError("too long"), BadRequestError, 400, "context_length_exceeded"),
         (RuntimeError("/secret/path"), InternalServerError, 500, "server_error"),
@@ -240,3 +239,15 @@ async def test_pipeline_that_never_finishes_properly_is_a_500(api_openai, api_pi
     api_pipeline.script.pop()
     with pytest.raises(InternalServerError):
         await ask(api_openai)
+
+
+async def test_replies_name_the_model_that_wrote_them(api_openai, api_pipeline):
+    api_pipeline.script[0] = dataclasses.replace(api_pipeline.script[0], identity="abc")
+    assert (await ask(api_openai)).system_fingerprint == "fp_abc"
+    options = {"stream": True, "stream_options": {"include_usage": True}}
+    chunks = [chunk async for chunk in await ask(api_openai, **options)]
+    assert {chunk.system_fingerprint for chunk in chunks} == {"fp_abc"}
+
+
+async def test_replies_of_an_unknown_model_have_no_fingerprint(api_openai):
+    assert "system_fingerprint" not in (await ask(api_openai)).model_fields_set

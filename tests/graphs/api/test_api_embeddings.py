@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import hashlib
+import threading
 
 import httpx2
 import numpy as np
@@ -11,7 +12,7 @@ import tiktoken
 from langchain_openai import OpenAIEmbeddings
 from openai import BadRequestError, NotFoundError
 
-from graphs.api import token_input
+from graphs.api import embeddings, token_input
 from graphs.api.errors import BadRequestError as ApiBadRequestError
 
 MODEL = "bundled:embedder"
@@ -52,6 +53,19 @@ async def test_texts_come_back_in_order(api_openai, api_embedder):
     for text, item in zip(texts, reply.data, strict=True):
         want = await expected(api_embedder, text)
         assert np.array_equal(np.array(item.embedding, np.float32), want)
+
+
+async def test_token_ids_are_not_decoded_on_the_event_loop(api_openai, monkeypatch):
+    threads = []
+
+    def decode(inputs):
+        threads.append(threading.get_ident())
+        return token_input.decode_inputs(inputs)
+
+    monkeypatch.setattr(embeddings, "decode_inputs", decode)
+    await embed(api_openai, [1, 2])
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()
 
 
 async def test_token_ids_are_decoded_as_cl100k_base(api_openai, api_embedder):

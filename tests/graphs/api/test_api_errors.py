@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import logging
+from typing import ClassVar
 
 import pytest
 
@@ -185,6 +186,31 @@ def test_every_error_of_the_layers_has_status_and_code(root):
             reply = error_response(cls("why"))
             assert reply.status_code in {400, 404, 409, 500, 503, 504}, cls
             assert json.loads(reply.body)["error"]["code"] == cls.code
+
+
+def test_the_corpus_blames_the_client_only_for_what_was_asked():
+    for cls in leaves(CorpusError):
+        is_asked_wrongly = issubclass(cls, ValueError | LookupError)
+        assert (kind_of(cls("why")).status < 500) == is_asked_wrongly, cls
+
+
+class ForeignError(Exception):
+    """Such as those of urllib and SQLAlchemy, which have attributes of the same names as ours."""
+
+    code = 502
+    param = ("a", 1)
+    detail = "/secret/path"
+    headers: ClassVar = {"set-cookie": "secret=1"}
+
+
+async def test_an_unforeseen_error_lends_nothing_to_the_reply(api_http, api_embedder):
+    api_embedder.error = ForeignError()
+    body = {"model": "bundled:embedder", "input": "x"}
+    reply = await api_http.post("/v1/embeddings", json=body)
+    assert reply.status_code == 500
+    error = error_of(reply)
+    assert (error["code"], error["param"]) == ("server_error", None)
+    assert "secret" not in f"{reply.text}{reply.headers}"
 
 
 def test_server_errors_do_not_show_their_text():

@@ -45,7 +45,7 @@ async def test_readiness_names_the_stages(api_http, api_pipeline):
     assert reply.json()["error"]["code"] == "not_ready"
     assert reply.json()["error"]["message"] == "not ready: generator"
     assert reply.json()["checks"]["generator"] is False
-    assert reply.headers["retry-after"]
+    assert (reply.headers["retry-after"], reply.headers["retry-after-ms"]) == ("2", "2000")
 
 
 async def test_without_the_ingester_questions_are_answered(api_http, api_pipeline):

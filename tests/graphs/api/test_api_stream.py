@@ -156,6 +156,19 @@ async def test_client_that_stops_reading_is_dropped(connect, api_pipeline, with_
     assert connection.sent[-1].get("more_body", True)  # left unfinished: the server closes
 
 
+async def test_client_that_stops_reading_is_dropped_while_nothing_comes(
+    connect, api_pipeline, with_timeouts
+):
+    api_pipeline.script.insert(1, FOREVER)
+    with_timeouts(heartbeat_s=0.01, write_s=0.05)
+    connection = connect(BODY | {"stream": True})
+    await connection.arrived.wait()
+    connection.is_reading.clear()
+    async with asyncio.timeout(5):
+        await connection.done
+    assert api_pipeline.num_open == 0
+
+
 async def test_slow_reader_holds_the_pipeline_back(connect, api_pipeline):
     taken = []
     script = api_pipeline.script
