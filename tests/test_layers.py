@@ -53,7 +53,7 @@ ROOMS = {
         "bulk",
     ),
     "graphs": (
-        "errors deadline config corpus",
+        "errors caller deadline config corpus",
         "pipeline",
         "failover clients shards",
         "api",

@@ -5,6 +5,7 @@ from fastapi.exceptions import RequestValidationError
 
 from graphs.api import docs, embeddings, health, models, moderations, rerank
 from graphs.api.border.limits import BodyLimit
+from graphs.api.border.request_caller import RequestCaller
 from graphs.api.border.request_deadline import RequestDeadline
 from graphs.api.border.request_id import RequestId
 from graphs.api.border.validation import on_invalid
@@ -61,6 +62,7 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     # The last one added sees a request first.
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestDeadline)
+    app.add_middleware(RequestCaller)
     app.add_middleware(LastResort)
     app.add_middleware(RequestId, echo=echo_request_id)
     return app

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from graphs.caller import DEFAULT_CALLER, Caller
 from models.generation import Message, Sampling
 
 __all__ = [
@@ -65,6 +66,7 @@ class ChatRequest:
         request_id: the `x-request-id` of the HTTP request; appears in every log line.
         messages: the chat, oldest first; the last one is the user's question.
         store_ids: vector stores to search; None asks the bare generator, with no retrieval.
+        caller: who asks.
     """
 
     request_id: str
@@ -72,6 +74,7 @@ class ChatRequest:
     store_ids: tuple[str, ...] | None
     sampling: Sampling = field(default_factory=Sampling)
     retrieval: RetrievalOptions = field(default_factory=RetrievalOptions)
+    caller: Caller = DEFAULT_CALLER
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -135,13 +135,14 @@ async def create_chat_completion(
         msg = "the last message must be the user's question, and not blank"
         raise BadRequestError(msg, param=f"messages[{len(messages) - 1}]")
     target = await resolve_target(body, services)
-    resumption = resumption_of(request.headers, await request.body())
+    resumption = resumption_of(request.headers, await request.body(), request.state.caller)
     chat = ChatRequest(
         request_id=request.state.request_id,
         messages=messages,
         store_ids=target.store_ids,
         sampling=_sampling(body, resumption),
         retrieval=_retrieval(body),
+        caller=request.state.caller,
     )
     return ChatResponse(
         services.pipeline.answer(chat),

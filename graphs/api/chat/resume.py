@@ -8,11 +8,13 @@ the answer again, checks that it stands on the same passages, and leaves out wha
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from graphs.api.errors import BadRequestError, ResumeMismatchError
+from graphs.caller import Caller
 from graphs.pipeline.events import Retrieved
 
 _EVENT_ID = re.compile(r"(\d{1,12})-([0-9a-f]{16})-(\d{1,9})")
@@ -39,8 +41,8 @@ class Resumption:
     """What a request says of reconnecting.
 
     Attributes:
-        fingerprint: of key and body; two requests with the same one ask for the same answer.
-        key: whether the client sent an `Idempotency-Key`.
+        fingerprint: of caller, key and body; requests that share it ask for the same answer.
+        has_key: whether the client sent an `Idempotency-Key`.
         last: where to go on; None: from the start.
     """
 
@@ -54,8 +56,10 @@ class Resumption:
         return int.from_bytes(self.fingerprint[:8]) >> 1 if self.has_key else None
 
 
-def resumption_of(headers: Mapping[str, str], body: bytes) -> Resumption:
+def resumption_of(headers: Mapping[str, str], body: bytes, caller: Caller) -> Resumption:
     """Reads the headers of a request.
+
+    The caller is part of the fingerprint, so that no two of them ever share an answer.
 
     Raises:
         BadRequestError: the key is too long, the id is not one of ours, or it comes without key.
@@ -68,7 +72,9 @@ def resumption_of(headers: Mapping[str, str], body: bytes) -> Resumption:
     if last_id and key is None:
         msg = "Last-Event-ID needs the Idempotency-Key that the first request was sent with"
         raise BadRequestError(msg, param="Last-Event-ID")
-    digest = hashlib.sha256(f"{key}\0".encode() + body).digest()
+    # JSON, since only a notation with quotes keeps ["a", "b"] and ["ab", ""] apart.
+    asked_by = json.dumps([caller.tenant, caller.key_id, key])
+    digest = hashlib.sha256(asked_by.encode() + body).digest()
     return Resumption(
         fingerprint=digest, has_key=key is not None, last=_point(last_id) if last_id else None
     )

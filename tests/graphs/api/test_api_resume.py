@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from graphs.api.chat.resume import resumption_of
+from graphs.caller import DEFAULT_CALLER, Caller
 from graphs.pipeline.events import Retrieved
 
 BODY = {"model": "rag", "messages": [{"role": "user", "content": "Where?"}], "stream": True}
@@ -73,3 +75,50 @@ async def refused(api_http, body, headers, status, code):
 )
 async def test_headers_that_make_no_sense_are_refused(api_http, headers):
     await refused(api_http, BODY, headers, 400, "invalid_value")
+
+
+def be(monkeypatch, **caller):
+    """Makes every request one of this caller, as long as the border knows no keys."""
+    place = "graphs.api.border.request_caller.DEFAULT_CALLER"
+    monkeypatch.setattr(place, Caller(**caller))
+
+
+@pytest.mark.parametrize("other", [{"tenant": "b"}, {"tenant": "a", "key_id": "k2"}])
+async def test_two_callers_with_the_same_key_and_body_share_no_answer(
+    api_http, api_pipeline, monkeypatch, other
+):
+    be(monkeypatch, tenant="a")
+    frames = await frames_of(api_http, KEY)
+    be(monkeypatch, **other)
+    others = await frames_of(api_http, KEY)
+    first, second = api_pipeline.requests
+    assert first.sampling.seed != second.sampling.seed
+    assert json.loads(frames[0][1])["id"] != json.loads(others[0][1])["id"]
+    last = {"Last-Event-ID": frames[2][0]}
+    await refused(api_http, BODY, KEY | last, 409, "resume_mismatch")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a", "b", "c"), ("a", "", "bc")),
+        (("a", "b", "c"), ("ab", "", "c")),
+        (("a", "", "None"), ("a", "", None)),
+    ],
+)
+def test_names_that_run_together_are_told_apart(one, other):
+    def fingerprint(tenant, key_id, key):
+        headers = {} if key is None else {"idempotency-key": key}
+        return resumption_of(headers, b"{}", Caller(tenant=tenant, key_id=key_id)).fingerprint
+
+    assert fingerprint(*one) != fingerprint(*other)
+
+
+async def test_the_pipeline_is_told_who_asks(api_http, api_pipeline, monkeypatch):
+    await frames_of(api_http, {})
+    be(monkeypatch, tenant="b", key_id="k")
+    await frames_of(api_http, {})
+    assert [request.caller for request in api_pipeline.requests] == [
+        DEFAULT_CALLER,
+        Caller(tenant="b", key_id="k"),
+    ]
