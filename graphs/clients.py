@@ -7,7 +7,7 @@ Pure calls that were lost are made again; see `graphs.failover`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Literal
@@ -23,7 +23,6 @@ from ray.exceptions import (
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from deployments.ingester import CATALOG_METHODS
 from deployments.settings import ReplicaDescription
 from graphs.config import TimeoutSettings
 from graphs.deadline import allowed_s, time_left_s
@@ -217,15 +216,3 @@ class GeneratorClient(DeploymentClient):
         yield self._timeouts.first_token_s
         while True:
             yield self._timeouts.next_token_s
-
-
-class CorpusClient(DeploymentClient):
-    """The catalog of the corpus by deployment: each of its public methods, awaited.
-
-    The names, arguments, records and errors are those of `index.catalog.catalog.Catalog`.
-    """
-
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        if name not in CATALOG_METHODS:
-            raise AttributeError(name)
-        return partial(self._call, "catalog", name)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from ray import serve
@@ -12,7 +12,6 @@ from ray.serve.metrics import Counter
 from deployments.settings import ReplicaDescription, describe_replica
 from graphs.api.services import Services
 from graphs.clients import (
-    CorpusClient,
     DeploymentClient,
     EmbedderClient,
     GeneratorClient,
@@ -21,7 +20,7 @@ from graphs.clients import (
     SafetyClient,
 )
 from graphs.config import GatewayConfig
-from graphs.corpus import Corpus
+from graphs.corpus_client import CorpusClient
 from graphs.errors import GraphError
 from graphs.failover import ResumingGenerator, Retries
 from graphs.pipeline.events import ChatRequest, Event
@@ -140,5 +139,5 @@ class Gateway:
             reranker=graph.reranker,
             safety=graph.safety,
             retriever=graph.retriever,
-            corpus=cast("Corpus", graph.corpus),
+            corpus=graph.corpus,
         )

@@ -55,7 +55,7 @@ ROOMS = {
     "graphs": (
         "errors caller deadline config corpus",
         "pipeline",
-        "failover clients shards",
+        "failover clients corpus_client shards",
         "api",
         "gateway app",
         "commands",

@@ -6,7 +6,8 @@ from openai.types.model import Model
 from graphs.api.border.replies import json_reply, list_reply
 from graphs.api.chat.chat_target import RAG_MODEL, every_store
 from graphs.api.errors import unknown_model
-from graphs.api.services import InjectedServices, Services
+from graphs.api.services import InjectedCorpus, InjectedServices, Services
+from graphs.corpus import Corpus
 
 router = APIRouter(tags=["models"], prefix="/v1/models")
 
@@ -14,26 +15,26 @@ _OWNER = "ragfleet"
 
 
 @router.get("", summary="List the models")
-async def list_models(services: InjectedServices) -> Response:
+async def list_models(services: InjectedServices, corpus: InjectedCorpus) -> Response:
     """Gives `rag`, one `rag:<vector store>` a store, the generator, and the other models."""
-    models = await _models(services)
+    models = await _models(services, corpus)
     return list_reply(models, [model.id for model in models], has_more=False)
 
 
 @router.get("/{model_id:path}", response_model=Model, summary="Describe a model")
-async def get_model(model_id: str, services: InjectedServices) -> Response:
+async def get_model(model_id: str, services: InjectedServices, corpus: InjectedCorpus) -> Response:
     """Gives one model; ids may hold slashes and colons."""
-    for model in await _models(services):
+    for model in await _models(services, corpus):
         if model.id == model_id:
             return json_reply(model)
     raise unknown_model(model_id)
 
 
-async def _models(services: Services) -> list[Model]:
+async def _models(services: Services, corpus: Corpus) -> list[Model]:
     names = services.config.served_names
     served = [RAG_MODEL, names.generator, names.embedder, names.reranker, names.safety]
     models = {name: _model(name, services.started_at) for name in served}
-    async for store in every_store(services.corpus):
+    async for store in every_store(corpus):
         name = f"{RAG_MODEL}:{store.name or store.id}"
         if name in models:  # the older store has the name; this one still has its id
             name = f"{RAG_MODEL}:{store.id}"

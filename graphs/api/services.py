@@ -10,8 +10,9 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from graphs.caller import Caller
 from graphs.config import GatewayConfig
-from graphs.corpus import Corpus
+from graphs.corpus import Corpora, Corpus
 from graphs.pipeline.events import ChatRequest, Event
 from index.searching.request import Hit, SearchRequest
 from models.embedder import Embeddings, TextKind
@@ -19,9 +20,10 @@ from models.reranker import RerankScores
 from models.safety import Verdict
 
 __all__ = [
-    "Corpus",
+    "Corpora",
     "Embedder",
     "HttpTimeouts",
+    "InjectedCorpus",
     "InjectedServices",
     "Pipeline",
     "Reranker",
@@ -103,7 +105,7 @@ class Services:
     reranker: Reranker
     safety: Safety
     retriever: Retriever
-    corpus: Corpus
+    corpus: Corpora
     timeouts: HttpTimeouts = field(default_factory=HttpTimeouts)
     started_at: int = field(default_factory=lambda: int(time.time()))
 
@@ -115,3 +117,13 @@ async def _services_of(request: Request) -> Services:
 
 
 InjectedServices = Annotated[Services, Depends(_services_of)]
+
+
+async def _corpus_of(request: Request, services: InjectedServices) -> Corpus:
+    caller = request.state.caller
+    assert isinstance(caller, Caller)
+    return services.corpus.of(caller)
+
+
+# The corpus as the caller of this request sees it.
+InjectedCorpus = Annotated[Corpus, Depends(_corpus_of)]

@@ -134,7 +134,7 @@ async def create_chat_completion(
     if messages[-1].role != "user" or not messages[-1].content.strip():
         msg = "the last message must be the user's question, and not blank"
         raise BadRequestError(msg, param=f"messages[{len(messages) - 1}]")
-    target = await resolve_target(body, services)
+    target = await resolve_target(body, services, request.state.caller)
     resumption = resumption_of(request.headers, await request.body(), request.state.caller)
     chat = ChatRequest(
         request_id=request.state.request_id,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from graphs.api.chat.chat_schema import ChatCompletionBody
 from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import Services
-from graphs.corpus import StoreCatalog
+from graphs.caller import Caller
+from graphs.corpus import StoreReads
 from index.records import StoreRecord
 
 RAG_MODEL = "rag"
@@ -22,7 +23,9 @@ class ChatTarget:
     store_ids: tuple[str, ...] | None
 
 
-async def resolve_target(body: ChatCompletionBody, services: Services) -> ChatTarget:
+async def resolve_target(
+    body: ChatCompletionBody, services: Services, caller: Caller
+) -> ChatTarget:
     """Finds the stores of a chat.
 
     Raises:
@@ -45,19 +48,22 @@ async def resolve_target(body: ChatCompletionBody, services: Services) -> ChatTa
         chosen = [body.model.removeprefix(_STORE_PREFIX)]
     elif body.model != RAG_MODEL:
         raise unknown_model(body.model)
-    return ChatTarget(model=body.model, store_ids=await _store_ids(chosen, services))
+    return ChatTarget(model=body.model, store_ids=await _store_ids(chosen, services, caller))
 
 
-async def _store_ids(chosen: list[str] | None, services: Services) -> tuple[str, ...]:
+async def _store_ids(
+    chosen: list[str] | None, services: Services, caller: Caller
+) -> tuple[str, ...]:
+    corpus = services.corpus.of(caller)
     if chosen is None and services.config.http.default_store is not None:
         chosen = [services.config.http.default_store]
     if chosen is None:
-        return tuple([store.id async for store in every_store(services.corpus)])
-    stores = [await services.corpus.find_store(name) for name in dict.fromkeys(chosen)]
+        return tuple([store.id async for store in every_store(corpus)])
+    stores = [await corpus.find_store(name) for name in dict.fromkeys(chosen)]
     return tuple(dict.fromkeys(store.id for store in stores))
 
 
-async def every_store(corpus: StoreCatalog) -> AsyncIterator[StoreRecord]:
+async def every_store(corpus: StoreReads) -> AsyncIterator[StoreRecord]:
     """Walks all vector stores that have not expired, oldest first."""
     after = None
     while True:

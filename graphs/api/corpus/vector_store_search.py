@@ -34,7 +34,7 @@ async def search_store(
     request: Request, store_id: str, body: SearchBody, services: InjectedServices
 ) -> Response:
     """Finds passages by meaning and words; ranker "none" leaves them in the fused order."""
-    await services.corpus.get_store(store_id)
+    await services.corpus.of(request.state.caller).get_store(store_id)
     queries = [body.query] if isinstance(body.query, str) else body.query
     hits = await unless_disconnected(request.receive, _search(services, store_id, queries, body))
     page = SearchPage(
