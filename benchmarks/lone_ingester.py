@@ -10,11 +10,14 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from chaos.ledger import markdown_of
 from chaos.simulated.app import Embedder
 from deployments.ingester import Ingester
+from graphs.caller import DEFAULT_CALLER
+from graphs.corpus_client import CallerCorpus
 from index.errors import CorpusUnavailableError
 
 _WORK_S = 0.2  # of the embedder, so that most of the time a job is held
@@ -52,25 +55,24 @@ async def main(url: str, store_id: str, name: str) -> None:
     """Writes and ingests."""
     ingester = _class_of(Ingester)(url, _Embedder())
     await ingester.reconfigure(_PASSAGES)
+    corpus = CallerCorpus(partial(ingester.catalog, DEFAULT_CALLER))
     ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
     number = 0
     while not ended.done():
-        await _write(ingester, store_id, f"{name}x{number}")
+        await _write(corpus, store_id, f"{name}x{number}")
         number += 1
         await asyncio.sleep(_PAUSE_S)
-    while (await ingester.catalog("get_store", store_id)).file_counts.in_progress:  # noqa: ASYNC110 - the database sends no events
+    while (await corpus.get_store(store_id)).file_counts.in_progress:  # noqa: ASYNC110 - the database sends no events
         await asyncio.sleep(_PAUSE_S)
     sys.exit(0)
 
 
-async def _write(ingester: Any, store_id: str, document: str) -> None:
+async def _write(corpus: CallerCorpus, store_id: str, document: str) -> None:
     print("attempted", document, flush=True)
     data = markdown_of(document).encode()
     with suppress(CorpusUnavailableError):  # then it is not known whether the document is there
-        file = await ingester.catalog(
-            "create_file", filename=f"{document}.md", purpose="assistants", data=data
-        )
-        await ingester.catalog("attach_file", store_id, file.id)
+        file = await corpus.create_file(filename=f"{document}.md", purpose="assistants", data=data)
+        await corpus.attach_file(store_id, file.id)
         print("acknowledged", document, flush=True)
 
 

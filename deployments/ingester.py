@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from ray import serve
 from ray.exceptions import ObjectLostError, RayActorError
@@ -21,7 +21,8 @@ from deployments.settings import (
     parse_config,
     refuse_unshared_database,
 )
-from index.catalog.catalog import Catalog
+from index.catalog.catalog import Catalog, ClientCatalog
+from index.catalog.database import Database
 from index.chunk import cut_file
 from index.errors import (
     CorpusError,
@@ -43,16 +44,9 @@ from models.tokens import TokenSpans
 
 logger = logging.getLogger(__name__)
 
-# What the graph may call of the catalog; jobs and the change log stay inside the cluster.
-CATALOG_METHODS = frozenset(
-    {
-        "create_file", "get_file", "list_files", "file_content", "delete_file",
-        "create_store", "get_store", "find_store", "list_stores", "update_store", "delete_store",
-        "attach_file", "get_store_file", "list_store_files", "update_attributes", "detach_file",
-        "store_file_text",
-        "create_file_batch", "get_file_batch", "list_batch_files", "cancel_file_batch",
-    }
-)  # fmt: skip
+CLIENT_METHODS = frozenset(
+    name for name in dir(ClientCatalog) if not name.startswith("_") and not hasattr(Database, name)
+)
 _LEASE_S = 30.0
 _IDLE_S = 0.25
 _EMBED_BATCH = 64
@@ -94,6 +88,20 @@ class IngesterConfig:
         return parse_config(ParseLimits, self.parse_limits)
 
 
+class Caller(Protocol):
+    """For whom the catalog is called; graphs.caller has the whole of it."""
+
+    @property
+    def tenant(self) -> str:
+        """Whose data is meant."""
+        ...
+
+    @property
+    def key_id(self) -> str:
+        """The public name of the key."""
+        ...
+
+
 @serve.deployment
 class Ingester:
     """Owns the writes to the corpus and turns files into passages.
@@ -119,11 +127,12 @@ class Ingester:
         if self._worker is None:
             self._worker = asyncio.create_task(self._work_off())
 
-    async def catalog(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Calls a public method of the catalog; what it returned from is durable."""
-        if method not in CATALOG_METHODS:
-            msg = f"no such catalog method: {method!r}"
+    async def catalog(self, caller: Caller, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Calls a method of `ClientCatalog` for a caller; what it returned from is durable."""
+        if method not in CLIENT_METHODS:
+            msg = f"no method of the catalog for clients: {method!r}"
             raise AttributeError(msg)
+        logger.debug("%s tenant=%s key_id=%s", method, caller.tenant, caller.key_id)
         result = await asyncio.to_thread(getattr(self._catalog, method), *args, **kwargs)
         self._work.set()
         return result

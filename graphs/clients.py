@@ -7,7 +7,7 @@ Pure calls that were lost are made again; see `graphs.failover`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,6 @@ from ray.exceptions import (
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from deployments.ingester import CATALOG_METHODS
 from graphs.deadline import allowed_s, time_left_s
 from graphs.errors import (
     DeadlineError,
@@ -144,15 +143,3 @@ class RetrieverClient(DeploymentClient):
         """Gives the hits of what all shards found, best first."""
         hits: tuple[Hit, ...] = await self._call_pure("read", found, request)
         return hits
-
-
-class CorpusClient(DeploymentClient):
-    """The catalog of the corpus by deployment: each of its public methods, awaited.
-
-    The names, arguments, records and errors are those of `index.catalog.catalog.Catalog`.
-    """
-
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        if name not in CATALOG_METHODS:
-            raise AttributeError(name)
-        return partial(self._call, "catalog", name)

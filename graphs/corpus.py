@@ -1,12 +1,18 @@
-"""What the routes need of the corpus: methods of index.catalog.catalog.Catalog, as async ones.
+"""What the routes need of the corpus: methods of index.catalog.catalog.ClientCatalog, awaited.
 
-Names, arguments, records and errors are the same as there.
+Names, arguments, records and errors are the same as there: graphs/corpus_client.py takes them from
+there, so mypy sees where the two differ. The parts are small and tell reading from writing, so that
+who needs a part can ask for just that.
+
+    Corpora --of(caller)--> Corpus = Reads  (files, stores, store files, batches)
+                                   + Writes (files, stores, store files, batches)
 """
 
 from collections.abc import Mapping, Sequence
 from types import EllipsisType
 from typing import Protocol
 
+from graphs.caller import Caller
 from index.records import (
     Attachment,
     Attributes,
@@ -21,13 +27,8 @@ from index.records import (
 )
 
 
-class FileCatalog(Protocol):
-    """The uploaded files."""
-
-    async def create_file(
-        self, *, filename: str, purpose: str, data: bytes, expires_after_s: int | None = None
-    ) -> FileRecord:
-        """Stores an upload; on return it is durable."""
+class FileReads(Protocol):
+    """Reads uploaded files."""
 
     async def get_file(self, file_id: str) -> FileRecord:
         """Gives the record of a file."""
@@ -45,12 +46,36 @@ class FileCatalog(Protocol):
     async def file_content(self, file_id: str) -> bytes:
         """Gives the bytes of a file."""
 
+
+class FileWrites(Protocol):
+    """Writes uploaded files."""
+
+    async def create_file(
+        self, *, filename: str, purpose: str, data: bytes, expires_after_s: int | None = None
+    ) -> FileRecord:
+        """Stores an upload; on return it is durable."""
+
     async def delete_file(self, file_id: str) -> None:
         """Deletes a file, and all that stores hold of it."""
 
 
-class StoreCatalog(Protocol):
-    """The vector stores."""
+class StoreReads(Protocol):
+    """Reads vector stores."""
+
+    async def get_store(self, store_id: str) -> StoreRecord:
+        """Gives the record of a store."""
+
+    async def find_store(self, name_or_id: str) -> StoreRecord:
+        """Gives the store with this id, else the oldest with this name."""
+
+    async def list_stores(
+        self, *, limit: int = 20, order: Order = "desc", after: str | None = None
+    ) -> Page[StoreRecord]:
+        """Gives one page of the stores."""
+
+
+class StoreWrites(Protocol):
+    """Writes vector stores."""
 
     async def create_store(
         self,
@@ -63,17 +88,6 @@ class StoreCatalog(Protocol):
         file_ids: Sequence[str] = (),
     ) -> StoreRecord:
         """Creates a store with these files."""
-
-    async def get_store(self, store_id: str) -> StoreRecord:
-        """Gives the record of a store."""
-
-    async def find_store(self, name_or_id: str) -> StoreRecord:
-        """Gives the store with this id, else the oldest with this name."""
-
-    async def list_stores(
-        self, *, limit: int = 20, order: Order = "desc", after: str | None = None
-    ) -> Page[StoreRecord]:
-        """Gives one page of the stores."""
 
     async def update_store(
         self,
@@ -89,18 +103,8 @@ class StoreCatalog(Protocol):
         """Deletes a store; the uploads stay."""
 
 
-class StoreFileCatalog(Protocol):
-    """The files inside a vector store."""
-
-    async def attach_file(
-        self,
-        store_id: str,
-        file_id: str,
-        *,
-        attributes: Attributes | None = None,
-        chunking: Chunking | None = None,
-    ) -> StoreFileRecord:
-        """Adds a file to a store, to be indexed."""
+class StoreFileReads(Protocol):
+    """Reads the files inside a vector store."""
 
     async def get_store_file(self, store_id: str, file_id: str) -> StoreFileRecord:
         """Gives the state of a file in a store."""
@@ -116,6 +120,23 @@ class StoreFileCatalog(Protocol):
     ) -> Page[StoreFileRecord]:
         """Gives one page of the files of a store."""
 
+    async def store_file_text(self, store_id: str, file_id: str) -> tuple[str, ...]:
+        """Gives the texts of a file's passages, in the order of the document."""
+
+
+class StoreFileWrites(Protocol):
+    """Writes the files inside a vector store."""
+
+    async def attach_file(
+        self,
+        store_id: str,
+        file_id: str,
+        *,
+        attributes: Attributes | None = None,
+        chunking: Chunking | None = None,
+    ) -> StoreFileRecord:
+        """Adds a file to a store, to be indexed."""
+
     async def update_attributes(
         self, store_id: str, file_id: str, attributes: Attributes
     ) -> StoreFileRecord:
@@ -124,17 +145,9 @@ class StoreFileCatalog(Protocol):
     async def detach_file(self, store_id: str, file_id: str) -> None:
         """Takes a file out of a store; the upload stays."""
 
-    async def store_file_text(self, store_id: str, file_id: str) -> tuple[str, ...]:
-        """Gives the texts of a file's passages, in the order of the document."""
 
-
-class FileBatchCatalog(Protocol):
-    """Files put into a vector store together."""
-
-    async def create_file_batch(
-        self, store_id: str, files: Sequence[Attachment]
-    ) -> FileBatchRecord:
-        """Adds files to a store, to be indexed; all of them or none."""
+class FileBatchReads(Protocol):
+    """Reads files that were put into a vector store together."""
 
     async def get_file_batch(self, store_id: str, batch_id: str) -> FileBatchRecord:
         """Gives the state of a batch."""
@@ -151,9 +164,33 @@ class FileBatchCatalog(Protocol):
     ) -> Page[StoreFileRecord]:
         """Gives one page of the files of a batch."""
 
+
+class FileBatchWrites(Protocol):
+    """Puts files into a vector store together."""
+
+    async def create_file_batch(
+        self, store_id: str, files: Sequence[Attachment]
+    ) -> FileBatchRecord:
+        """Adds files to a store, to be indexed; all of them or none."""
+
     async def cancel_file_batch(self, store_id: str, batch_id: str) -> FileBatchRecord:
         """Stops the files of a batch that are not indexed yet."""
 
 
-class Corpus(FileCatalog, StoreCatalog, StoreFileCatalog, FileBatchCatalog, Protocol):
-    """The whole corpus."""
+class Reads(FileReads, StoreReads, StoreFileReads, FileBatchReads, Protocol):
+    """All that changes nothing."""
+
+
+class Writes(FileWrites, StoreWrites, StoreFileWrites, FileBatchWrites, Protocol):
+    """All that changes something; what one of them returned from is durable."""
+
+
+class Corpus(Reads, Writes, Protocol):
+    """The corpus as one caller sees it."""
+
+
+class Corpora(Protocol):
+    """The corpus of every caller; there is none without a caller, so nobody can be forgotten."""
+
+    def of(self, caller: Caller) -> Corpus:
+        """Gives the corpus as this caller sees it."""

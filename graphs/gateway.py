@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
 from ray import serve
@@ -12,7 +12,6 @@ from ray.serve.metrics import Counter
 from deployments.settings import ReplicaDescription, describe_replica
 from graphs.api.services import Services
 from graphs.clients import (
-    CorpusClient,
     DeploymentClient,
     EmbedderClient,
     RerankerClient,
@@ -20,7 +19,7 @@ from graphs.clients import (
     SafetyClient,
 )
 from graphs.config import GatewayConfig
-from graphs.corpus import Corpus
+from graphs.corpus_client import CorpusClient
 from graphs.failover import ResumingGenerator, Retries
 from graphs.generator_client import GeneratorClient
 from graphs.pipeline.events import ChatRequest, Event
@@ -143,5 +142,5 @@ class Gateway:
             reranker=graph.reranker,
             safety=graph.safety,
             retriever=graph.retriever,
-            corpus=cast("Corpus", graph.corpus),
+            corpus=graph.corpus,
         )

@@ -3,6 +3,8 @@ from xdist.scheduler import LoadFileScheduling
 
 from cluster.interrupts import heed_interrupts
 
+pytest_plugins = ["tests.databases"]
+
 # Their tests are marked `ray`: they start clusters, of which two at a time are too much.
 WITH_CLUSTERS = (
     "tests/end_to_end/",

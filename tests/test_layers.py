@@ -55,7 +55,7 @@ ROOMS = {
     "graphs": (
         "errors caller deadline config corpus",
         "pipeline",
-        "failover clients generator_client replicas shards",
+        "failover clients corpus_client generator_client replicas shards",
         "api",
         "gateway app",
         "commands",

@@ -8,8 +8,8 @@ from openai.types.model import Model
 from graphs.api.border.replies import json_reply, list_reply
 from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX
 from graphs.api.errors import unknown_model
-from graphs.api.services import InjectedServices, Services
-from graphs.corpus import StoreCatalog
+from graphs.api.services import InjectedCorpus, InjectedServices, Services
+from graphs.corpus import Corpus, StoreReads
 from index.records import StoreRecord
 
 router = APIRouter(tags=["models"], prefix="/v1/models")
@@ -19,26 +19,26 @@ _PAGE_SIZE = 100
 
 
 @router.get("", summary="List the models")
-async def list_models(services: InjectedServices) -> Response:
+async def list_models(services: InjectedServices, corpus: InjectedCorpus) -> Response:
     """Gives `rag`, one `rag:<vector store>` a store, the generator, and the other models."""
-    models = await _models(services)
+    models = await _models(services, corpus)
     return list_reply(models, [model.id for model in models], has_more=False)
 
 
 @router.get("/{model_id:path}", response_model=Model, summary="Describe a model")
-async def get_model(model_id: str, services: InjectedServices) -> Response:
+async def get_model(model_id: str, services: InjectedServices, corpus: InjectedCorpus) -> Response:
     """Gives one model; ids may hold slashes and colons."""
-    for model in await _models(services):
+    for model in await _models(services, corpus):
         if model.id == model_id:
             return json_reply(model)
     raise unknown_model(model_id)
 
 
-async def _models(services: Services) -> list[Model]:
+async def _models(services: Services, corpus: Corpus) -> list[Model]:
     names = services.config.served_names
     served = [RAG_MODEL, names.generator, names.embedder, names.reranker, names.safety]
     models = {name: _model(name, services.started_at) for name in served}
-    async for store in _every_store(services.corpus):
+    async for store in _every_store(corpus):
         name = f"{STORE_PREFIX}{store.name or store.id}"
         if name in models:  # the older store has the name; this one still has its id
             name = f"{STORE_PREFIX}{store.id}"
@@ -46,7 +46,7 @@ async def _models(services: Services) -> list[Model]:
     return list(models.values())
 
 
-async def _every_store(corpus: StoreCatalog) -> AsyncIterator[StoreRecord]:
+async def _every_store(corpus: StoreReads) -> AsyncIterator[StoreRecord]:
     """Walks all vector stores that have not expired, oldest first."""
     after = None
     while True:

@@ -10,8 +10,9 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from graphs.caller import Caller
 from graphs.config import GatewayConfig
-from graphs.corpus import Corpus
+from graphs.corpus import Corpora, Corpus
 from graphs.pipeline.events import ChatRequest, Event
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Scope
@@ -60,7 +61,7 @@ class Services:
     reranker: RerankStage
     safety: SafetyStage
     retriever: SearchStage
-    corpus: Corpus
+    corpus: Corpora
     timeouts: HttpTimeouts = field(default_factory=HttpTimeouts)
     started_at: int = field(default_factory=lambda: int(time.time()))
 
@@ -72,3 +73,13 @@ async def _services_of(request: Request) -> Services:
 
 
 InjectedServices = Annotated[Services, Depends(_services_of)]
+
+
+async def _corpus_of(request: Request, services: InjectedServices) -> Corpus:
+    caller = request.state.caller
+    assert isinstance(caller, Caller)
+    return services.corpus.of(caller)
+
+
+# The corpus as the caller of this request sees it.
+InjectedCorpus = Annotated[Corpus, Depends(_corpus_of)]

@@ -8,23 +8,34 @@ from index.catalog.jobs import Jobs
 from index.catalog.passage_reads import PassageReads
 from index.catalog.passages import Passages
 from index.catalog.reembedding import Reembedding
+from index.catalog.searched_stores import SearchedStores
 from index.catalog.store_files import StoreFiles
 from index.catalog.stores import Stores
 
 
+class ClientCatalog(Files, Stores, StoreFiles, FileBatches):
+    """The part that clients of the API see: what they upload, and how they put it together.
+
+    A public method that is added to one of its bases can be called from outside the cluster's
+    workers; whatever they must not reach belongs into another part.
+    """
+
+
 class Catalog(
-    Files,
-    Stores,
-    StoreFiles,
-    FileBatches,
+    ClientCatalog,
     Jobs,
     Passages,
     BulkLoad,
     Reembedding,
     PassageReads,
+    SearchedStores,
     ChangeLog,
 ):
     """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
+
+    Clients    files, stores, store_files, file_batches   (ClientCatalog)
+    Writers    jobs, passages, bulk_load, reembedding
+    Searches   searched_stores, changes, passage_reads
 
     Synchronous and thread-safe; any number of processes may open the same database. What a method
     returned from is durable, what it raised from has changed nothing. Every method raises

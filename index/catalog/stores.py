@@ -8,24 +8,20 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from index.catalog.attributes import check_attributes, check_storable
-from index.catalog.database import Database, log_changes, read_head
+from index.catalog.database import Database, log_changes
 from index.catalog.lookups import (
-    EVERY_STORE,
     AnyRow,
     chunking_of,
     chunking_values,
     has_expired,
     read_page,
-    require_live,
     require_named_stores,
     require_store,
     store_expires_at,
 )
 from index.catalog.schema import store_files, vector_stores
 from index.catalog.store_files import attach
-from index.records import Chunking, FileCounts, OpenStores, Order, Page, StoreRecord
-
-TOUCH_INTERVAL_S = 60  # searches write `last_active_at` at most this often
+from index.records import Chunking, FileCounts, Order, Page, StoreRecord
 
 
 class Stores(Database):
@@ -135,36 +131,6 @@ class Stores(Database):
                 update(vector_stores).where(vector_stores.c.id == store_id).values(**values)
             )
             return self._record(connection, require_store(connection, store_id))
-
-    def open_stores(self, stores: Sequence[str] | None) -> OpenStores:
-        """Finds the stores that a search is of, and counts the search as activity.
-
-        Only a store that can expire is written to, and at most once in `TOUCH_INTERVAL_S`.
-
-        Args:
-            stores: names or ids, as in `find_store`; None means all that have not expired.
-
-        Raises:
-            UnknownStoreError: one of them does not exist.
-            ExpiredStoreError: one that was named has expired.
-        """
-        now = self._now()
-        rows: list[AnyRow]
-        with self._read() as connection:
-            head = read_head(connection)
-            if stores is None:
-                found = connection.execute(EVERY_STORE).all()
-                rows = [row for row in found if not has_expired(row, now)]
-            else:
-                named = {row.id: row for row in require_named_stores(connection, stores)}
-                rows = [require_live(row, now) for row in named.values()]
-        for row in rows:
-            if row.expires_after_days is None or now - row.last_active_at < TOUCH_INTERVAL_S:
-                continue
-            with self._write_beside() as connection:
-                statement = update(vector_stores).where(vector_stores.c.id == row.id)
-                connection.execute(statement.values(last_active_at=now))
-        return OpenStores(ids=tuple(row.id for row in rows), head=head)
 
     def delete_store(self, store_id: str) -> None:
         """Deletes a store with all that it holds; the uploads stay.

@@ -14,7 +14,9 @@ from openai import AsyncOpenAI
 
 from graphs.api.app import build_app
 from graphs.api.services import Services
+from graphs.caller import Caller
 from graphs.config import GatewayConfig, HttpSettings, ServedNames
+from graphs.corpus_client import CallerCorpus
 from graphs.pipeline.events import (
     Citation,
     Finished,
@@ -134,19 +136,18 @@ class FoldRetriever:
         return self._fold.search(request)
 
 
-class AsyncCatalog:
-    """The real catalog with async methods, as the client of its deployment has them."""
+class FakeCorpora:
+    """The real catalog behind the real client, without a deployment between them."""
 
     def __init__(self, catalog):
         self._catalog = catalog
 
-    def __getattr__(self, name):
-        method = getattr(self._catalog, name)
+    def of(self, caller):
+        assert isinstance(caller, Caller)
+        return CallerCorpus(self._call)
 
-        async def call(*args, **kwargs):
-            return method(*args, **kwargs)
-
-        return call
+    async def _call(self, method, *args, **kwargs):
+        return getattr(self._catalog, method)(*args, **kwargs)
 
 
 def small_config():
@@ -241,7 +242,7 @@ def api_services(api_config, api_catalog, api_pipeline, api_embedder):
         reranker=FakeReranker(),
         safety=FakeSafety(),
         retriever=FoldRetriever(api_catalog),
-        corpus=AsyncCatalog(api_catalog),
+        corpus=FakeCorpora(api_catalog),
     )
 
 

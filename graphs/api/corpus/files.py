@@ -8,7 +8,7 @@ from openai.types.file_object import FileObject
 
 from graphs.api.border.replies import json_reply, list_reply
 from graphs.api.errors import BadRequestError
-from graphs.api.services import InjectedServices
+from graphs.api.services import InjectedCorpus, InjectedServices
 from index.records import FileRecord
 
 router = APIRouter(tags=["files"], prefix="/v1/files")
@@ -20,6 +20,7 @@ Order = Literal["asc", "desc"]
 @router.post("", response_model=FileObject, summary="Upload a file")
 async def create_file(
     services: InjectedServices,
+    corpus: InjectedCorpus,
     file: Annotated[UploadFile, File()],
     purpose: Annotated[Purpose, Form()],
     anchor: Annotated[Literal["created_at"] | None, Form(alias="expires_after[anchor]")] = None,
@@ -35,7 +36,7 @@ async def create_file(
     if (anchor is None) != (seconds is None):
         msg = "expires_after needs both anchor and seconds"
         raise BadRequestError(msg, param="expires_after")
-    record = await services.corpus.create_file(
+    record = await corpus.create_file(
         filename=_checked_name(file.filename),
         purpose=purpose,
         data=await file.read(),
@@ -46,36 +47,36 @@ async def create_file(
 
 @router.get("", summary="List the files")
 async def list_files(
-    services: InjectedServices,
+    corpus: InjectedCorpus,
     purpose: str | None = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
     order: Order = "desc",
     after: str | None = None,
 ) -> Response:
     """Gives one page."""
-    page = await services.corpus.list_files(purpose=purpose, limit=limit, order=order, after=after)
+    page = await corpus.list_files(purpose=purpose, limit=limit, order=order, after=after)
     ids = [record.id for record in page.items]
     return list_reply([_file_object(record) for record in page.items], ids, has_more=page.has_more)
 
 
 @router.get("/{file_id}", response_model=FileObject, summary="Describe a file")
-async def get_file(file_id: str, services: InjectedServices) -> Response:
+async def get_file(file_id: str, corpus: InjectedCorpus) -> Response:
     """Gives all but the bytes."""
-    return json_reply(_file_object(await services.corpus.get_file(file_id)))
+    return json_reply(_file_object(await corpus.get_file(file_id)))
 
 
 @router.get("/{file_id}/content", response_class=Response, summary="Read a file")
-async def get_file_content(file_id: str, services: InjectedServices) -> Response:
+async def get_file_content(file_id: str, corpus: InjectedCorpus) -> Response:
     """Gives the bytes as they were uploaded; never as something that a browser would run."""
-    data = await services.corpus.file_content(file_id)
+    data = await corpus.file_content(file_id)
     headers = {"content-disposition": "attachment", "x-content-type-options": "nosniff"}
     return Response(data, media_type="application/octet-stream", headers=headers)
 
 
 @router.delete("/{file_id}", response_model=FileDeleted, summary="Delete a file")
-async def delete_file(file_id: str, services: InjectedServices) -> Response:
+async def delete_file(file_id: str, corpus: InjectedCorpus) -> Response:
     """Deletes a file, and its passages in every vector store."""
-    await services.corpus.delete_file(file_id)
+    await corpus.delete_file(file_id)
     return json_reply(FileDeleted(id=file_id, object="file", deleted=True))
 
 

@@ -13,7 +13,7 @@ from graphs.api.corpus.vector_store_schema import (
     file_batch_object,
     store_file_object,
 )
-from graphs.api.services import InjectedServices
+from graphs.api.services import InjectedCorpus
 from index.records import FileBatchRecord, StoreFileStatus
 
 router = APIRouter(
@@ -25,31 +25,31 @@ router = APIRouter(
 
 @router.post("", response_model=VectorStoreFileBatch, summary="Put files into a vector store")
 async def create_file_batch(
-    store_id: str, body: CreateFileBatchBody, services: InjectedServices
+    store_id: str, body: CreateFileBatchBody, corpus: InjectedCorpus
 ) -> Response:
     """Begins to index the files; an unknown one refuses them all."""
-    return _reply(await services.corpus.create_file_batch(store_id, body.attachments()))
+    return _reply(await corpus.create_file_batch(store_id, body.attachments()))
 
 
 @router.get("/{batch_id}", response_model=VectorStoreFileBatch, summary="Describe a file batch")
-async def get_file_batch(store_id: str, batch_id: str, services: InjectedServices) -> Response:
+async def get_file_batch(store_id: str, batch_id: str, corpus: InjectedCorpus) -> Response:
     """Gives the status, and how many files are in which state."""
-    return _reply(await services.corpus.get_file_batch(store_id, batch_id))
+    return _reply(await corpus.get_file_batch(store_id, batch_id))
 
 
 @router.post(
     "/{batch_id}/cancel", response_model=VectorStoreFileBatch, summary="Cancel a file batch"
 )
-async def cancel_file_batch(store_id: str, batch_id: str, services: InjectedServices) -> Response:
+async def cancel_file_batch(store_id: str, batch_id: str, corpus: InjectedCorpus) -> Response:
     """Stops the files that are not indexed yet; the others stay in the store."""
-    return _reply(await services.corpus.cancel_file_batch(store_id, batch_id))
+    return _reply(await corpus.cancel_file_batch(store_id, batch_id))
 
 
 @router.get("/{batch_id}/files", summary="List the files of a file batch")
 async def list_batch_files(  # noqa: PLR0913, PLR0917 - one argument a query parameter
     store_id: str,
     batch_id: str,
-    services: InjectedServices,
+    corpus: InjectedCorpus,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     order: Literal["asc", "desc"] = "desc",
     after: str | None = None,
@@ -58,7 +58,7 @@ async def list_batch_files(  # noqa: PLR0913, PLR0917 - one argument a query par
 ) -> Response:
     """Gives one page."""
     refuse_before(before)
-    page = await services.corpus.list_batch_files(
+    page = await corpus.list_batch_files(
         store_id, batch_id, limit=limit, order=order, after=after, status=status
     )
     files = [store_file_object(record) for record in page.items]

@@ -16,7 +16,7 @@ from graphs.api.corpus.vector_store_schema import (
     chunking_of,
     store_file_object,
 )
-from graphs.api.services import InjectedServices
+from graphs.api.services import InjectedCorpus
 from index.records import StoreFileRecord, StoreFileStatus
 
 router = APIRouter(
@@ -37,9 +37,9 @@ class ContentPage(BaseModel):
 
 
 @router.post("", response_model=VectorStoreFile, summary="Put a file into a vector store")
-async def attach_file(store_id: str, body: AttachFileBody, services: InjectedServices) -> Response:
+async def attach_file(store_id: str, body: AttachFileBody, corpus: InjectedCorpus) -> Response:
     """Begins to index a file; its status tells the outcome."""
-    record = await services.corpus.attach_file(
+    record = await corpus.attach_file(
         store_id,
         body.file_id,
         attributes=body.attributes,
@@ -51,7 +51,7 @@ async def attach_file(store_id: str, body: AttachFileBody, services: InjectedSer
 @router.get("", summary="List the files of a vector store")
 async def list_store_files(  # noqa: PLR0913, PLR0917 - one argument a query parameter
     store_id: str,
-    services: InjectedServices,
+    corpus: InjectedCorpus,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     order: Literal["asc", "desc"] = "desc",
     after: str | None = None,
@@ -60,7 +60,7 @@ async def list_store_files(  # noqa: PLR0913, PLR0917 - one argument a query par
 ) -> Response:
     """Gives one page."""
     refuse_before(before)
-    page = await services.corpus.list_store_files(
+    page = await corpus.list_store_files(
         store_id, limit=limit, order=order, after=after, status=status
     )
     files = [store_file_object(record) for record in page.items]
@@ -68,26 +68,24 @@ async def list_store_files(  # noqa: PLR0913, PLR0917 - one argument a query par
 
 
 @router.get("/{file_id}", response_model=VectorStoreFile, summary="Describe a file of a store")
-async def get_store_file(store_id: str, file_id: str, services: InjectedServices) -> Response:
+async def get_store_file(store_id: str, file_id: str, corpus: InjectedCorpus) -> Response:
     """Gives the status, and why indexing failed if it did."""
-    return _reply(await services.corpus.get_store_file(store_id, file_id))
+    return _reply(await corpus.get_store_file(store_id, file_id))
 
 
 @router.post("/{file_id}", response_model=VectorStoreFile, summary="Set a file's attributes")
 async def modify_store_file(
-    store_id: str, file_id: str, body: ModifyFileBody, services: InjectedServices
+    store_id: str, file_id: str, body: ModifyFileBody, corpus: InjectedCorpus
 ) -> Response:
     """Replaces all attributes of the file in this store."""
     attributes = body.attributes or {}
-    return _reply(await services.corpus.update_attributes(store_id, file_id, attributes))
+    return _reply(await corpus.update_attributes(store_id, file_id, attributes))
 
 
 @router.get("/{file_id}/content", response_model=ContentPage, summary="Read a file's passages")
-async def get_store_file_content(
-    store_id: str, file_id: str, services: InjectedServices
-) -> Response:
+async def get_store_file_content(store_id: str, file_id: str, corpus: InjectedCorpus) -> Response:
     """Gives the text as it was cut for search."""
-    texts = await services.corpus.store_file_text(store_id, file_id)
+    texts = await corpus.store_file_text(store_id, file_id)
     page = ContentPage(
         object="vector_store.file_content.page",
         data=[FileContentResponse(type="text", text=text) for text in texts],
@@ -98,9 +96,9 @@ async def get_store_file_content(
 
 
 @router.delete("/{file_id}", response_model=VectorStoreFileDeleted, summary="Take a file out")
-async def detach_file(store_id: str, file_id: str, services: InjectedServices) -> Response:
+async def detach_file(store_id: str, file_id: str, corpus: InjectedCorpus) -> Response:
     """Takes a file out of the store; the upload stays."""
-    await services.corpus.detach_file(store_id, file_id)
+    await corpus.detach_file(store_id, file_id)
     return json_reply(
         VectorStoreFileDeleted(id=file_id, object="vector_store.file.deleted", deleted=True)
     )

@@ -15,15 +15,15 @@ from graphs.api.corpus.vector_store_schema import (
     chunking_of,
     store_object,
 )
-from graphs.api.services import InjectedServices
+from graphs.api.services import InjectedCorpus
 
 router = APIRouter(tags=["vector stores"], prefix="/v1/vector_stores", route_class=JsonRoute)
 
 
 @router.post("", response_model=VectorStore, summary="Create a vector store")
-async def create_store(body: CreateStoreBody, services: InjectedServices) -> Response:
+async def create_store(body: CreateStoreBody, corpus: InjectedCorpus) -> Response:
     """Creates a store and begins to index its files."""
-    record = await services.corpus.create_store(
+    record = await corpus.create_store(
         name=body.name or "",
         description=body.description,
         metadata=body.metadata,
@@ -36,7 +36,7 @@ async def create_store(body: CreateStoreBody, services: InjectedServices) -> Res
 
 @router.get("", summary="List the vector stores")
 async def list_stores(
-    services: InjectedServices,
+    corpus: InjectedCorpus,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     order: Literal["asc", "desc"] = "desc",
     after: str | None = None,
@@ -44,26 +44,24 @@ async def list_stores(
 ) -> Response:
     """Gives one page."""
     refuse_before(before)
-    page = await services.corpus.list_stores(limit=limit, order=order, after=after)
+    page = await corpus.list_stores(limit=limit, order=order, after=after)
     stores = [store_object(record) for record in page.items]
     return list_reply(stores, [store.id for store in stores], has_more=page.has_more)
 
 
 @router.get("/{store_id}", response_model=VectorStore, summary="Describe a vector store")
-async def get_store(store_id: str, services: InjectedServices) -> Response:
+async def get_store(store_id: str, corpus: InjectedCorpus) -> Response:
     """Gives the store with its file counts."""
-    return json_reply(store_object(await services.corpus.get_store(store_id)))
+    return json_reply(store_object(await corpus.get_store(store_id)))
 
 
 @router.post("/{store_id}", response_model=VectorStore, summary="Modify a vector store")
-async def modify_store(
-    store_id: str, body: ModifyStoreBody, services: InjectedServices
-) -> Response:
+async def modify_store(store_id: str, body: ModifyStoreBody, corpus: InjectedCorpus) -> Response:
     """Changes what is sent; a null `expires_after` or `metadata` takes it away."""
     days: int | EllipsisType | None = ...
     if "expires_after" in body.model_fields_set:
         days = body.expires_after.days if body.expires_after else None
-    record = await services.corpus.update_store(
+    record = await corpus.update_store(
         store_id,
         name=... if body.name is None else body.name,
         metadata=(body.metadata or {}) if "metadata" in body.model_fields_set else ...,
@@ -73,7 +71,7 @@ async def modify_store(
 
 
 @router.delete("/{store_id}", response_model=VectorStoreDeleted, summary="Delete a vector store")
-async def delete_store(store_id: str, services: InjectedServices) -> Response:
+async def delete_store(store_id: str, corpus: InjectedCorpus) -> Response:
     """Deletes a store and its passages; the files stay."""
-    await services.corpus.delete_store(store_id)
+    await corpus.delete_store(store_id)
     return json_reply(VectorStoreDeleted(id=store_id, object="vector_store.deleted", deleted=True))

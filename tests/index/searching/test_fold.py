@@ -196,20 +196,6 @@ def test_stores_are_kept_apart_and_searched_together(corpus, vectors_of):
         assert sorted(hit.text for hit in fold.search(both)) == ["words one", "words two"]
 
 
-def test_a_corpus_without_a_store_has_no_hits(corpus, vectors_of):
-    anywhere = SearchRequest(stores=None, text="words", vector=vectors_of(1)[0])
-    assert Fold(corpus.catalog).search(anywhere) == ()
-
-
-def test_a_fold_remembers_what_a_store_was_searched_for_by_whatever_name(corpus, vectors_of):
-    fold, (vector,) = Fold(corpus.catalog), vectors_of(1)
-    one, two = corpus.store("one"), corpus.store("two")
-    for stores, text in [(("one",), "by name"), ((one,), "by id"), (None, "anywhere")]:
-        fold.search(SearchRequest(stores=stores, text=text, vector=vector))
-    assert fold.recent_queries.of(one) == ("by name", "by id", "anywhere")
-    assert fold.recent_queries.of(two) == ("anywhere",)
-
-
 def test_a_store_that_is_unknown_deleted_or_expired_is_refused(corpus, clock, vectors_of):
     fold, store_id, (vector,) = Fold(corpus.catalog), corpus.store(), vectors_of(1)
     corpus.add(store_id, ["words"])

@@ -1,4 +1,6 @@
+from index.searching.fold import Fold
 from index.searching.recent_queries import MAX_CHARS, MAX_STORES, QUERIES_A_STORE, RecentQueries
+from index.searching.request import SearchRequest
 
 
 def test_the_last_queries_of_a_store_are_remembered_each_once():
@@ -24,3 +26,11 @@ def test_what_is_remembered_is_bounded():
         recent.note((f"store {number}",), "What?")
     assert recent.of("busy") == ()
     assert recent.of("store 0") == ("What?",)
+
+
+def test_a_fold_notes_what_a_store_was_searched_for_by_whatever_name(corpus):
+    fold, one, two = Fold(corpus.catalog), corpus.store("one"), corpus.store("two")
+    for stores, text in [(("one",), "by name"), ((one,), "by id"), (None, "anywhere")]:
+        fold.search(SearchRequest(stores=stores, text=text, mode="lexical"))
+    assert fold.recent_queries.of(one) == ("by name", "by id", "anywhere")
+    assert fold.recent_queries.of(two) == ("anywhere",)

@@ -112,3 +112,8 @@ def test_hybrid_search_can_fuse_scores(store_with):
 def test_numbers_out_of_bounds_are_refused(store_with, bad):
     with pytest.raises(InvalidSearchError, match="diversity must be in"):
         find(store_with(), **bad)
+
+
+def test_a_corpus_without_a_store_has_no_hits(corpus):
+    anywhere = SearchRequest(stores=None, text="words", mode="lexical")
+    assert Fold(corpus.catalog).search(anywhere) == ()

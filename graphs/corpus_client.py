@@ -1,0 +1,76 @@
+"""The corpus over the Ingester's handle: `graphs.corpus.Corpus` by calls of `ClientCatalog`.
+
+corpus.of(caller).get_file(file_id)
+  '- CallerCorpus.get_file          typed by Catalog.get_file, which it names
+       '- Ingester.catalog(caller, "get_file", file_id)
+            '- Catalog.get_file(file_id)
+"""
+
+from collections.abc import Callable, Coroutine
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from graphs.caller import Caller
+from graphs.clients import DeploymentClient
+from index.catalog.catalog import Catalog, ClientCatalog
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+Call = Callable[..., Coroutine[Any, Any, Any]]
+
+
+def _called(
+    method: Callable[Concatenate[ClientCatalog, P], Result],
+) -> Callable[Concatenate["CallerCorpus", P], Coroutine[Any, Any, Result]]:
+    """Gives the method of the catalog as one that is awaited; mypy lets in those for clients."""
+
+    @wraps(method)
+    async def call(self: "CallerCorpus", /, *args: P.args, **kwargs: P.kwargs) -> Result:
+        result: Result = await self.call(method.__name__, *args, **kwargs)
+        return result
+
+    return call
+
+
+class CallerCorpus:
+    """The corpus as one caller sees it.
+
+    Args:
+        call: takes the name of a method of `ClientCatalog` and its arguments.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+
+    create_file = _called(Catalog.create_file)
+    get_file = _called(Catalog.get_file)
+    list_files = _called(Catalog.list_files)
+    file_content = _called(Catalog.file_content)
+    delete_file = _called(Catalog.delete_file)
+
+    create_store = _called(Catalog.create_store)
+    get_store = _called(Catalog.get_store)
+    find_store = _called(Catalog.find_store)
+    list_stores = _called(Catalog.list_stores)
+    update_store = _called(Catalog.update_store)
+    delete_store = _called(Catalog.delete_store)
+
+    attach_file = _called(Catalog.attach_file)
+    get_store_file = _called(Catalog.get_store_file)
+    list_store_files = _called(Catalog.list_store_files)
+    store_file_text = _called(Catalog.store_file_text)
+    update_attributes = _called(Catalog.update_attributes)
+    detach_file = _called(Catalog.detach_file)
+
+    create_file_batch = _called(Catalog.create_file_batch)
+    get_file_batch = _called(Catalog.get_file_batch)
+    list_batch_files = _called(Catalog.list_batch_files)
+    cancel_file_batch = _called(Catalog.cancel_file_batch)
+
+
+class CorpusClient(DeploymentClient):
+    """See `deployments.ingester.Ingester`. What it calls may write, so nothing is called twice."""
+
+    def of(self, caller: Caller) -> CallerCorpus:
+        """Gives the corpus as this caller sees it."""
+        return CallerCorpus(partial(self._call, "catalog", caller))
