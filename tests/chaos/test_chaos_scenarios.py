@@ -87,7 +87,7 @@ def test_the_loss_of_the_controller_is_not_noticed(fleet):
 
 
 def test_no_question_needs_a_writer(fleet):
-    report = seen(attack(fleet, "ingester-kill", Size(num_requests=40, rate=4, max_tokens=3)))
+    report = seen(attack(fleet, "ingester-kill", Size(num_requests=60, rate=3, max_tokens=3)))
     assert len({fault.proof for fault in report.faults}) > 1, "it was not kept down"
 
 
