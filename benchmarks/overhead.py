@@ -133,7 +133,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> bool:
         arguments.out.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     whole = rows[0].ratio
     assert whole is not None
-    return whole <= arguments.limit
+    return bool(whole <= arguments.limit)
 
 
 def _ask_in_turn(
