@@ -21,6 +21,7 @@ _POLL_S = 0.5
 _RECOVERY_S = 180.0
 _ANSWER_S = 30.0
 _NUM_FILES = 12
+_STORE = "chaos"
 
 
 class NodeKeeper(Protocol):
@@ -208,12 +209,16 @@ class Arena:
             raise TargetError(msg)
         return found
 
-    async def fill_corpus(self) -> None:
-        """Loads a few documents, unless there is a store already; `rag` answers from them."""
+    async def fill_corpus(self) -> str:
+        """Loads a few documents, unless there is a store already; `rag` answers from them.
+
+        Returns:
+            The name of a store with documents, or its id when it has no name.
+        """
         async with httpx.AsyncClient(base_url=f"{self.system.url}/v1", timeout=60) as client:
             stores = (await client.get("/vector_stores")).raise_for_status().json()["data"]
             if stores:
-                return
+                return str(stores[0]["name"] or stores[0]["id"])
             words = ("port", "file", "node", "store", "answer", "question", "model", "cache")
             chance = random.Random(0)
             ids = []
@@ -222,7 +227,7 @@ class Arena:
                 upload = {"file": (f"{number}.txt", text.encode(), "text/plain")}
                 reply = await client.post("/files", data={"purpose": "assistants"}, files=upload)
                 ids.append(reply.raise_for_status().json()["id"])
-            made = await client.post("/vector_stores", json={"name": "chaos", "file_ids": ids})
+            made = await client.post("/vector_stores", json={"name": _STORE, "file_ids": ids})
             route = f"/vector_stores/{made.raise_for_status().json()['id']}"
 
             async def is_indexed() -> bool:
@@ -230,6 +235,7 @@ class Arena:
                 return bool(counts["completed"] == _NUM_FILES)
 
             await until(is_indexed, "the corpus to be indexed", _RECOVERY_S)
+            return _STORE
 
 
 def _first(errors: ExceptionGroup[Exception]) -> Exception:

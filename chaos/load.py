@@ -42,6 +42,7 @@ class Outcome:
         pieces: (seconds from the start of the load, text) of every piece of the answer.
         finish_reason: None when the answer did not end.
         num_tokens: `usage.completion_tokens`; None when no usage came.
+        num_sources: passages that the answer was written from.
         errors: `error` events, refusals and broken connections, in their order.
         num_reconnects: how often the client came back.
     """
@@ -54,6 +55,7 @@ class Outcome:
     pieces: list[tuple[float, str]] = field(default_factory=list)
     finish_reason: str | None = None
     num_tokens: int | None = None
+    num_sources: int = 0
     degraded: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     num_reconnects: int = 0
@@ -216,6 +218,8 @@ class Load:
         outcome.degraded += chunk.get("degraded") or []
         for choice in chunk["choices"]:
             outcome.finish_reason = choice["finish_reason"] or outcome.finish_reason
+            if choice["delta"].get("context"):
+                outcome.num_sources = len(choice["delta"]["context"]["citations"])
             if choice["delta"].get("content"):
                 outcome.pieces.append((self.now_s, choice["delta"]["content"]))
 

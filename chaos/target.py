@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,9 @@ from chaos import processes
 from chaos.errors import TargetError
 
 _TIMEOUT_S = 30.0
+# States of a replica, by `serve status`.
+_RUNNING = ("RUNNING",)
+_WITH_PROCESS = ("STARTING", "UPDATING", "RECOVERING", *_RUNNING, "PENDING_MIGRATION", "STOPPING")
 
 
 @cache
@@ -91,7 +94,18 @@ class System:
         """
         return self._replicas(self._deployments(), deployment)
 
-    def _replicas(self, deployments: Mapping[str, Any], deployment: str) -> tuple[Replica, ...]:
+    def started_replicas(self, deployment: str) -> tuple[Replica, ...]:
+        """Gives those whose process runs here, also those that come or go.
+
+        Raises:
+            TargetError: there is no such application or deployment.
+        """
+        found = self._replicas(self._deployments(), deployment, states=_WITH_PROCESS)
+        return tuple(filter(_is_live, found))
+
+    def _replicas(
+        self, deployments: Mapping[str, Any], deployment: str, states: Collection[str] = _RUNNING
+    ) -> tuple[Replica, ...]:
         shards = [
             name for name in deployments if re.fullmatch(rf"{re.escape(deployment)}\d+", name)
         ]
@@ -103,7 +117,7 @@ class System:
             Replica(deployment=name, pid=int(one["pid"]), node_id=one["node_id"])
             for name in names
             for one in deployments[name]["replicas"]
-            if one["state"] == "RUNNING" and one.get("pid")
+            if one["state"] in states and one.get("pid")
         ]
         return tuple(sorted(found, key=lambda one: one.pid))
 

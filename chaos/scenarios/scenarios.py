@@ -8,6 +8,7 @@ from typing import Any
 from chaos.arena import Arena, Size
 from chaos.report import Report
 from chaos.scenarios.corpus_scenarios import corpus_kill, retriever_kill
+from chaos.scenarios.ingester_scenario import ingester_kill
 from chaos.scenarios.node_scenarios import NoticeSettings, drain, node_kill
 from chaos.scenarios.overload_scenario import overload
 from chaos.scenarios.replica_scenarios import (
@@ -77,6 +78,9 @@ def scenarios(notice: NoticeSettings) -> Mapping[str, Scenario]:
         "outage": Scenario(run=outage, size=Size(num_requests=8, rate=8.0, max_tokens=80)),
         "gateway-kill": Scenario(
             run=gateway_kill, size=Size(num_requests=100, rate=0.5, max_tokens=100, num_faults=5)
+        ),
+        "ingester-kill": Scenario(
+            run=ingester_kill, size=Size(num_requests=200, rate=4.0, max_tokens=4)
         ),
         "overload": Scenario(
             run=overload, size=Size(num_requests=80, rate=1.0, max_tokens=40), changes=_FEW_SLOTS

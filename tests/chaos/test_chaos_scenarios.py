@@ -86,6 +86,11 @@ def test_the_loss_of_the_controller_is_not_noticed(fleet):
     seen(attack(fleet, "controller-kill", Size(num_requests=40, rate=4, max_tokens=3)))
 
 
+def test_no_question_needs_a_writer(fleet):
+    report = seen(attack(fleet, "ingester-kill", Size(num_requests=60, rate=3, max_tokens=3)))
+    assert len({fault.proof for fault in report.faults}) > 1, "it was not kept down"
+
+
 def test_without_a_generator_new_requests_are_told_and_old_ones_wait(fleet):
     seen(attack(fleet, "outage", Size(num_requests=8, rate=8, max_tokens=60)))
 

@@ -1,8 +1,10 @@
 """Real systems: `serve run` of the real YAML files, on Ray clusters of their own."""
 
+import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
@@ -188,6 +190,30 @@ def cluster():
         finally:
             own = processes.with_environment(f"RAY_TMPDIR={folder}")
             processes.kill([], also=own.union(*map(processes.descendants, own)))
+
+
+@pytest.fixture(scope="module")
+def probing():
+    """Starts a process inside a cluster, which is asked by what this yields; see probe.py."""
+
+    @contextmanager
+    def start(address, environment):
+        probe = Path(__file__).with_name("probe.py")
+        with subprocess.Popen(
+            [sys.executable, probe, address], env={**os.environ, **environment},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        ) as process:  # fmt: skip
+
+            def answer(question):
+                process.stdin.write(f"{question}\n")
+                process.stdin.flush()
+                return json.loads(process.stdout.readline())
+
+            yield answer
+            process.stdin.close()
+            process.wait(timeout=30)
+
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,13 @@ from ray import serve
 
 
 def answer(question: str) -> object:
-    """Answers `nodes`, `describe NAME` or `active` (streams that hold a slot)."""
+    """Answers `nodes`, `describe NAME`, `active` (streams that hold a slot) or `recent STORE`."""
     command, *names = question.split()
     if command == "nodes":
         return {node["NodeID"]: node["Labels"] for node in ray.nodes() if node["Alive"]}
+    if command == "recent":
+        retriever = serve.get_deployment_handle("Retriever", "ragfleet")
+        return retriever.recent_queries.remote(names[0]).result(timeout_s=30)
     handle = serve.get_deployment_handle(names[0] if names else "Generator", "ragfleet")
     if command == "active":
         return handle.num_active_streams.remote().result(timeout_s=30)

@@ -2,12 +2,8 @@
 
 import asyncio
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import httpx
 import pytest
@@ -21,22 +17,9 @@ NAMES = (*MODELS, "Retriever", "Ingester")
 
 
 @pytest.fixture(scope="module")
-def ask(cluster):
-    """Asks a process inside the cluster; see probe.py."""
-    probe = Path(__file__).with_name("probe.py")
-    with subprocess.Popen(
-        [sys.executable, probe, cluster.address], env={**os.environ, **cluster.environment},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    ) as process:  # fmt: skip
-
-        def answer(question):
-            process.stdin.write(f"{question}\n")
-            process.stdin.flush()
-            return json.loads(process.stdout.readline())
-
+def ask(cluster, probing):
+    with probing(cluster.address, cluster.environment) as answer:
         yield answer
-        process.stdin.close()
-        process.wait(timeout=30)
 
 
 def replicas(cluster):

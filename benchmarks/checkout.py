@@ -1,0 +1,134 @@
+"""A checkout of this repository that is served as `make serve` does, beside others."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+import yaml
+
+from chaos import processes
+from cluster.ports import free_port
+
+_START_S = 420.0
+_STOP_S = 90.0
+_REQUEST_S = 10.0
+_POLL_S = 0.5
+_LOADED = {".md", ".txt", ".html"}  # what `cluster.local` takes of a folder
+
+
+class CheckoutError(RuntimeError):
+    """A checkout cannot be served; the message says why."""
+
+
+@dataclass(kw_only=True)
+class ServedCheckout:
+    """`python -m cluster.local` of a checkout, with its `local.yaml`; a context manager.
+
+    It has a port, a Ray cluster and a corpus of its own, with the given documents in it; log, token
+    and models are in the checkout's `.ragfleet`. So no checkout can be served twice at once.
+
+    Attributes:
+        path: the checkout's root.
+        documents: the folder that is loaded.
+        url: where it answers; known once it is started.
+    """
+
+    path: Path
+    documents: Path
+    url: str = ""
+
+    def __enter__(self) -> Self:
+        """Starts it and waits until every document can be found.
+
+        Raises:
+            CheckoutError: it ends, or is not ready in time.
+        """
+        self._folder = tempfile.TemporaryDirectory(prefix="overhead-")
+        log = Path(self._folder.name) / "local.log"
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "cluster.local", "--config", self._config(),
+                 "--documents", self.documents.resolve()],
+                cwd=self.path, env=self._environment(), stdout=output,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        try:
+            self._wait(log)
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Ends all that it started."""
+        self._stop()
+
+    def _config(self) -> Path:
+        """Writes the checkout's own config with another port."""
+        config = yaml.safe_load((self.path / "local.yaml").read_text())
+        port = config["http_options"]["port"] = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        target = Path(self._folder.name) / "local.yaml"
+        target.write_text(yaml.safe_dump(config, sort_keys=False))
+        return target
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PYTHONPATH": str(self.path),
+            "RAGFLEET_DATABASE_URL": f"sqlite:///{self._folder.name}/corpus.db",
+        }
+
+    def _wait(self, log: Path) -> None:
+        num_documents = sum(path.suffix in _LOADED for path in self.documents.iterdir())
+        deadline = time.monotonic() + _START_S
+        with httpx.Client(base_url=self.url, timeout=_REQUEST_S) as client:
+            while time.monotonic() < deadline:
+                if self._process.poll() is not None:
+                    break
+                if _is_ready(client) and _num_indexed(client) == num_documents:
+                    return
+                time.sleep(_POLL_S)
+        tail = log.read_text(errors="replace")[-2000:]
+        msg = f"{self.path} does not serve within {_START_S:g} s:\n{tail}"
+        raise CheckoutError(msg)
+
+    def _stop(self) -> None:
+        """Stops it in its own orderly way, then kills what is left of it."""
+        own = processes.descendants(self._process.pid)
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=_STOP_S)
+        except subprocess.TimeoutExpired:
+            own |= processes.descendants(self._process.pid) | {self._process.pid}
+            processes.kill([], also=own)
+            self._process.wait()
+        self._folder.cleanup()
+
+
+def _is_ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _num_indexed(client: httpx.Client) -> int:
+    """Counts the documents of all stores that can be found."""
+    try:
+        page = client.get("/v1/vector_stores").raise_for_status().json()
+    except httpx.HTTPError:
+        return 0
+    return sum(store["file_counts"]["completed"] for store in page["data"])
