@@ -20,7 +20,7 @@ from index.errors import (
     UnknownStoreFileError,
 )
 from index.records import Attachment, Chunking
-from tests.graphs.conftest import FakeCorpora
+from tests.graphs.fake_services import FakeCorpora
 
 SMALL = Chunking(max_chunk_tokens=100, chunk_overlap_tokens=10)
 

@@ -8,7 +8,7 @@ from graphs.shards import ShardedRetriever
 from index.searching.fold import Fold
 from index.searching.request import SearchRequest
 from index.shard import Shard
-from tests.graphs.conftest import word_vector
+from tests.graphs.fake_services import word_vector
 
 
 class FoldShard:

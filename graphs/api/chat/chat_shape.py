@@ -201,5 +201,13 @@ def _extensions(head: ReplyHead, retrieved: Retrieved, finished: Finished) -> di
             "search_query": retrieved.search_query,
             "num_migrations": finished.num_migrations,
             "timings": {time.stage: round(time.latency_ms, 1) for time in finished.timings},
+            "generated": [
+                {
+                    "stage": one.stage,
+                    "prompt_tokens": one.num_prompt_tokens,
+                    "completion_tokens": one.num_completion_tokens,
+                }
+                for one in finished.generated
+            ],
         }
     return extensions

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from graphs.errors import StageUnavailableError
-from graphs.pipeline.events import Finished, Retrieved, TextDelta, Usage
+from graphs.pipeline.events import Finished, Generated, Retrieved, TextDelta, Usage
 
 GOLDEN = Path(__file__).parent / "golden"
 BODY = {"model": "rag", "messages": [{"role": "user", "content": "Where?"}]}
@@ -29,7 +29,9 @@ def failing(script):
 
 
 def worn(script):
-    return [*script[:-1], replace(script[-1], degraded=("rerank", "condense"), num_migrations=2)]
+    rewrite = Generated(stage="condense", num_prompt_tokens=30, num_completion_tokens=8)
+    told = {"degraded": ("rerank", "condense"), "num_migrations": 2, "generated": (rewrite,)}
+    return [*script[:-1], replace(script[-1], **told)]
 
 
 def declined(script):
