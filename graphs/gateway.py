@@ -1,5 +1,6 @@
 """The Gateway deployment: HTTP in front of the pipeline, which runs inside it."""
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -107,13 +108,18 @@ class Gateway:
             "ragfleet_migrations", description="answers that went on at another generator replica"
         )
         self._app: FastAPI | None = None
+        self._warming: asyncio.Task[None] | None = None
         self._services = self._build({})
 
-    def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Takes over new settings; running requests keep the old ones."""
         self._services = self._build(user_config)
         if self._app is not None:
             self._app.state.services = self._services
+        if self._warming is not None:
+            self._warming.cancel()
+        # A generator whose slots are all taken would let the first question wait for its profile.
+        self._warming = asyncio.create_task(self._graph.generator.warm())
 
     async def describe(self) -> ReplicaDescription:
         """Tells where the Gateway runs."""
@@ -134,7 +140,7 @@ class Gateway:
 
     def _build(self, user_config: Mapping[str, Any]) -> Services:
         config = GatewayConfig.model_validate(dict(user_config))
-        graph = Graph(config, self._handles, self._observe)
+        graph = self._graph = Graph(config, self._handles, self._observe)
         return Services(
             config=config,
             pipeline=graph,

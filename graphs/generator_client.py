@@ -25,8 +25,10 @@ from models.token_counter import TokenCounter
 
 logger = logging.getLogger(__name__)
 
+_RETRY_S = 1.0
 
-class _TokenCounters:
+
+class TokenCounters:
     """Counts as the generator does, without asking it for every prompt.
 
     A call to a generator waits for one of its slots, so its profile is asked for once, and anew
@@ -44,6 +46,14 @@ class _TokenCounters:
         if self._current is None:
             return await asyncio.shield(self._asked())
         return self._current
+
+    async def warm(self) -> None:
+        """Learns the model before the first question comes, as soon as a generator answers."""
+        while self._current is None:
+            try:
+                await self.current()
+            except (GraphError, ModelError):
+                await asyncio.sleep(_RETRY_S)
 
     def note(self, digest: str) -> None:
         """Takes note of the model that a stream comes from."""
@@ -78,11 +88,15 @@ class GeneratorClient(DeploymentClient):
     ) -> None:
         super().__init__(handle, stage="Generator", timeout_s=timeouts.model_s, retries=retries)
         self._timeouts = timeouts
-        self._counters = _TokenCounters(self._profile)
+        self._counters = TokenCounters(self._profile)
 
     async def tokens(self) -> TokenCounter:
-        """Gives what counts tokens as the model that is served; see `_TokenCounters`."""
+        """Gives what counts tokens as the model that is served; see `TokenCounters`."""
         return await self._counters.current()
+
+    async def warm(self) -> None:
+        """Learns what counts tokens before the first question; ends once it is known."""
+        await self._counters.warm()
 
     async def _profile(self) -> GeneratorProfile:
         profile: GeneratorProfile = await self._call_pure("profile")
