@@ -245,7 +245,7 @@ class ChunkDraft:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Passage:
+class StoredPassage:
     """A stored chunk, without its vector."""
 
     chunk_id: int
@@ -267,7 +267,7 @@ class FoundPassage:
     float32, (dim,), unit L2 norm, where they were asked for, else empty and None.
     """
 
-    passage: Passage
+    passage: StoredPassage
     attributes: Attributes
     context: str = ""
     vector: Vectors | None = field(default=None, compare=False, repr=False)
@@ -290,7 +290,7 @@ class Change:
     filename: str = ""
     attributes: Attributes = field(default_factory=dict)
     fingerprint: str = ""
-    passages: tuple[Passage, ...] = ()
+    passages: tuple[StoredPassage, ...] = ()
     vectors: Vectors = field(
         default_factory=lambda: np.empty((0, 0), np.float32), compare=False, repr=False
     )
