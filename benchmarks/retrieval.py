@@ -34,7 +34,7 @@ from benchmarks.retrieval_set import (
 from benchmarks.retrieval_tables import Means, compare, differences, means, print_table
 from graphs.config import RetrievalSettings
 from index.parsing.document import Document
-from index.records import Change, Chunking, Passage, Vectors, titled_text
+from index.records import Change, Chunking, StoredPassage, Vectors, titled_text
 from index.searching.ranking import find, join
 from index.searching.request import Mode, SearchRequest
 from index.searching.store_index import StoreIndex
@@ -74,7 +74,7 @@ class Asked:
     question: LabelledQuestion
     relevant: frozenset[int]
     rankings: dict[str, tuple[int, ...]]
-    candidates: tuple[Passage, ...]
+    candidates: tuple[StoredPassage, ...]
     scores: Values
 
 
@@ -82,7 +82,7 @@ class Asked:
 class Result:
     """All passages, whose chunk ids are their places, and the questions in their order."""
 
-    passages: list[Passage]
+    passages: list[StoredPassage]
     asked: list[Asked]
 
 
@@ -205,7 +205,9 @@ def request(
     )
 
 
-def build(passages: Sequence[Passage], embedder: Embedder, num_shards: int) -> list[StoreIndex]:
+def build(
+    passages: Sequence[StoredPassage], embedder: Embedder, num_shards: int
+) -> list[StoreIndex]:
     """Embed all passages, those of like length together, and fold them into the shards' indexes."""
     by_length = sorted(passages, key=lambda passage: len(passage.text))
     vectors = np.empty((len(passages), embedder.dim), np.float32)
@@ -227,7 +229,7 @@ def ask(
     *,
     request: SearchRequest,
     shards: Sequence[StoreIndex],
-    passages: Sequence[Passage],
+    passages: Sequence[StoredPassage],
     reranker: Reranker,
     right: frozenset[int],
 ) -> Asked:
@@ -276,7 +278,7 @@ def tops(result: Result) -> list[dict[str, Any]]:
     ]
 
 
-def _change(file: Sequence[Passage], vectors: Vectors, fingerprint: str) -> Change:
+def _change(file: Sequence[StoredPassage], vectors: Vectors, fingerprint: str) -> Change:
     return Change(
         number=file[0].chunk_id,
         kind="upsert",

@@ -19,7 +19,7 @@ import tantivy
 from index.chunk import TokenSpans, chunk
 from index.parsing.document import Document
 from index.parsing.parse import parse
-from index.records import ChunkDraft, Chunking, Passage, titled_text
+from index.records import ChunkDraft, Chunking, StoredPassage, titled_text
 
 DATA = Path(__file__).resolve().parent / "data" / "retrieval"
 STORE = "set"
@@ -84,7 +84,7 @@ def read_documents() -> dict[str, Document]:
 
 def cut(
     documents: Mapping[str, Document], chunking: Chunking, spans: TokenSpans
-) -> Iterator[Passage]:
+) -> Iterator[StoredPassage]:
     """Cut documents as the Ingester does; chunk ids count from 0, files are named as documents."""
     chunk_id = 0
     for name, document in documents.items():
@@ -93,9 +93,9 @@ def cut(
             chunk_id += 1
 
 
-def by_document(passages: Sequence[Passage]) -> dict[str, list[Passage]]:
+def by_document(passages: Sequence[StoredPassage]) -> dict[str, list[StoredPassage]]:
     """Group passages by the document they are of."""
-    grouped: dict[str, list[Passage]] = {}
+    grouped: dict[str, list[StoredPassage]] = {}
     for passage in passages:
         grouped.setdefault(passage.file_id, []).append(passage)
     return grouped
@@ -104,7 +104,7 @@ def by_document(passages: Sequence[Passage]) -> dict[str, list[Passage]]:
 def relevant(
     question: LabelledQuestion,
     documents: Mapping[str, Document],
-    passages: Mapping[str, Sequence[Passage]],
+    passages: Mapping[str, Sequence[StoredPassage]],
 ) -> frozenset[int]:
     """Return the chunk ids of the passages that answer a question.
 
@@ -129,7 +129,7 @@ def relevant(
     return frozenset(found)
 
 
-def shared_words(question: str, passages: Sequence[Passage]) -> float:
+def shared_words(question: str, passages: Sequence[StoredPassage]) -> float:
     """Return the largest share of the question's content words that one passage holds, stemmed."""
     asked = content_words(question)
     held = (asked & content_words(titled_text(passage)) for passage in passages)
@@ -142,8 +142,8 @@ def content_words(text: str) -> frozenset[str]:
     return frozenset(_stems().analyze(" ".join(plain)))
 
 
-def _passage(name: str, chunk_id: int, draft: ChunkDraft) -> Passage:
-    return Passage(
+def _passage(name: str, chunk_id: int, draft: ChunkDraft) -> StoredPassage:
+    return StoredPassage(
         chunk_id=chunk_id,
         store_id=STORE,
         file_id=name,

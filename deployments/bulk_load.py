@@ -7,19 +7,22 @@ one of the load, while one of a constructor would reach the user as the death of
 
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TypeVar
 
+from deployments.embeds import LocalEmbeds
 from deployments.settings import MODEL_CACHE, assigned_share
-from index.bulk.bulk_cutting import BulkCutter, Cutting
+from index.bulk.bulk_cutting import BulkCutter
 from index.bulk.bulk_parcel import Parcel, Stopwatch, Tally
 from index.bulk.bulk_reading import read_sources
 from index.catalog.catalog import Catalog
+from index.chunk import Cutting
 from index.errors import CorpusUnavailableError
 from index.parsing.parse_limits import ParseLimits
-from index.reuse import plan_embedding
+from index.records import Titled, Vectors
+from index.reuse import EmbeddedPassages, embed_new
 from models.embedder import Embedder as EmbedderModel
 from models.embedder import EmbedderConfig
 from models.hub import resolve
@@ -114,11 +117,9 @@ class Embedder(EmbeddingStage):
         began = time.time()
         drafts = [draft for one in parcel.documents for draft in one.drafts]
         with self._watch.measured("embed"):
-            find_known = partial(self._catalog.known_vectors, model.fingerprint)
-            plan = patiently(lambda: plan_embedding(drafts, find_known))
-            vectors = plan.vectors(model.embed(plan.texts).vectors if plan.texts else ())
-        done = Tally(num_embedded=len(plan.texts), seconds=self._watch.take(), began=began)
-        return replace(parcel.counted(done), vectors=vectors, fingerprint=model.fingerprint)
+            made = embed_patiently(self._catalog, model, drafts)
+        done = Tally(num_embedded=made.num_new, seconds=self._watch.take(), began=began)
+        return replace(parcel.counted(done), vectors=made.vectors, fingerprint=made.fingerprint)
 
 
 class Committer:
@@ -155,6 +156,17 @@ class Committer:
             seconds=self._watch.take(),
             ended=time.time(),
         )
+
+
+def embed_patiently(
+    catalog: Catalog, model: EmbedderModel, passages: Sequence[Titled]
+) -> EmbeddedPassages:
+    """Gives the vectors of passages; the model computes those alone that are new to it."""
+
+    def find_known(fingerprint: str, hashes: Sequence[str]) -> Mapping[str, Vectors]:
+        return patiently(lambda: catalog.known_vectors(fingerprint, hashes))
+
+    return embed_new(passages, model.fingerprint, find_known, LocalEmbeds(model))
 
 
 def patiently(call: Callable[[], Result]) -> Result:

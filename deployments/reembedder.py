@@ -2,11 +2,9 @@
 
 import pickle
 from collections.abc import Sequence
-from functools import partial
 
-from deployments.bulk_load import VALUE, EmbeddingStage, Row, patiently, row_of
+from deployments.bulk_load import VALUE, EmbeddingStage, Row, embed_patiently, patiently, row_of
 from index.catalog.catalog import Catalog
-from index.reuse import plan_embedding
 from models.embedder import Embedder as EmbedderModel
 
 REEMBEDDED_AT_ONCE = 128  # passages; what a process that is killed had in its hands
@@ -32,7 +30,5 @@ def reembed(catalog: Catalog, model: EmbedderModel, chunk_ids: Sequence[int]) ->
     if not found:
         return  # all were deleted meanwhile
     passages = [one.passage for one in found.values()]
-    find_known = partial(catalog.known_vectors, model.fingerprint)
-    plan = patiently(lambda: plan_embedding(passages, find_known))
-    vectors = plan.vectors(model.embed(plan.texts).vectors if plan.texts else ())
-    patiently(lambda: catalog.add_vectors(model.fingerprint, list(found), vectors))
+    made = embed_patiently(catalog, model, passages)
+    patiently(lambda: catalog.add_vectors(made.fingerprint, list(found), made.vectors))

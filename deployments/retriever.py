@@ -15,7 +15,7 @@ from deployments.settings import (
 )
 from index.catalog.catalog import Catalog
 from index.searching.fold import Fold
-from index.searching.ranking import Found
+from index.searching.ranking import ShardScores
 from index.searching.request import Hit, SearchRequest
 from index.shard import WHOLE, Shard
 from models.errors import InvalidInputError
@@ -60,11 +60,11 @@ class Retriever:
         """Gives what this replica was asked for in a store lately, to compare embedders on."""
         return self._fold.recent_queries.of(store_id)
 
-    async def find(self, request: SearchRequest) -> Found:
+    async def find(self, request: SearchRequest) -> ShardScores:
         """Finds passages of this shard; see `index.searching.fold.Fold`."""
         return await asyncio.to_thread(self._fold.find, request)
 
-    async def read(self, found: Sequence[Found], request: SearchRequest) -> tuple[Hit, ...]:
+    async def read(self, found: Sequence[ShardScores], request: SearchRequest) -> tuple[Hit, ...]:
         """Tells the hits of what all shards found; see `index.searching.fold.Fold`."""
         return await asyncio.to_thread(self._fold.read, found, request)
 

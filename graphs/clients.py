@@ -31,7 +31,7 @@ from graphs.errors import (
     StageUnavailableError,
 )
 from graphs.failover import Retries
-from index.searching.ranking import Found
+from index.searching.ranking import ShardScores
 from index.searching.request import Hit, SearchRequest
 from models.embedder import Embeddings, TextKind
 from models.reranker import RerankScores
@@ -134,12 +134,12 @@ class RetrieverClient(DeploymentClient):
         hits: tuple[Hit, ...] = await self._call_pure("search", request)
         return hits
 
-    async def find(self, request: SearchRequest) -> Found:
+    async def find(self, request: SearchRequest) -> ShardScores:
         """Finds passages of one shard: ids and scores."""
-        found: Found = await self._call_pure("find", request)
+        found: ShardScores = await self._call_pure("find", request)
         return found
 
-    async def read(self, found: Sequence[Found], request: SearchRequest) -> tuple[Hit, ...]:
+    async def read(self, found: Sequence[ShardScores], request: SearchRequest) -> tuple[Hit, ...]:
         """Gives the hits of what all shards found, best first."""
         hits: tuple[Hit, ...] = await self._call_pure("read", found, request)
         return hits

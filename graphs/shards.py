@@ -5,18 +5,18 @@ import random
 from collections.abc import Sequence
 from typing import Protocol
 
-from index.searching.ranking import Found
+from index.searching.ranking import ShardScores
 from index.searching.request import Hit, SearchRequest
 
 
 class SearchShard(Protocol):
     """Searches a part of all passages, and tells the hits of what all parts found."""
 
-    async def find(self, request: SearchRequest) -> Found:
+    async def find(self, request: SearchRequest) -> ShardScores:
         """Finds passages of this shard: ids and scores."""
         ...
 
-    async def read(self, found: Sequence[Found], request: SearchRequest) -> tuple[Hit, ...]:
+    async def read(self, found: Sequence[ShardScores], request: SearchRequest) -> tuple[Hit, ...]:
         """Gives the hits of what all shards found, best first."""
         ...
 

@@ -12,6 +12,7 @@ from itertools import groupby, pairwise
 
 from index.errors import InvalidFileError
 from index.parsing.document import BLOCK_SEPARATOR, Block, BlockKind, Document
+from index.parsing.parse_limits import ParseLimits
 from index.records import ChunkDraft, Chunking
 
 TokenSpans = Callable[[str], list[tuple[int, int]]]
@@ -36,6 +37,14 @@ ENDS: dict[BlockKind, tuple[re.Pattern[str], ...]] = {
 }
 # Tokenized at once: a token takes about 100 bytes while it is looked at.
 _MAX_WINDOW_CHARS = 200_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cutting:
+    """How documents are read and cut; `chunking` is for stores that say nothing of it."""
+
+    chunking: Chunking
+    limits: ParseLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ CorpusError
 |- InvalidSearchError      (ValueError)   a search request outside its bounds
 |- FingerprintMismatchError (ValueError)  vectors of another embedder
 |- SandboxError            (RuntimeError) the process that reads files does not start
+|- EmbedderUnavailableError (RuntimeError) whoever embeds for the corpus does not answer
 |- CorpusUnavailableError  (RuntimeError) the database does not answer, or not in time
 |- ClosedCatalogError      (RuntimeError) used after its `close`
 |- UnusableDatabaseError   (RuntimeError) the database has a newer schema, or no Unicode
@@ -128,6 +129,12 @@ class FingerprintMismatchError(CorpusError, ValueError):
     """The vectors come from another embedder than those of the vector store."""
 
     code = "embedder_mismatch"
+
+
+class EmbedderUnavailableError(CorpusError, RuntimeError):
+    """Whoever embeds for the corpus does not answer; no fault of the document."""
+
+    code = "embedder_unavailable"
 
 
 class CorpusUnavailableError(CorpusError, RuntimeError):

@@ -18,6 +18,9 @@ Order = Literal["asc", "desc"]
 StoreFileStatus = Literal["in_progress", "completed", "failed", "cancelled"]
 IngestErrorCode = Literal["server_error", "unsupported_file", "invalid_file"]
 
+# Clients may ask for no fewer than OpenAI's 100 (see vector_store_schema.py). Who runs the server
+# may: the passages that a small generator reads are of 48 tokens (local.yaml).
+MIN_CHUNK_TOKENS = 1
 MAX_CHUNK_TOKENS = 4096  # OpenAI's bound for a static chunking strategy
 MAX_BATCH_FILES = 2000  # OpenAI's bound for the files of one batch
 
@@ -58,9 +61,10 @@ class Chunking:
     chunk_overlap_tokens: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.max_chunk_tokens <= MAX_CHUNK_TOKENS:
+        if not MIN_CHUNK_TOKENS <= self.max_chunk_tokens <= MAX_CHUNK_TOKENS:
             raise InvalidChunkingError(
-                f"max_chunk_tokens must be in 1..{MAX_CHUNK_TOKENS}, got {self.max_chunk_tokens}"
+                f"max_chunk_tokens must be in {MIN_CHUNK_TOKENS}..{MAX_CHUNK_TOKENS}, "
+                f"got {self.max_chunk_tokens}"
             )
         if not 0 <= self.chunk_overlap_tokens <= self.max_chunk_tokens // 2:
             raise InvalidChunkingError(
@@ -241,7 +245,7 @@ class ChunkDraft:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Passage:
+class StoredPassage:
     """A stored chunk, without its vector."""
 
     chunk_id: int
@@ -263,7 +267,7 @@ class FoundPassage:
     float32, (dim,), unit L2 norm, where they were asked for, else empty and None.
     """
 
-    passage: Passage
+    passage: StoredPassage
     attributes: Attributes
     context: str = ""
     vector: Vectors | None = field(default=None, compare=False, repr=False)
@@ -286,7 +290,7 @@ class Change:
     filename: str = ""
     attributes: Attributes = field(default_factory=dict)
     fingerprint: str = ""
-    passages: tuple[Passage, ...] = ()
+    passages: tuple[StoredPassage, ...] = ()
     vectors: Vectors = field(
         default_factory=lambda: np.empty((0, 0), np.float32), compare=False, repr=False
     )

@@ -49,6 +49,7 @@ ROOMS = {
         "parsing",
         "chunk",
         "catalog",
+        "ingestion",
         "searching",
         "bulk",
     ),

@@ -7,17 +7,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from index.records import Passage
-from index.searching.comparison import DEPTH, Comparison, Hits
+from index.records import StoredPassage
+from index.searching.comparison import DEPTH, EmbedderComparison, NearestIds
 
 _SHOWN = 5  # queries
 _MAX_CHARS = 60
 
 
 def print_comparison(
-    comparison: Comparison,
+    comparison: EmbedderComparison,
     queries: Sequence[str],
-    read: Callable[[Sequence[int]], Mapping[int, Passage]],
+    read: Callable[[Sequence[int]], Mapping[int, StoredPassage]],
     console: Console,
 ) -> None:
     """Prints the figures, and the queries whose hits differ most.
@@ -49,12 +49,12 @@ def print_comparison(
     console.print(shown)
 
 
-def _firsts(hits: Hits, rows: "np.typing.NDArray[np.intp]") -> list[int]:
+def _firsts(hits: NearestIds, rows: "np.typing.NDArray[np.intp]") -> list[int]:
     firsts: list[int] = hits[rows, 0].tolist()
     return firsts
 
 
-def _title(passage: Passage | None) -> str:
+def _title(passage: StoredPassage | None) -> str:
     """A passage as people tell it from others."""
     if passage is None:
         return "-"

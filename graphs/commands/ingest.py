@@ -43,7 +43,7 @@ from graphs.commands.served import ConfigError, Served, read_served
 from graphs.commands.session import SessionError, ray_session
 from graphs.config import ray_address
 from index.bulk.bulk_parcel import Tally
-from index.bulk.bulk_sources import Found, SourceError, find_sources
+from index.bulk.bulk_sources import FoundSources, SourceError, find_sources
 from index.catalog.catalog import Catalog
 from index.errors import CorpusError, ExpiredStoreError, UnknownStoreError
 from models.errors import InvalidInputError
@@ -105,7 +105,9 @@ def _count(value: str) -> int:
     return int(value)
 
 
-def _load(options: argparse.Namespace, served: Served, found: Found, console: Console) -> int:
+def _load(
+    options: argparse.Namespace, served: Served, found: FoundSources, console: Console
+) -> int:
     start = time.perf_counter()
     address = ray_address()
     console.print(f"{len(found.sources):,} documents; starting", highlight=False)

@@ -12,8 +12,8 @@ from deployments.settings import MODEL_CACHE
 from graphs.commands.served import ConfigError, Served
 from index.catalog.catalog import Catalog
 from index.errors import UnknownStoreError
-from index.records import Passage, StoreRecord
-from index.searching.comparison import Comparison, nearest
+from index.records import StoredPassage, StoreRecord
+from index.searching.comparison import EmbedderComparison, nearest
 from models.embedder import Embedder, EmbedderConfig
 
 _ON_RAY_FROM = 1024  # passages; fewer are embedded here before the processes elsewhere have started
@@ -99,7 +99,7 @@ class Move:
             for count in self._embed(missing):
                 progress.advance(task, count)
 
-    def compare(self, queries: Sequence[str], present: EmbedderConfig) -> Comparison:
+    def compare(self, queries: Sequence[str], present: EmbedderConfig) -> EmbedderComparison:
         """Searches both sets of vectors for the queries, exactly."""
         ids = self._catalog.chunk_ids(self.store.id)
         old, new = (
@@ -108,9 +108,9 @@ class Move:
             )
             for model in (load(present), self.target.model)
         )
-        return Comparison(old=old, new=new)
+        return EmbedderComparison(old=old, new=new)
 
-    def passages(self, chunk_ids: Sequence[int]) -> dict[int, Passage]:
+    def passages(self, chunk_ids: Sequence[int]) -> dict[int, StoredPassage]:
         """Passages by chunk id, without those that are gone."""
         found = self._catalog.read_passages(chunk_ids)
         return {chunk_id: one.passage for chunk_id, one in found.items()}

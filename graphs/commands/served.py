@@ -11,7 +11,7 @@ from deployments.embedder import ServedEmbedders
 from deployments.ingester import IngesterConfig
 from deployments.settings import parse_config
 from graphs.config import AppArgs, database_url
-from index.bulk.bulk_cutting import Cutting
+from index.chunk import Cutting
 from index.errors import FingerprintMismatchError
 from models.embedder import EmbedderConfig
 
@@ -83,7 +83,7 @@ def read_served(path: Path) -> Served:
             application=application.get("name", "default"),
             embedders=parse_config(ServedEmbedders, blocks["Embedder"]["user_config"]).configs,
             num_gpus=float(blocks["Embedder"].get("ray_actor_options", {}).get("num_gpus", 0)),
-            cutting=Cutting(chunking=ingester.chunking(), limits=ingester.limits()),
+            cutting=ingester.cutting(),
             database_url=database_url(AppArgs.model_validate(application.get("args") or {})),
             runtime_env=application.get("runtime_env") or {},
         )

@@ -9,12 +9,10 @@ from index.bulk.bulk_reading import Failure, failure
 from index.catalog.bulk_load import BulkDocument, CutDocument
 from index.catalog.catalog import Catalog
 from index.catalog.passages import check_drafts
-from index.chunk import TokenSpans, cut_file
+from index.chunk import Cutting, TokenSpans, cut_file
 from index.errors import CorpusError
 from index.parsing.document import Document
-from index.parsing.parse_limits import ParseLimits
 from index.parsing.sandbox import Sandbox
-from index.records import Chunking
 
 logger = logging.getLogger(__name__)
 
@@ -22,14 +20,6 @@ logger = logging.getLogger(__name__)
 # is killed loses little: some seconds of work on a CPU.
 MAX_PARCEL_CHUNKS = 128
 _DOCUMENTS_AT_ONCE = 32
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cutting:
-    """How documents are read and cut; `chunking` is for stores that say nothing of it."""
-
-    chunking: Chunking
-    limits: ParseLimits
 
 
 @dataclass

@@ -49,7 +49,7 @@ Source = FileSource | LineSource
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class FoundSources:
     """What there is to be loaded.
 
     Attributes:
@@ -61,7 +61,7 @@ class Found:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def find_sources(targets: Iterable[str]) -> Found:
+def find_sources(targets: Iterable[str]) -> FoundSources:
     """Finds what the targets name.
 
     A folder stands for all files below it, without hidden ones; they are named by their paths from
@@ -88,7 +88,7 @@ def find_sources(targets: Iterable[str]) -> Found:
     _check_names(one for one in sources if isinstance(one, FileSource))
     if not sources:
         raise SourceError(f"nothing to load; left out: {dict(left_out) or 'no file at all'}")
-    return Found(sources=tuple(sources), left_out=left_out)
+    return FoundSources(sources=tuple(sources), left_out=left_out)
 
 
 def in_parcels(sources: Iterable[Source], num_workers: int) -> list[tuple[Source, ...]]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Subquery, select
 from index.catalog.database import Database
 from index.catalog.lookups import AnyRow, select_store_files
 from index.catalog.schema import changes, chunks, store_files, vector_stores, vectors
-from index.records import Change, Passage
+from index.records import Change, StoredPassage
 from index.shard import WHOLE, Shard
 
 StoreFileKey = tuple[str, str]
@@ -130,9 +130,9 @@ def _content(file: AnyRow, rows: list[AnyRow]) -> dict[str, Any]:
     return content
 
 
-def passage_of(row: AnyRow, filename: str) -> Passage:
+def passage_of(row: AnyRow, filename: str) -> StoredPassage:
     """The passage of a row of `chunks`."""
-    return Passage(
+    return StoredPassage(
         chunk_id=row.id,
         store_id=row.store_id,
         file_id=row.file_id,

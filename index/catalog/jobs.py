@@ -1,5 +1,12 @@
 """Ingestion as leased rows: whoever holds the lease does the work; who lost it is refused.
 
+    attach                claim                     complete / fail
+      |   +----------+  attempt += 1  +----------+        |
+      '-> |   free   | -------------> |  leased  | -------'-> no row; the outcome is in store_files
+          +----------+ <------------- +----------+
+                        lease ran out   | renew: the same attempt, a later end
+                                        '- attempt 5 ran out as well: given up, failed
+
 A worker that dies lets its lease run out, and the next claim takes the job over. Each claim counts
 up `attempts`, which fences off every earlier holder: however late it reports, its attempt is not
 the current one. What the current one reports is compared by content hash with what is stored: the

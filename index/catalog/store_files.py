@@ -136,18 +136,6 @@ class StoreFiles(Database):
             return tuple(connection.execute(query).scalars())
 
 
-def attach(
-    connection: Connection, store_id: str, file_id: str, *, chunking: Chunking | None, now: int
-) -> None:
-    """Puts one file into the store, with the attributes that it has there already.
-
-    Raises:
-        UnknownFileError: no such file, or it has expired.
-    """
-    attachment = Attachment(file_id=file_id, chunking=chunking)
-    attach_files(connection, store_id, [attachment], now=now)
-
-
 def _set_attributes(
     connection: Connection,
     store_id: str,

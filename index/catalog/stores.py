@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from index.catalog.attach import attach_files
 from index.catalog.attributes import check_attributes, check_storable
 from index.catalog.database import Database, log_changes
 from index.catalog.lookups import (
@@ -20,8 +21,7 @@ from index.catalog.lookups import (
     store_expires_at,
 )
 from index.catalog.schema import store_files, vector_stores
-from index.catalog.store_files import attach
-from index.records import Chunking, FileCounts, Order, Page, StoreRecord
+from index.records import Attachment, Chunking, FileCounts, Order, Page, StoreRecord
 
 
 class Stores(Database):
@@ -58,8 +58,9 @@ class Stores(Database):
         row |= chunking_values(chunking)
         with self._write() as connection:
             connection.execute(insert(vector_stores).values(**row))
-            for file_id in file_ids:
-                attach(connection, str(row["id"]), file_id, chunking=None, now=now)
+            if file_ids:
+                files = [Attachment(file_id=file_id) for file_id in file_ids]
+                attach_files(connection, str(row["id"]), files, now=now)
             return self._record(connection, require_store(connection, str(row["id"])))
 
     def get_store(self, store_id: str) -> StoreRecord:

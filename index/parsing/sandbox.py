@@ -1,5 +1,10 @@
 """Reads files of strangers in a process with limits: what they do there hurts nobody.
 
+    this process            worker, started once      a copy for each file, or group of small texts
+    Sandbox --- files --->  has the parsers loaded --- fork --->  confined, then parses
+       <--- a line of JSON for each document -------------------------'
+    no line in time: kills the worker's process group, says why, starts another for the next file
+
 Not a virtual machine: a file that takes over its parser can still read what this user can read. But
 it has no network, no other programs, no environment, little memory and little time.
 """

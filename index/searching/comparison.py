@@ -13,7 +13,7 @@ DEPTH = 10
 _NOTHING = -1  # stands for a hit that there is not
 _VECTORS_AT_ONCE = 8192
 
-Hits = npt.NDArray[np.int64]
+NearestIds = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
 
 
@@ -26,7 +26,7 @@ class VectorReader(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class EmbedderComparison:
     """What two embedders found for the same queries.
 
     Attributes:
@@ -34,8 +34,8 @@ class Comparison:
         new: as `old`.
     """
 
-    old: Hits
-    new: Hits
+    old: NearestIds
+    new: NearestIds
 
     @property
     def overlaps(self) -> npt.NDArray[np.float64]:
@@ -55,7 +55,7 @@ class Comparison:
 
 def nearest(
     reader: VectorReader, fingerprint: str, chunk_ids: Sequence[int], queries: Vectors
-) -> Hits:
+) -> NearestIds:
     """The nearest passages of each query, exactly, however many passages there are.
 
     Args:
@@ -67,7 +67,7 @@ def nearest(
     Returns:
         int64, (n_queries, DEPTH), best first, the smaller id where equal; -1 where there is none.
     """
-    best: Hits = np.full((len(queries), DEPTH), _NOTHING, np.int64)
+    best: NearestIds = np.full((len(queries), DEPTH), _NOTHING, np.int64)
     scores: Scores = np.full((len(queries), DEPTH), -np.inf, np.float32)
     for start in range(0, len(chunk_ids), _VECTORS_AT_ONCE):
         found = reader.read_vectors(fingerprint, chunk_ids[start : start + _VECTORS_AT_ONCE])

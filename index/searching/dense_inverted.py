@@ -1,4 +1,10 @@
-"""Vectors in lists around centroids: FAISS IVF with half floats, approximate, with deletion."""
+"""Vectors in lists around centroids: FAISS IVF with half floats, approximate, with deletion.
+
+query --> nearest centroids, in order:   (3)        (7)        (1)     ...
+|          |          |
+r2 r9 r40   r1 r5    r3 r4 r8   ...
+probed until `_to_compare` vectors that may take part are seen; these are compared
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,8 +32,8 @@ class InvertedVectors:
 
     A search compares with the vectors of the lists nearest to it. How many is measured when the
     index is built (`calibrate`), in vectors and not in lists, so that it also holds when most were
-    removed, and with a filter: lists are taken until they hold as many that pass. With a selective
-    filter these are all lists, and the search is exact.
+    removed, and with a filter: the search takes lists until they hold as many vectors that pass. A
+    selective filter takes it through all lists, and makes it exact.
     """
 
     def __init__(self, sample: Vectors, num_lists: int) -> None:
@@ -75,6 +81,7 @@ class InvertedVectors:
         a_list = len(self) / self._num_lists
         probes = min(int(np.ceil(self._to_compare(limit) / a_list)), self._num_lists)
         rows, scores = self._probe(vector, limit, max(probes, self._num_probes))
+        # The lists were emptier than the average; a search owes `limit` hits if there are as many.
         if len(rows) < limit and probes < self._num_lists:
             return self._probe(vector, limit, self._num_lists)
         return rows, scores
@@ -83,7 +90,7 @@ class InvertedVectors:
         """Measures how many lists a search needs, on vectors that the index holds.
 
         Args:
-            queries: float32, (n_queries, dim); that each finds itself does not count.
+            queries: float32, (n_queries, dim); each finds itself first, which does not count.
         """
         exact = [set(self._probe(q, _RECALL_AT + 1, self._num_lists)[0][1:]) for q in queries]
         for probes in _PROBES:
@@ -145,7 +152,7 @@ class InvertedVectors:
         nearness: Vectors,
         allowed: Mask,
     ) -> tuple[Rows, Vectors]:
-        selector, _bits = select(allowed)
+        selector, _bits = select(allowed)  # FAISS only points to the bits: they must live on
         parameters: Any = faiss.SearchParametersIVF()
         parameters.sel, parameters.nprobe = selector, len(lists)
         scores, rows = np.empty(limit, np.float32), np.empty(limit, np.int64)

@@ -1,4 +1,10 @@
-"""A search replica's state: the change log of the catalog, folded into indexes."""
+"""A search replica's state: the change log of the catalog, folded into indexes.
+
+find:   open_stores --> ids, head of the log          one trip to the database
+catch_up    --> log (number, head] --> index of each store: dense, lexical
+ranking     --> ids and scores                under the lock, in memory
+read:   join the scores of all shards --> read the passages of the best in the catalog
+"""
 
 import logging
 import threading
@@ -11,7 +17,7 @@ from index.catalog.catalog import Catalog
 from index.errors import ClosedCatalogError, CorpusUnavailableError
 from index.records import Change
 from index.searching.hits import read_hits
-from index.searching.ranking import Found, find, join
+from index.searching.ranking import ShardScores, find, join
 from index.searching.recent_queries import RecentQueries
 from index.searching.request import Hit, SearchRequest
 from index.searching.store_index import StoreIndex
@@ -68,7 +74,7 @@ class Fold:
         """
         return self.read([self.find(request)], request)
 
-    def find(self, request: SearchRequest) -> Found:
+    def find(self, request: SearchRequest) -> ShardScores:
         """The first half of a search: what this shard finds, as `search` otherwise."""
         opened = self._catalog.open_stores(request.stores)
         with self._lock:
@@ -79,7 +85,7 @@ class Fold:
         self.recent_queries.note(opened.ids, request.text)
         return found
 
-    def read(self, found: Sequence[Found], request: SearchRequest) -> tuple[Hit, ...]:
+    def read(self, found: Sequence[ShardScores], request: SearchRequest) -> tuple[Hit, ...]:
         """The second half: the hits of what all shards found; any shard can tell them."""
         return read_hits(self._catalog, join(found, request), request)
 
@@ -89,13 +95,13 @@ class Fold:
             with self._all_or_start_over():
                 self._apply(changes)
                 self.number = changes[-1].number
-        if self._unpublished:  # perhaps of a time before, when the catalog then failed
+        if self._unpublished:  # also what an earlier call applied before the catalog failed it
             with self._all_or_start_over():
                 self._publish()
 
     @contextmanager
     def _all_or_start_over(self) -> Iterator[None]:
-        """What an error leaves folded by half can be neither finished nor taken back."""
+        """Empties the fold after an error: half a step can be neither finished nor taken back."""
         try:
             yield
         except BaseException:

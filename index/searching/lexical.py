@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tantivy
 
-from index.records import Passage, titled_text
+from index.records import StoredPassage, titled_text
 
 ANALYZER = "words"
 WRITER_BYTES = 15_000_000  # the least that tantivy takes
@@ -34,7 +34,9 @@ class LexicalIndex:
         self._writer: Any = None
         self._num_added = 0
 
-    def update(self, removed_files: Iterable[int], added: Iterable[tuple[int, Passage]]) -> None:
+    def update(
+        self, removed_files: Iterable[int], added: Iterable[tuple[int, StoredPassage]]
+    ) -> None:
         """Removes all passages of some files, then adds (file key, passage) pairs.
 
         Searches do not see it before `publish`; a thread of the writer works on it meanwhile.

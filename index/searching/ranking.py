@@ -16,7 +16,7 @@ Scores = dict[int, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class ShardScores:
     """What the two searches found, as scores by chunk id, best first; empty where one was not made.
 
     More than `top_k` where there are more: at least as many as the fusion wants.
@@ -27,7 +27,7 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranking(Found):
+class Ranking(ShardScores):
     """What was found, in one order.
 
     `fused` orders the hits: in mode "hybrid" it is the fusion of the other two, else the one.
@@ -36,7 +36,7 @@ class Ranking(Found):
     fused: Scores
 
 
-def find(indexes: Collection[AnyIndex], request: SearchRequest) -> Found:
+def find(indexes: Collection[AnyIndex], request: SearchRequest) -> ShardScores:
     """Searches the indexes of some stores as if they were one.
 
     Each search merges what the stores found by score.
@@ -51,10 +51,10 @@ def find(indexes: Collection[AnyIndex], request: SearchRequest) -> Found:
         dense = [index.search_dense(request, limit) for index in indexes]
     if request.mode != "dense":
         lexical = [index.search_lexical(request, limit) for index in indexes]
-    return Found(dense=_merge(dense, limit), lexical=_merge(lexical, limit))
+    return ShardScores(dense=_merge(dense, limit), lexical=_merge(lexical, limit))
 
 
-def join(found: Sequence[Found], request: SearchRequest) -> Ranking:
+def join(found: Sequence[ShardScores], request: SearchRequest) -> Ranking:
     """Ranks what the shards found as if they were one index.
 
     Each search is merged by score, over all shards; the two rankings are then fused, once.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from index.errors import FingerprintMismatchError
-from index.records import Change, Passage, Vectors
+from index.records import Change, StoredPassage, Vectors
 from index.searching.dense import DenseIndex
 from index.searching.file_table import FileTable, Ids, Rows
 from index.searching.lexical import LexicalIndex
@@ -20,7 +20,7 @@ class _Update:
     removed_rows: list[Rows] = field(default_factory=list)
     removed_files: list[int] = field(default_factory=list)
     vectors: list[Vectors] = field(default_factory=list)
-    passages: list[tuple[int, Passage]] = field(default_factory=list)
+    passages: list[tuple[int, StoredPassage]] = field(default_factory=list)
 
 
 class StoreIndex:

@@ -1,8 +1,14 @@
-"""A store whose embedder was switched: searched as before while its new index is built beside.
+"""A store whose embedder was switched: it is searched as before while its new index is built.
 
-The old index goes on with the old vectors. A file that changes meanwhile leaves it for a small
-index of the new embedder, so all that was committed is found. Cosines of two embedders have two
-scales, so until the new index takes over those of the small one are turned into the old scale.
+    switch      log: c1 ...... c2 ............ c3
+      |               |         |               |
+    old index    [ old vectors, without c1, c2 ]      searched until the takeover
+    changed      [ c1 | c1, c2 ]  new embedder        searched with it, on the old scale
+    new index    built from the catalog .......[ all ] takes over: one index again
+
+A file that changes meanwhile leaves the old index for the small one, so a search finds all that was
+committed. Two embedders have two scales of cosines, so the small one's are turned into the old
+scale until the new index takes over.
 """
 
 import threading
@@ -114,7 +120,7 @@ class SwitchingIndex:
 
     @property
     def is_building(self) -> bool:
-        """It is, as long as it is there."""
+        """Always: this index goes when the new one is built."""
         return True
 
     def apply(self, changes: Sequence[Change]) -> None:

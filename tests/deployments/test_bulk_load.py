@@ -7,9 +7,9 @@ import pytest
 
 from deployments import bulk_load
 from deployments.bulk_load import VALUE, Committer, Cutter, Destination, Embedder, Reader, row_of
-from index.bulk.bulk_cutting import Cutting
 from index.bulk.bulk_sources import find_sources
 from index.catalog.catalog import Catalog
+from index.chunk import Cutting
 from index.errors import CorpusUnavailableError
 from index.parsing.parse_limits import ParseLimits
 from index.records import Chunking

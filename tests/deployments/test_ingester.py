@@ -58,10 +58,7 @@ async def running(folder, embedder, **settings):
     ingester = Ingester.func_or_class(f"sqlite:///{folder}/corpus.db", embedder)
     await ingester.reconfigure(settings)
     yield ingester, await ingester.catalog(CALLER, "create_store", name="docs")
-    ingester._sandbox.close()
-    while not ingester._worker.done():  # wait_for of Python 3.11 can swallow a cancellation
-        ingester._worker.cancel()
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(ingester._ingestion.close)
     ingester._catalog.close()
 
 

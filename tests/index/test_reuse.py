@@ -1,7 +1,9 @@
+from types import SimpleNamespace
+
 import numpy as np
 
 from index.records import ChunkDraft, content_hash
-from index.reuse import plan_embedding
+from index.reuse import embed_new, plan_embedding
 
 
 def drafts_of(*texts):
@@ -35,3 +37,34 @@ def test_nothing_is_to_be_embedded_when_all_is_known():
 def test_the_same_words_under_another_title_are_other_content():
     one, two = drafts_of("a")[0], ChunkDraft(**(vars(drafts_of("a")[0]) | {"title": "Other"}))
     assert plan_embedding([one, two], lambda asked: {}).texts == ["T\na", "Other\na"]
+
+
+class Swapped:
+    """Was "old@1" when it was asked for its name, and is "new@1" from its first answer on."""
+
+    def __init__(self):
+        self.calls = []
+
+    def embed(self, texts, fingerprint):
+        self.calls.append((list(texts), fingerprint))
+        for text in texts:  # a part each
+            yield SimpleNamespace(vectors=np.full((1, 2), len(text)), fingerprint="new@1")
+
+
+def test_vectors_of_a_model_that_was_swapped_meanwhile_are_not_mixed_with_known_ones():
+    drafts, embeds = drafts_of("a", "bb", "a"), Swapped()
+    known = {("old@1", content_hash(drafts[0])): vector_of(9)}
+
+    def find_known(fingerprint, hashes):
+        return {one: known[fingerprint, one] for one in hashes if (fingerprint, one) in known}
+
+    made = embed_new(drafts, "old@1", find_known, embeds)
+    assert embeds.calls == [(["T\nbb"], "old@1"), (["T\na", "T\nbb"], "new@1")]
+    assert (made.fingerprint, made.num_new) == ("new@1", 2)
+    assert made.vectors[:, 0].tolist() == [3, 4, 3]
+
+
+def test_an_embedder_is_not_asked_when_all_is_known():
+    embeds = Swapped()
+    made = embed_new(drafts_of("a"), "old@1", lambda _, asked: {asked[0]: vector_of(7)}, embeds)
+    assert (made.num_new, made.fingerprint, embeds.calls) == (0, "old@1", [])

@@ -15,14 +15,20 @@ from pydantic_core import PydanticCustomError
 from graphs.api.border.json_body import RequestModel
 from graphs.api.corpus.filters import FilterSpec
 from graphs.api.errors import BadRequestError
+from index.catalog.attributes import MAX_KEY_CHARS, MAX_KEYS, MAX_VALUE_CHARS
+from index.errors import InvalidChunkingError
 from index.records import (
     MAX_BATCH_FILES,
+    MAX_CHUNK_TOKENS,
     Attachment,
     Chunking,
     FileBatchRecord,
     StoreFileRecord,
     StoreRecord,
 )
+
+# OpenAI's bound for clients; the corpus itself takes less, see index.records.MIN_CHUNK_TOKENS.
+MIN_CLIENT_CHUNK_TOKENS = 100
 
 
 def _refuse_nul(text: str) -> str:
@@ -35,10 +41,10 @@ def _refuse_nul(text: str) -> str:
 StoredText = Annotated[str, AfterValidator(_refuse_nul)]
 Name = Annotated[StoredText, Field(max_length=256)]
 Description = Annotated[StoredText, Field(max_length=512)]
-Key = Annotated[StoredText, Field(min_length=1, max_length=64)]
-Value = Annotated[StoredText, Field(max_length=512)]
-Metadata = Annotated[dict[Key, Value], Field(max_length=16)]
-AttributeMap = Annotated[dict[Key, Value | float | bool], Field(max_length=16)]
+Key = Annotated[StoredText, Field(min_length=1, max_length=MAX_KEY_CHARS)]
+Value = Annotated[StoredText, Field(max_length=MAX_VALUE_CHARS)]
+Metadata = Annotated[dict[Key, Value], Field(max_length=MAX_KEYS)]
+AttributeMap = Annotated[dict[Key, Value | float | bool], Field(max_length=MAX_KEYS)]
 FileIds = Annotated[list[str], Field(max_length=500)]
 
 
@@ -58,7 +64,7 @@ class AutoChunking(RequestModel):
 class StaticChunks(RequestModel):
     """Sizes in tokens of the embedder."""
 
-    max_chunk_size_tokens: int = Field(ge=100, le=4096)
+    max_chunk_size_tokens: int = Field(ge=MIN_CLIENT_CHUNK_TOKENS, le=MAX_CHUNK_TOKENS)
     chunk_overlap_tokens: int = Field(ge=0)
 
 
@@ -69,21 +75,16 @@ class StaticChunking(RequestModel):
     static: StaticChunks
 
 
-def _check_overlap(strategy: AutoChunking | StaticChunking) -> AutoChunking | StaticChunking:
-    if isinstance(strategy, StaticChunking):
-        overlap = strategy.static.chunk_overlap_tokens
-        limit = strategy.static.max_chunk_size_tokens // 2
-        if overlap > limit:
-            raise PydanticCustomError(
-                "invalid_chunking_strategy",
-                "chunk_overlap_tokens must be at most half a chunk ({limit}), got {got}",
-                {"limit": limit, "got": overlap},
-            )
+def _check_sizes(strategy: AutoChunking | StaticChunking) -> AutoChunking | StaticChunking:
+    try:
+        chunking_of(strategy)
+    except InvalidChunkingError as err:
+        raise PydanticCustomError(err.code, "{reason}", {"reason": str(err)}) from err
     return strategy
 
 
 ChunkingStrategy = Annotated[
-    AutoChunking | StaticChunking, Field(discriminator="type"), AfterValidator(_check_overlap)
+    AutoChunking | StaticChunking, Field(discriminator="type"), AfterValidator(_check_sizes)
 ]
 
 

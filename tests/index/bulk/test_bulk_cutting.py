@@ -1,9 +1,10 @@
 import pytest
 
-from index.bulk.bulk_cutting import MAX_PARCEL_CHUNKS, BulkCutter, Cutting
+from index.bulk.bulk_cutting import MAX_PARCEL_CHUNKS, BulkCutter
 from index.bulk.bulk_parcel import Tally
 from index.bulk.bulk_reading import Failure
 from index.catalog.bulk_load import BulkDocument
+from index.chunk import Cutting
 from index.errors import UnknownStoreError
 from index.parsing.parse_limits import ParseLimits
 from index.records import Chunking

@@ -91,14 +91,47 @@ def test_a_file_named_twice_counts_once_unless_it_is_named_in_two_ways(corpus, s
         )
 
 
-def test_the_largest_batch_needs_no_more_statements_than_the_smallest(corpus, store_id):
+@pytest.fixture
+def uploads(corpus):
+    """Makes so many uploads in one transaction; gives their ids."""
     row = {"filename": "a.md", "purpose": "assistants", "status": "processed", "num_bytes": 1}
     row |= {"sha256": "", "created_at": 1, "content": b"x"}
 
-    def statements_of(count):
+    def make(count):
         file_ids = [f"file-{number}-of-{count}" for number in range(count)]
         with corpus.catalog._write() as connection:
             connection.execute(schema.files.insert(), [{"id": id, **row} for id in file_ids])
+        return file_ids
+
+    return make
+
+
+def test_a_store_with_many_files_needs_no_more_statements_than_one_with_one(corpus, uploads):
+    def statements_of(count):
+        file_ids = uploads(count)
+        with counted_statements(corpus.catalog) as seen:
+            store = corpus.catalog.create_store(name="docs", file_ids=file_ids)
+        assert store.file_counts == FileCounts(in_progress=count)
+        return len(seen)
+
+    assert statements_of(1) == statements_of(500)
+    assert num_rows(corpus.catalog, schema.jobs) == 501
+
+
+def test_a_search_of_many_stores_needs_no_more_statements_than_of_one(corpus):
+    named = [corpus.store("docs"), corpus.store("other"), "docs", "other"]
+
+    def statements_of(stores):
+        with counted_statements(corpus.catalog) as seen:
+            corpus.catalog.open_stores(stores)
+        return len(seen)
+
+    assert statements_of(named[:1]) == statements_of(named) == statements_of(None)
+
+
+def test_the_largest_batch_needs_no_more_statements_than_the_smallest(corpus, store_id, uploads):
+    def statements_of(count):
+        file_ids = uploads(count)
         with counted_statements(corpus.catalog) as seen:
             for attributes in ({"a": 1}, {"b": 2}):
                 files = named(*file_ids, attributes=attributes)

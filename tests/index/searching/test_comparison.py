@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from index.searching.comparison import DEPTH, Comparison, nearest
+from index.searching.comparison import DEPTH, EmbedderComparison, nearest
 
 
 class Reader:
@@ -27,16 +27,16 @@ def test_places_without_a_passage_are_left_empty(vectors_of):
     (stored,), queries = vectors_of(1), vectors_of(2, seed=2)
     found = nearest(Reader({7: stored}), "a@1", [7, 8], queries)
     assert found.tolist() == [[7] + [-1] * 9] * 2
-    comparison = Comparison(old=found, new=found)
+    comparison = EmbedderComparison(old=found, new=found)
     assert comparison.overlaps.tolist() == [1, 1]
-    nothing = Comparison(old=np.full((1, 10), -1), new=np.full((1, 10), -1))
+    nothing = EmbedderComparison(old=np.full((1, 10), -1), new=np.full((1, 10), -1))
     assert nothing.overlaps.tolist() == [0]
 
 
 def test_overlap_and_first_hits_are_counted():
     old = np.arange(10)[None].repeat(3, axis=0)
     new = np.stack([old[0][::-1], old[0] + 5, old[0] + 10])
-    comparison = Comparison(old=old, new=new)
+    comparison = EmbedderComparison(old=old, new=new)
     assert comparison.overlaps == pytest.approx([1, 0.5, 0])
     assert comparison.same_first.tolist() == [False, False, False]
-    assert Comparison(old=old, new=old).same_first.all()
+    assert EmbedderComparison(old=old, new=old).same_first.all()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from index.records import Passage
+from index.records import StoredPassage
 from index.searching import lexical
 from index.searching.lexical import LexicalIndex
 
@@ -11,7 +11,7 @@ FILES = 400
 
 
 def passage(chunk_id, text):
-    return Passage(
+    return StoredPassage(
         chunk_id=chunk_id, store_id="vs", file_id="f", filename="f.md", title="", text=text,
         char_start=0, char_end=len(text),
     )  # fmt: skip

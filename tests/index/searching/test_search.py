@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.errors import FingerprintMismatchError, InvalidSearchError
-from index.records import Change, Passage
+from index.records import Change, StoredPassage
 from index.searching.filters import matches, parse_filter
 from index.searching.fusion import fuse
 from index.searching.ranking import find, join
@@ -16,7 +16,7 @@ WORDS = ["replica", "queue", "spot", "drain", "node", "chunk", "token", "graph",
 
 def upsert(number, store_id, texts, vectors, attributes):
     passages = tuple(
-        Passage(
+        StoredPassage(
             chunk_id=number * 100 + i,
             store_id=store_id,
             file_id=f"file-{number}",

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.errors import ExpiredStoreError, FingerprintMismatchError, UnknownStoreError
-from index.records import Change, Chunking, Passage
+from index.records import Change, Chunking, StoredPassage
 from index.searching.filters import parse_filter
 from index.searching.fold import Fold
 from index.searching.fusion import fuse
-from index.searching.ranking import Found, join
+from index.searching.ranking import ShardScores, join
 from index.searching.request import SearchRequest
 from index.searching.store_index import StoreIndex
 from index.shard import Shard
@@ -130,7 +130,7 @@ def test_parts_are_joined_to_what_they_were_cut_from(dense, lexical, count, top_
         return dict(sorted(kept, key=lambda pair: (-pair[1], pair[0]))[: max(top_k, 100)])
 
     def found(number, count):
-        return Found(dense=best(dense, number, count), lexical=best(lexical, number, count))
+        return ShardScores(dense=best(dense, number, count), lexical=best(lexical, number, count))
 
     request = SearchRequest(stores=("vs",), text="x", vector=np.ones(2), top_k=top_k)
     joined = join([found(number, count) for number in range(count)], request)
@@ -214,7 +214,7 @@ def test_the_best_by_words_of_four_shards_are_as_good_as_those_of_one_index():
     for row in drawn[::40]:
         text = " ".join(f"w{word}x" for word in rng.choice(row, 5, replace=False))
         request = SearchRequest(stores=("vs",), text=text, mode="lexical")
-        found = [Found(dense={}, lexical=part.search_lexical(request, 100)) for part in parts]
+        found = [ShardScores(dense={}, lexical=part.search_lexical(request, 100)) for part in parts]
         ours, scored = list(join(found, request).fused)[:10], whole.search_lexical(request, 4000)
         best = list(scored)[:10]
         shared.append(len({*ours} & {*best}) / 10)
@@ -233,7 +233,7 @@ def indexed(words, shard):
                 number=number, kind="upsert", store_id="vs", file_id=f"file-{number}",
                 fingerprint="words@1", vectors=np.ones((1, 2), np.float32),
                 passages=(
-                    Passage(
+                    StoredPassage(
                         chunk_id=number, store_id="vs", file_id=f"file-{number}", filename="",
                         title="", text=" ".join(row), char_start=0, char_end=1,
                     ),
