@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TypeVar
 
-from deployments.settings import MODEL_CACHE, assigned_share
+from deployments.model_loading import assigned_share
+from deployments.state import models_folder
 from index.bulk.bulk_cutting import BulkCutter, Cutting
 from index.bulk.bulk_parcel import Parcel, Stopwatch, Tally
 from index.bulk.bulk_reading import read_sources
@@ -67,7 +68,7 @@ class Cutter:
 
     @cached_property
     def _cutter(self) -> BulkCutter:
-        folder = resolve(self._embedder.model, self._embedder.revision, MODEL_CACHE)
+        folder = resolve(self._embedder.model, self._embedder.revision, models_folder())
         spans = TokenSpans(read_tokenizer(folder))
         catalog = Catalog(self._to.database_url)
         return BulkCutter(catalog, self._to.store_id, self._cutting, spans)
@@ -94,7 +95,7 @@ class EmbeddingStage:
     @cached_property
     def _model(self) -> EmbedderModel:
         share = replace(assigned_share(), num_cpus=self._num_threads)
-        return EmbedderModel(self._config, cache=MODEL_CACHE, share=share)
+        return EmbedderModel(self._config, cache=models_folder(), share=share)
 
 
 class Embedder(EmbeddingStage):

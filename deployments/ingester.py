@@ -15,12 +15,9 @@ from ray.exceptions import ObjectLostError, RayActorError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from deployments.settings import (
-    ReplicaDescription,
-    describe_replica,
-    parse_config,
-    refuse_unshared_database,
-)
+from deployments.replica import ReplicaDescription, describe_replica
+from deployments.shared_database import refuse_unshared_database
+from deployments.user_config import parse_config
 from index.catalog.catalog import Catalog
 from index.chunk import cut_file
 from index.errors import (
@@ -69,18 +66,16 @@ class IngesterConfig:
     Attributes:
         max_chunk_tokens: most tokens of the embedder in a passage.
         chunk_overlap_tokens: tokens that neighbouring passages share.
-        parse_limits: what reading one file may cost, by the names of index.parsing.parse_limits;
-            the defaults stand there.
+        parse_limits: what reading one file may cost.
     """
 
     max_chunk_tokens: int = 400
     chunk_overlap_tokens: int = 80
-    parse_limits: Mapping[str, int] = field(default_factory=dict)
+    parse_limits: ParseLimits = field(default_factory=ParseLimits)
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
         self.chunking()
-        self.limits()
 
     def chunking(self) -> Chunking:
         """The default chunking."""
@@ -88,10 +83,6 @@ class IngesterConfig:
             max_chunk_tokens=self.max_chunk_tokens,
             chunk_overlap_tokens=self.chunk_overlap_tokens,
         )
-
-    def limits(self) -> ParseLimits:
-        """The limits of parsing."""
-        return parse_config(ParseLimits, self.parse_limits)
 
 
 @serve.deployment
@@ -181,7 +172,7 @@ class Ingester:
 
     async def _commit_passages(self, job: Job) -> int:
         record = await asyncio.to_thread(self._catalog.get_file, job.file_id)
-        check_size(record.filename, record.num_bytes, self._config.limits())
+        check_size(record.filename, record.num_bytes, self._config.parse_limits)
         data = await asyncio.to_thread(self._catalog.file_content, job.file_id)
         while True:
             wanted = await asyncio.to_thread(self._catalog.embedder_of, job.store_id)
@@ -217,7 +208,7 @@ class Ingester:
 
     def _cut(self, job: Job, data: bytes, spans: TokenSpans) -> tuple[ChunkDraft, ...]:
         chunking = job.chunking or self._config.chunking()
-        document = self._sandbox.parse(job.filename, data, self._config.limits())
+        document = self._sandbox.parse(job.filename, data, self._config.parse_limits)
         return cut_file(job.filename, document, chunking, spans)
 
     async def _token_spans(self, wanted: str | None) -> TokenSpans:

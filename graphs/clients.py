@@ -24,7 +24,7 @@ from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.ingester import CATALOG_METHODS
-from deployments.settings import ReplicaDescription
+from deployments.replica import ReplicaDescription
 from graphs.config import TimeoutSettings
 from graphs.deadline import allowed_s, time_left_s
 from graphs.errors import (

@@ -1,7 +1,7 @@
 """The Gateway deployment: HTTP in front of the pipeline, which runs inside it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from fastapi import FastAPI
@@ -9,7 +9,8 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 from ray.serve.metrics import Counter
 
-from deployments.settings import ReplicaDescription, describe_replica
+from deployments.replica import ReplicaDescription, describe_replica
+from deployments.user_config import parse_config
 from graphs.api.services import Services
 from graphs.clients import (
     CorpusClient,
@@ -38,27 +39,32 @@ class Graph:
     def __init__(
         self,
         config: GatewayConfig,
-        handles: Mapping[str, DeploymentHandle],
+        handles: Mapping[str, Sequence[DeploymentHandle]],
         on_migration: Callable[[], None],
     ) -> None:
         self.config = config
         timeouts, retries = config.timeouts, Retries(config.failover)
 
-        def client(client_class: type[Client], stage: str, timeout_s: float) -> Client:
-            return client_class(handles[stage], stage=stage, timeout_s=timeout_s, retries=retries)
+        def client(
+            client_class: type[Client], handle: DeploymentHandle, timeout_s: float
+        ) -> Client:
+            stage = handle.deployment_name
+            return client_class(handle, stage=stage, timeout_s=timeout_s, retries=retries)
 
-        self.embedder = client(EmbedderClient, "Embedder", timeouts.model_s)
-        self.reranker = client(RerankerClient, "Reranker", timeouts.model_s)
-        self.safety = client(SafetyClient, "SafetyFilter", timeouts.model_s)
-        self.retrievers = {
-            name: client(RetrieverClient, name, timeouts.corpus_s)
-            for name in handles
-            if name.startswith("Retriever")  # one, or its shards
+        self.embedder = client(EmbedderClient, handles["embedder"][0], timeouts.model_s)
+        self.reranker = client(RerankerClient, handles["reranker"][0], timeouts.model_s)
+        self.safety = client(SafetyClient, handles["safety_filter"][0], timeouts.model_s)
+        self.retrievers = {  # one, or its shards
+            handle.deployment_name: client(RetrieverClient, handle, timeouts.corpus_s)
+            for handle in handles["retriever"]
         }
         shards = list(self.retrievers.values())
         self.retriever: SearchStage = shards[0] if len(shards) == 1 else ShardedRetriever(shards)
-        self.corpus = client(CorpusClient, "Ingester", timeouts.corpus_s)
-        self.generator = GeneratorClient(handles["Generator"], timeouts=timeouts, retries=retries)
+        self.corpus = client(CorpusClient, handles["ingester"][0], timeouts.corpus_s)
+        # Further generators are bound and scaled, but nothing routes to them yet.
+        self.generator = GeneratorClient(
+            handles["generator"][0], timeouts=timeouts, retries=retries
+        )
         self.pipeline = RagPipeline(
             config,
             Stages(
@@ -104,17 +110,17 @@ class Gateway:
     over new settings without a restart.
     """
 
-    def __init__(self, handles: Mapping[str, DeploymentHandle]) -> None:
+    def __init__(self, handles: Mapping[str, Sequence[DeploymentHandle]]) -> None:
         self._handles = handles
         self._migrations = Counter(
             "ragfleet_migrations", description="answers that went on at another generator replica"
         )
         self._app: FastAPI | None = None
-        self._services = self._build({})
+        self._services = self._build(GatewayConfig())
 
     def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Takes over new settings; running requests keep the old ones."""
-        self._services = self._build(user_config)
+        self._services = self._build(parse_config(GatewayConfig, user_config))
         if self._app is not None:
             self._app.state.services = self._services
 
@@ -130,8 +136,7 @@ class Gateway:
         self._app = build_app(self._services, echo_request_id=False)
         return self._app
 
-    def _build(self, user_config: Mapping[str, Any]) -> Services:
-        config = GatewayConfig.model_validate(dict(user_config))
+    def _build(self, config: GatewayConfig) -> Services:
         graph = Graph(config, self._handles, self._migrations.inc)
         return Services(
             config=config,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from models.errors import InvalidInputError, ModelNotFoundError, UnsafeModelError
 
+_FOLDER_PREFIXES = ("/", "./", "../")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 # Pickles run code when they are loaded (CWE-502), so these never leave the hub.
@@ -39,12 +40,17 @@ def resolve(model: str, revision: str | None, cache: Path) -> Path:
         from models.bundled.prepare import prepare
 
         return prepare(model.removeprefix("bundled:"), cache)
-    if model.startswith(("/", "./", "../")):
+    if model.startswith(_FOLDER_PREFIXES):
         return _local_folder(Path(model), cache)
     if _HUB_ID.fullmatch(model):
         return _from_hub(model, revision, cache)
     msg = f"model must be bundled:<name>, a path or org/name, got {model!r}"
     raise InvalidInputError(msg)
+
+
+def is_local(model: str) -> bool:
+    """Whether the model is bundled or a folder, so that nothing is fetched for it."""
+    return model.startswith(("bundled:", *_FOLDER_PREFIXES))
 
 
 def _from_hub(model: str, revision: str | None, cache: Path) -> Path:

@@ -53,6 +53,7 @@ ROOMS = {
     ),
     "graphs": (
         "errors deadline config corpus",
+        "serve_config",
         "pipeline",
         "failover clients shards",
         "api",

@@ -15,7 +15,8 @@ import ray
 from ray import serve
 
 from deployments.drain_watch import DrainWatch
-from deployments.settings import ReplicaDescription, describe_replica, parse_config
+from deployments.replica import ReplicaDescription, describe_replica
+from deployments.user_config import parse_config
 from models.detokenizer import StopScanner
 from models.errors import ContextLengthError, EngineDrainingError, InvalidInputError
 from models.generation import GenerationChunk, GenerationRequest, TokenCounts

@@ -21,7 +21,6 @@ from models.safety import Verdict
 __all__ = [
     "Corpus",
     "Embedder",
-    "HttpTimeouts",
     "InjectedServices",
     "Pipeline",
     "Reranker",
@@ -29,21 +28,6 @@ __all__ = [
     "Safety",
     "Services",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class HttpTimeouts:
-    """How long the HTTP layer waits for a client, in seconds.
-
-    Attributes:
-        body_s: a body that takes longer to arrive gets 408.
-        heartbeat_s: longest silence on a stream before a comment is sent.
-        write_s: a client that takes nothing of its stream for so long is dropped.
-    """
-
-    body_s: float = 60.0
-    heartbeat_s: float = 10.0
-    write_s: float = 30.0
 
 
 class Pipeline(Protocol):
@@ -104,7 +88,6 @@ class Services:
     safety: Safety
     retriever: Retriever
     corpus: Corpus
-    timeouts: HttpTimeouts = field(default_factory=HttpTimeouts)
     started_at: int = field(default_factory=lambda: int(time.time()))
 
 

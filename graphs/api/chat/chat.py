@@ -29,7 +29,8 @@ from graphs.api.chat.chat_target import ChatTarget, resolve_target
 from graphs.api.chat.resume import EventIds, Resumption, resumption_of
 from graphs.api.chat.timing import server_timing
 from graphs.api.errors import BadRequestError, DisconnectedError, reply_of
-from graphs.api.services import HttpTimeouts, InjectedServices
+from graphs.api.services import InjectedServices
+from graphs.config import HttpSettings
 from graphs.pipeline.events import (
     ChatRequest,
     Event,
@@ -54,7 +55,7 @@ class ChatResponse(Response):
         self,
         events: AsyncGenerator[Event, None],
         head: ReplyHead,
-        timeouts: HttpTimeouts,
+        settings: HttpSettings,
         resumption: Resumption,
         *,
         is_stream: bool,
@@ -62,7 +63,7 @@ class ChatResponse(Response):
         super().__init__()
         self._events = events
         self._head = head
-        self._timeouts = timeouts
+        self._settings = settings
         self._resumption = resumption
         self._is_stream = is_stream
 
@@ -83,13 +84,13 @@ class ChatResponse(Response):
         return json_reply(completion, server_timing(answer.end().timings))
 
     async def _stream(self, send: Send) -> None:
-        sender = SseSender(send, write_timeout_s=self._timeouts.write_s)
+        sender = SseSender(send, write_timeout_s=self._settings.write_s)
         async with aclosing(self._events) as events:
             first = await anext(events)
             retrieved = first if isinstance(first, Retrieved) else None
             outlet = _Outlet(sender, EventIds(self._resumption, self._head.created, retrieved))
             await sender.start(server_timing(retrieved.timings if retrieved else ()))
-            async with sender.heartbeat(self._timeouts.heartbeat_s):
+            async with sender.heartbeat(self._settings.heartbeat_s):
                 await self._send_events(first, events, outlet)
         await sender.end()
 
@@ -146,7 +147,7 @@ async def create_chat_completion(
     return ChatResponse(
         services.pipeline.answer(chat),
         _head(body, target, resumption),
-        services.timeouts,
+        services.config.http,
         resumption,
         is_stream=bool(body.stream),
     )
