@@ -83,7 +83,7 @@ def run(config: Path, documents: Path, store: str, console: Console) -> None:
     )  # fmt: skip
     log = state_folder() / "serve.log"
     bundled = [name for name in NAMES if f"bundled:{name}" in served.models]
-    with serving(config, log, _environment(served)) as child:
+    with serving(config, log, cluster_environment(served)) as child:
         with progress:
             # While Ray starts; a replica that comes to it first prepares its model itself.
             for name in progress.track(bundled, description="preparing models"):
@@ -124,7 +124,7 @@ def serving(
         shutil.rmtree(ray_folder, ignore_errors=True)
 
 
-def _environment(served: ServeConfig) -> dict[str, str]:
+def cluster_environment(served: ServeConfig) -> dict[str, str]:
     """Gives the cluster its token and port, which command lines find in the state folder."""
     state_folder().mkdir(parents=True, exist_ok=True)
     port = str(free_port())

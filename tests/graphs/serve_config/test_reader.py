@@ -43,8 +43,8 @@ EDITS = [
     ("proxy_location:", "proxy_locaton:", "unknown key 'proxy_locaton'; did you mean 'proxy_locat"),
     (
         "    route_prefix: /",
-        "    route: /",
-        "ragfleet: unknown key 'route'; did you mean 'route_pr",
+        "    route_prefx: /",
+        "ragfleet: unknown key 'route_prefx'; did you",
     ),
     ("args: {}", "args: {retriever_shard: 2}", "ragfleet.args: unknown key 'retriever_shard'; did"),
     ("max_ongoing_requests: 512", "max_ongoing_request: 512", "Gateway: unknown key 'max_ongoing_"),
