@@ -45,7 +45,7 @@ lint: install  ## check style and types
 	$(BIN)/mypy
 
 models: install  ## assemble the bundled models now rather than at the first start
-	$(BIN)/python -m models.prepare
+	$(BIN)/python -m models.prepare $${RAGFLEET_STATE:-.ragfleet}/models
 
 clean:  ## remove .venv, and the corpus and assembled models under .ragfleet
 	rm -rf .venv .ragfleet

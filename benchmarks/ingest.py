@@ -161,7 +161,7 @@ def _bare_in_child(config: Path, texts: Path) -> dict[str, float]:
 
 def bare(config: Path, texts_file: Path) -> dict[str, float]:
     """Passages a second of the embedder alone, with every core, by batch size."""
-    from deployments.settings import MODEL_CACHE
+    from deployments.state import models_folder
     from models.device import Share
     from models.embedder import Embedder
 
@@ -171,7 +171,7 @@ def bare(config: Path, texts_file: Path) -> dict[str, float]:
     rates: dict[str, float] = {}
     for size in (served.embedder.batch_size, LARGE_BATCH):
         batched = replace(served.embedder, batch_size=size)
-        embedder = Embedder(batched, cache=MODEL_CACHE, share=share)
+        embedder = Embedder(batched, cache=models_folder(), share=share)
         embedder.embed(texts[: 2 * size])  # what only the first call costs
         start = time.perf_counter()
         embedder.embed(texts)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks.answers import EXAM, Question, Source, holds, read_questions
 from benchmarks.safety import auroc
+from deployments.state import models_folder
 from index.chunk import chunk
 from index.parsing.parse import parse
 from index.records import Chunking
@@ -32,7 +33,7 @@ Scores = NDArray[np.float32]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table of both orders, and how well the best score tells whether there is one."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, default=Path(".ragfleet/models"))
+    parser.add_argument("--cache", type=Path, default=models_folder())
     parser.add_argument("--reranker", type=Path, help="a cross-encoder's folder; the bundled one")
     parser.add_argument("--candidates", type=int, default=12, help="passages that are reranked")
     parser.add_argument("--chunk-tokens", type=int, default=48, help="as in local.yaml")

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from rich.progress import track
 
 from benchmarks.retrieval_scores import DEPTH, Values, score
@@ -32,7 +31,11 @@ from benchmarks.retrieval_set import (
     relevant,
 )
 from benchmarks.retrieval_tables import Means, compare, differences, means, print_table
+from deployments.embedder import ServedEmbedders
+from deployments.ingester import IngesterConfig
+from deployments.state import models_folder
 from graphs.config import RetrievalSettings
+from graphs.serve_config.reader import read_serve_config
 from index.parsing.document import Document
 from index.records import Change, Chunking, StoredPassage, Vectors, titled_text
 from index.searching.ranking import find, join
@@ -90,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark and print its tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=LOCAL, help="a Serve config; local.yaml")
-    parser.add_argument("--cache", type=Path, default=Path(".ragfleet/models"))
+    parser.add_argument("--cache", type=Path, default=models_folder())
     parser.add_argument("--chunk-tokens", type=int, help="instead of the config's")
     parser.add_argument("--chunk-overlap-tokens", type=int, help="instead of the config's")
     parser.add_argument("--candidates", type=int, help="reranked passages, instead of the config's")
@@ -141,23 +144,23 @@ def measure(asked: Sequence[Asked], way: str, num_candidates: int) -> Values:
 
 
 def read_settings(options: argparse.Namespace) -> Settings:
-    """Read the settings from the deployments' `user_config` of a Serve config."""
-    document = yaml.safe_load(options.config.read_text(encoding="utf-8"))
-    deployments = document["applications"][0]["deployments"]
-    user: dict[str, dict[str, Any]] = {one["name"]: one["user_config"] for one in deployments}
-    cut_by = user["Ingester"]
+    """Read the settings from the deployments' `user_config` of a Serve config.
+
+    Raises:
+        ConfigError: the file has faults.
+    """
+    config = read_serve_config(options.config)
+    cut_by = config.settings("Ingester", IngesterConfig)
     overlap = options.chunk_overlap_tokens
-    retrieval = dict(user["Gateway"].get("retrieval", {}))
-    if options.candidates:
-        retrieval["num_candidates"] = options.candidates
+    candidates = {"num_candidates": options.candidates} if options.candidates else {}
     return Settings(
         chunking=Chunking(
-            max_chunk_tokens=options.chunk_tokens or cut_by["max_chunk_tokens"],
-            chunk_overlap_tokens=cut_by["chunk_overlap_tokens"] if overlap is None else overlap,
+            max_chunk_tokens=options.chunk_tokens or cut_by.max_chunk_tokens,
+            chunk_overlap_tokens=cut_by.chunk_overlap_tokens if overlap is None else overlap,
         ),
-        retrieval=RetrievalSettings(**retrieval),
-        embedder=EmbedderConfig(**user["Embedder"]),
-        reranker=RerankerConfig(**user["Reranker"]),
+        retrieval=RetrievalSettings(**config.gateway.retrieval.model_dump() | candidates),
+        embedder=config.settings("Embedder", ServedEmbedders).configs[0],
+        reranker=config.settings("Reranker", RerankerConfig),
     )
 
 

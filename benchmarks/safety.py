@@ -49,9 +49,10 @@ def scores_of(model: Path | None, texts: Sequence[str]) -> tuple[list[str], Scor
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+    from deployments.state import models_folder
     from models.bundled.prepare import prepare
 
-    folder = model or prepare("safety", Path(".ragfleet/models"))
+    folder = model or prepare("safety", models_folder())
     encode = AutoTokenizer.from_pretrained(folder)
     classifier = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     order = sorted(range(len(texts)), key=lambda row: len(texts[row]))

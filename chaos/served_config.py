@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from graphs.serve_config.reader import parse_serve_config, read_text
+
 Changes = Mapping[str, Mapping[str, Any]]
 _NODE_ENVIRONMENT = Path(__file__).parents[1] / "cluster" / "node.env"
 
@@ -18,14 +20,20 @@ def changed_config(source: Path, *, port: int, changes: Changes) -> str:
         source: the YAML file.
         port: of HTTP.
         changes: deployment -> key of its block -> value; mappings are merged.
+
+    Raises:
+        ConfigError: the file has faults, or has them once it is changed.
     """
-    config = yaml.safe_load(source.read_text())
+    text = read_text(source)
+    parse_serve_config(text, str(source))
+    config = yaml.safe_load(text)
     config["http_options"]["port"] = port
     blocks = {block["name"]: block for block in config["applications"][0]["deployments"]}
     for name, changed in changes.items():
         blocks[name].update(merged(blocks[name], changed))
-    text: str = yaml.safe_dump(config)
-    return text
+    result: str = yaml.safe_dump(config)
+    parse_serve_config(result, f"{source}, changed")
+    return result
 
 
 def merged(block: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:

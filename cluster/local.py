@@ -16,25 +16,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
-import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+import deployments.preload  # noqa: F401  # first: Serve in two thirds of the time
 from cluster.interrupts import interruptible
 from cluster.ports import free_port
+from deployments.state import models_folder, state_folder
+from graphs.errors import ConfigError
+from graphs.serve_config.reader import ServeConfig, read_serve_config
 from models.bundled.prepare import NAMES, prepare
+from models.hub import is_local
 from models.prepare import prepare_graph
 
 if TYPE_CHECKING:
     import openai
 
 ROOT = Path(__file__).parents[1]
-STATE = ROOT / ".ragfleet"
 HANDBOOK = ROOT / "examples" / "handbook"
 _START_S = 300
 _STOP_S = 60
@@ -59,8 +62,8 @@ def main() -> None:
             run(arguments.config, arguments.documents, arguments.store, console)
     except KeyboardInterrupt:
         console.print("stopped")
-    except StartError as err:
-        console.print(f"[red]{err}[/red]")
+    except (ConfigError, StartError) as err:
+        console.print(f"error: {err}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -68,22 +71,24 @@ def run(config: Path, documents: Path, store: str, console: Console) -> None:
     """Starts everything, and stops it when interrupted.
 
     Raises:
+        ConfigError: the config has faults; nothing was started.
         StartError: the port is taken, or a deployment did not come up.
     """
-    http = yaml.safe_load(config.read_text())["http_options"]
-    host, port = http["host"], http["port"]
+    served = read_serve_config(config)
+    host, port = served.host, served.port
     _refuse_taken_port(host, port)
     progress = Progress(
         TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn(),
         TimeElapsedColumn(), console=console,
     )  # fmt: skip
-    log = STATE / "serve.log"
-    with serving(config, log) as child:
+    log = state_folder() / "serve.log"
+    bundled = [name for name in NAMES if f"bundled:{name}" in served.models]
+    with serving(config, log, cluster_environment(served)) as child:
         with progress:
             # While Ray starts; a replica that comes to it first prepares its model itself.
-            for name in progress.track(NAMES, description="preparing models"):
-                prepare(name, STATE / "models")
-                prepare_graph(name, STATE / "models")
+            for name in progress.track(bundled, description="preparing models"):
+                prepare(name, models_folder())
+                prepare_graph(name, models_folder())
             wait_until_ready(f"http://{host}:{port}/readyz", child, log, progress)
             _fill_empty_corpus(f"http://{host}:{port}/v1", documents, store, progress)
         _print_next_steps(console, f"http://{host}:{port}", log)
@@ -100,15 +105,16 @@ def _refuse_taken_port(host: str, port: int) -> None:
 
 
 @contextlib.contextmanager
-def serving(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def serving(
+    config: Path, log: Path, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
     """Runs `serve run` with a Ray cluster of its own; leaves nothing behind."""
-    STATE.mkdir(exist_ok=True)
     # Short, since the paths of Ray's sockets must stay below 108 characters (unix(7)).
     ray_folder = tempfile.mkdtemp(prefix="rf-")
-    command = [sys.executable, "-m", "cluster.serve_run", str(config)]
+    command = [sys.executable, "-m", "cluster.serve_run", str(config.absolute())]
     with log.open("wb") as output:
         child = subprocess.Popen(
-            command, cwd=ROOT, env=_environment(ray_folder),
+            command, cwd=ROOT, env={**environment, "RAY_TMPDIR": ray_folder},
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     try:
@@ -118,19 +124,21 @@ def serving(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         shutil.rmtree(ray_folder, ignore_errors=True)
 
 
-def _environment(ray_folder: str) -> dict[str, str]:
-    """Gives the cluster its own folder, token and port, which command lines find in `STATE`."""
+def cluster_environment(served: ServeConfig) -> dict[str, str]:
+    """Gives the cluster its token and port, which command lines find in the state folder."""
+    state_folder().mkdir(parents=True, exist_ok=True)
     port = str(free_port())
-    (STATE / "ray_address").write_text(f"127.0.0.1:{port}\n")
+    (state_folder() / "ray_address").write_text(f"127.0.0.1:{port}\n")
+    # Offline, a start asks nobody; a model of the hub has to be fetched the first time.
+    offline = {"HF_HUB_OFFLINE": "1"} if all(map(is_local, served.models)) else {}
     return {
         **os.environ,
+        **offline,
         "PYTHONPATH": str(ROOT),  # so that `serve deploy` finds the code, too
-        "RAY_TMPDIR": ray_folder,
         "RAY_GCS_SERVER_PORT": port,
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(_token_file()),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "HF_HUB_OFFLINE": "1",
         "PYTHONUNBUFFERED": "1",
         "RAY_preload_python_modules": "deployments.preload",
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",  # 0.1 takes a tenth of a core, idle or not
@@ -139,7 +147,7 @@ def _environment(ray_folder: str) -> dict[str, str]:
 
 def _token_file() -> Path:
     """Makes the cluster's token, readable by its owner alone."""
-    path = STATE / "auth_token"
+    path = state_folder() / "auth_token"
     with contextlib.suppress(FileExistsError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:

@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import TypeVar
 
 from deployments.embeds import LocalEmbeds
-from deployments.settings import MODEL_CACHE, assigned_share
+from deployments.model_loading import assigned_share
+from deployments.state import models_folder
 from index.bulk.bulk_cutting import BulkCutter
 from index.bulk.bulk_parcel import Parcel, Stopwatch, Tally
 from index.bulk.bulk_reading import read_sources
@@ -70,7 +71,7 @@ class Cutter:
 
     @cached_property
     def _cutter(self) -> BulkCutter:
-        folder = resolve(self._embedder.model, self._embedder.revision, MODEL_CACHE)
+        folder = resolve(self._embedder.model, self._embedder.revision, models_folder())
         spans = TokenSpans(read_tokenizer(folder))
         catalog = Catalog(self._to.database_url)
         return BulkCutter(catalog, self._to.store_id, self._cutting, spans)
@@ -97,7 +98,7 @@ class EmbeddingStage:
     @cached_property
     def _model(self) -> EmbedderModel:
         share = replace(assigned_share(), num_cpus=self._num_threads)
-        return EmbedderModel(self._config, cache=MODEL_CACHE, share=share)
+        return EmbedderModel(self._config, cache=models_folder(), share=share)
 
 
 class Embedder(EmbeddingStage):

@@ -10,7 +10,9 @@ import numpy as np
 from ray import serve
 
 from deployments.batcher import Batcher
-from deployments.settings import ReplicaDescription, describe_replica, load_model, parse_config
+from deployments.model_loading import load_model
+from deployments.replica import ReplicaDescription, describe_replica
+from deployments.user_config import parse_config
 from models.embedder import Embedder as EmbedderModel
 from models.embedder import EmbedderConfig, Embeddings, TextKind
 from models.errors import InvalidInputError
@@ -35,8 +37,6 @@ class ServedEmbedders(EmbedderConfig):
             InvalidInputError: a setting is wrong, or a model is named twice.
         """
         super().__post_init__()
-        also = tuple(parse_config(EmbedderConfig, one) for one in self.also)  # type: ignore[arg-type]  # as YAML gives it
-        object.__setattr__(self, "also", also)
         names = [(config.model, config.revision) for config in self.configs]
         if len(set(names)) < len(names):
             msg = f"each embedder must be named once, got {[model for model, _ in names]}"

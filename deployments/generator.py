@@ -10,13 +10,9 @@ from ray import serve
 
 from deployments.drain_watch import DrainWatch
 from deployments.light_process import light_process, set_library_defaults
-from deployments.settings import (
-    ReplicaDescription,
-    assigned_share,
-    describe_replica,
-    load_model,
-    parse_config,
-)
+from deployments.model_loading import assigned_share, load_model
+from deployments.replica import ReplicaDescription, describe_replica
+from deployments.user_config import parse_config
 from models.errors import EngineDrainingError, ModelChangedError
 from models.generation import (
     GenerationChunk,

@@ -13,12 +13,9 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from deployments.embeds import RemoteEmbeds
-from deployments.settings import (
-    ReplicaDescription,
-    describe_replica,
-    parse_config,
-    refuse_unshared_database,
-)
+from deployments.replica import ReplicaDescription, describe_replica
+from deployments.shared_database import refuse_unshared_database
+from deployments.user_config import parse_config
 from index.catalog.catalog import Catalog, ClientCatalog
 from index.catalog.database import Database
 from index.chunk import Cutting
@@ -41,13 +38,12 @@ class IngesterConfig:
     Attributes:
         max_chunk_tokens: most tokens of the embedder in a passage.
         chunk_overlap_tokens: tokens that neighbouring passages share.
-        parse_limits: what reading one file may cost, by the names of index.parsing.parse_limits;
-            the defaults stand there.
+        parse_limits: what reading one file may cost.
     """
 
     max_chunk_tokens: int = 400
     chunk_overlap_tokens: int = 80
-    parse_limits: Mapping[str, int] = field(default_factory=dict)
+    parse_limits: ParseLimits = field(default_factory=ParseLimits)
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -60,7 +56,7 @@ class IngesterConfig:
                 max_chunk_tokens=self.max_chunk_tokens,
                 chunk_overlap_tokens=self.chunk_overlap_tokens,
             ),
-            limits=parse_config(ParseLimits, self.parse_limits),
+            limits=self.parse_limits,
         )
 
 

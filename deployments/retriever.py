@@ -7,12 +7,9 @@ from typing import Any
 
 from ray import serve
 
-from deployments.settings import (
-    ReplicaDescription,
-    describe_replica,
-    parse_config,
-    refuse_unshared_database,
-)
+from deployments.replica import ReplicaDescription, describe_replica
+from deployments.shared_database import refuse_unshared_database
+from deployments.user_config import parse_config
 from index.catalog.catalog import Catalog
 from index.searching.fold import Fold
 from index.searching.ranking import ShardScores

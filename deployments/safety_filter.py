@@ -6,7 +6,9 @@ from typing import Any
 from ray import serve
 
 from deployments.batcher import Batcher
-from deployments.settings import ReplicaDescription, describe_replica, load_model, parse_config
+from deployments.model_loading import load_model
+from deployments.replica import ReplicaDescription, describe_replica
+from deployments.user_config import parse_config
 from models.safety import SafetyClassifier, SafetyConfig, Verdict
 
 

@@ -3,7 +3,8 @@
 No `from __future__ import annotations` here: Serve would then hand the builder a raw dict.
 """
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from ray.serve import Application
 
@@ -15,7 +16,10 @@ from deployments.retriever import Retriever, retriever_names
 from deployments.safety_filter import SafetyFilter
 from graphs.config import AppArgs, database_url
 from graphs.gateway import Gateway
+from graphs.serve_config.submitted import refuse_wrong_submission
 from index.shard import Shard
+
+Role = Literal["embedder", "reranker", "safety_filter", "generator"]
 
 
 def build(args: AppArgs) -> Application:
@@ -26,49 +30,43 @@ def build(args: AppArgs) -> Application:
 
     Returns:
         The application, with the Gateway as its ingress.
+
+    Raises:
+        RayServeException: the Serve config that asked for it has faults; all are named.
     """
+    refuse_wrong_submission()
     return compose(
         args,
-        embedder=Embedder,
-        reranker=Reranker,
-        safety_filter=SafetyFilter,
-        generator=Generator,
+        {
+            "embedder": (Embedder,),
+            "reranker": (Reranker,),
+            "safety_filter": (SafetyFilter,),
+            "generator": (Generator,),
+        },
     )
 
 
-def compose(
-    args: AppArgs, *, embedder: Any, reranker: Any, safety_filter: Any, generator: Any
-) -> Application:
+def compose(args: AppArgs, models: Mapping[Role, Sequence[Any]]) -> Application:
     """Binds these model deployments, the corpus and the Gateway to one another.
 
     Args:
         args: wiring: where the corpus lies, and into how many shards its search index is cut.
-        embedder: a class that `@serve.deployment` wrapped, as the others; its block in the YAML has
-            the name of its class.
-        reranker: as above.
-        safety_filter: as above.
-        generator: as above.
+        models: role -> classes that `@serve.deployment` wrapped, the first of a role its main one;
+            the block in the YAML has the name of the deployment.
 
     Returns:
-        The application, with the Gateway as its ingress.
+        The application, with the Gateway as its ingress; it gets role -> handles.
     """
     url = database_url(args)
-    embed = embedder.bind()
-    retrievers = {
-        name: _bind(_named(Retriever, name), url, Shard(number, args.retriever_shards))
+    # Generators first, since they take longest to start.
+    order = sorted(models, key=lambda role: role != "generator")
+    bound = {role: tuple(_bind(deployment) for deployment in models[role]) for role in order}
+    retrievers = tuple(
+        _bind(_named(Retriever, name), url, Shard(number, args.retriever_shards))
         for number, name in enumerate(retriever_names(args.retriever_shards))
-    }
-    return _bind(
-        Gateway,
-        {
-            "Generator": generator.bind(),  # first, since it takes longest to start
-            "Embedder": embed,
-            **retrievers,
-            "Reranker": reranker.bind(),
-            "SafetyFilter": safety_filter.bind(),
-            "Ingester": _bind(Ingester, url, embed),
-        },
     )
+    ingester = _bind(Ingester, url, bound["embedder"][0])
+    return _bind(Gateway, {**bound, "retriever": retrievers, "ingester": (ingester,)})
 
 
 def _named(deployment: Any, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Every setting of the graph, and the one place where the environment is read.
+"""Every setting of the graph, and where its environment is read (deployments/state.py: the folder).
 
 What a single model needs is set in its own deployment's `user_config`; here stands what composes
 them: the Gateway's `user_config` is a `GatewayConfig`, the builder's `args` are `AppArgs`.
@@ -6,15 +6,12 @@ them: the Gateway's `user_config` is a `GatewayConfig`, the builder's `args` are
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from deployments.state import state_folder
 from index.searching.request import LEXICAL_WEIGHT
-
-# The SQLite file of a laptop lies beside the code.
-_DEFAULT_DATABASE = Path(__file__).parents[1] / ".ragfleet" / "corpus.db"
 
 
 class _Settings(BaseModel):
@@ -166,7 +163,7 @@ class ServedNames(_Settings):
 
 
 class HttpSettings(_Settings):
-    """Limits of the HTTP API.
+    """Limits of the HTTP API; times are in seconds.
 
     Attributes:
         max_body_bytes: largest JSON body.
@@ -176,6 +173,9 @@ class HttpSettings(_Settings):
         token_input: how token ids sent for embedding are read: as ids of OpenAI's `cl100k_base`
             (what OpenAI's clients send), or refused.
         default_store: name or id of the vector store that the model `rag` searches; None: all.
+        body_s: a body that takes longer to arrive gets 408.
+        heartbeat_s: longest silence on a stream before a comment is sent.
+        write_s: a client that takes nothing of its stream for so long is dropped.
     """
 
     max_body_bytes: int = Field(default=2**20, ge=1024)
@@ -184,6 +184,9 @@ class HttpSettings(_Settings):
     max_documents: int = Field(default=1000, ge=1)
     token_input: Literal["cl100k_base", "reject"] = "cl100k_base"
     default_store: str | None = None
+    body_s: float = Field(default=60.0, gt=0)
+    heartbeat_s: float = Field(default=10.0, gt=0)
+    write_s: float = Field(default=30.0, gt=0)
 
 
 class GatewayConfig(_Settings):
@@ -224,9 +227,9 @@ class AppArgs(_Settings):
 
 
 def database_url(args: AppArgs) -> str:
-    """Settles where the corpus lies: environment, then `args`, then a file beside the code."""
+    """Settles where the corpus lies: environment, `args`, then a file in the state folder."""
     configured = os.environ.get("RAGFLEET_DATABASE_URL") or args.database_url
-    return configured or f"sqlite:///{_DEFAULT_DATABASE}"
+    return configured or f"sqlite:///{state_folder() / 'corpus.db'}"
 
 
 def ray_address() -> str | None:

@@ -8,7 +8,8 @@ GraphError
 |  `- SafetyUnavailableError                   the safety filter does not answer: fails closed
 |- PoisonRequestError          RuntimeError    the request was lost on two replicas in the same way
 |- DeadlineError               TimeoutError    the time that the client gave has passed
-`- OverloadedError             RuntimeError    a queue is full or too slow: try again later
+|- OverloadedError             RuntimeError    a queue is full or too slow: try again later
+`- ConfigError                 ValueError      a Serve config has faults; no request sees this one
 """
 
 
@@ -62,3 +63,9 @@ class OverloadedError(GraphError, RuntimeError):
     """A queue is full, or a question waited in it for too long."""
 
     code = "overloaded"
+
+
+class ConfigError(GraphError, ValueError):
+    """A Serve config cannot be used; the message has a line for each fault, with file and line."""
+
+    code = "invalid_config"

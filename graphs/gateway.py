@@ -1,7 +1,6 @@
 """The Gateway deployment: HTTP in front of the pipeline, which runs inside it."""
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -10,7 +9,8 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 from ray.serve.metrics import Counter
 
-from deployments.settings import ReplicaDescription, describe_replica
+from deployments.replica import ReplicaDescription, describe_replica
+from deployments.user_config import parse_config
 from graphs.api.services import Services
 from graphs.clients import (
     DeploymentClient,
@@ -41,27 +41,32 @@ class Graph:
     def __init__(
         self,
         config: GatewayConfig,
-        handles: Mapping[str, DeploymentHandle],
+        handles: Mapping[str, Sequence[DeploymentHandle]],
         observe: Callable[[Trace], None],
     ) -> None:
         self.config = config
         timeouts, retries = config.timeouts, Retries(config.failover)
 
-        def client(client_class: type[Client], stage: str, timeout_s: float) -> Client:
-            return client_class(handles[stage], stage=stage, timeout_s=timeout_s, retries=retries)
+        def client(
+            client_class: type[Client], handle: DeploymentHandle, timeout_s: float
+        ) -> Client:
+            stage = handle.deployment_name
+            return client_class(handle, stage=stage, timeout_s=timeout_s, retries=retries)
 
-        self.embedder = client(EmbedderClient, "Embedder", timeouts.model_s)
-        self.reranker = client(RerankerClient, "Reranker", timeouts.model_s)
-        self.safety = client(SafetyClient, "SafetyFilter", timeouts.model_s)
-        self.retrievers = {
-            name: client(RetrieverClient, name, timeouts.corpus_s)
-            for name in handles
-            if name.startswith("Retriever")  # one, or its shards
+        self.embedder = client(EmbedderClient, handles["embedder"][0], timeouts.model_s)
+        self.reranker = client(RerankerClient, handles["reranker"][0], timeouts.model_s)
+        self.safety = client(SafetyClient, handles["safety_filter"][0], timeouts.model_s)
+        self.retrievers = {  # one, or its shards
+            handle.deployment_name: client(RetrieverClient, handle, timeouts.corpus_s)
+            for handle in handles["retriever"]
         }
         shards = list(self.retrievers.values())
         self.retriever: SearchStage = shards[0] if len(shards) == 1 else ShardedRetriever(shards)
-        self.corpus = client(CorpusClient, "Ingester", timeouts.corpus_s)
-        self.generator = GeneratorClient(handles["Generator"], timeouts=timeouts, retries=retries)
+        self.corpus = client(CorpusClient, handles["ingester"][0], timeouts.corpus_s)
+        # Further generators are bound and scaled, but nothing routes to them yet.
+        self.generator = GeneratorClient(
+            handles["generator"][0], timeouts=timeouts, retries=retries
+        )
         self._handles = handles
         self.pipeline = RagPipeline(
             config,
@@ -85,12 +90,11 @@ class Graph:
 
     def ready(self) -> Mapping[str, bool]:
         """Says for each deployment whether a replica of it runs."""
-        return {_check_name(name): has_running(handle) for name, handle in self._handles.items()}
-
-
-def _check_name(deployment: str) -> str:
-    """Gives the name under which `/readyz` shows a deployment: SafetyFilter is `safety_filter`."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", deployment).lower()
+        return {
+            role if len(handles) == 1 else handle.deployment_name.lower(): has_running(handle)
+            for role, handles in self._handles.items()
+            for handle in handles
+        }
 
 
 @serve.deployment
@@ -102,18 +106,18 @@ class Gateway:
     over new settings without a restart.
     """
 
-    def __init__(self, handles: Mapping[str, DeploymentHandle]) -> None:
+    def __init__(self, handles: Mapping[str, Sequence[DeploymentHandle]]) -> None:
         self._handles = handles
         self._migrations = Counter(
             "ragfleet_migrations", description="answers that went on at another generator replica"
         )
         self._app: FastAPI | None = None
         self._warming: asyncio.Task[None] | None = None
-        self._services = self._build({})
+        self._services = self._build(GatewayConfig())
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Takes over new settings; running requests keep the old ones."""
-        self._services = self._build(user_config)
+        self._services = self._build(parse_config(GatewayConfig, user_config))
         if self._app is not None:
             self._app.state.services = self._services
         if self._warming is not None:
@@ -138,8 +142,7 @@ class Gateway:
         if trace.num_migrations:
             self._migrations.inc(trace.num_migrations)
 
-    def _build(self, user_config: Mapping[str, Any]) -> Services:
-        config = GatewayConfig.model_validate(dict(user_config))
+    def _build(self, config: GatewayConfig) -> Services:
         graph = self._graph = Graph(config, self._handles, self._observe)
         return Services(
             config=config,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from models.errors import InvalidInputError, ModelNotFoundError, UnsafeModelError
 
+_FOLDER_PREFIXES = ("/", "./", "../")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 # Pickles run code when they are loaded (CWE-502), so these never leave the hub.
@@ -39,7 +40,7 @@ def resolve(model: str, revision: str | None, cache: Path) -> Path:
         from models.bundled.prepare import prepare
 
         return prepare(model.removeprefix("bundled:"), cache)
-    if model.startswith(("/", "./", "../")):
+    if model.startswith(_FOLDER_PREFIXES):
         return _local_folder(Path(model), cache)
     if is_pinned(model):
         return _from_hub(model, revision, cache)
@@ -47,10 +48,14 @@ def resolve(model: str, revision: str | None, cache: Path) -> Path:
     raise InvalidInputError(msg)
 
 
+def is_local(model: str) -> bool:
+    """Says whether a model is bundled or a folder, so that nothing is fetched for it."""
+    return model.startswith(("bundled:", *_FOLDER_PREFIXES))
+
+
 def is_pinned(model: str) -> bool:
     """Says whether a model id names a hub repository, whose commit stands for its files."""
-    is_here = model.startswith(("bundled:", "/", "./", "../"))
-    return not is_here and _HUB_ID.fullmatch(model) is not None
+    return not is_local(model) and _HUB_ID.fullmatch(model) is not None
 
 
 def _from_hub(model: str, revision: str | None, cache: Path) -> Path:

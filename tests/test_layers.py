@@ -55,6 +55,7 @@ ROOMS = {
     ),
     "graphs": (
         "errors caller deadline config corpus",
+        "serve_config",
         "pipeline",
         "failover clients corpus_client generator_client replicas shards",
         "api",

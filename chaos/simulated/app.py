@@ -7,6 +7,7 @@ Quality is not simulated.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
-from chaos.simulated.generator import Generator, digest
-from deployments.settings import ReplicaDescription, describe_replica
+from chaos.simulated.generator import Generator, SimulatedGeneratorConfig, digest
+from deployments.replica import ReplicaDescription, describe_replica
+from deployments.user_config import parse_config
 from models.embedder import Embeddings
 from models.errors import InvalidInputError
 from models.personal_data import find_personal_data
@@ -27,6 +29,20 @@ from models.safety import MODERATION_CATEGORIES, PERSONAL_DATA, Verdict
 _DIM = 64
 _FINGERPRINT = f"simulated/{_DIM}"
 HARMFUL = "forbidden"  # the one word that the safety filter flags
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoSettings:
+    """A simulated model has none, but for the generator."""
+
+
+# Read by graphs/serve_config: the blocks that differ from those of `graphs.app:build`.
+BLOCKS: Mapping[str, type[Any]] = {
+    "Embedder": NoSettings,
+    "Reranker": NoSettings,
+    "SafetyFilter": NoSettings,
+    "Generator": SimulatedGeneratorConfig,
+}
 
 
 def build(args: dict[str, Any]) -> Application:
@@ -44,10 +60,12 @@ def build(args: dict[str, Any]) -> Application:
 
     return compose(
         AppArgs.model_validate(args),
-        embedder=Embedder,
-        reranker=Reranker,
-        safety_filter=SafetyFilter,
-        generator=Generator,
+        {
+            "embedder": (Embedder,),
+            "reranker": (Reranker,),
+            "safety_filter": (SafetyFilter,),
+            "generator": (Generator,),
+        },
     )
 
 
@@ -61,7 +79,7 @@ class Embedder:
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Refuses settings: there are none."""
-        _refuse_settings(user_config)
+        parse_config(NoSettings, user_config)
 
     async def embed(
         self,
@@ -115,7 +133,7 @@ class Reranker:
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Refuses settings: there are none."""
-        _refuse_settings(user_config)
+        parse_config(NoSettings, user_config)
 
     async def rerank(self, query: str, documents: Sequence[str]) -> RerankScores:
         """Scores every document; see `models.reranker.Reranker`."""
@@ -140,7 +158,7 @@ class SafetyFilter:
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Refuses settings: there are none."""
-        _refuse_settings(user_config)
+        parse_config(NoSettings, user_config)
 
     async def classify(self, texts: Sequence[str]) -> tuple[Verdict, ...]:
         """Judges every text; see `models.safety.SafetyClassifier`."""
@@ -164,9 +182,3 @@ def _verdict(text: str) -> Verdict:
     return Verdict(
         flagged=flagged, scores=scores, flagged_categories=("harassment",) if flagged else ()
     )
-
-
-def _refuse_settings(user_config: Mapping[str, Any]) -> None:
-    if user_config:
-        msg = f"a simulated model has no settings, got {sorted(user_config)}"
-        raise InvalidInputError(msg)

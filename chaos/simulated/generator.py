@@ -18,7 +18,8 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from deployments.drain_watch import DrainWatch
-from deployments.settings import ReplicaDescription, describe_replica, parse_config
+from deployments.replica import ReplicaDescription, describe_replica
+from deployments.user_config import parse_config
 from models.detokenizer import StopScanner
 from models.errors import (
     ContextLengthError,

@@ -20,21 +20,6 @@ from graphs.pipeline.stages import EmbedStage, RerankStage, SafetyStage, SearchS
 from graphs.pipeline.trace import Trace
 
 
-@dataclass(frozen=True, kw_only=True)
-class HttpTimeouts:
-    """How long the HTTP layer waits for a client, in seconds.
-
-    Attributes:
-        body_s: a body that takes longer to arrive gets 408.
-        heartbeat_s: longest silence on a stream before a comment is sent.
-        write_s: a client that takes nothing of its stream for so long is dropped.
-    """
-
-    body_s: float = 60.0
-    heartbeat_s: float = 10.0
-    write_s: float = 30.0
-
-
 class Pipeline(Protocol):
     """Answers a chat. Closing the generator frees all that the answer holds."""
 
@@ -62,7 +47,6 @@ class Services:
     safety: SafetyStage
     retriever: SearchStage
     corpus: Corpora
-    timeouts: HttpTimeouts = field(default_factory=HttpTimeouts)
     started_at: int = field(default_factory=lambda: int(time.time()))
 
 

@@ -28,7 +28,7 @@ from ray.exceptions import RayError, RayTaskError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from deployments.settings import refuse_unshared_database
+from deployments.shared_database import refuse_unshared_database
 from graphs.commands.bulk_pipeline import free_room, plan_processes, run_pipeline
 from graphs.commands.command import (
     ENDED_EARLY,
@@ -39,9 +39,10 @@ from graphs.commands.command import (
     refuse,
 )
 from graphs.commands.report import Report, print_report
-from graphs.commands.served import ConfigError, Served, read_served
+from graphs.commands.served import Served, read_served
 from graphs.commands.session import SessionError, ray_session
 from graphs.config import ray_address
+from graphs.errors import ConfigError
 from index.bulk.bulk_parcel import Tally
 from index.bulk.bulk_sources import FoundSources, SourceError, find_sources
 from index.catalog.catalog import Catalog

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deployments.reembedder import REEMBEDDED_AT_ONCE, reembed
-from deployments.settings import MODEL_CACHE
-from graphs.commands.served import ConfigError, Served
+from deployments.state import models_folder
+from graphs.commands.served import Served
+from graphs.errors import ConfigError
 from index.catalog.catalog import Catalog
 from index.errors import UnknownStoreError
 from index.records import StoredPassage, StoreRecord
@@ -64,7 +65,7 @@ class Target:
 
 def load(config: EmbedderConfig) -> Embedder:
     """Loads an embedder in this process."""
-    return Embedder(config, cache=MODEL_CACHE)
+    return Embedder(config, cache=models_folder())
 
 
 class Move:

@@ -19,7 +19,7 @@ from pathlib import Path
 from ray.exceptions import RayError
 from rich.console import Console
 
-from deployments.settings import refuse_unshared_database
+from deployments.shared_database import refuse_unshared_database
 from graphs.commands.command import (
     ENDED_EARLY,
     INTERRUPTED,
@@ -38,9 +38,10 @@ from graphs.commands.move import (
     former_embedder,
 )
 from graphs.commands.running import Running, find_running, why_not_served
-from graphs.commands.served import ConfigError, Served, read_served
+from graphs.commands.served import Served, read_served
 from graphs.commands.session import SessionError, ray_session
 from graphs.config import ray_address
+from graphs.errors import ConfigError
 from index.catalog.catalog import Catalog
 from index.errors import CorpusError
 from index.records import StoreRecord

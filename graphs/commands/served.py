@@ -5,19 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ray.serve.schema import RayActorOptionsSchema
 
 from deployments.embedder import ServedEmbedders
 from deployments.ingester import IngesterConfig
-from deployments.settings import parse_config
-from graphs.config import AppArgs, database_url
+from graphs.config import database_url
+from graphs.serve_config.reader import read_serve_config
 from index.chunk import Cutting
 from index.errors import FingerprintMismatchError
 from models.embedder import EmbedderConfig
-
-
-class ConfigError(ValueError):
-    """The Serve config cannot be used; the message names the file and what is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,24 +69,16 @@ def read_served(path: Path) -> Served:
     """Reads a Serve config such as local.yaml.
 
     Raises:
-        ConfigError: it cannot be read, or has no usable block for Embedder and Ingester.
+        ConfigError: it cannot be read, or has faults; all are named.
     """
-    try:
-        application = yaml.safe_load(path.read_text(encoding="utf-8"))["applications"][0]
-        blocks = {block["name"]: block for block in application["deployments"]}
-        ingester = parse_config(IngesterConfig, blocks["Ingester"].get("user_config") or {})
-        return Served(
-            application=application.get("name", "default"),
-            embedders=parse_config(ServedEmbedders, blocks["Embedder"]["user_config"]).configs,
-            num_gpus=float(blocks["Embedder"].get("ray_actor_options", {}).get("num_gpus", 0)),
-            cutting=ingester.cutting(),
-            database_url=database_url(AppArgs.model_validate(application.get("args") or {})),
-            runtime_env=application.get("runtime_env") or {},
-        )
-    except OSError as err:
-        raise ConfigError(f"--config {path}: {err.strerror}") from err
-    except (KeyError, IndexError, TypeError) as err:
-        reason = f"no Serve config with blocks for Embedder and Ingester ({err!r})"
-        raise ConfigError(f"--config {path}: {reason}") from err
-    except (ValueError, yaml.YAMLError) as err:
-        raise ConfigError(f"--config {path}: {err}") from err
+    config = read_serve_config(path)
+    ingester = config.settings("Ingester", IngesterConfig)
+    options = config.blocks["Embedder"].deployment.ray_actor_options
+    return Served(
+        application=config.application,
+        embedders=config.settings("Embedder", ServedEmbedders).configs,
+        num_gpus=(options.num_gpus if isinstance(options, RayActorOptionsSchema) else None) or 0.0,
+        cutting=ingester.cutting(),
+        database_url=database_url(config.args),
+        runtime_env=config.runtime_env,
+    )

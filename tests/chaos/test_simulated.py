@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import yaml
-from ray.serve.schema import DeploymentSchema, ServeDeploySchema
 from tokenizers import Tokenizer
 
+from chaos.fleet import SIMULATED
+from chaos.served_config import changed_config
 from chaos.simulated import app as simulated
 from chaos.simulated.generator import Generator, SimulatedGeneratorConfig
-from deployments.settings import parse_config
-from graphs.config import GatewayConfig
+from graphs.errors import ConfigError
+from graphs.serve_config.reader import read_serve_config
 from models.errors import ContextLengthError, InvalidInputError
 from models.generation import GenerationRequest, Message, Sampling
 from models.token_counter import TokenCounter
@@ -100,7 +100,7 @@ async def test_bad_input_is_refused():
     ]:
         with pytest.raises(error):
             await answer(made, bad)
-    with pytest.raises(InvalidInputError, match="unknown keys"):
+    with pytest.raises(InvalidInputError, match="unknown key"):
         await made.reconfigure({"tokens_per_minute": 1})
 
 
@@ -128,15 +128,13 @@ async def test_scores_are_shares_of_common_words_and_one_word_is_harmful():
     assert [verdict.flagged for verdict in verdicts] == [False, True]
 
 
-def test_the_yaml_fits_serve_and_the_settings(request):
-    config = yaml.safe_load(
-        (request.config.rootpath / "chaos/simulated/simulated.yaml").read_text()
-    )
-    ServeDeploySchema.model_validate(config)
-    blocks = {block["name"]: block for block in config["applications"][0]["deployments"]}
-    for block in blocks.values():
-        assert set(block) <= set(DeploymentSchema.model_fields)
-    GatewayConfig.model_validate(blocks["Gateway"]["user_config"])
-    generator_block = blocks["Generator"]
-    settings = parse_config(SimulatedGeneratorConfig, generator_block["user_config"])
-    assert generator_block["max_ongoing_requests"] == settings.max_concurrent_requests
+def test_the_yaml_fits_serve_and_the_settings():
+    config = read_serve_config(SIMULATED)
+    slots = config.blocks["Generator"].deployment.max_ongoing_requests
+    assert slots == config.settings("Generator", SimulatedGeneratorConfig).max_concurrent_requests
+
+
+def test_a_change_that_the_config_does_not_know_is_refused():
+    changes = {"Generator": {"user_config": {"token_per_s": 3}}}
+    with pytest.raises(ConfigError, match=r"Generator.user_config: unknown key 'token_per_s'; did"):
+        changed_config(SIMULATED, port=1, changes=changes)

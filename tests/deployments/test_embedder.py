@@ -5,7 +5,7 @@ import pytest
 
 from deployments import embedder as module
 from deployments.embedder import Embedder, ServedEmbedders
-from deployments.settings import parse_config
+from deployments.user_config import parse_config
 from models.embedder import Embeddings
 from models.errors import InvalidInputError
 
@@ -68,10 +68,10 @@ def test_the_main_model_and_the_others_are_typed():
     [
         (
             {"also": [{"model": "./x", "engin": "onnx"}]},
-            r"unknown keys in user_config: \['engin'\]",
+            r"also.0: unknown key 'engin'; did you mean 'engine'\?",
         ),
-        ({"also": [{"engine": "onnx"}]}, "missing 1 required keyword-only argument: 'model'"),
-        ({"also": [{"model": "./x", "also": []}]}, r"unknown keys in user_config: \['also'\]"),
+        ({"also": [{"engine": "onnx"}]}, "also.0: missing key 'model'"),
+        ({"also": [{"model": "./x", "also": []}]}, "also.0: unknown key 'also'"),
         ({"also": [{"model": "./x", "batch_size": 0}]}, "batch_size must be in 1..1024, got 0"),
         ({"also": [{"model": "a/b", "revision": "c" * 40}]}, "each embedder must be named once"),
     ],

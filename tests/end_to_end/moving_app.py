@@ -2,19 +2,27 @@
 
 from ray.serve import Application
 
-from chaos.simulated.app import Reranker, SafetyFilter
-from chaos.simulated.generator import Generator
+from chaos.simulated.app import NoSettings, Reranker, SafetyFilter
+from chaos.simulated.generator import Generator, SimulatedGeneratorConfig
 from deployments.embedder import Embedder
 from graphs.app import compose
 from graphs.config import AppArgs
+
+BLOCKS = {
+    "Reranker": NoSettings,
+    "SafetyFilter": NoSettings,
+    "Generator": SimulatedGeneratorConfig,
+}
 
 
 def build(args: AppArgs) -> Application:
     """Binds them; see `graphs.app.build`."""
     return compose(
         args,
-        embedder=Embedder,
-        reranker=Reranker,
-        safety_filter=SafetyFilter,
-        generator=Generator,
+        {
+            "embedder": (Embedder,),
+            "reranker": (Reranker,),
+            "safety_filter": (SafetyFilter,),
+            "generator": (Generator,),
+        },
     )

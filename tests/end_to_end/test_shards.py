@@ -103,21 +103,3 @@ def test_a_shard_that_does_not_answer_fails_the_search_and_is_named(fleet, store
     assert int(refused.headers["retry-after"]) >= 1
     assert (ready.status_code, ready.json()["checks"]["retriever1"]) == (503, False)
     assert ready.json()["checks"]["retriever0"]
-
-
-def test_a_block_of_a_shard_that_there_is_none_of_is_refused_by_name(fleet, config):
-    """The last test: shards are asked for, but the block still has its old name."""
-    served = yaml.safe_load(SIMULATED.read_text())
-    served["applications"][0]["args"] = {"retriever_shards": 2}
-    config.write_text(yaml.safe_dump(served))
-    fleet.deploy(CHANGES)
-    deadline = time.monotonic() + 120
-    while "Deployment 'Retriever' does not exist" not in (said := message_of(fleet)):
-        assert time.monotonic() < deadline, said
-        time.sleep(0.5)
-    assert "'Retriever0', 'Retriever1'" in said
-
-
-def message_of(fleet):
-    """What `serve status` tells of the application."""
-    return fleet.system._get("/api/serve/applications/")["applications"]["ragfleet"]["message"]

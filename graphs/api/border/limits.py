@@ -30,7 +30,7 @@ class BodyLimit:
         if declared.isdecimal() and int(declared[:20]) > max_bytes:
             await error_response(_too_large(max_bytes))(scope, receive, send)
             return
-        bounded = _BoundedReceive(receive, max_bytes, services.timeouts.body_s)
+        bounded = _BoundedReceive(receive, max_bytes, services.config.http.body_s)
         await self._app(scope, bounded, send)
 
 

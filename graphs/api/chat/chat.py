@@ -58,8 +58,8 @@ async def create_chat_completion(
         request_id=chat.request_id,
         created=head.created,
         resumption=resumption,
-        heartbeat_s=services.timeouts.heartbeat_s,
-        write_timeout_s=services.timeouts.write_s,
+        heartbeat_s=services.config.http.heartbeat_s,
+        write_timeout_s=services.config.http.write_s,
         is_stream=bool(body.stream),
     )
     return EventReply(services.pipeline.answer(chat), ChatShape(head), delivery)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from graphs.api.errors import ERROR_TABLE, ErrorReply, error_response, kind_of
-from graphs.api.services import HttpTimeouts
+from graphs.config import HttpSettings
 from graphs.errors import GraphError
 from index.errors import CorpusError, FingerprintMismatchError
 from models.errors import EngineStoppedError, ModelError, ModelNotFoundError
@@ -142,8 +142,8 @@ async def test_counted_large_body_is_413(api_http, path):
 
 
 async def test_body_that_never_arrives_is_408(api_app, api_http, api_services):
-    timeouts = HttpTimeouts(body_s=0.02)
-    api_app.state.services = dataclasses.replace(api_services, timeouts=timeouts)
+    config = api_services.config.model_copy(update={"http": HttpSettings(body_s=0.02)})
+    api_app.state.services = dataclasses.replace(api_services, config=config)
 
     async def stuck():
         yield b"{"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from graphs.api.services import HttpTimeouts
+from graphs.config import HttpSettings
 
 BODY = {"model": "rag", "messages": [{"role": "user", "content": "Where?"}]}
 FOREVER = 3600
@@ -69,7 +69,8 @@ async def connect(api_app):
 @pytest.fixture
 def with_timeouts(api_app, api_services):
     def change(**timeouts):
-        services = dataclasses.replace(api_services, timeouts=HttpTimeouts(**timeouts))
+        config = api_services.config.model_copy(update={"http": HttpSettings(**timeouts)})
+        services = dataclasses.replace(api_services, config=config)
         api_app.state.services = services
 
     return change

@@ -60,13 +60,16 @@ def test_a_bad_argument_is_told_with_its_value(capsys, arguments, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [", "while parsing a flow node"),
-        ("applications: []", "no Serve config with blocks for Embedder and Ingester"),
-        ("applications: [{deployments: [{name: Ingester}]}]", "KeyError('Embedder')"),
+        ("a: [", "no YAML: "),
+        ("applications: []", "must hold one application of graphs.app:build, got 0"),
         (
-            "applications: [{deployments: [{name: Ingester}, "
-            "{name: Embedder, user_config: {model: a/b, batch: 1}}]}]",
-            "unknown keys in user_config: ['batch']",
+            "applications: [{import_path: graphs.app:build, deployments: [{name: Ingester}]}]",
+            "missing block 'Embedder'",
+        ),
+        (
+            "applications: [{import_path: graphs.app:build, deployments: "
+            "[{name: Embedder, user_config: {model: a/b, batch: 1}}]}]",
+            "Embedder.user_config: unknown key 'batch'; did you mean 'batch_size'?",
         ),
     ],
 )
@@ -75,7 +78,7 @@ def test_a_config_that_cannot_be_used_is_told_with_its_file(capsys, tmp_path, te
     (tmp_path / "bad.yaml").write_text(text)
     status, words = said(capsys, "a.md", "--store", "s", "--config", "bad.yaml")
     assert status == ingest.WRONG_ARGUMENTS
-    assert "--config bad.yaml: " in words
+    assert "bad.yaml:1: " in words
     assert message in words
 
 

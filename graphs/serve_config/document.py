@@ -1,0 +1,123 @@
+"""A YAML document that knows the line of every key, and the text of a fault in it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from deployments.user_config import Fault, Place
+from graphs.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A config and where it was written.
+
+    Attributes:
+        name: of the file; "" when what was read is not known.
+        value: as `yaml.safe_load` gives it.
+        root: the node of the whole; None when there is no text.
+    """
+
+    name: str
+    value: Any
+    root: yaml.Node | None = None
+
+    def describe(self, fault: Fault) -> str:
+        """Tells a fault: `copy.yaml:23: Reranker.user_config: unknown key 'max_token'; ...`."""
+        parts = [self._position(fault), self._label(fault.where), fault.message]
+        return ": ".join(filter(None, parts))
+
+    def refuse(self, faults: Sequence[Fault]) -> None:
+        """Raises with all faults, one a line, if there are any.
+
+        Raises:
+            ConfigError: there are.
+        """
+        if faults:
+            ordered = sorted(faults, key=self._line)
+            raise ConfigError("\n".join(dict.fromkeys(map(self.describe, ordered))))
+
+    def repeated_keys(self) -> Iterator[Fault]:
+        """Finds keys that stand twice in one mapping, of which YAML drops all but the last."""
+        yield from _repeated_keys(self.root, ()) if self.root is not None else ()
+
+    def _position(self, fault: Fault) -> str:
+        return f"{self.name}:{self._line(fault)}" if self.root is not None else self.name
+
+    def _line(self, fault: Fault) -> int:
+        """The line of the place, or of what is nearest above it where that is not written."""
+        if self.root is None:
+            return 0
+        place = fault.where if fault.key is None else (*fault.where, fault.key)
+        node, line = self.root, self.root.start_mark.line
+        for part in place:
+            found = _child(node, part)
+            if found is None:
+                break
+            node, line = found
+        return int(line) + 1
+
+    def _label(self, where: Place) -> str:
+        """The place in the words of the file: deployments and applications have names there."""
+        names: list[str] = []
+        value = self.value
+        for part in where:
+            value = _inside(value, part)
+            if isinstance(part, int) and isinstance(value, Mapping) and "name" in value:
+                names = [str(value["name"])]
+            else:
+                names.append(str(part))
+        return ".".join(names)
+
+
+def parse_document(text: str, name: str) -> Document:
+    """Reads YAML.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        return Document(name=name, value=loader.construct_document(root) if root else {}, root=root)
+    except yaml.MarkedYAMLError as err:
+        line = err.problem_mark.line + 1 if err.problem_mark else 1
+        raise ConfigError(f"{name}:{line}: no YAML: {err.problem}") from err
+    except yaml.YAMLError as err:
+        raise ConfigError(f"{name}: no YAML: {err}") from err
+    finally:
+        loader.dispose()
+
+
+def _inside(value: Any, part: str | int) -> Any:
+    try:
+        return value[part]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _child(node: yaml.Node, part: str | int) -> tuple[yaml.Node, int] | None:
+    """The node below, and the line where it begins: of a mapping, that of the key."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == part:
+                return value, key.start_mark.line
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part].start_mark.line
+    return None
+
+
+def _repeated_keys(node: yaml.Node, where: Place) -> Iterator[Fault]:
+    if isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _repeated_keys(value, (*where, index))
+    elif isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                message = f"key {key.value!r} stands twice, again in line {key.start_mark.line + 1}"
+                yield Fault(where=where, key=key.value, message=message)
+            seen.add(key.value)
+            yield from _repeated_keys(value, (*where, key.value))

@@ -1,0 +1,88 @@
+"""`make serve` before it starts anything: its checks, its environment, where it keeps state."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cluster.local import cluster_environment
+from graphs.serve_config.reader import parse_serve_config
+
+ROOT = Path(__file__).parents[2]
+LOCAL = (ROOT / "local.yaml").read_text()
+HUB = f"model: BAAI/bge-small-en-v1.5\n          revision: {'a' * 40}"
+
+
+def run(*arguments, state, cwd=ROOT):
+    environment = {
+        **os.environ, "RAGFLEET_STATE": str(state), "PYTHONPATH": str(cwd),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }  # fmt: skip
+    environment.pop("RAGFLEET_DATABASE_URL", None)
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, cwd=cwd, capture_output=True, text=True,
+        timeout=300, check=False,
+    )  # fmt: skip
+
+
+def test_a_config_with_faults_starts_nothing(tmp_path):
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(LOCAL.replace("max_tokens: 192", "max_token: 192"))
+    done = run("-m", "cluster.local", "--config", copy, state=tmp_path / "state")
+    assert done.returncode == 1
+    assert "Reranker.user_config: unknown key 'max_token'; did you mean" in done.stdout
+    assert not (tmp_path / "state").exists()  # where the log and the token of a cluster would be
+
+
+@pytest.mark.parametrize(
+    ("model", "offline"),
+    [("model: bundled:embedder", "1"), ("model: ./folder", "1"), (HUB, None)],
+    ids=["bundled", "folder", "hub"],
+)
+def test_only_models_of_the_hub_need_the_network(monkeypatch, tmp_path, model, offline):
+    monkeypatch.setenv("RAGFLEET_STATE", str(tmp_path / "state"))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    config = parse_serve_config(LOCAL.replace("model: bundled:embedder", model), "copy.yaml")
+    assert cluster_environment(config).get("HF_HUB_OFFLINE") == offline
+
+
+STARTS = """
+import asyncio
+from cluster.local import cluster_environment
+from deployments.embedder import Embedder
+from deployments.ingester import Ingester
+from deployments.retriever import Retriever
+from graphs.config import AppArgs, database_url
+from graphs.serve_config.reader import read_serve_config
+from pathlib import Path
+
+async def start():
+    config = read_serve_config(Path("local.yaml"))
+    cluster_environment(config)
+    embedder = Embedder.func_or_class()
+    await embedder.reconfigure({"model": "bundled:embedder", "engine": "onnx"})
+    await embedder.check_health()
+    url = database_url(config.args)
+    ingester = Ingester.func_or_class(url, None)
+    await ingester.catalog("create_store", name="docs")
+    await Retriever.func_or_class(url).check_health()
+
+asyncio.run(start())
+"""
+
+
+def test_all_state_lies_where_it_is_told_and_none_beside_the_code(tmp_path):
+    code, state = tmp_path / "code", tmp_path / "state"
+    code.mkdir()
+    for name in ("cluster", "deployments", "graphs", "index", "models", "local.yaml"):
+        (code / name).symlink_to(ROOT / name)
+    before = sorted(code.iterdir())
+    code.chmod(0o555)
+    done = run("-c", STARTS, state=state, cwd=code)
+    assert done.returncode == 0, done.stderr
+    assert sorted(code.iterdir()) == before
+    names = {path.name for path in state.iterdir()}
+    assert {"auth_token", "corpus.db", "models", "ray_address"} <= names
+    assert (state / "auth_token").stat().st_mode & 0o777 == 0o600
