@@ -17,6 +17,7 @@ from graphs.pipeline.events import ChatRequest, Event, Finished, Retrieved, Text
 from graphs.pipeline.prompt import NO_ANSWER, answer_messages, quotable_answers
 from graphs.pipeline.retrieval import Found, Retrieval
 from graphs.pipeline.stages import Progress, Stages
+from models.constraints import Choices
 from models.generation import GenerationRequest
 
 logger = logging.getLogger(__name__)
@@ -94,6 +95,7 @@ class RagPipeline:
 
     def _generation_request(self, request: ChatRequest, found: Found | None) -> GenerationRequest:
         """Settles the prompt, what may be answered, and a seed for a request that names none."""
+        texts = quotable_answers(found.passages) if found and self._quote else ()
         sampling = request.sampling
         if sampling.seed is None:
             sampling = replace(sampling, seed=secrets.randbits(63))
@@ -101,7 +103,7 @@ class RagPipeline:
             request_id=request.request_id,
             messages=answer_messages(found.question, found.passages) if found else request.messages,
             sampling=sampling,
-            choices=quotable_answers(found.passages) if found and self._quote else (),
+            constraint=Choices(texts=texts) if texts else None,
             identity=request.identity,
         )
 
