@@ -23,11 +23,17 @@ class Reranker:
     """
 
     def __init__(self) -> None:
+        self._config: RerankerConfig | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
-        """Loads the model that the settings name; requests go on with the old one meanwhile."""
+        """Loads the model that the settings name; requests go on with the old one meanwhile.
+
+        Serve calls this with unchanged settings too, when a replica's rank changes.
+        """
         config = parse_config(RerankerConfig, user_config)
+        if config == self._config:
+            return
         self._model = await load_model(RerankerModel, config)
         self._config = config
 
@@ -38,7 +44,7 @@ class Reranker:
 
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where."""
-        return describe_replica(self._config.model)
+        return describe_replica(self._config.model if self._config else "")
 
     async def check_health(self) -> None:
         """Scores one pair; raises when that fails."""

@@ -20,9 +20,17 @@ class SafetyFilter:
     the event loop, prove its health by judging.
     """
 
+    def __init__(self) -> None:
+        self._config: SafetyConfig | None = None
+
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
-        """Loads the model that the settings name; requests go on with the old one meanwhile."""
+        """Loads the model that the settings name; requests go on with the old one meanwhile.
+
+        Serve calls this with unchanged settings too, when a replica's rank changes.
+        """
         config = parse_config(SafetyConfig, user_config)
+        if config == self._config:
+            return
         model = await load_model(SafetyClassifier, config)
         self._batcher = Batcher(model.classify, max_items=4 * config.batch_size)
         self._config = config
@@ -33,7 +41,7 @@ class SafetyFilter:
 
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where."""
-        return describe_replica(self._config.model)
+        return describe_replica(self._config.model if self._config else "")
 
     async def check_health(self) -> None:
         """Judges one word; raises when that fails."""

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from models.generation import GenerationChunk, GenerationRequest, StopReason
+
 _HALF_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -82,3 +84,44 @@ class StopScanner:
             if any(stop.startswith(self._held[-size:]) for stop in self._stops):
                 return size
         return 0
+
+
+class AnswerText:
+    """One answer on its way: ids to text, up to a stop string.
+
+    Ids that were delivered before are played again, so that half a character or half a stop string
+    at their end is known here; of their text only what the reader lacks is given.
+    """
+
+    def __init__(self, tokenizer: Decoder, request: GenerationRequest, identity: str) -> None:
+        self._position = len(request.delivered_token_ids)
+        self._attempt = request.attempt
+        self._identity = identity
+        self._detokenizer = Detokenizer(tokenizer)
+        self._stops = StopScanner(request.sampling.stop)
+        self._num_known_chars = request.num_delivered_chars
+        played = (self._detokenizer.push((token_id,)) for token_id in request.delivered_token_ids)
+        self._owed = self._unknown("".join(self._stops.push(text) for text in played))
+
+    def extend(
+        self, token_ids: tuple[int, ...], reason: StopReason | None, num_prompt: int
+    ) -> GenerationChunk:
+        """Takes the next ids, and why they are the last, and gives the chunk for the reader."""
+        text = self._stops.push(self._detokenizer.push(token_ids))
+        if reason is not None and not self._stops.stopped:
+            text += self._stops.push(self._detokenizer.flush())
+            text += self._stops.flush()
+        text, self._owed = self._owed + self._unknown(text), ""
+        chunk = GenerationChunk(
+            position=self._position, token_ids=token_ids, text=text,
+            finish_reason="stop" if self._stops.stopped else reason, num_prompt_tokens=num_prompt,
+            attempt=self._attempt, identity=self._identity,
+        )  # fmt: skip
+        self._position += len(token_ids)
+        return chunk
+
+    def _unknown(self, text: str) -> str:
+        """Leaves out what the reader has already."""
+        num_known = min(self._num_known_chars, len(text))
+        self._num_known_chars -= num_known
+        return text[num_known:]

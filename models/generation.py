@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from models.constraints import Constraint, ConstraintKind
 from models.identity import ModelIdentity
 
 StopReason = Literal["stop", "length"]
@@ -56,7 +57,7 @@ class GenerationRequest:
     Attributes:
         request_id: appears in the logs.
         messages: the chat, oldest first.
-        choices: the answer is one of these texts, token by token; none: it is free.
+        constraint: what the answer is held to; None: it is free.
         delivered_token_ids: ids of this answer that the reader has already; the stream goes on
             after them.
         num_delivered_chars: characters of the text that came with those ids; text lags behind ids,
@@ -69,7 +70,7 @@ class GenerationRequest:
     request_id: str
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
-    choices: tuple[str, ...] = ()
+    constraint: Constraint | None = None
     delivered_token_ids: tuple[int, ...] = ()
     num_delivered_chars: int = 0
     attempt: int = 0
@@ -132,27 +133,18 @@ class GeneratorProfile:
     max_answer_tokens: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choices:
-    """The answers that a request may get.
+class TokenMask(Protocol):
+    """Holds an answer to a constraint."""
 
-    Attributes:
-        start: where the answer begins in prompt and answer; ids delivered before are part of it.
-        answers: the ids of each allowed answer, its end-of-sequence id included.
-    """
-
-    start: int
-    answers: tuple[tuple[int, ...], ...]
-
-    def next_ids(self, token_ids: Sequence[int]) -> list[int]:
+    def next_ids(self, answer_ids: Sequence[int]) -> Sequence[int]:
         """Gives the ids that may come next.
 
+        A pure function, so that it replays where a lost answer is resumed.
+
         Args:
-            token_ids: prompt and answer so far.
+            answer_ids: the answer so far, ids that were delivered before included.
         """
-        written = tuple(token_ids[self.start :])
-        size = len(written)
-        return sorted({a[size] for a in self.answers if len(a) > size and a[:size] == written})
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,17 +153,19 @@ class EngineRequest:
 
     Attributes:
         prompt_ids: prompt and the ids delivered so far.
+        answer_start: where in them the answer begins.
         seed: used when the temperature is above 0.
-        choices: the answers that are allowed; None: every answer is.
+        mask: what may come next; None: every id.
     """
 
     prompt_ids: tuple[int, ...]
+    answer_start: int
     max_tokens: int
     temperature: float
     top_p: float
     top_k: int
     seed: int
-    choices: Choices | None = None
+    mask: TokenMask | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +177,13 @@ class EngineStep:
 
 
 class GenerationEngine(Protocol):
-    """Decodes many requests at once."""
+    """Decodes many requests at once.
+
+    Attributes:
+        constraints: the kinds that its answers can be held to.
+    """
+
+    constraints: frozenset[ConstraintKind]
 
     def generate(self, request: EngineRequest) -> AsyncGenerator[EngineStep, None]:
         """Decodes one request; closing the iterator frees its slot.

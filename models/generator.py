@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from models.detokenizer import Detokenizer, StopScanner
+from models.constraints import Constraint
+from models.detokenizer import AnswerText
 from models.device import ALL_CPUS, Share
+from models.engines.masks import make_mask
 from models.errors import ContextLengthError, InvalidInputError
 from models.generation import (
-    Choices,
     EngineRequest,
     GenerationChunk,
     GenerationEngine,
@@ -21,6 +22,7 @@ from models.generation import (
     Message,
     Sampling,
     TokenCounts,
+    TokenMask,
 )
 from models.hub import is_pinned, resolve
 from models.identity import ModelIdentity, hash_model, hash_template
@@ -98,9 +100,9 @@ class Generator:
         folder = resolve(config.model, config.revision, cache)
         self._config = config
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
-        model_limit = int(
-            AutoConfig.from_pretrained(folder).get_text_config().max_position_embeddings
-        )
+        text_config = AutoConfig.from_pretrained(folder).get_text_config()
+        model_limit = int(text_config.max_position_embeddings)
+        self._vocabulary_size = int(text_config.vocab_size)
         self.context_tokens = min(config.context_tokens or model_limit, model_limit)
         self._profile = self._make_profile(folder)
         self.identity = self._profile.identity
@@ -113,12 +115,7 @@ class Generator:
 
     def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
         """Counts the tokens of every text, without template or special tokens."""
-        encoded = self._tokenizer(
-            [self._special.neutralise(text) for text in texts],
-            add_special_tokens=False,
-            verbose=False,
-        )
-        counts = [len(ids) for ids in encoded["input_ids"]]
+        counts = [len(ids) for ids in self._encode(texts)]
         return TokenCounts(
             counts=np.asarray(counts, dtype=np.int32),
             context_tokens=self.context_tokens,
@@ -135,14 +132,15 @@ class Generator:
             Chunks whose positions meet; the last has a `finish_reason`.
 
         Raises:
-            InvalidInputError: a sampling value is outside its limits.
+            InvalidInputError: a sampling value or a delivered id is outside its limits, or the
+                engine does not serve the constraint.
             ContextLengthError: prompt and answer do not fit.
             EngineStoppedError: the engine died or was closed.
         """
         check_sampling(request.sampling)
         prompt_ids = self._prompt_ids(request.messages)
         engine_request = self._engine_request(request, prompt_ids)
-        answer = _Answer(self._tokenizer, request, self.identity.digest)
+        answer = AnswerText(self._tokenizer, request, self.identity.digest)
         if (
             engine_request.max_tokens == 0
         ):  # the last id was delivered, but not that it was the last
@@ -205,67 +203,42 @@ class Generator:
             raise ContextLengthError(msg)
         temperature = sampling.temperature
         return EngineRequest(
-            prompt_ids=(*prompt_ids, *request.delivered_token_ids),
+            prompt_ids=(*prompt_ids, *self._known(request.delivered_token_ids)),
+            answer_start=len(prompt_ids),
             max_tokens=max(wanted - num_delivered, 0),
             temperature=self._config.temperature if temperature is None else temperature,
             top_p=self._config.top_p if sampling.top_p is None else sampling.top_p,
             top_k=self._config.top_k if sampling.top_k is None else sampling.top_k,
             seed=sampling.seed or 0,
-            choices=self._choices(request.choices, len(prompt_ids)),
+            mask=self._mask(request.constraint),
         )
 
-    def _choices(self, texts: Sequence[str], start: int) -> Choices | None:
-        """Gives the ids of the texts, each as a start of line and as going on after a space."""
-        if not texts:
+    def _known(self, token_ids: tuple[int, ...]) -> tuple[int, ...]:
+        """Refuses ids that would end the decoding of everybody else's answers too."""
+        for token_id in token_ids:
+            if not 0 <= token_id < self._vocabulary_size:
+                limit = self._vocabulary_size - 1
+                msg = f"delivered_token_ids must be in 0..{limit}, got {token_id}"
+                raise InvalidInputError(msg)
+        return token_ids
+
+    def _mask(self, constraint: Constraint | None) -> TokenMask | None:
+        if constraint is None:
             return None
-        written = [form for text in texts for form in (text, f" {text}")]
-        encoded = self._tokenizer(
-            [self._special.neutralise(text) for text in written],
-            add_special_tokens=False,
-            verbose=False,
-        )
-        end = int(self._tokenizer.eos_token_id)
-        return Choices(start=start, answers=tuple((*ids, end) for ids in encoded["input_ids"]))
+        if constraint.kind not in self._engine.constraints:
+            msg = (
+                f"the {self._config.engine} engine cannot hold an answer to a constraint of kind "
+                f"{constraint.kind}; it serves {sorted(self._engine.constraints)}"
+            )
+            raise InvalidInputError(msg)
+        return make_mask(constraint, self._encode, int(self._tokenizer.eos_token_id))
 
-
-class _Answer:
-    """One answer on its way: ids to text, up to a stop string.
-
-    Ids that were delivered before are played again, so that half a character or half a stop string
-    at their end is known here; of their text only what the reader lacks is given.
-    """
-
-    def __init__(self, tokenizer: Any, request: GenerationRequest, identity: str) -> None:
-        self._position = len(request.delivered_token_ids)
-        self._attempt = request.attempt
-        self._identity = identity
-        self._detokenizer = Detokenizer(tokenizer)
-        self._stops = StopScanner(request.sampling.stop)
-        self._num_known_chars = request.num_delivered_chars
-        played = (self._detokenizer.push((token_id,)) for token_id in request.delivered_token_ids)
-        self._owed = self._unknown("".join(self._stops.push(text) for text in played))
-
-    def extend(
-        self, token_ids: tuple[int, ...], reason: Literal["stop", "length"] | None, num_prompt: int
-    ) -> GenerationChunk:
-        text = self._stops.push(self._detokenizer.push(token_ids))
-        if reason is not None and not self._stops.stopped:
-            text += self._stops.push(self._detokenizer.flush())
-            text += self._stops.flush()
-        text, self._owed = self._owed + self._unknown(text), ""
-        chunk = GenerationChunk(
-            position=self._position, token_ids=token_ids, text=text,
-            finish_reason="stop" if self._stops.stopped else reason, num_prompt_tokens=num_prompt,
-            attempt=self._attempt, identity=self._identity,
-        )  # fmt: skip
-        self._position += len(token_ids)
-        return chunk
-
-    def _unknown(self, text: str) -> str:
-        """Leaves out what the reader has already."""
-        num_known = min(self._num_known_chars, len(text))
-        self._num_known_chars -= num_known
-        return text[num_known:]
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Gives the ids of texts, control tokens broken, without template or special tokens."""
+        safe = [self._special.neutralise(text) for text in texts]
+        encoded = self._tokenizer(safe, add_special_tokens=False, verbose=False)
+        ids: list[list[int]] = encoded["input_ids"]
+        return ids
 
 
 def _special_tokens(tokenizer: Any) -> tuple[str, ...]:

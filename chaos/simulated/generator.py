@@ -134,7 +134,7 @@ class Generator:
         The first chunk is empty: it says that this replica has taken the request.
 
         Raises:
-            InvalidInputError: a sampling value is outside its limits, or choices are given.
+            InvalidInputError: a sampling value is outside its limits, or the answer is constrained.
             ContextLengthError: prompt and answer do not fit.
             EngineDrainingError: the node goes away, so the rest has to be written elsewhere.
             ModelChangedError: another version has begun this answer.
@@ -144,7 +144,7 @@ class Generator:
             msg = f"version {self._config.version} is not the one that began the answer"
             raise ModelChangedError(msg)
         check_sampling(request.sampling)
-        if request.choices:
+        if request.constraint is not None:
             msg = "the simulated generator answers freely: set `answers: free`"
             raise InvalidInputError(msg)
         answer = _Answer(request, self._config)

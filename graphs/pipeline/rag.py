@@ -18,6 +18,7 @@ from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Evidence, Retrieval, Scope
 from graphs.pipeline.stages import Stages
 from graphs.pipeline.trace import Trace, log_trace
+from models.constraints import Choices
 from models.generation import GenerationRequest
 
 _NOT_CALLED = Usage(num_prompt_tokens=0, num_completion_tokens=0)
@@ -132,11 +133,12 @@ class RagPipeline:
                 sampling=sampling,
                 identity=request.identity,
             )
+        texts = quotable_answers(evidence.passages) if self._quote else ()
         return GenerationRequest(
             request_id=request.request_id,
             messages=evidence.prompt.messages(evidence.passages),
             sampling=sampling,
-            choices=quotable_answers(evidence.passages) if self._quote else (),
+            constraint=Choices(texts=texts) if texts else None,
             identity=request.identity,
         )
 

@@ -22,7 +22,7 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from models.generation import Choices
+from models.generation import TokenMask
 
 _MASK_32 = 0xFFFFFFFF
 
@@ -98,14 +98,15 @@ class SeededNoise(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]  # t
         return noise_key(seed, len(state.initial_tokens) + len(state.generated_tokens))
 
 
-class ChoiceMask(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]  # transformers is untyped
-    """Leaves only the tokens that go on with one of a request's choices, where it has any.
+class MaskedScores(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]  # transformers is untyped
+    """Leaves only the tokens that a request's mask lets through, where it has one.
 
     The ids are worked out where the batch is prepared, since a processor's own argument is one
     number a request; batches are prepared and decoded one after the other (`use_async_batching`).
     """
 
-    supported_kwargs: dict[str, type] = {"choices": Choices}  # noqa: RUF012  # the parent's own form
+    # The parent's own form; it checks the types, and a Protocol is none.
+    supported_kwargs: dict[str, type] = {"mask": object, "answer_start": int}  # noqa: RUF012
     ignored_kwargs: tuple[str, ...] = ()
 
     def __init__(self) -> None:
@@ -134,10 +135,11 @@ class ChoiceMask(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]  # tr
     @staticmethod
     def _next_ids(request: FutureRequestState) -> list[int] | None:
         state = request.state
-        choices: Choices | None = state.logit_processor_kwargs.get("choices")
-        if choices is None:
+        mask: TokenMask | None = state.logit_processor_kwargs.get("mask")
+        if mask is None:
             return None
-        return choices.next_ids([*state.initial_tokens, *state.generated_tokens])
+        delivered = state.initial_tokens[state.logit_processor_kwargs["answer_start"] :]
+        return list(mask.next_ids([*delivered, *state.generated_tokens]))
 
 
 class _TopK(ContinuousBatchingTopKLogitsWarper):  # type: ignore[misc]  # transformers is untyped
@@ -161,9 +163,9 @@ class _TopP(ContinuousBatchingTopPLogitsWarper):  # type: ignore[misc]  # transf
 
 
 def make_processors(vocabulary_size: int) -> ContinuousBatchingLogitsProcessorList:
-    """Makes the per-request choices, temperature, top-k, top-p and seeded noise, in that order."""
+    """Makes the per-request mask, temperature, top-k, top-p and seeded noise, in that order."""
     processors = [
-        ChoiceMask(),
+        MaskedScores(),
         ContinuousBatchingTemperatureLogitsWarper(TemperatureLogitsWarper(1.0)),
         _TopK(TopKLogitsWarper(vocabulary_size)),
         _TopP(TopPLogitsWarper(1.0)),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.constraints import ConstraintKind
 from models.device import Share, pick_device
 from models.errors import EngineStoppedError, InvalidInputError
 from models.generation import EngineRequest, EngineStep
@@ -36,6 +37,8 @@ class TransformersEngineConfig:
 
 class TransformersEngine:
     """One loaded model behind transformers' continuous batching. See `GenerationEngine`."""
+
+    constraints: frozenset[ConstraintKind] = frozenset({"choices"})
 
     def __init__(
         self, folder: Path, config: TransformersEngineConfig, *, context_tokens: int,
@@ -120,8 +123,9 @@ async def _latest(outputs: "asyncio.Queue[Any]") -> Any:
 
 def _processor_arguments(request: EngineRequest) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
-    if request.choices is not None:
-        arguments["choices"] = request.choices
+    if request.mask is not None:
+        arguments["mask"] = request.mask
+        arguments["answer_start"] = request.answer_start
     if request.temperature > 0:
         arguments["temperature"] = float(request.temperature)
         arguments["top_p"] = float(request.top_p)

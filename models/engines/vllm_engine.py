@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.constraints import ConstraintKind
 from models.device import Share
-from models.errors import EngineStoppedError, InvalidInputError
+from models.errors import EngineStoppedError
 from models.generation import EngineRequest, EngineStep
 
 
@@ -34,6 +35,8 @@ class VllmEngineConfig:
 
 class VllmEngine:
     """One loaded model behind vLLM's async engine. See `GenerationEngine`."""
+
+    constraints: frozenset[ConstraintKind] = frozenset()  # `generate` has no hook for a mask yet
 
     def __init__(
         self,
@@ -67,9 +70,6 @@ class VllmEngine:
         from vllm.sampling_params import RequestOutputKind
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        if request.choices is not None:
-            msg = "the vllm engine cannot restrict an answer to choices yet"
-            raise InvalidInputError(msg)
         sampling = SamplingParams(
             max_tokens=request.max_tokens,
             temperature=request.temperature,
@@ -99,7 +99,16 @@ class VllmEngine:
 
 
 def _step(completion: Any) -> EngineStep:
-    token_ids = tuple(completion.token_ids)
-    if completion.finish_reason == "stop":
+    """Makes the step of a piece of vLLM's output.
+
+    Raises:
+        EngineStoppedError: vLLM ended the answer for a reason that is not the answer's own, such
+            as `abort` when it is shut down; another replica has to write the rest.
+    """
+    token_ids, reason = tuple(completion.token_ids), completion.finish_reason
+    if reason == "stop":
         return EngineStep(token_ids=token_ids[:-1], finish_reason="stop")
-    return EngineStep(token_ids=token_ids, finish_reason=completion.finish_reason)
+    if reason not in {None, "length"}:
+        msg = f"vLLM ended the answer with {reason!r}"
+        raise EngineStoppedError(msg)
+    return EngineStep(token_ids=token_ids, finish_reason=reason)

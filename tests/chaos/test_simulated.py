@@ -12,7 +12,8 @@ from chaos.simulated import app as simulated
 from chaos.simulated.generator import Generator, SimulatedGeneratorConfig
 from graphs.errors import ConfigError
 from graphs.serve_config.reader import read_serve_config
-from models.errors import ContextLengthError, InvalidInputError
+from models.constraints import Choices
+from models.errors import ContextLengthError, InvalidInputError, ModelChangedError
 from models.generation import GenerationRequest, Message, Sampling
 from models.token_counter import TokenCounter
 
@@ -91,12 +92,24 @@ async def test_what_was_served_is_counted():
     assert await made.num_active_streams() == 0
 
 
+async def test_another_version_writes_other_words_and_refuses_answers_that_it_has_not_begun():
+    old, new = await generator(), await generator(version=1)
+    chunks = [await answer(made, request()) for made in (old, new)]
+    assert text(chunks[0]) != text(chunks[1])
+    model = chunks[0][0].identity
+    assert {chunk.identity for chunk in chunks[0]} == {model}
+    assert model not in {chunk.identity for chunk in chunks[1]}
+    await answer(old, replace(request(), identity=model))
+    with pytest.raises(ModelChangedError):
+        await answer(new, replace(request(), identity=model))
+
+
 async def test_bad_input_is_refused():
     made = await generator(context_tokens=20)
     for bad, error in [
         (request(temperature=3.0), InvalidInputError),
         (request(max_tokens=20), ContextLengthError),
-        (replace(request(), choices=("Yes.",)), InvalidInputError),
+        (replace(request(), constraint=Choices(texts=("Yes.",))), InvalidInputError),
     ]:
         with pytest.raises(error):
             await answer(made, bad)

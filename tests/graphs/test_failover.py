@@ -1,7 +1,7 @@
-"""Losing replicas: pure calls are repeated within limits, streams go on exactly."""
+"""Losing replicas: streams go on exactly, by their own model."""
 
 import asyncio
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -18,7 +18,7 @@ from graphs.errors import (
     ReplicaLostError,
     StageUnavailableError,
 )
-from graphs.failover import ResumingGenerator, Retries, RetryBudget
+from graphs.failover import ResumingGenerator
 from models.errors import (
     EngineDrainingError,
     EngineStoppedError,
@@ -262,78 +262,3 @@ async def test_closing_the_stream_closes_the_one_below_and_starts_no_other():
         await anext(stream)
         assert replicas.num_open == 1
     assert (replicas.num_open, len(replicas.requests)) == (0, 1)
-
-
-class Calls:
-    """A pure call that fails with each of `errors` in turn and then answers."""
-
-    def __init__(self, *errors):
-        self.errors = list(errors)
-        self.count = 0
-
-    async def __call__(self):
-        self.count += 1
-        if self.errors:
-            raise self.errors.pop(0)
-        return "answer"
-
-
-async def run(calls, **settings):
-    return await Retries(FailoverSettings(**settings)).run("Embedder", calls)
-
-
-async def test_a_pure_call_is_made_again_when_its_replica_was_lost():
-    calls = Calls(ReplicaLostError("lost"), ReplicaDiedError("died"))
-    assert await run(calls) == "answer"
-    assert calls.count == 3
-
-
-async def test_it_is_made_three_times_at_most():
-    calls = Calls(*[ReplicaLostError("lost")] * 3)
-    with pytest.raises(ReplicaLostError):
-        await run(calls)
-    assert calls.count == 3
-
-
-async def test_a_call_over_which_two_replicas_died_gets_no_third():
-    calls = Calls(*[ReplicaDiedError("died")] * 3)
-    with pytest.raises(PoisonRequestError, match="Embedder"):
-        await run(calls)
-    assert calls.count == 2
-
-
-@pytest.mark.parametrize(
-    "error",
-    [OverloadedError("full"), StageUnavailableError("none"), InvalidInputError("bad"),
-     DeadlineError("passed"), asyncio.CancelledError()],
-)  # fmt: skip
-async def test_only_a_loss_is_retried(error):
-    calls = Calls(error)
-    with pytest.raises(type(error)):
-        await run(calls)
-    assert calls.count == 1
-
-
-async def test_no_retry_after_the_deadline():
-    calls = Calls(ReplicaLostError("lost"))
-    with deadline_in(0.0), pytest.raises(ReplicaLostError):
-        await run(calls)
-    assert calls.count == 1
-
-
-async def test_retries_are_a_tenth_of_the_requests_over_time():
-    retries = Retries(FailoverSettings(retry_burst=5))
-    num_calls = 0
-    for _ in range(500):
-        calls = Calls(ReplicaLostError("lost"))
-        with suppress(ReplicaLostError):
-            await retries.run("Embedder", calls)
-        num_calls += calls.count
-    assert 500 + 45 <= num_calls <= 500 + 56
-
-
-def test_the_budget_never_holds_more_than_its_burst():
-    budget = RetryBudget(ratio=0.5, burst=2)
-    for _ in range(100):
-        budget.earn()
-    assert [budget.spend() for _ in range(3)] == [True, True, False]

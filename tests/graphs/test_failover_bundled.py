@@ -16,13 +16,16 @@ from graphs.config import FailoverSettings
 from graphs.errors import ReplicaLostError
 from graphs.failover import ResumingGenerator
 from models.bundled.prepare import BUNDLED
+from models.constraints import Choices
 from models.errors import ModelChangedError
 from models.generation import GenerationRequest, Message, Sampling
 from models.generator import Generator, GeneratorConfig
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # gptqmodel and torchao warn at import
 QUESTIONS = ("Tell me all.", "Which port?", "Why is the API slow?", "Go on.")
-CHOICES = ("The API listens on port 8000. [1]", "The API is slow. [1]", "I don't know.")
+CHOICES = Choices(
+    texts=("The API listens on port 8000. [1]", "The API is slow. [1]", "I don't know.")
+)
 
 
 OPTIONS = {"cache_tokens": 16384, "max_concurrent_requests": 1, "dtype": "float32"}
@@ -69,7 +72,7 @@ def ask(number):
         request_id=str(number),
         messages=(Message(role="user", content=content),),
         sampling=sampling,
-        choices=CHOICES if number % 3 == 0 else (),
+        constraint=CHOICES if number % 3 == 0 else None,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models.constraints import Choices, Grammar, JsonSchema, Regex
 from models.errors import ContextLengthError, InvalidInputError
 from models.generation import GenerationRequest, Message, Sampling
 from models.generator import Generator, GeneratorConfig
@@ -97,9 +98,11 @@ async def test_a_stream_goes_on_exactly_from_the_delivered_ids(
 
 
 async def test_half_a_character_or_stop_string_survives_the_loss_of_a_replica(generator):
-    asked = replace(request("?", stop=("語。!",)), choices=("naïve 日本語。 €5 [1]",))
+    asked = replace(
+        request("?", stop=("語。!",)), constraint=Choices(texts=("naïve 日本語。 €5 [1]",))
+    )
     _, text, chunks = await write(generator, asked)
-    assert text.strip() == asked.choices[0]
+    assert text.strip() == asked.constraint.texts[0]
     assert any(chunk.token_ids and not chunk.text for chunk in chunks)  # a byte of a character
     for num_chunks in range(1, len(chunks)):
         resumed = after(asked, chunks, num_chunks)
@@ -125,7 +128,8 @@ async def test_a_seed_decides_the_answer_in_any_batch(generator):
     assert one != two
 
 
-CHOICES = ("The API listens on port 8000. [1]", "The API is slow. [1]", "I don't know.")
+TEXTS = ("The API listens on port 8000. [1]", "The API is slow. [1]", "I don't know.")
+CHOICES = Choices(texts=TEXTS)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 2.0])
@@ -133,21 +137,21 @@ async def test_an_answer_is_one_of_its_choices_in_a_batch_with_free_ones(generat
     free = [request(question, max_tokens=24) for question in ("Which port?", "Why?")]
     alone = [(await write(generator, asked))[1] for asked in free]
     bound = [
-        replace(request("Which port?", temperature=temperature, seed=seed), choices=CHOICES)
+        replace(request("Which port?", temperature=temperature, seed=seed), constraint=CHOICES)
         for seed in range(4)
     ]
     texts = [t for _, t, _ in await asyncio.gather(*(write(generator, a) for a in free + bound))]
     assert texts[:2] == alone
-    assert {text.strip() for text in texts[2:]} <= set(CHOICES)
+    assert {text.strip() for text in texts[2:]} <= set(TEXTS)
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", TEXTS)
 async def test_a_choice_goes_on_from_its_delivered_ids(generator, choice):
-    asked = replace(request("Which port?"), choices=(choice,))
+    asked = replace(request("Which port?"), constraint=Choices(texts=(choice,)))
     ids, text, chunks = await write(generator, asked)
     assert text.strip() == choice
     assert chunks[-1].finish_reason == "stop"
-    asked = replace(asked, choices=CHOICES, delivered_token_ids=tuple(ids[:4]))
+    asked = replace(asked, constraint=CHOICES, delivered_token_ids=tuple(ids[:4]))
     rest, _, _ = await write(generator, asked)
     assert ids[:4] + rest == ids
 
@@ -197,6 +201,25 @@ async def test_a_prompt_that_does_not_fit_is_refused(generator):
 async def test_sampling_outside_its_limits_is_refused(generator, sampling, named):
     with pytest.raises(InvalidInputError, match=named):
         await write(generator, request("Why?", **sampling))
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [JsonSchema(schema="{}"), Regex(pattern="[0-9]+"), Grammar(rules='root ::= "a"')],
+)
+async def test_a_constraint_that_the_engine_does_not_serve_is_refused_by_name(
+    generator, constraint
+):
+    asked = replace(request("Why?"), constraint=constraint)
+    with pytest.raises(InvalidInputError, match=f"transformers .* {constraint.kind}"):
+        await write(generator, asked)
+
+
+@pytest.mark.parametrize("token_id", [-1, 6144])
+async def test_a_delivered_id_outside_the_vocabulary_is_refused(generator, token_id):
+    with pytest.raises(InvalidInputError, match=rf"0\.\.6143, got {token_id}"):
+        await write(generator, request("Why?", delivered=(5, token_id)))
+    await write(generator, request("Why?", max_tokens=2))  # the engine is unharmed
 
 
 def test_a_document_cannot_forge_a_turn(generator):

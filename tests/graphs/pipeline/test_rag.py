@@ -11,6 +11,7 @@ from graphs.config import RetrievalSettings
 from graphs.deadline import deadline_in
 from graphs.errors import OverloadedError, SafetyUnavailableError, StageUnavailableError
 from graphs.pipeline.events import Citation, Finished, Retrieved, Sampling, TextDelta
+from models.constraints import Choices
 from models.errors import ContextLengthError
 from models.reranker import RerankScores
 from tests.graphs.fake_stages import FakeStages, chat, events_of, hit, pipeline, text_of
@@ -31,12 +32,11 @@ async def test_an_answer_is_cited_from_the_reranked_passages():
 async def test_quoting_answers_may_only_choose_a_sentence():
     fake = FakeStages(hits=(replace(hit(1), text="Dr. No is 1.5 m tall. He sleeps!"),), scores=(1,))
     await events_of(fake, answers="quote")
-    assert fake.prompts[-1].choices == (
-        "Dr. No is 1.5 m tall. [1]", "He sleeps! [1]",
-    )  # fmt: skip
+    texts = ("Dr. No is 1.5 m tall. [1]", "He sleeps! [1]")
+    assert fake.prompts[-1].constraint == Choices(texts=texts)
     await events_of(fake)
     await events_of(fake, chat("What is two?", retrieves=False), answers="quote")
-    assert [prompt.choices for prompt in fake.prompts[1:]] == [(), ()]
+    assert [prompt.constraint for prompt in fake.prompts[1:]] == [None, None]
 
 
 async def test_the_generator_reads_the_best_sentence_and_the_whole_passage_is_cited():

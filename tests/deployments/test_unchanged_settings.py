@@ -1,0 +1,29 @@
+"""Serve calls `reconfigure` again when a replica's rank changes: then nothing is loaded."""
+
+import pytest
+
+from deployments import reranker, safety_filter
+
+
+class FakeModel:
+    def classify(self, texts):
+        return [None for _ in texts]
+
+
+@pytest.mark.parametrize(
+    ("module", "deployment"),
+    [(reranker, reranker.Reranker), (safety_filter, safety_filter.SafetyFilter)],
+)
+async def test_only_other_settings_load_a_model(monkeypatch, module, deployment):
+    loaded = []
+
+    async def load(_model_class, config):
+        loaded.append(config.model)
+        return FakeModel()
+
+    monkeypatch.setattr(module, "load_model", load)
+    made = deployment.func_or_class()
+    for model in ("./one", "./one", "./two", "./two"):
+        await made.reconfigure({"model": model})
+    assert loaded == ["./one", "./two"]
+    assert (await made.describe()).model == "./two"
