@@ -77,7 +77,7 @@ def hypothesis_messages(question: str, _count: int = 1) -> tuple[Message, ...]:
 
 def condense_messages(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Asks for the last question of a chat as one that stands alone."""
-    turns = [f"{turn.role}: {turn.content}" for turn in messages if turn.role != "system"]
+    turns = [f"{turn.role}: {turn.text}" for turn in messages if turn.role in ("user", "assistant")]
     return (
         Message(role="system", content=_CONDENSE),
         Message(role="user", content="\n".join(turns)),

@@ -88,7 +88,7 @@ class RagPipeline:
     async def _is_harmless(self, request: ChatRequest, progress: Progress) -> bool:
         if not self._safety.check_question:
             return True
-        texts = [message.content for message in request.messages if message.role == "user"]
+        texts = [message.text for message in request.messages if message.role == "user"]
         with progress.stage("check_question"):
             verdicts = await judge(self._stages.safety, texts)
         return not any(verdict.flagged for verdict in verdicts)

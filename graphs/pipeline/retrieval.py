@@ -78,7 +78,7 @@ class Retrieval:
 
     async def _condense(self, request: ChatRequest, progress: Progress) -> tuple[str, str]:
         """Gives the question for the generator and the one for the search."""
-        questions = [m.content for m in request.messages if m.role == "user"]
+        questions = [m.text for m in request.messages if m.role == "user"]
         last = questions[-1]
         if self._settings.condense == "off" or len(questions) == 1:
             return last, last
@@ -105,7 +105,7 @@ class Retrieval:
 
     async def _budget_tokens(self, request: ChatRequest, question: str) -> int:
         """Counts the tokens that the passages may take together."""
-        frame = [message.content for message in answer_messages(question, [])]
+        frame = [message.text for message in answer_messages(question, [])]
         counted = await self._stages.generator.count_tokens(frame)
         num_frame_tokens = int(counted.counts.sum()) + _TEMPLATE_TOKENS
         num_answer_tokens = request.sampling.max_tokens or counted.max_answer_tokens

@@ -131,7 +131,7 @@ async def create_chat_completion(
 ) -> Response:
     """Answers with `rag`, `rag:<vector store>`, or the bare generator; streams if asked to."""
     messages = tuple(_message(message) for message in body.messages)
-    if messages[-1].role != "user" or not messages[-1].content.strip():
+    if messages[-1].role != "user" or not messages[-1].text.strip():
         msg = "the last message must be the user's question, and not blank"
         raise BadRequestError(msg, param=f"messages[{len(messages) - 1}]")
     target = await resolve_target(body, services)
@@ -170,8 +170,7 @@ def _message(message: ChatMessage) -> Message:
     if isinstance(message, AssistantMessage):
         content = "" if message.content is None else joined(message.content)
         return Message(role="assistant", content=content or message.refusal or "")
-    role = "system" if message.role == "developer" else message.role
-    return Message(role=role, content=joined(message.content))
+    return Message(role=message.role, content=joined(message.content))
 
 
 def _sampling(body: ChatCompletionBody, resumption: Resumption) -> Sampling:
