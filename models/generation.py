@@ -11,22 +11,67 @@ import numpy as np
 import numpy.typing as npt
 
 from models.constraints import Constraint, ConstraintKind
+from models.errors import InvalidInputError
 from models.identity import ModelIdentity
 
 StopReason = Literal["stop", "length"]
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextPart:
+    """A part of a message that is text."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCall:
+    """A function that the assistant calls.
+
+    Attributes:
+        id: names the call; its result refers to it.
+        arguments: a JSON object, as text.
+    """
+
+    id: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One turn of a chat."""
+    """One turn of a chat.
 
-    role: Literal["system", "user", "assistant"]
-    content: str
+    Attributes:
+        content: a text, or parts; `text` reads both.
+        tool_calls: what an assistant's turn calls.
+        tool_call_id: the call whose result a tool's turn is.
+    """
+
+    role: Role
+    content: str | tuple[TextPart, ...]
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+    def __post_init__(self) -> None:
+        """Checks that calls and results stand in the turns that may hold them."""
+        if self.tool_calls and self.role != "assistant":
+            msg = f"tool_calls stand in a turn of the assistant, got one of {self.role}"
+            raise InvalidInputError(msg)
+        if (self.tool_call_id is not None) != (self.role == "tool"):
+            msg = (
+                "tool_call_id stands in every turn of a tool and in no other, "
+                f"got {self.tool_call_id!r} in one of {self.role}"
+            )
+            raise InvalidInputError(msg)
 
     @property
     def text(self) -> str:
-        """All that it says."""
-        return self.content
+        """All text; parts are joined by line breaks."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content)
 
 
 @dataclass(frozen=True, kw_only=True)

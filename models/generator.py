@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from models.chat_template import TurnWriter
 from models.constraints import Constraint
 from models.detokenizer import AnswerText
 from models.device import ALL_CPUS, Share
@@ -107,6 +108,7 @@ class Generator:
         self._profile = self._make_profile(folder)
         self.identity = self._profile.identity
         self._special = SpecialTokens(self._profile.special_tokens)
+        self._turns = TurnWriter(self._tokenizer.chat_template, self._special)
         self._engine = _load_engine(config, folder, self.context_tokens, share)
 
     def profile(self) -> GeneratorProfile:
@@ -163,12 +165,11 @@ class Generator:
         self._engine.close()
 
     def _prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        turns = [
-            {"role": turn.role, "content": self._special.neutralise(turn.content)}
-            for turn in messages
-        ]
         encoded = self._tokenizer.apply_chat_template(
-            turns, add_generation_prompt=True, return_dict=True, **self._config.template_options
+            self._turns.write(messages),
+            add_generation_prompt=True,
+            return_dict=True,
+            **self._config.template_options,
         )
         return tuple(encoded["input_ids"])
 

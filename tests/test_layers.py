@@ -35,8 +35,8 @@ FORBIDDEN = {
 # room is named by a sub-folder, or by the modules that stand in the folder itself.
 ROOMS = {
     "models": (
-        "errors device folders identity constraints generation tokens token_counter detokenizer "
-        "gptq personal_data",
+        "errors device folders identity constraints generation tokens token_counter "
+        "chat_template detokenizer gptq personal_data",
         "bundled",
         "hub",
         "encoders",

@@ -235,7 +235,7 @@ class _Answer:
     def __init__(self, request: GenerationRequest, config: SimulatedGeneratorConfig) -> None:
         self._request = request
         self._identity = config.identity.digest
-        self._num_prompt = sum(len(turn.content.split()) for turn in request.messages)
+        self._num_prompt = sum(len(turn.text.split()) for turn in request.messages)
         self._max_tokens = request.sampling.max_tokens or config.max_answer_tokens
         if self._num_prompt + self._max_tokens > config.context_tokens:
             msg = (
@@ -246,7 +246,7 @@ class _Answer:
         temperature = request.sampling.temperature
         is_sampled = (config.temperature if temperature is None else temperature) > 0
         seed = (request.sampling.seed or 0) if is_sampled else "greedy"
-        turns = [part for turn in request.messages for part in (turn.role, turn.content)]
+        turns = [part for turn in request.messages for part in (turn.role, turn.text)]
         self._key = digest(config.version, seed, *turns)
         self._stops = StopScanner(request.sampling.stop)
 
