@@ -22,7 +22,7 @@ ONE = {"autoscaling_config": {"min_replicas": 1, "max_replicas": 1}}
 CHANGES = {
     **dict.fromkeys(("Embedder", "Retriever", "Reranker", "SafetyFilter"), ONE),
     # A refusal within the test did not wait for a slot: that takes longer than the test.
-    "Gateway": {**ONE, "user_config": {"timeouts": {"slot_s": 900, "ready_s": 10}}},
+    "Gateway": {**ONE, "user_config": {"timeouts": {"slot_s": 900}}},
     "Generator": {
         **ONE,
         "max_ongoing_requests": NUM_SLOTS,
