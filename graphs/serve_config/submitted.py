@@ -40,6 +40,7 @@ logger = logging.getLogger(SERVE_LOGGER_NAME)  # the one whose lines reach the d
 _BUILD_TASK = "build_serve_application"
 _CONTROLLER_S = 10.0
 _FORWARDING_S = 2.0  # Ray's log monitor reads the lines of a worker several times a second
+_MAX_BYTES = 2**20  # of a config; the interpreter stands on the command line, too
 # What decides whether a file is the one that was sent; Serve adds its logging to the rest.
 _COMPARED = ("import_path", "args", "deployments")
 
@@ -125,7 +126,14 @@ def _named_files(pid: int) -> dict[str, Path]:
         folder = (process / "cwd").readlink()
     except OSError:  # or another user's, or this is no Linux
         return {}
-    return {word: folder / word for word in words if (folder / word).is_file()}
+    return {word: folder / word for word in words if _may_be_config(folder / word)}
+
+
+def _may_be_config(path: Path) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size <= _MAX_BYTES
+    except OSError:  # a word that is no path, such as a whole script after `-c`
+        return False
 
 
 def _same(name: str, path: Path, sent: Mapping[str, Any]) -> Document | None:
