@@ -115,7 +115,7 @@ class Retrieved:
     """The passages are packed and the question was found harmless; generation begins.
 
     Attributes:
-        identity: of the model that writes the answer; empty where it is not known.
+        identity: digest of the model that writes the answer; empty: none is asked.
     """
 
     passages: tuple[Passage, ...]
