@@ -4,6 +4,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
 from graphs.api import docs, embeddings, health, models, moderations, rerank
+from graphs.api.border.last_resort import LastResort
 from graphs.api.border.limits import BodyLimit
 from graphs.api.border.request_caller import RequestCaller
 from graphs.api.border.request_deadline import RequestDeadline
@@ -17,7 +18,7 @@ from graphs.api.corpus import (
     vector_store_search,
     vector_stores,
 )
-from graphs.api.errors import ErrorReply, LastResort, install_error_handlers
+from graphs.api.errors import ErrorReply, install_error_handlers
 from graphs.api.services import Services
 
 _ROUTED = (

@@ -15,13 +15,11 @@ These never cross a deployment handle, so BadRequestError may have an `__init__`
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphs.errors import (
     DeadlineError,
@@ -270,32 +268,3 @@ def install_error_handlers(app: FastAPI) -> None:
     of_http = (BadRequestError, ResumeMismatchError, BodyTooLargeError, BodyTimeoutError)
     for handled in roots + of_http:
         app.add_exception_handler(handled, _on_error)
-
-
-class LastResort:
-    """Turns what nobody else caught into a 500 without a traceback. Pure ASGI.
-
-    Once the reply has begun, it is left unfinished, and the server then closes the connection.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Runs the application and answers for what it let fall."""
-        started = False
-
-        async def watched_send(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        state: dict[str, Any] = scope.get("state", {})
-        try:
-            await self._app(scope, receive, watched_send)
-        except DisconnectedError as error:
-            logger.info("request %s: %s", state.get("request_id"), error)
-        except Exception as error:
-            logger.exception("request %s failed", state.get("request_id"))
-            if not started:
-                await error_response(error)(scope, receive, send)

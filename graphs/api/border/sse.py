@@ -66,7 +66,7 @@ class SseSender:
         if frame.event is not None:
             head += f"event: {frame.event}\n"
         data = frame.data if isinstance(frame.data, str) else to_json(frame.data)
-        await self._body(f"{head}data: {data}\n\n".encode())
+        await self._write(_body(f"{head}data: {data}\n\n".encode()))
 
     async def end(self) -> None:
         """Ends the stream."""
@@ -92,12 +92,9 @@ class SseSender:
         while True:
             silence_s = now() - self._last_write
             if silence_s >= every_s:
-                await self._body(_PING)
+                await self._write(_body(_PING))
             else:
                 await asyncio.sleep(every_s - silence_s)
-
-    async def _body(self, frame: bytes) -> None:
-        await self._write({"type": "http.response.body", "body": frame, "more_body": True})
 
     async def _write(self, message: dict[str, object]) -> None:
         async with self._turn:
@@ -113,3 +110,7 @@ class SseSender:
 
     def _stalled_reason(self) -> str:
         return f"the client has read nothing of its stream for {self._write_timeout_s} s"
+
+
+def _body(frame: bytes) -> dict[str, object]:
+    return {"type": "http.response.body", "body": frame, "more_body": True}

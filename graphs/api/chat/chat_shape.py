@@ -1,6 +1,5 @@
 """The pipeline's events as OpenAI chat objects: the completion, and the chunks of a stream."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,22 +84,26 @@ class ChatShape:
     def __init__(self, head: ReplyHead) -> None:
         self._head = head
         self._retrieved = Retrieved(passages=(), search_query=None, timings=())
+        self._on_every_chunk: dict[str, Any] = {}
 
     def opening(self, retrieved: Retrieved) -> list[Frame]:
         """Makes the first chunk: the role, and the passages."""
         self._retrieved = retrieved
+        self._on_every_chunk = _names(self._head, retrieved) | {"object": "chat.completion.chunk"}
+        if self._head.include_usage:  # then null stands on every chunk but the last, else on none
+            self._on_every_chunk["usage"] = None
         delta = RagDelta(role="assistant", content="")
         if self._head.is_rag:
             delta = RagDelta(role="assistant", content="", context=context_of(retrieved))
-        return [self._chunk(delta)]
+        return [self._piece(delta)]
 
     def event(self, event: Event) -> list[Frame]:
         """Makes the chunks of one event."""
         match event:
             case TextDelta():
-                return [self._chunk(RagDelta(content=event.text))] if event.text else []
+                return [self._piece(RagDelta(content=event.text))] if event.text else []
             case Citation():
-                return [self._chunk(RagDelta(annotations=[annotation_of(event)]))]
+                return [self._piece(RagDelta(annotations=[annotation_of(event)]))]
             case Finished():
                 return self._last_chunks(event)
             case Retrieved():
@@ -132,54 +135,40 @@ class ChatShape:
             finish_reason=answer.finished.finish_reason,
         )
         return RagCompletion(
-            id=self._head.id,
             object="chat.completion",
-            created=self._head.created,
-            model=self._head.model,
             choices=[choice],
             usage=_usage(answer.finished.usage),
-            **_fingerprint(answer.retrieved),
+            **_names(self._head, answer.retrieved),
             **_extensions(self._head, answer.retrieved, answer.finished),
         )
 
     def _last_chunks(self, finished: Finished) -> list[Frame]:
-        chunks = []
+        frames = []
         if finished.refusal is not None:
-            chunks.append(self._chunk(RagDelta(refusal=finished.refusal)))
+            frames.append(self._piece(RagDelta(refusal=finished.refusal)))
         extensions = _extensions(self._head, self._retrieved, finished)
-        reason = finished.finish_reason
-        chunks.append(self._chunk(RagDelta(), finish_reason=reason, **extensions))
+        choice = _choice(RagDelta(), finished.finish_reason)
+        last = RagChunk(choices=[choice], **self._on_every_chunk, **extensions)
+        frames.append(Frame(data=last))
         if self._head.include_usage:
-            chunks.append(self._bare_chunk([], {"usage": _usage(finished.usage)}))
-        return chunks
+            fields = self._on_every_chunk | {"usage": _usage(finished.usage)}
+            frames.append(Frame(data=RagChunk(choices=[], **fields)))
+        return frames
 
-    def _chunk(
-        self, delta: RagDelta, *, finish_reason: FinishReason | None = None, **extensions: Any
-    ) -> Frame:
-        choice = ChunkChoice(index=0, delta=delta, logprobs=None, finish_reason=finish_reason)
-        # "usage": null stands on every chunk if a usage was asked for, and on none otherwise.
-        usage = {"usage": None} if self._head.include_usage else {}
-        return self._bare_chunk([choice], {**usage, **extensions})
-
-    def _bare_chunk(self, choices: list[ChunkChoice], fields: Mapping[str, Any]) -> Frame:
-        return Frame(
-            data=RagChunk(
-                id=self._head.id,
-                object="chat.completion.chunk",
-                created=self._head.created,
-                model=self._head.model,
-                choices=choices,
-                **_fingerprint(self._retrieved),
-                **fields,
-            )
-        )
+    def _piece(self, delta: RagDelta) -> Frame:
+        return Frame(data=RagChunk(choices=[_choice(delta)], **self._on_every_chunk))
 
 
-def _fingerprint(retrieved: Retrieved) -> dict[str, Any]:
-    """Names what wrote the answer: with another fingerprint the same seed may answer otherwise."""
-    if not retrieved.identity:
-        return {}
-    return {"system_fingerprint": f"fp_{retrieved.identity}"}
+def _choice(delta: RagDelta, finish_reason: FinishReason | None = None) -> ChunkChoice:
+    return ChunkChoice(index=0, delta=delta, logprobs=None, finish_reason=finish_reason)
+
+
+def _names(head: ReplyHead, retrieved: Retrieved) -> dict[str, Any]:
+    """Gives what says, on a completion and on every chunk of one, which reply it is."""
+    names: dict[str, Any] = {"id": head.id, "created": head.created, "model": head.model}
+    if retrieved.identity:  # with another one, the same seed may give another answer
+        names["system_fingerprint"] = f"fp_{retrieved.identity}"
+    return names
 
 
 def _usage(usage: Usage) -> CompletionUsage:

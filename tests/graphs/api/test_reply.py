@@ -7,10 +7,10 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
+from graphs.api.border.last_resort import LastResort
 from graphs.api.border.sse import Frame
 from graphs.api.chat.reply import Delivery, EventReply
 from graphs.api.chat.resume import EventIds, resumption_of
-from graphs.api.errors import LastResort
 from graphs.caller import DEFAULT_CALLER
 from graphs.pipeline.events import Citation, Finished, Retrieved, TextDelta
 
