@@ -96,14 +96,12 @@ class ServedCheckout:
         deadline = time.monotonic() + _START_S
         with httpx.Client(base_url=self.url, timeout=_REQUEST_S) as client:
             while time.monotonic() < deadline:
-                if self._process.poll() is not None:
-                    break
+                if (status := self._process.poll()) is not None:
+                    raise CheckoutError(f"{self.path} ended with status {status}:\n{_tail(log)}")
                 if _is_ready(client) and _num_indexed(client) == num_documents:
                     return
                 time.sleep(_POLL_S)
-        tail = log.read_text(errors="replace")[-2000:]
-        msg = f"{self.path} does not serve within {_START_S:g} s:\n{tail}"
-        raise CheckoutError(msg)
+        raise CheckoutError(f"{self.path} does not serve within {_START_S:g} s:\n{_tail(log)}")
 
     def _stop(self) -> None:
         """Stops it in its own orderly way, then kills what is left of it."""
@@ -116,6 +114,10 @@ class ServedCheckout:
             processes.kill([], also=own)
             self._process.wait()
         self._folder.cleanup()
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]
 
 
 def _is_ready(client: httpx.Client) -> bool:
