@@ -1,7 +1,7 @@
 """The Generator deployment."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import aclosing, contextmanager, nullcontext
 from typing import Any
 
@@ -20,7 +20,6 @@ from models.generation import (
     GeneratorProfile,
     Message,
     Sampling,
-    TokenCounts,
 )
 from models.generator import Generator as GeneratorModel
 from models.generator import GeneratorConfig
@@ -106,11 +105,6 @@ class Generator:
     async def profile(self) -> GeneratorProfile:
         """Gives what counts tokens elsewhere; see `models.generator.Generator`."""
         return (await self._current()).model.profile()
-
-    async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
-        """Counts tokens; see `models.generator.Generator`."""
-        served = await self._current()
-        return await asyncio.to_thread(served.model.count_tokens, texts)
 
     async def num_active_streams(self) -> int:
         """Counts the streams that hold a slot of the current model."""

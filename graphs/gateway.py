@@ -90,11 +90,12 @@ class Graph:
 
     def ready(self) -> Mapping[str, bool]:
         """Says for each deployment whether a replica of it runs."""
-        return {
-            role if len(handles) == 1 else handle.deployment_name.lower(): has_running(handle)
-            for role, handles in self._handles.items()
-            for handle in handles
-        }
+        main = {role: handles[0] for role, handles in self._handles.items()}
+        shards = self._handles["retriever"]
+        if len(shards) > 1:
+            del main["retriever"]
+            main |= {shard.deployment_name.lower(): shard for shard in shards}
+        return {name: has_running(handle) for name, handle in main.items()}
 
 
 @serve.deployment

@@ -7,9 +7,6 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from models.constraints import Constraint, ConstraintKind
 from models.errors import InvalidInputError
 from models.identity import ModelIdentity
@@ -142,21 +139,6 @@ class GenerationChunk:
     num_prompt_tokens: int
     attempt: int = 0
     identity: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TokenCounts:
-    """What the graph needs to pack a prompt.
-
-    Attributes:
-        counts: int32, (n_texts,), tokens of every text.
-        context_tokens: most tokens of prompt and answer together.
-        max_answer_tokens: tokens kept for the answer when the request names none.
-    """
-
-    counts: npt.NDArray[np.int32]
-    context_tokens: int
-    max_answer_tokens: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from models.chat_template import TurnWriter
 from models.constraints import Constraint
 from models.detokenizer import AnswerText
@@ -22,7 +20,6 @@ from models.generation import (
     GeneratorProfile,
     Message,
     Sampling,
-    TokenCounts,
     TokenMask,
 )
 from models.hub import is_pinned, resolve
@@ -114,15 +111,6 @@ class Generator:
     def profile(self) -> GeneratorProfile:
         """Gives what counts tokens elsewhere, and the limits of a prompt."""
         return self._profile
-
-    def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
-        """Counts the tokens of every text, without template or special tokens."""
-        counts = [len(ids) for ids in self._encode(texts)]
-        return TokenCounts(
-            counts=np.asarray(counts, dtype=np.int32),
-            context_tokens=self.context_tokens,
-            max_answer_tokens=self._config.max_answer_tokens,
-        )
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
         """Writes an answer; closing the iterator stops it and frees its slot.

@@ -5,12 +5,11 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-import numpy as np
 import ray
 from ray import serve
 from tokenizers import Tokenizer
@@ -27,7 +26,7 @@ from models.errors import (
     InvalidInputError,
     ModelChangedError,
 )
-from models.generation import GenerationChunk, GenerationRequest, GeneratorProfile, TokenCounts
+from models.generation import GenerationChunk, GenerationRequest, GeneratorProfile
 from models.generator import check_sampling
 from models.identity import ModelIdentity
 
@@ -184,14 +183,6 @@ class Generator:
             identity=self._config.identity,
             tokenizer_json=tokenizer.to_str(),
             special_tokens=(),
-            context_tokens=self._config.context_tokens,
-            max_answer_tokens=self._config.max_answer_tokens,
-        )
-
-    async def count_tokens(self, texts: Sequence[str]) -> TokenCounts:
-        """Counts the words of every text."""
-        return TokenCounts(
-            counts=np.asarray([len(text.split()) for text in texts], dtype=np.int32),
             context_tokens=self._config.context_tokens,
             max_answer_tokens=self._config.max_answer_tokens,
         )

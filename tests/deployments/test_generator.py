@@ -192,7 +192,7 @@ async def test_a_gpu_lets_the_streams_of_the_old_model_end_first(loads, monkeypa
 
 async def test_settings_that_make_no_sense_leave_the_model_that_is_there(loads):
     made = await generator_of("./old")
-    with pytest.raises(InvalidInputError, match="unknown keys"):
+    with pytest.raises(InvalidInputError, match="unknown key"):
         await made.reconfigure({"model": "./new", "modle": 1})
     assert (await anext(made.stream(ask()))).identity == loads[0].identity.digest
 

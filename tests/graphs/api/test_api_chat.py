@@ -141,7 +141,7 @@ async def test_messages_may_be_parts_and_earlier_answers(api_openai, api_pipelin
     )
     messages = api_pipeline.requests[1].messages
     assert [message.role for message in messages] == ["developer", "user", "assistant", "user"]
-    assert [message.content for message in messages[2:]] == [ANSWER, "And\nthen?"]
+    assert [message.text for message in messages[2:]] == [ANSWER, "And\nthen?"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
