@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.device import ALL_CPUS, Share
-from models.encoders.encoder import Encoder, EncoderConfig, sigmoid
+from models.encoders.encoder import Encoder, EncoderConfig
 from models.errors import InvalidInputError
+from models.scores import sigmoid
 
 
 @dataclass(frozen=True, kw_only=True)

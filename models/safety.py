@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.device import ALL_CPUS, Share
-from models.encoders.encoder import Encoder, EncoderConfig, sigmoid
+from models.encoders.encoder import Encoder, EncoderConfig
 from models.errors import InvalidInputError
 from models.personal_data import find_personal_data
+from models.scores import sigmoid
 
 # The categories of the OpenAI moderation API, in its order.
 MODERATION_CATEGORIES = (

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # What a folder may import of the others.
 LAYERS = {
     "models": set(),
-    "training": {"models"},
+    "training": {"models", "index", "graphs"},  # the server's prompt is what is trained on
     "index": set(),
     "deployments": {"models", "index"},
     "graphs": {"deployments", "models", "index"},
@@ -35,7 +35,7 @@ FORBIDDEN = {
 # room is named by a sub-folder, or by the modules that stand in the folder itself.
 ROOMS = {
     "models": (
-        "errors device folders identity constraints generation tokens token_counter "
+        "errors device folders scores identity constraints generation tokens token_counter "
         "chat_template detokenizer gptq personal_data",
         "bundled",
         "hub",

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from graphs.pipeline.prompt import question_text
+from training.prompts import Shown
 from training.rows import DECLINE
 from training.tokenizer import ASSISTANT, END, USER
 
@@ -36,8 +38,8 @@ def read_items(path: Path = ITEMS) -> list[Item]:
     items = []
     for line in path.read_text(encoding="utf-8").splitlines():
         item = json.loads(line)
-        blocks = [f"[{n}] {p['title']}\n{p['text']}\n\n" for n, p in enumerate(item["passages"], 1)]
-        content = "".join(blocks) + f"Question: {item['question']}"
+        shown = [Shown(title=one["title"], excerpt=one["text"]) for one in item["passages"]]
+        content = question_text(item["question"], shown)
         items.append(Item(content=content, question=item["question"], answer=item["answer"]))
     return items
 

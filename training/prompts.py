@@ -9,8 +9,10 @@ text of `models.quantize`, which is written here:
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from graphs.pipeline.prompt import question_text
 from training.contexts import Handbook
 from training.facts import FactMaker
 from training.questions import Overlap, QuestionMaker
@@ -23,6 +25,14 @@ FACTS = Path(__file__).parent / "facts.txt"
 NUM_CALIBRATION_PROMPTS = 1500
 CALIBRATION_SEED = 11
 EMPTY_LEXICON = Lexicon(synonyms={}, nouns=(), glosses=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A passage as the generator reads it."""
+
+    title: str
+    excerpt: str
 
 
 def own_sources() -> Sources:
@@ -39,13 +49,13 @@ def own_sources() -> Sources:
 
 
 def draw_prompts(rng: random.Random, count: int) -> Iterator[tuple[str, str]]:
-    """Yields the user message, as `graphs/pipeline/prompt.py` builds it, and the answer."""
+    """Yields the user message, as the server builds it, and the answer."""
     sources = own_sources()
     for _ in range(count):
         context = sources.draw_context(rng)
-        blocks = [
-            f"[{n}] {p.title}\n{' '.join(s.text for s in p.sentences)}\n\n"
-            for n, p in enumerate(context.passages, start=1)
+        shown = [
+            Shown(title=one.title, excerpt=" ".join(sentence.text for sentence in one.sentences))
+            for one in context.passages
         ]
         number = rng.randrange(len(context.passages))
         sentence = rng.choice(context.passages[number].sentences)
@@ -53,7 +63,7 @@ def draw_prompts(rng: random.Random, count: int) -> Iterator[tuple[str, str]]:
         if rng.random() < 0.15 and context.unanswered:
             sentence, answer = rng.choice(context.unanswered), DECLINE
         question = rng.choice(sentence.questions or (sentence.text,))
-        yield "".join(blocks) + f"Question: {question}", answer
+        yield question_text(question, shown), answer
 
 
 def calibration_lines() -> Iterator[str]:

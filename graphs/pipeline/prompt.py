@@ -57,6 +57,12 @@ def passage_block(number: int, passage: NumberedPassage) -> str:
     return f"[{number}] {passage.title}\n{passage.excerpt}\n\n"
 
 
+def question_text(question: str, passages: Sequence[NumberedPassage]) -> str:
+    """Writes the passages, best first, and the question below them."""
+    blocks = [passage_block(number, one) for number, one in enumerate(passages, start=1)]
+    return "".join(blocks) + f"Question: {question}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
     """All of a prompt but its passages.
@@ -76,12 +82,10 @@ class Prompt:
         rules = _ANSWER
         if self.instructions:
             rules = "\n\n".join([_ANSWER, _INSTRUCTIONS, *self.instructions])
-        blocks = [passage_block(number, one) for number, one in enumerate(passages, start=1)]
-        content = "".join(blocks) + f"Question: {self.question}"
         return (
             Message(role="system", content=rules),
             *self.turns,
-            Message(role="user", content=content),
+            Message(role="user", content=question_text(self.question, passages)),
         )
 
 

@@ -30,7 +30,7 @@ class RagPipeline:
     Args:
         config: the settings.
         stages: what it calls.
-        observe: is given the trace of every chat when it ends, however it ends.
+        observe: is given the trace of every chat and search when it ends, however it ends.
     """
 
     def __init__(
@@ -69,7 +69,13 @@ class RagPipeline:
 
     async def search(self, queries: Sequence[str], scope: Scope, trace: Trace) -> list[ScoredHit]:
         """Finds passages; see `graphs.pipeline.retrieval.Retrieval.search`."""
-        return await self._retrieval.search(queries, scope, trace)
+        try:
+            with trace:
+                found = await self._retrieval.search(queries, scope, trace)
+                trace.num_passages, trace.outcome = len(found), "answered"
+                return found
+        finally:
+            self._observe(trace)
 
     async def _events(self, request: ChatRequest, trace: Trace) -> AsyncGenerator[Event, None]:
         harmless, evidence = await self._check_and_find(request, trace)

@@ -20,6 +20,7 @@ from graphs.pipeline.trace import Trace
 from index.chunk import split_sentences
 from index.records import titled_text
 from index.searching.request import Hit
+from models.scores import logit, sigmoid
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Relevance:
         if own is None:
             return list(ranked)
         whole = np.asarray([one.score for one in cut], dtype=np.float64)
-        scores = _sigmoid((_logit(whole) + _SENTENCE_WEIGHT * _logit(own)) / (1 + _SENTENCE_WEIGHT))
+        scores = sigmoid((logit(whole) + _SENTENCE_WEIGHT * logit(own)) / (1 + _SENTENCE_WEIGHT))
         order = np.argsort(-scores, kind="stable").tolist()
         return [replace(cut[index], score=float(scores[index])) for index in order]
 
@@ -115,14 +116,3 @@ class Relevance:
             trace.degrade("rerank")
             return None
         return scores.astype(np.float64)
-
-
-def _logit(scores: Scores) -> Scores:
-    clipped = np.clip(scores, 1e-6, 1 - 1e-6)
-    logits: Scores = np.log(clipped / (1 - clipped))
-    return logits
-
-
-def _sigmoid(logits: Scores) -> Scores:
-    scores: Scores = 1 / (1 + np.exp(-logits))
-    return scores

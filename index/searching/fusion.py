@@ -51,3 +51,11 @@ def fuse_scores(
             scaled = (score - lowest) / span if span else 1.0
             fused[identifier] += weight * scaled / total
     return dict(sorted(fused.items(), key=lambda item: (-item[1], item[0])))
+
+
+def merge(found: Sequence[dict[int, float]], limit: int) -> dict[int, float]:
+    """Takes the best of what several indexes of one kind found; no id is in two of them."""
+    if len(found) == 1:
+        return found[0]
+    pairs = [pair for scores in found for pair in scores.items()]
+    return dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:limit])

@@ -8,7 +8,7 @@ passages.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from index.searching.fusion import fuse, fuse_scores
+from index.searching.fusion import fuse, fuse_scores, merge
 from index.searching.request import FUSION_DEPTH, SearchRequest
 from index.searching.switching import AnyIndex
 
@@ -51,7 +51,7 @@ def find(indexes: Collection[AnyIndex], request: SearchRequest) -> ShardScores:
         dense = [index.search_dense(request, limit) for index in indexes]
     if request.mode != "dense":
         lexical = [index.search_lexical(request, limit) for index in indexes]
-    return ShardScores(dense=_merge(dense, limit), lexical=_merge(lexical, limit))
+    return ShardScores(dense=merge(dense, limit), lexical=merge(lexical, limit))
 
 
 def join(found: Sequence[ShardScores], request: SearchRequest) -> Ranking:
@@ -64,8 +64,8 @@ def join(found: Sequence[ShardScores], request: SearchRequest) -> Ranking:
         request: what was looked for.
     """
     limit = _depth(request)
-    dense = _merge([one.dense for one in found], limit)
-    lexical = _merge([one.lexical for one in found], limit)
+    dense = merge([one.dense for one in found], limit)
+    lexical = merge([one.lexical for one in found], limit)
     return Ranking(fused=_fused(dense, lexical, request), dense=dense, lexical=lexical)
 
 
@@ -80,11 +80,3 @@ def _fused(dense: Scores, lexical: Scores, request: SearchRequest) -> Scores:
     if request.fusion == "score":
         return fuse_scores([dense, lexical], weights)
     return fuse([list(dense), list(lexical)], weights)
-
-
-def _merge(found: Sequence[Scores], limit: int) -> Scores:
-    """The best of what all found; chunk ids are unique over stores and shards."""
-    if len(found) == 1:
-        return found[0]
-    pairs = [pair for scores in found for pair in scores.items()]
-    return dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:limit])

@@ -21,6 +21,7 @@ import numpy as np
 from index.records import Change, Vectors
 from index.searching.comparison import VectorReader
 from index.searching.file_table import Ids
+from index.searching.fusion import merge
 from index.searching.request import SearchRequest
 from index.searching.store_index import StoreIndex
 from index.shard import WHOLE, Shard
@@ -146,12 +147,12 @@ class SwitchingIndex:
         queries = [request.vector_of(name) for name in (self.scale, self.fingerprint)]
         if self._scales is not None and queries[0] is not None and queries[1] is not None:
             changed = self._scales.to_old(changed, queries[0], queries[1])
-        return _merged(old, changed, limit)
+        return merge([old, changed], limit)
 
     def search_lexical(self, request: SearchRequest, limit: int) -> dict[int, float]:
         """The BM25 score of passages that share words with the text, best first."""
         old = self._old.search_lexical(request, limit)
-        return _merged(old, self._changed.search_lexical(request, limit), limit)
+        return merge([old, self._changed.search_lexical(request, limit)], limit)
 
     def build(self, work: Callable[[], None]) -> None:
         """Starts to build the new index, on a thread of its own."""
@@ -216,10 +217,3 @@ def read_on(
         return None
     index.apply(of_store)
     return number + len(changes)
-
-
-def _merged(one: dict[int, float], other: dict[int, float], limit: int) -> dict[int, float]:
-    if not (one and other):
-        return one or other
-    found = sorted([*one.items(), *other.items()], key=lambda pair: (-pair[1], pair[0]))
-    return dict(found[:limit])

@@ -126,12 +126,6 @@ class Encoder:
         return ids, mask, types
 
 
-def sigmoid(logits: Rows) -> Rows:
-    """Gives 1 / (1 + exp(-x)) without overflow."""
-    scores: Rows = np.exp(-np.logaddexp(np.float32(0), -logits))
-    return scores
-
-
 def _load(
     folder: Path, task: Task, engine: EncoderEngine, cache: Path, share: Share
 ) -> EncoderModel:

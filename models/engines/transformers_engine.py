@@ -92,15 +92,6 @@ class TransformersEngine:
         if self._manager.is_running():
             self._manager.stop(block=True, timeout=5.0, hard_stop=True)
 
-    def num_active(self) -> int:
-        """Counts the requests that hold or wait for a slot."""
-        processor = self._manager.batch_processor
-        waiting: int = self._manager.input_queue.qsize()
-        if processor is None:
-            return waiting
-        scheduler = processor.scheduler
-        return waiting + len(scheduler.active_requests) + len(scheduler.waiting_requests)
-
     def _step(self, token_ids: list[int], *, finished: bool) -> EngineStep:
         if token_ids and token_ids[-1] in self._eos_ids:
             return EngineStep(token_ids=tuple(token_ids[:-1]), finish_reason="stop")

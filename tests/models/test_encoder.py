@@ -9,12 +9,12 @@ import pytest
 
 from models.device import Share
 from models.embedder import Embedder, EmbedderConfig
-from models.encoders.encoder import sigmoid
 from models.encoders.onnx_encoder import exported
 from models.errors import InvalidInputError
 from models.hub import resolve
 from models.reranker import Reranker, RerankerConfig
 from models.safety import SafetyClassifier, SafetyConfig
+from models.scores import logit, sigmoid
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".ragfleet" / "models"  # as `make serve` has it: an export takes seconds
@@ -144,3 +144,9 @@ def test_sigmoid_does_not_overflow():
     found = sigmoid(np.array([-1000, -1, 0, 1, 1000], np.float32))
     assert found == pytest.approx([0, 0.26894143, 0.5, 0.7310586, 1])
     assert found.dtype == np.float32
+
+
+def test_logit_is_the_way_back():
+    logits = np.array([-9.0, -1.0, 0.0, 3.0])
+    assert logit(sigmoid(logits)) == pytest.approx(logits)
+    assert np.isfinite(logit(np.array([0.0, 1.0]))).all()
