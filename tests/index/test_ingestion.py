@@ -121,27 +121,27 @@ def test_a_lease_is_renewed_as_long_as_the_work_takes(
     worker, embedder, put, corpus, clock, monkeypatch
 ):
     monkeypatch.setattr(ingestion, "LEASE_S", 0.3)
-    waited, renewed, renew = threading.Event(), threading.Event(), corpus.catalog.renew_job
+    renew, renewed_at, outlived = corpus.catalog.renew_job, [0.0], threading.Event()
 
     def renew_job(job, lease_s):
+        began = clock.now
         is_held = renew(job, lease_s)
-        renewed.set()
+        renewed_at.append(began)
         return is_held
 
     def on_embed():
         clock.now += 0.2
-        renewed.clear()
-        assert renewed.wait(60)  # until clock + 0.3
+        until(lambda: renewed_at[-1] == clock.now)  # the lease now ends 0.3 after that
         clock.now += 0.2
-        waited.set()
         assert corpus.catalog.claim_job("other", 60) is None
+        outlived.set()
 
     monkeypatch.setattr(corpus.catalog, "renew_job", renew_job)
     embedder.on_embed = on_embed
     record = put()
     worker.start()
     until(lambda: record().status == "completed")
-    assert waited.is_set()
+    assert outlived.is_set()
 
 
 def test_an_error_that_nobody_foresaw_fails_its_file_alone_and_keeps_its_words(
