@@ -101,7 +101,7 @@ class EmbeddingStage:
         return EmbedderModel(self._config, cache=models_folder(), share=share)
 
 
-class Embedder(EmbeddingStage):
+class NewPassageEmbedder(EmbeddingStage):
     """Embeds the passages whose content is new to the model."""
 
     def __init__(self, to: Destination, config: EmbedderConfig, num_threads: int) -> None:

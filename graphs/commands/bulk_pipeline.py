@@ -17,7 +17,7 @@ from deployments.bulk_load import (
     Committer,
     Cutter,
     Destination,
-    Embedder,
+    NewPassageEmbedder,
     Reader,
     row_of,
 )
@@ -113,7 +113,7 @@ def run_pipeline(
             compute=_pool(1, plan.num_cutters), num_cpus=_CUTTER_CPUS,
         )
         .map(
-            Embedder, fn_constructor_args=(to, served.embedder, plan.threads_an_embedder),
+            NewPassageEmbedder, fn_constructor_args=(to, served.embedder, plan.threads_an_embedder),
             compute=_pool(plan.num_embedders), **_share(plan),
         )
         .map(

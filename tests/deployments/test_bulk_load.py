@@ -6,7 +6,15 @@ import sqlite3
 import pytest
 
 from deployments import bulk_load
-from deployments.bulk_load import VALUE, Committer, Cutter, Destination, Embedder, Reader, row_of
+from deployments.bulk_load import (
+    VALUE,
+    Committer,
+    Cutter,
+    Destination,
+    NewPassageEmbedder,
+    Reader,
+    row_of,
+)
 from index.bulk.bulk_sources import find_sources
 from index.catalog.catalog import Catalog
 from index.chunk import Cutting
@@ -27,7 +35,11 @@ def stages(tmp_path_factory):
     catalog = Catalog(url)
     to = Destination(database_url=url, store_id=catalog.create_store(name="docs").id)
     cutter = Cutter(to, CUTTING, EMBEDDER)
-    yield catalog, to, (Reader(CUTTING.limits), cutter, Embedder(to, EMBEDDER, 1), Committer(to))
+    yield (
+        catalog,
+        to,
+        (Reader(CUTTING.limits), cutter, NewPassageEmbedder(to, EMBEDDER, 1), Committer(to)),
+    )
     cutter._cutter.close()
     catalog.close()
 
