@@ -24,7 +24,8 @@ class Caller:
     """One who asks.
 
     Attributes:
-        tenant: whose data is meant; two tenants never see anything of each other.
+        tenant: whose data is meant. The idempotency of chats keeps tenants apart; the corpus has
+            one tenant as yet.
         key_id: the public name of the key that the request came with; empty without keys.
         scopes: what the key allows.
         limits: how much it allows; None means what the server allows everyone.

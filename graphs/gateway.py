@@ -22,7 +22,7 @@ from graphs.clients import (
 from graphs.config import GatewayConfig
 from graphs.corpus_client import CorpusClient
 from graphs.failover import ResumingGenerator, Retries
-from graphs.generator_client import GeneratorClient
+from graphs.generator_client import GeneratorClient, TokenCounters
 from graphs.pipeline.events import ChatRequest, Event
 from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.relevance import ScoredHit
@@ -43,6 +43,7 @@ class Graph:
         config: GatewayConfig,
         handles: Mapping[str, Sequence[DeploymentHandle]],
         observe: Callable[[Trace], None],
+        counters: TokenCounters,
     ) -> None:
         self.config = config
         timeouts, retries = config.timeouts, Retries(config.failover)
@@ -65,7 +66,7 @@ class Graph:
         self.corpus = client(CorpusClient, handles["ingester"][0], timeouts.corpus_s)
         # Further generators are bound and scaled, but nothing routes to them yet.
         self.generator = GeneratorClient(
-            handles["generator"][0], timeouts=timeouts, retries=retries
+            handles["generator"][0], timeouts=timeouts, retries=retries, counters=counters
         )
         self._handles = handles
         self.pipeline = RagPipeline(
@@ -110,21 +111,28 @@ class Gateway:
     def __init__(self, handles: Mapping[str, Sequence[DeploymentHandle]]) -> None:
         self._handles = handles
         self._migrations = Counter(
-            "ragfleet_migrations", description="answers that went on at another generator replica"
+            "ragfleet_migrations",
+            description="generations that went on at another generator replica",
         )
         self._app: FastAPI | None = None
+        self._counters = TokenCounters()
         self._warming: asyncio.Task[None] | None = None
         self._services = self._build(GatewayConfig())
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
-        """Takes over new settings; running requests keep the old ones."""
-        self._services = self._build(parse_config(GatewayConfig, user_config))
-        if self._app is not None:
-            self._app.state.services = self._services
-        if self._warming is not None:
-            self._warming.cancel()
-        # A generator whose slots are all taken would let the first question wait for its profile.
-        self._warming = asyncio.create_task(self._graph.generator.warm())
+        """Takes over new settings; running requests keep the old ones.
+
+        Serve calls this with unchanged settings too, when a replica's rank changes.
+        """
+        config = parse_config(GatewayConfig, user_config)
+        if config != self._services.config:
+            self._services = self._build(config)
+            if self._app is not None:
+                self._app.state.services = self._services
+        self._services.pipeline.ready()  # lets the routers of all handles learn who runs
+        if self._warming is None:
+            # A generator whose slots are all taken would let the first question wait for it.
+            self._warming = asyncio.create_task(self._counters.warm())
 
     async def describe(self) -> ReplicaDescription:
         """Tells where the Gateway runs."""
@@ -144,7 +152,7 @@ class Gateway:
             self._migrations.inc(trace.num_migrations)
 
     def _build(self, config: GatewayConfig) -> Services:
-        graph = self._graph = Graph(config, self._handles, self._observe)
+        graph = Graph(config, self._handles, self._observe, self._counters)
         return Services(
             config=config,
             pipeline=graph,

@@ -5,6 +5,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from contextvars import Context
@@ -26,6 +27,8 @@ from models.token_counter import TokenCounter
 logger = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
+_PATIENCE_S = 10.0  # between two questions for the profile of an unknown model
+_MAX_KNOWN = 4  # models of a fleet that is being swapped
 
 
 class TokenCounters:
@@ -33,13 +36,15 @@ class TokenCounters:
 
     A call to a generator waits for one of its slots, so its profile is asked for once, and anew
     when a stream shows that another model is served. Until that answer the old counts are used.
+    It outlives the settings of the Gateway, which say nothing of the generator's model.
     """
 
-    def __init__(self, ask: Callable[[], Awaitable[GeneratorProfile]]) -> None:
-        self._ask = ask
+    def __init__(self) -> None:
+        self.ask: Callable[[], Awaitable[GeneratorProfile]] | None = None
         self._by_digest: dict[str, TokenCounter] = {}
         self._current: TokenCounter | None = None
         self._asking: asyncio.Task[TokenCounter] | None = None
+        self._asked_at = float("-inf")
 
     async def current(self) -> TokenCounter:
         """Gives the counter of the model that was seen last; all who wait share one question."""
@@ -59,44 +64,52 @@ class TokenCounters:
         """Takes note of the model that a stream comes from."""
         if digest in self._by_digest:
             self._current = self._by_digest[digest]
-        elif digest:
-            self._asked().add_done_callback(_log_failure)
+        # A model that retires answers streams, but no replica gives its profile any more.
+        elif digest and time.monotonic() - self._asked_at > _PATIENCE_S:
+            self._asked()
 
     def _asked(self) -> asyncio.Task[TokenCounter]:
         if self._asking is None or self._asking.done():
+            self._asked_at = time.monotonic()
             # Of nobody's deadline: a context of its own.
             self._asking = asyncio.create_task(self._learn(), context=Context())
+            self._asking.add_done_callback(_log_failure)
         return self._asking
 
     async def _learn(self) -> TokenCounter:
-        profile = await self._ask()
+        assert self.ask is not None
+        profile = await self.ask()
         counter = await asyncio.to_thread(TokenCounter, profile)  # some megabytes of JSON
-        self._by_digest[profile.identity.digest] = self._current = counter
+        known = [*self._by_digest.items(), (profile.identity.digest, counter)]
+        self._by_digest = dict(known[-_MAX_KNOWN:])
+        self._current = counter
         return counter
 
 
 def _log_failure(task: "asyncio.Task[TokenCounter]") -> None:
     if not task.cancelled() and isinstance(task.exception(), GraphError | ModelError):
-        logger.warning("the profile of a new model is not known yet: %s", task.exception())
+        logger.warning("how the generator counts is not known yet: %s", task.exception())
 
 
 class GeneratorClient(DeploymentClient):
     """See `deployments.generator.Generator`; `graphs.failover` makes its streams survive losses."""
 
     def __init__(
-        self, handle: DeploymentHandle, *, timeouts: TimeoutSettings, retries: Retries
+        self,
+        handle: DeploymentHandle,
+        *,
+        timeouts: TimeoutSettings,
+        retries: Retries,
+        counters: TokenCounters,
     ) -> None:
         super().__init__(handle, stage="Generator", timeout_s=timeouts.model_s, retries=retries)
         self._timeouts = timeouts
-        self._counters = TokenCounters(self._profile)
+        self._counters = counters
+        counters.ask = self._profile
 
     async def tokens(self) -> TokenCounter:
         """Gives what counts tokens as the model that is served; see `TokenCounters`."""
         return await self._counters.current()
-
-    async def warm(self) -> None:
-        """Learns what counts tokens before the first question; ends once it is known."""
-        await self._counters.warm()
 
     async def _profile(self) -> GeneratorProfile:
         profile: GeneratorProfile = await self._call_pure("profile")

@@ -15,6 +15,9 @@ def has_running(handle: DeploymentHandle) -> bool:
 
     The attributes are not public (Ray 2.60); tests/end_to_end sees it when they change.
     """
-    router: Any = handle._init_router()._asyncio_router
+    of_handle: Any = handle._init_router()
+    router = getattr(of_handle, "_asyncio_router", None)
+    if router is None:  # Serve's local testing mode: one process, no replicas
+        return bool(of_handle.running_replicas_populated())
     chosen_from = router._request_router  # made with the first call; until then there is a list
     return bool(router._running_replicas if chosen_from is None else chosen_from.curr_replicas)

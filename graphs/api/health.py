@@ -11,6 +11,8 @@ from graphs.api.services import InjectedServices
 
 router = APIRouter(tags=["health"])
 
+_OPTIONAL = {"ingester", "reranker"}
+
 
 class Liveness(BaseModel):
     """The process lives."""
@@ -35,11 +37,12 @@ async def get_health() -> JSONResponse:
 async def get_readiness(services: InjectedServices) -> JSONResponse:
     """Answers 200 when questions can be answered, else the usual error with `checks` beside it.
 
-    Without the ingester nothing is written, yet every question is answered: `checks` shows it, and
-    a load balancer goes on sending questions here.
+    Without the ingester nothing is written, and without the reranker the order of the search
+    stands, yet every question is answered: `checks` shows it, and a load balancer goes on sending
+    questions here.
     """
     checks = dict(services.pipeline.ready())
-    missing = [name for name, is_ready in checks.items() if not is_ready and name != "ingester"]
+    missing = [name for name, is_ready in checks.items() if not is_ready and name not in _OPTIONAL]
     if not missing:
         return JSONResponse({"status": "ready", "checks": checks})
     error = NotReadyError(f"not ready: {', '.join(missing)}")

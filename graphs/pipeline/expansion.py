@@ -7,7 +7,7 @@ Both need a generator that can write; when it is slow or lost, the question is s
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -64,10 +64,19 @@ class Expansion:
                 written = await self._writer.write(
                     "expand", messages, trace, max_tokens=_MAX_TOKENS, timeout_s=timeout_s
                 )
-        with trace.stage("embed"):
-            if expand == "hyde" and written:
+        if expand == "hyde" and written:
+            with trace.stage("embed"):
                 return (await self._with_hypothesis(question, written),)
-            texts = [question, *(_wordings(written, question) if expand == "multi_query" else ())]
+        others = _wordings(written, question) if expand == "multi_query" else ()
+        return await self.embedded([question, *others], trace)
+
+    async def embedded(self, texts: Sequence[str], trace: Trace) -> tuple[Query, ...]:
+        """Gives each text as it is, in the same order, by one call.
+
+        Raises:
+            StageUnavailableError: the embedder does not answer.
+        """
+        with trace.stage("embed"):
             embeddings = await self._embedder.embed(texts, kind="query")
         return tuple(
             Query(

@@ -7,14 +7,16 @@
                         generator that answers freely reads the newest of them, whole, up to
                         `history_tokens`; markers of earlier answers are taken out
 
-What cannot be kept is told in `degraded`: `history` when earlier turns did not fit, `instructions`
-when `answers: quote` leaves nothing to steer. The bundled generator is trained on exactly the
+What of this could not be done is told in `degraded`: `history` when earlier turns did not fit, or
+were of the user without an answer, `instructions` when `answers: quote` leaves nothing to steer;
+there earlier turns enter the search alone. The bundled generator is trained on exactly the
 prompt without instructions and earlier turns.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from typing import Protocol
 
 from graphs.pipeline.markers import without_markers
@@ -102,13 +104,14 @@ def earlier_turns(messages: Sequence[Message]) -> tuple[Message, ...]:
     sides alternate. Blank ones are left out.
     """
     said = [
-        replace(one, content=without_markers(one.text) if one.role == "assistant" else one.text)
+        (one.role, without_markers(one.text) if one.role == "assistant" else one.text)
         for one in messages[:-1]
-        if one.role in ("user", "assistant") and one.text.strip()
+        if one.role in ("user", "assistant")
     ]
+    spoken = [(role, text) for role, text in said if text.strip()]
     return tuple(
-        Message(role=role, content="\n\n".join(turn.text for turn in turns))
-        for role, turns in groupby(said, key=lambda turn: turn.role)
+        Message(role=role, content="\n\n".join(text for _, text in turns))
+        for role, turns in groupby(spoken, key=itemgetter(0))
     )
 
 

@@ -4,7 +4,6 @@ check question    at once with    condense -> embed -> search -> rerank -> pack
 generate          checked segment by segment while it decodes
 """
 
-import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -17,6 +16,7 @@ from graphs.pipeline.prompt import NO_ANSWER, quotable_answers
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Evidence, Retrieval, Scope
 from graphs.pipeline.stages import Stages
+from graphs.pipeline.together import together
 from graphs.pipeline.trace import Trace, log_trace
 from models.constraints import Choices
 from models.generation import GenerationRequest
@@ -104,12 +104,9 @@ class RagPipeline:
         self, request: ChatRequest, trace: Trace
     ) -> tuple[bool, Evidence | None]:
         """Checks the question while retrieval runs; the first that fails ends the other."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                check = group.create_task(self._is_harmless(request, trace))
-                find = group.create_task(self._find(request, trace))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+        async with together() as group:
+            check = group.create_task(self._is_harmless(request, trace))
+            find = group.create_task(self._find(request, trace))
         return check.result(), find.result()
 
     async def _find(self, request: ChatRequest, trace: Trace) -> Evidence | None:
@@ -120,7 +117,10 @@ class RagPipeline:
     async def _is_harmless(self, request: ChatRequest, trace: Trace) -> bool:
         if not self._safety.check_question:
             return True
-        texts = [message.text for message in request.messages if message.role == "user"]
+        # The generator reads earlier answers too, as the client tells them; instructions are the
+        # application's own.
+        roles = {"user", "assistant"} if request.retrieves and not self._quote else {"user"}
+        texts = [turn.text for turn in request.messages if turn.role in roles and turn.text]
         with trace.stage("check_question"):
             verdicts = await judge(self._stages.safety, texts)
         return not any(verdict.flagged for verdict in verdicts)
@@ -156,6 +156,5 @@ class RagPipeline:
             refusal=refusal,
             degraded=trace.degraded,
             timings=trace.times,
-            num_migrations=trace.num_migrations,
             generated=trace.generated,
         )

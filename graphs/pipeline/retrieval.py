@@ -16,11 +16,14 @@ from graphs.pipeline.packing import Packer
 from graphs.pipeline.prompt import Prompt, earlier_turns, instructions_of
 from graphs.pipeline.relevance import Relevance, ScoredHit
 from graphs.pipeline.stages import Stages
+from graphs.pipeline.together import together
 from graphs.pipeline.trace import Trace
 from graphs.pipeline.writing import Writer
 from index.searching.filters import Filter
 from index.searching.fusion import fuse
 from index.searching.request import Hit, SearchRequest
+
+_MAX_SEARCHES = 4  # of one request at once, so that it does not fill the queues alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,20 +77,17 @@ class Retrieval:
             UnknownStoreError: a store is named that does not exist.
             StageUnavailableError: embedder or retriever do not answer.
         """
-        settings = request.retrieval
-        scope = Scope(stores=request.stores, filters=request.filters, settings=settings)
+        scope = Scope(stores=request.stores, filters=request.filters, settings=request.retrieval)
         with trace.stage("condense"):
             question = await self._condenser.condense(request, trace)
-        packer = Packer(
-            await self._stages.generator.tokens(), max_tokens=request.sampling.max_tokens
-        )
-        prompt, room = await self._prompt(question.asked, request, packer, trace)
-        ranked = await self.find(question.searched, scope, trace)
-        if settings.focus == "sentence" and ranked and ranked[0].is_reranked:
-            ranked = await self._relevance.by_sentence(question.searched, ranked, trace)
-        kept = [one for one in ranked if one.passes(settings)]
+        # At once, since a generator that is met for the first time may let us wait for its profile.
+        async with together() as group:
+            packing = group.create_task(self._packing(question.asked, request, trace))
+            finding = group.create_task(self._relevant(question.searched, scope, trace))
+        packer, prompt, room = packing.result()
+        best = finding.result()[: self._top_k(scope.settings, trace)]
         with trace.stage("pack"):
-            passages = await packer.passages(kept[: self._top_k(settings, trace)], room=room)
+            passages = await packer.passages(best, room=room)
         trace.num_passages = len(passages)
         return Evidence(prompt=prompt, search_query=question.searched, passages=passages)
 
@@ -98,30 +98,50 @@ class Retrieval:
             UnknownStoreError: a store is named that does not exist.
             StageUnavailableError: embedder or retriever do not answer.
         """
-        rankings = await asyncio.gather(*(self.find(query, scope, trace) for query in queries))
-        if len(rankings) == 1:
-            return rankings[0][: scope.settings.top_k]
-        best: dict[int, ScoredHit] = {}
-        for one in (one for ranking in rankings for one in ranking):
-            known = best.get(one.hit.chunk_id)
-            if known is None or known.score < one.score:
-                best[one.hit.chunk_id] = one
-        return sorted(best.values(), key=lambda one: -one.score)[: scope.settings.top_k]
+        embedded = await self._expansion.embedded(queries, trace)
+        turn = asyncio.Semaphore(_MAX_SEARCHES)
 
-    async def find(self, question: str, scope: Scope, trace: Trace) -> list[ScoredHit]:
-        """Finds the candidates for one question with their relevance, best first."""
-        expand = scope.settings.expand
+        async def ranked(query: Query) -> list[ScoredHit]:
+            async with turn:
+                return await self._ranked(query.text, (query,), scope, trace)
+
+        async with together() as group:
+            tasks = [group.create_task(ranked(query)) for query in embedded]
+        rankings = [task.result() for task in tasks]
+        return _best(rankings)[: scope.settings.top_k]
+
+    async def _relevant(self, question: str, scope: Scope, trace: Trace) -> list[ScoredHit]:
+        """Finds what reaches its threshold for the question of a chat, best first."""
+        settings = scope.settings
+        expand = settings.expand
         if expand != "off" and not trace.allows("expand", self._deadline.condense_s):
             expand = "off"
         queries = await self._expansion.queries(
-            question, expand, trace, timeout_s=scope.settings.expand_timeout_s
+            question, expand, trace, timeout_s=settings.expand_timeout_s
         )
+        ranked = await self._ranked(question, queries, scope, trace)
+        if settings.focus == "sentence" and ranked and ranked[0].is_reranked:
+            ranked = await self._relevance.by_sentence(question, ranked, trace)
+        return [one for one in ranked if one.passes(settings)]
+
+    async def _ranked(
+        self, question: str, queries: Sequence[Query], scope: Scope, trace: Trace
+    ) -> list[ScoredHit]:
+        """Searches for every query, fuses what they find, and reranks it for the question."""
         with trace.stage("retrieve"):
-            found = await asyncio.gather(
-                *(self._stages.retriever.search(_request(query, scope)) for query in queries)
-            )
-        hits = _merged(found, scope.settings.num_candidates)
+            async with together() as group:
+                search = self._stages.retriever.search
+                tasks = [group.create_task(search(_request(query, scope))) for query in queries]
+        hits = _merged([task.result() for task in tasks], scope.settings.num_candidates)
         return await self._relevance.by_passage(question, hits, scope.settings, trace)
+
+    async def _packing(
+        self, question: str, request: ChatRequest, trace: Trace
+    ) -> tuple[Packer, Prompt, int]:
+        """Gives what packs, the prompt without passages, and the tokens that are left for these."""
+        tokens = await self._stages.generator.tokens()
+        packer = Packer(tokens, max_tokens=request.sampling.max_tokens)
+        return packer, *await self._prompt(question, request, packer, trace)
 
     async def _prompt(
         self, question: str, request: ChatRequest, packer: Packer, trace: Trace
@@ -136,7 +156,9 @@ class Retrieval:
         prompt = Prompt(question=question, instructions=instructions)
         room = await packer.room(prompt)
         earlier = earlier_turns(request.messages)
-        turns, num_tokens = await packer.newest(earlier, room=room, limit=self._history_tokens)
+        # The question follows; templates demand that an answer stands before it.
+        answered = earlier[:-1] if earlier and earlier[-1].role == "user" else earlier
+        turns, num_tokens = await packer.newest(answered, room=room, limit=self._history_tokens)
         if len(turns) < len(earlier):
             trace.degrade("history")
         return replace(prompt, turns=turns), room - num_tokens
@@ -145,6 +167,19 @@ class Retrieval:
         if settings.top_k > 1 and not trace.allows("passages", self._deadline.passages_s):
             return 1
         return settings.top_k
+
+
+def _best(rankings: Sequence[list[ScoredHit]]) -> list[ScoredHit]:
+    """Joins the rankings of several queries by the best score of each passage."""
+    if len(rankings) == 1:
+        return rankings[0]
+    every = [one for ranking in rankings for one in ranking]
+    if not all(one.is_reranked for one in every):  # one scale for all: that of the search
+        every = [replace(one, score=one.hit.score, is_reranked=False) for one in every]
+    best: dict[int, ScoredHit] = {}
+    for one in sorted(every, key=lambda one: -one.score):
+        best.setdefault(one.hit.chunk_id, one)
+    return list(best.values())
 
 
 def _request(query: Query, scope: Scope) -> SearchRequest:

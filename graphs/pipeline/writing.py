@@ -8,16 +8,17 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from graphs.errors import OverloadedError, StageUnavailableError
+from graphs.errors import OverloadedError, PoisonRequestError, StageUnavailableError
 from graphs.pipeline.events import Generated
 from graphs.pipeline.stages import GenerateStage
 from graphs.pipeline.trace import Trace
-from models.errors import ContextLengthError, EngineStoppedError
+from models.errors import ContextLengthError, EngineStoppedError, ModelChangedError
 from models.generation import GenerationRequest, Message, Sampling
 
 # Why a generator may not write what is optional. A chat that is too long for it is no bad request.
 _WITHOUT = (
-    StageUnavailableError, OverloadedError, EngineStoppedError, ContextLengthError, TimeoutError
+    StageUnavailableError, OverloadedError, PoisonRequestError, EngineStoppedError,
+    ModelChangedError, ContextLengthError, TimeoutError,
 )  # fmt: skip
 
 

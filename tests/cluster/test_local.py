@@ -54,6 +54,7 @@ from cluster.local import cluster_environment
 from deployments.embedder import Embedder
 from deployments.ingester import Ingester
 from deployments.retriever import Retriever
+from graphs.caller import DEFAULT_CALLER
 from graphs.config import AppArgs, database_url
 from graphs.serve_config.reader import read_serve_config
 from pathlib import Path
@@ -66,7 +67,7 @@ async def start():
     await embedder.check_health()
     url = database_url(config.args)
     ingester = Ingester.func_or_class(url, None)
-    await ingester.catalog("create_store", name="docs")
+    await ingester.catalog(DEFAULT_CALLER, "create_store", name="docs")
     await Retriever.func_or_class(url).check_health()
 
 asyncio.run(start())

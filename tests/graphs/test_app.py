@@ -12,6 +12,7 @@ from deployments.safety_filter import SafetyFilter
 from graphs.app import compose
 from graphs.config import AppArgs, GatewayConfig
 from graphs.gateway import Graph
+from graphs.generator_client import TokenCounters
 from graphs.pipeline.trace import log_trace
 
 
@@ -62,7 +63,7 @@ def test_readiness_knows_every_role_and_every_shard_and_asks_nobody():
         for role, bound in running.items()
     }
     # Nothing routes to a second generator yet, so it keeps nobody from being ready.
-    assert Graph(GatewayConfig(), handles, log_trace).ready() == {
+    assert Graph(GatewayConfig(), handles, log_trace, TokenCounters()).ready() == {
         "generator": True,
         "embedder": True,
         "reranker": False,

@@ -19,6 +19,12 @@ LARGE = replace(
 )
 
 
+def counting(asked):
+    counters = TokenCounters()
+    counters.ask = asked
+    return counters
+
+
 class Asked:
     """Gives these profiles in their order, the last one again and again; raises errors."""
 
@@ -39,7 +45,7 @@ class Asked:
 
 async def test_many_questions_ask_once():
     asked = Asked(SMALL)
-    counters = TokenCounters(asked)
+    counters = counting(asked)
     found = await asyncio.gather(*(counters.current() for _ in range(5)))
     assert {one.profile for one in found} == {SMALL}
     await counters.current()
@@ -49,7 +55,7 @@ async def test_many_questions_ask_once():
 async def test_one_who_leaves_does_not_take_the_answer_from_the_others():
     asked = Asked(SMALL)
     asked.may_answer.clear()
-    counters = TokenCounters(asked)
+    counters = counting(asked)
     with deadline_in(5.0):
         leaving = asyncio.create_task(counters.current())
     staying = asyncio.create_task(counters.current())
@@ -60,9 +66,10 @@ async def test_one_who_leaves_does_not_take_the_answer_from_the_others():
     assert asked.left_s == float("inf")  # nobody's deadline
 
 
-async def test_a_stream_of_another_model_brings_its_counter():
+async def test_a_stream_of_another_model_brings_its_counter(monkeypatch):
+    monkeypatch.setattr("graphs.generator_client._PATIENCE_S", 0.0)
     asked = Asked(SMALL, LARGE)
-    counters = TokenCounters(asked)
+    counters = counting(asked)
     await counters.current()
     for _ in range(3):
         counters.note(LARGE.identity.digest)
@@ -77,7 +84,7 @@ async def test_a_stream_of_another_model_brings_its_counter():
 
 @pytest.mark.parametrize("error", [StageUnavailableError("down"), OverloadedError("full")])
 async def test_a_lack_of_generators_is_told_and_asked_about_again(error):
-    counters = TokenCounters(Asked(error, SMALL))
+    counters = counting(Asked(error, SMALL))
     with pytest.raises(type(error)):
         await counters.current()
     assert (await counters.current()).profile == SMALL
@@ -86,6 +93,17 @@ async def test_a_lack_of_generators_is_told_and_asked_about_again(error):
 async def test_warming_waits_for_the_first_generator(monkeypatch):
     monkeypatch.setattr("graphs.generator_client._RETRY_S", 0.01)
     asked = Asked(StageUnavailableError("down"), OverloadedError("full"), SMALL)
-    counters = TokenCounters(asked)
+    counters = counting(asked)
     await asyncio.wait_for(counters.warm(), 5)
     assert asked.count == 3
+
+
+async def test_a_model_that_nobody_describes_is_not_asked_for_again_and_again():
+    asked = Asked(SMALL)
+    counters = counting(asked)
+    await counters.current()
+    for _ in range(50):
+        counters.note("the digest of a model that retires")
+        await asyncio.sleep(0)
+    assert asked.count == 1
+    assert (await counters.current()).profile == SMALL

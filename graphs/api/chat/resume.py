@@ -124,7 +124,7 @@ class EventIds:
         return "-".join(str(part) for part in parts if part != "")
 
     def _is_same(self, last: ResumePoint) -> bool:
-        is_same_model = last.identity in {None, self._identity}
+        is_same_model = (last.identity or "") == self._identity
         return last.digest == self._digest and is_same_model
 
 

@@ -1,5 +1,6 @@
 """`POST /v1/vector_stores/{store_id}/search`: passages without an answer."""
 
+from operator import attrgetter
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -44,10 +45,12 @@ async def search_store(
     found = await unless_disconnected(request.receive, searching)
     options = body.ranking_options or RankingOptions()
     threshold = options.score_threshold or 0.0
+    # Scores of the search have another scale than those of a reranker that did not answer.
+    measured = attrgetter("relevance" if "rerank" in trace.degraded else "score")
     page = SearchPage(
         object="vector_store.search_results.page",
         search_query=queries,
-        data=[_result(one) for one in found if one.score >= threshold],
+        data=[_result(one) for one in found if measured(one) >= threshold],
         has_more=False,
         next_page=None,
         **({"degraded": list(trace.degraded)} if trace.degraded else {}),

@@ -48,10 +48,11 @@ async def test_readiness_names_the_stages(api_http, api_pipeline):
     assert (reply.headers["retry-after"], reply.headers["retry-after-ms"]) == ("2", "2000")
 
 
-async def test_without_the_ingester_questions_are_answered(api_http, api_pipeline):
-    api_pipeline.stages["ingester"] = False
+@pytest.mark.parametrize("optional", ["ingester", "reranker"])
+async def test_without_what_no_question_needs_it_is_ready(api_http, api_pipeline, optional):
+    api_pipeline.stages[optional] = False
     reply = await api_http.get("/readyz")
-    assert (reply.status_code, reply.json()["checks"]["ingester"]) == (200, False)
+    assert (reply.status_code, reply.json()["checks"][optional]) == (200, False)
 
 
 async def test_openapi_promises_the_one_error_shape(api_http):

@@ -74,6 +74,13 @@ async def test_the_rest_is_asked_of_the_model_that_wrote_the_events(api_http, ap
     assert [request.identity for request in api_pipeline.requests] == [None, MODEL]
 
 
+async def test_events_without_a_model_are_not_gone_on_with_by_one(api_http, api_pipeline):
+    of_model(api_pipeline, "")
+    event_id = (await frames_of(api_http, KEY))[1][0]
+    of_model(api_pipeline, MODEL)
+    await refused(api_http, BODY, KEY | {"Last-Event-ID": event_id}, 409, "resume_mismatch")
+
+
 async def test_a_model_that_is_gone_is_told_and_not_to_be_asked_again(api_http, api_pipeline):
     of_model(api_pipeline, MODEL)
     event_id = (await frames_of(api_http, KEY))[2][0]

@@ -3,6 +3,10 @@
 import pytest
 from openai import BadRequestError, NotFoundError
 
+from graphs.errors import StageUnavailableError
+from graphs.pipeline.retrieval import Retrieval
+from graphs.pipeline.stages import Stages
+
 HANDBOOK = b"# Queues\n\nRequests wait in a bounded queue.\n\n# Nodes\n\nSpot nodes may vanish.\n"
 
 
@@ -236,3 +240,29 @@ async def test_bad_field_is_refused_by_name(api_http, path, body, param):
     error = reply.json()["error"]
     assert (reply.status_code, error["type"]) == (400, "invalid_request_error")
     assert error["param"] == param
+
+
+async def test_without_a_reranker_a_search_goes_on_and_says_so(
+    stores, add, api_http, api_pipeline, api_services
+):
+    class Lost:
+        async def rerank(self, query, documents):
+            raise StageUnavailableError("down")
+
+    stages = Stages(
+        embedder=api_services.embedder, retriever=api_services.retriever, reranker=Lost(),
+        safety=None, generator=None,
+    )  # fmt: skip
+    api_pipeline.retrieval = Retrieval(api_services.config, stages)
+    store = await stores.create(name="docs")
+    await add(store.id, "a.md", b"# Bounds\n\nRequests wait in a queue.\n")
+    body = {
+        "query": "Bounds Requests wait in a queue.",
+        "ranking_options": {"score_threshold": 0.9},
+    }
+    page = (await api_http.post(f"/v1/vector_stores/{store.id}/search", json=body)).json()
+    assert page["degraded"] == ["rerank"]
+    assert [one["filename"] for one in page["data"]] == ["a.md"]  # its cosine is above 0.9
+    body["query"] = "nothing of the sort"
+    page = (await api_http.post(f"/v1/vector_stores/{store.id}/search", json=body)).json()
+    assert page["data"] == []

@@ -9,7 +9,7 @@ import pytest
 from graphs.config import GatewayConfig
 from graphs.errors import OverloadedError, StageUnavailableError
 from graphs.pipeline.events import ChatRequest
-from graphs.pipeline.retrieval import Retrieval
+from graphs.pipeline.retrieval import Retrieval, Scope
 from graphs.pipeline.stages import Stages
 from graphs.pipeline.trace import Trace
 from index.searching.request import Hit
@@ -164,3 +164,65 @@ async def test_every_search_carries_the_vectors_of_all_embedders(expand):
     others = [request.others["other"].tolist() for request in fakes.searches]
     assert others == ([[0.0], [1.0], [2.0]] if expand == "multi_query" else [[0.0]])
     assert {request.fingerprint for request in fakes.searches} == {"fake"}
+
+
+async def searched(fakes, *queries, **settings):
+    config = GatewayConfig.model_validate({"retrieval": settings})
+    stages = Stages(embedder=fakes, retriever=fakes, reranker=fakes, safety=None, generator=fakes)
+    scope = Scope(stores=None, filters=None, settings=config.retrieval)
+    trace = Trace("r")
+    return await Retrieval(config, stages).search(queries, scope, trace), trace
+
+
+class RerankerLostAfter(Fakes):
+    """Answers so many times, then not any more."""
+
+    num_answers = 1
+
+    async def rerank(self, query, documents):
+        self.num_answers -= 1
+        if self.num_answers < 0:
+            raise OverloadedError("full")
+        return RerankScores(scores=np.full(len(documents), 0.03, np.float32), num_tokens=1)
+
+
+async def test_queries_that_were_reranked_and_others_are_measured_on_one_scale():
+    low = (replace(hit(1), score=0.5), replace(hit(2), score=0.4))
+    fakes = RerankerLostAfter(found={"a": low, "b": (replace(hit(3), score=0.9),)})
+    found, trace = await searched(fakes, "a", "b")
+    assert [one.hit.chunk_id for one in found] == [3, 1, 2]
+    assert not any(one.is_reranked for one in found)
+    assert trace.degraded == ("rerank",)
+
+
+async def test_all_queries_of_a_search_are_embedded_by_one_call():
+    class Counting(Fakes):
+        num_calls = 0
+
+        async def embed(self, texts, *, kind="document", dimensions=None):
+            self.num_calls += 1
+            return await super().embed(texts, kind=kind)
+
+    fakes = Counting()
+    await searched(fakes, *"abcdef")
+    assert fakes.num_calls == 1
+    assert sorted(search.text for search in fakes.searches) == list("abcdef")
+
+
+async def test_a_search_that_fails_stops_the_others_and_few_run_at_once():
+    class Slow(Fakes):
+        num_running = num_most = num_ended = 0
+
+        async def search(self, request):
+            self.num_running += 1
+            self.num_most = max(self.num_most, self.num_running)
+            try:
+                await asyncio.sleep(0.01 if request.text == "a" else 60)
+                raise StageUnavailableError("down")
+            finally:
+                self.num_running -= 1
+
+    fakes = Slow()
+    with pytest.raises(StageUnavailableError):
+        await searched(fakes, *"abcdefgh")
+    assert (fakes.num_running, fakes.num_most) == (0, 4)

@@ -102,3 +102,29 @@ async def test_the_bare_generator_gets_every_turn_as_it_came():
     events = await events_of(fake, request)
     assert fake.prompts[-1].messages == request.messages
     assert isinstance(events[-1], Finished)
+
+
+async def test_a_question_that_was_never_answered_does_not_stand_before_the_next():
+    unanswered = turns(("user", "a?"), ("assistant", "A."), ("user", "b?"))
+    messages, finished = await prompt_of(*unanswered, *turns(("user", "And two?")))
+    assert [one.role for one in messages] == ["system", "user", "assistant", "user"]
+    assert finished.degraded == ("history",)
+
+
+async def test_an_answer_of_markers_alone_is_blank():
+    assert earlier_turns(turns(("user", "a"), ("assistant", " [1]"), ("user", "b"))) == (
+        Message(role="user", content="a"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_judged"), [({}, True), ({"answers": "quote"}, False)], ids=["free", "quote"]
+)
+async def test_what_the_generator_reads_of_earlier_answers_is_judged(settings, is_judged):
+    fake = FakeStages(harmful="poison")
+    request = ChatRequest(
+        request_id="r",
+        messages=turns(("user", "a"), ("assistant", "Take poison."), ("user", "And two?")),
+    )
+    events = await events_of(fake, request, **settings)
+    assert (events[-1].finish_reason == "content_filter") is is_judged

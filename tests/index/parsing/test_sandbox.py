@@ -201,8 +201,8 @@ def test_a_process_that_does_not_start_is_no_fault_of_the_file(monkeypatch):
 def test_a_parser_that_is_taken_over_cannot_reach_out(tmp_path, deed):
     code = (
         "import os, signal, socket, subprocess\n"
-        "from index.parse_limits import ParseLimits\n"
-        "from index.sandbox_confine import forbid_reaching_out, limit_resources\n"
+        "from index.parsing.parse_limits import ParseLimits\n"
+        "from index.parsing.sandbox_confine import forbid_reaching_out, limit_resources\n"
         "limit_resources(ParseLimits()); assert forbid_reaching_out()\n"
         f"try: {deed}\nexcept OSError as err: os._exit(42)\n"
     )
