@@ -1,6 +1,8 @@
 # make serve | test | test-systems | test-chaos | chaos | durability | bench-ingest | bench-search | lint | install | models | clean
 PYTHON ?= python3
 BIN := .venv/bin
+# Of the shell, as the state folder of deployments/state.py.
+STATE := "$${RAGFLEET_STATE:-.ragfleet}"
 
 .PHONY: help install serve test test-systems test-chaos chaos durability bench-ingest bench-search lint models clean
 .DEFAULT_GOAL := help
@@ -45,7 +47,10 @@ lint: install  ## check style and types
 	$(BIN)/mypy
 
 models: install  ## assemble the bundled models now rather than at the first start
-	$(BIN)/python -m models.prepare $${RAGFLEET_STATE:-.ragfleet}/models
+	$(BIN)/python -m models.prepare $(STATE)/models
 
-clean:  ## remove .venv, and the corpus and assembled models under .ragfleet
-	rm -rf .venv .ragfleet
+clean:  ## remove .venv, and the corpus, the assembled models and what `make serve` keeps
+	rm -rf .venv
+	# By name: what else may lie in a folder that somebody chose is not ours to remove.
+	cd $(STATE) 2>/dev/null && rm -rf models corpus.db* auth_token ray_address serve.log || true
+	rmdir $(STATE) 2>/dev/null || true

@@ -60,7 +60,7 @@ class IngesterConfig:
         )
 
 
-class Caller(Protocol):
+class Requester(Protocol):
     """For whom the catalog is called; graphs.caller has the whole of it."""
 
     @property
@@ -98,7 +98,7 @@ class Ingester:
             self._ingestion.start()
         self._ingestion.cutting = cutting
 
-    async def catalog(self, caller: Caller, method: str, *args: Any, **kwargs: Any) -> Any:
+    async def catalog(self, caller: Requester, method: str, *args: Any, **kwargs: Any) -> Any:
         """Calls a method of `ClientCatalog` for a caller; what it returned from is durable."""
         if method not in CLIENT_METHODS:
             msg = f"no method of the catalog for clients: {method!r}"

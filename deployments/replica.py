@@ -10,7 +10,7 @@ from deployments.model_loading import assigned_share
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicaDescription:
-    """Who answers: for readiness, tests and people.
+    """Who answers: what tests of clusters, and people, ask a replica. The graph asks for none.
 
     Attributes:
         model: the loaded model's id, or the name of the index.

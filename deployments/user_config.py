@@ -21,7 +21,7 @@ Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fault:
+class ConfigFault:
     """What is wrong in one place of a config.
 
     Attributes:
@@ -34,9 +34,9 @@ class Fault:
     message: str
     key: str | None = None
 
-    def under(self, place: Place) -> "Fault":
+    def under(self, place: Place) -> "ConfigFault":
         """The same in a larger config, in which the checked value stands at `place`."""
-        return Fault(where=(*place, *self.where), message=self.message, key=self.key)
+        return ConfigFault(where=(*place, *self.where), message=self.message, key=self.key)
 
     def __str__(self) -> str:
         """The place and the message."""
@@ -57,7 +57,7 @@ def parse_config(config_class: type[Config], user_config: Mapping[str, Any]) -> 
     return _validated(config_class, user_config)
 
 
-def faults_of(config_class: type[Any], value: object) -> tuple[Fault, ...]:
+def faults_of(config_class: type[Any], value: object) -> tuple[ConfigFault, ...]:
     """Finds all that keeps a value from being the settings of a class; () when it fits.
 
     Args:
@@ -89,39 +89,41 @@ def _validated(config_class: type[Config], value: object) -> Config:
     return TypeAdapter(config_class).validate_json(text, strict=True, extra="forbid")
 
 
-def _foreign_values(value: object, where: Place) -> Iterator[Fault]:
+def _foreign_values(value: object, where: Place) -> Iterator[ConfigFault]:
     """Finds what YAML knows and JSON does not, such as dates and keys that are numbers."""
     if isinstance(value, Mapping):
         for key, one in value.items():
             if isinstance(key, str):
                 yield from _foreign_values(one, (*where, key))
             else:
-                yield Fault(where=where, message=f"key {key!r} must be text: put it in quotes")
+                yield ConfigFault(
+                    where=where, message=f"key {key!r} must be text: put it in quotes"
+                )
     elif isinstance(value, list | tuple):
         for index, one in enumerate(value):
             yield from _foreign_values(one, (*where, index))
     elif not isinstance(value, str | int | float | None):
         message = f"must be text, a number, a truth value, a list or a mapping, got {value!r}"
-        yield Fault(where=where, message=message)
+        yield ConfigFault(where=where, message=message)
 
 
-def _fault(config_class: type[Any], value: object, error: ErrorDetails) -> Fault:
+def _fault(config_class: type[Any], value: object, error: ErrorDetails) -> ConfigFault:
     where: Place = error["loc"]
     match error["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
             message = unknown_key(where[-1], _keys(config_class, where[:-1]))
-            return Fault(where=where[:-1], key=str(where[-1]), message=message)
+            return ConfigFault(where=where[:-1], key=str(where[-1]), message=message)
         case "missing" | "missing_argument" | "missing_keyword_only_argument":
-            return Fault(where=where[:-1], message=f"missing key {where[-1]!r}")
+            return ConfigFault(where=where[:-1], message=f"missing key {where[-1]!r}")
         case "value_error":
             message = str(error["ctx"]["error"])
             # Checks of a whole class name the field first, as the house asks.
             named = re.match(r"\w+", message)
             key = named[0] if named and named[0] in _keys(config_class, where) else None
-            return Fault(where=_existing(value, where), key=key, message=message)
+            return ConfigFault(where=_existing(value, where), key=key, message=message)
         case _:
             message = error["msg"].replace("Input should be", "must be")
-            return Fault(
+            return ConfigFault(
                 where=_existing(value, where), message=f"{message}, got {error['input']!r}"
             )
 

@@ -33,6 +33,9 @@ class EmbedderConfig(EncoderConfig):
         """Checks the ranges."""
         super().__post_init__()
         object.__setattr__(self, "matryoshka_dims", tuple(self.matryoshka_dims))
+        if any(dim < 1 for dim in self.matryoshka_dims):
+            msg = f"matryoshka_dims must be at least 1 each, got {self.matryoshka_dims}"
+            raise InvalidInputError(msg)
 
     def fingerprint(self, dim: int) -> str:
         """Names the model with this dimension; it is kept with every vector."""

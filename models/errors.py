@@ -13,6 +13,9 @@ Leaves carry a stable `code`. None defines `__init__`: such an exception would n
 deployment handle.
 """
 
+import math
+from collections.abc import Mapping
+
 
 class ModelError(Exception):
     """Root of the tree."""
@@ -58,3 +61,21 @@ class ModelChangedError(ModelError, RuntimeError):
     """The answer was begun by a model that is not served here, so its rest is not known."""
 
     code = "model_changed"
+
+
+def check_limits(holder: object, limits: Mapping[str, tuple[float, float]]) -> None:
+    """Checks numbers against their limits; None is not checked.
+
+    Args:
+        holder: has the numbers as attributes.
+        limits: attribute -> its least and greatest value; infinity means no greatest.
+
+    Raises:
+        InvalidInputError: names the attribute first, then its limits and its value.
+    """
+    for name, (low, high) in limits.items():
+        value = getattr(holder, name)
+        # Not `value < low or value > high`: NaN is outside of all limits.
+        if value is not None and not low <= value <= high:
+            allowed = f"at least {low}" if high == math.inf else f"in {low}..{high}"
+            raise InvalidInputError(f"{name} must be {allowed}, got {value}")

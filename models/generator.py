@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from models.constraints import Constraint
 from models.detokenizer import AnswerText
 from models.device import ALL_CPUS, Share
 from models.engines.masks import make_mask
-from models.errors import ContextLengthError, InvalidInputError
+from models.errors import ContextLengthError, InvalidInputError, check_limits
 from models.generation import (
     EngineRequest,
     GenerationChunk,
@@ -60,9 +61,7 @@ class GeneratorConfig:
         if self.engine not in ("transformers", "vllm"):
             msg = f"engine must be transformers or vllm, got {self.engine!r}"
             raise InvalidInputError(msg)
-        if self.max_answer_tokens < 1:
-            msg = f"max_answer_tokens must be at least 1, got {self.max_answer_tokens}"
-            raise InvalidInputError(msg)
+        check_limits(self, {"context_tokens": (1, inf), "max_answer_tokens": (1, inf)})
         check_sampling(Sampling(temperature=self.temperature, top_p=self.top_p, top_k=self.top_k))
 
 
@@ -79,11 +78,7 @@ def check_sampling(sampling: Sampling) -> None:
         "top_k": (0, 2**31 - 1),
         "seed": (-(2**63), 2**63 - 1),
     }
-    for name, (low, high) in limits.items():
-        value = getattr(sampling, name)
-        if value is not None and not low <= value <= high:
-            msg = f"{name} must be in {low}..{high}, got {value}"
-            raise InvalidInputError(msg)
+    check_limits(sampling, limits)
     if sampling.top_p == 0 or len(sampling.stop) > 4:
         msg = f"top_p must be above 0 and stop hold at most 4 strings, got {sampling}"
         raise InvalidInputError(msg)

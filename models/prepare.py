@@ -1,10 +1,12 @@
 """Makes the bundled models ready before they are served: files assembled, graphs exported.
 
-    python -m models.prepare [CACHE]
+    python -m models.prepare CACHE
 
+CACHE is the folder `models` of the state folder (deployments/state.py), as `make models` names it.
 Replicas do the same where it was not done, one beside the other and each in its own time.
 """
 
+import argparse
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +35,10 @@ def prepare_graph(name: str, cache: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """Prepares all four models and prints one line for each; 1 when one is unusable."""
-    cache = Path(arguments[0]) if arguments else Path(".ragfleet", "models")
+    parser = argparse.ArgumentParser(prog="python -m models.prepare", description=main.__doc__)
+    # No default: what is written elsewhere than replicas look for it is written in vain.
+    parser.add_argument("cache", type=Path, help="the folder `models` of the state folder")
+    cache = parser.parse_args(arguments).cache
     status = 0
     for number, name in enumerate(NAMES, start=1):
         try:

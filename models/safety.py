@@ -53,9 +53,12 @@ class SafetyConfig(EncoderConfig):
     def __post_init__(self) -> None:
         """Checks the ranges."""
         super().__post_init__()
-        for name, value in {"threshold": self.threshold, **self.label_thresholds}.items():
+        if not 0 < self.threshold <= 1:
+            msg = f"threshold must be in (0, 1], got {self.threshold}"
+            raise InvalidInputError(msg)
+        for label, value in self.label_thresholds.items():
             if not 0 < value <= 1:
-                msg = f"threshold of {name!r} must be in (0, 1], got {value}"
+                msg = f"label_thresholds must be in (0, 1], got {value} for {label!r}"
                 raise InvalidInputError(msg)
 
 

@@ -7,8 +7,9 @@ import pytest
 import yaml
 from ray.serve._private.build_app import build_app
 
+from deployments.user_config import parse_config
 from graphs.app import build
-from graphs.serve_config.blocks import ENGINES, engine_config
+from graphs.serve_config.blocks import ENGINES
 from graphs.serve_config.reader import parse_serve_config
 from models.generator import GeneratorConfig
 from tests.sharded_config import sharded
@@ -29,7 +30,8 @@ def config(request):
 
 
 def test_a_request_at_a_generator_has_a_slot(config):
-    engine = engine_config(config.settings("Generator", GeneratorConfig))
+    generator = config.settings("Generator", GeneratorConfig)
+    engine = parse_config(ENGINES[generator.engine], generator.engine_options)
     slots = config.blocks["Generator"].deployment.max_ongoing_requests
     assert slots == engine.max_concurrent_requests
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -25,6 +26,7 @@ from models.errors import (
     EngineDrainingError,
     InvalidInputError,
     ModelChangedError,
+    check_limits,
 )
 from models.generation import GenerationChunk, GenerationRequest, GeneratorProfile
 from models.generator import check_sampling
@@ -67,12 +69,11 @@ class SimulatedGeneratorConfig:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        if self.tokens_per_s <= 0 or self.max_concurrent_requests < 1:
-            msg = (
-                "tokens_per_s must be above 0 and max_concurrent_requests at least 1, "
-                f"got {self.tokens_per_s} and {self.max_concurrent_requests}"
-            )
+        if not self.tokens_per_s > 0:
+            msg = f"tokens_per_s must be above 0, got {self.tokens_per_s}"
             raise InvalidInputError(msg)
+        sizes = ("max_concurrent_requests", "max_answer_tokens", "context_tokens")
+        check_limits(self, dict.fromkeys(sizes, (1, inf)) | {"temperature": (0, 2)})
 
     @property
     def identity(self) -> ModelIdentity:

@@ -8,7 +8,7 @@ from typing import Any
 from deployments.embedder import ServedEmbedders
 from deployments.ingester import IngesterConfig
 from deployments.retriever import RetrieverConfig, retriever_names
-from deployments.user_config import Fault, faults_of, parse_config
+from deployments.user_config import ConfigFault, faults_of
 from graphs.config import AppArgs, GatewayConfig
 from models.engines.transformers_engine import TransformersEngineConfig
 from models.engines.vllm_engine import VllmEngineConfig
@@ -64,7 +64,7 @@ def needs_settings(name: str, args: AppArgs) -> bool:
     return name != "Gateway" and not (name == "Retriever" and args.retriever_shards == 1)
 
 
-def settings_faults(kind: type[Any], user_config: Mapping[str, Any]) -> tuple[Fault, ...]:
+def settings_faults(kind: type[Any], user_config: Mapping[str, Any]) -> tuple[ConfigFault, ...]:
     """What is wrong with a `user_config`, a generator's `engine_options` included."""
     faults = faults_of(kind, user_config)
     if issubclass(kind, GeneratorConfig):
@@ -74,8 +74,3 @@ def settings_faults(kind: type[Any], user_config: Mapping[str, Any]) -> tuple[Fa
             below = faults_of(ENGINES[engine], options)
             faults += tuple(fault.under(("engine_options",)) for fault in below)
     return faults
-
-
-def engine_config(generator: GeneratorConfig) -> Any:
-    """The typed options of a generator's engine."""
-    return parse_config(ENGINES[generator.engine], generator.engine_options)

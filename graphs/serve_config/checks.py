@@ -1,4 +1,4 @@
-"""All that is wrong with a Serve config, each fault with its place in the document."""
+"""All that is wrong with a Serve config, each fault with its place in the file."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import ServeDeploySchema
 
-from deployments.user_config import Fault, Place, faults_of, parse_config
+from deployments.user_config import ConfigFault, Place, faults_of, parse_config
 from graphs.config import AppArgs
 from graphs.serve_config.blocks import (
     BUILDER,
@@ -18,19 +18,19 @@ from graphs.serve_config.blocks import (
     needs_settings,
     settings_faults,
 )
-from graphs.serve_config.document import Document
+from graphs.serve_config.config_file import ConfigFile
 
 
-def faults_in(document: Document) -> list[Fault]:
+def faults_in(file: ConfigFile) -> list[ConfigFault]:
     """Finds every fault; other applications in the file are checked as far as Serve knows them."""
-    value = document.value
+    value = file.value
     if not isinstance(value, Mapping):
-        return [Fault(where=(), message=f"must be a mapping, got {value!r}")]
-    faults = [*document.repeated_keys(), *faults_of(ServeDeploySchema, value)]
+        return [ConfigFault(where=(), message=f"must be a mapping, got {value!r}")]
+    faults = [*file.repeated_keys(), *faults_of(ServeDeploySchema, value)]
     own = own_applications(value)
     if len(own) != 1:
         message = f"must hold one application of {BUILDER}, got {len(own)}"
-        faults.append(Fault(where=("applications",), message=message))
+        faults.append(ConfigFault(where=("applications",), message=message))
     for index, blocks in own.items():
         place = ("applications", index)
         found = _application_faults(value["applications"][index], blocks)
@@ -56,7 +56,7 @@ def own_application(value: Mapping[str, Any]) -> tuple[int, Blocks]:
     return found
 
 
-def _application_faults(application: Mapping[str, Any], blocks: Blocks) -> Iterator[Fault]:
+def _application_faults(application: Mapping[str, Any], blocks: Blocks) -> Iterator[ConfigFault]:
     given = application.get("args") or {}
     faults = faults_of(AppArgs, given)
     yield from (fault.under(("args",)) for fault in faults)
@@ -77,23 +77,23 @@ def _application_faults(application: Mapping[str, Any], blocks: Blocks) -> Itera
         yield from (fault.under(place) for fault in _block_faults(name, block, expected, args))
 
 
-def _wrong_names(named: list[tuple[Place, str]], expected: Blocks) -> Iterator[Fault]:
+def _wrong_names(named: list[tuple[Place, str]], expected: Blocks) -> Iterator[ConfigFault]:
     counts = Counter(name for _, name in named)
     for place, name in named:
         if name not in expected:
             near = get_close_matches(name, sorted(set(expected) - set(counts)), n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(expected)}"
-            yield Fault(where=place, message=f"no deployment of the application; {hint}")
+            yield ConfigFault(where=place, message=f"no deployment of the application; {hint}")
         elif counts[name] > 1:
-            yield Fault(where=place, message=f"{counts[name]} blocks have this name")
+            yield ConfigFault(where=place, message=f"{counts[name]} blocks have this name")
     for name in expected:
         if name not in counts:
-            yield Fault(where=("deployments",), message=f"missing block {name!r}")
+            yield ConfigFault(where=("deployments",), message=f"missing block {name!r}")
 
 
 def _block_faults(
     name: str, block: Mapping[str, Any], expected: Blocks, args: AppArgs
-) -> Iterator[Fault]:
+) -> Iterator[ConfigFault]:
     scaling = block.get("autoscaling_config")
     if isinstance(scaling, Mapping):  # Serve's schema of a block takes any mapping there
         faults = faults_of(AutoscalingConfig, scaling)
@@ -105,4 +105,4 @@ def _block_faults(
         faults = settings_faults(expected[name], user_config)
         yield from (fault.under(("user_config",)) for fault in faults)
     elif user_config is None and needs_settings(name, args):
-        yield Fault(where=(), message="missing key 'user_config'; {} stands for the defaults")
+        yield ConfigFault(where=(), message="missing key 'user_config'; {} stands for the defaults")

@@ -17,13 +17,13 @@ from graphs.config import AppArgs, GatewayConfig
 from graphs.errors import ConfigError
 from graphs.serve_config.blocks import expected_blocks
 from graphs.serve_config.checks import faults_in, own_application
-from graphs.serve_config.document import Document, parse_document
+from graphs.serve_config.config_file import ConfigFile, parse_config_file
 
 Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Block:
+class DeploymentBlock:
     """The block of one deployment.
 
     Attributes:
@@ -53,7 +53,7 @@ class ServeConfig:
     application: str
     args: AppArgs
     runtime_env: Mapping[str, Any]
-    blocks: Mapping[str, Block]
+    blocks: Mapping[str, DeploymentBlock]
 
     def settings(self, name: str, kind: type[Settings]) -> Settings:
         """The settings of a block.
@@ -94,9 +94,9 @@ def parse_serve_config(text: str, name: str) -> ServeConfig:
     Raises:
         ConfigError: it has faults.
     """
-    document = parse_document(text, name)
-    document.refuse(faults_in(document))
-    return _typed(document)
+    file = parse_config_file(text, name)
+    file.refuse(faults_in(file))
+    return _typed(file)
 
 
 def read_text(path: Path) -> str:
@@ -113,9 +113,9 @@ def read_text(path: Path) -> str:
         raise ConfigError(f"{path}: no text in UTF-8: {err.reason}") from err
 
 
-def _typed(document: Document) -> ServeConfig:
-    served = ServeDeploySchema.model_validate(document.value)
-    place, blocks = own_application(document.value)
+def _typed(file: ConfigFile) -> ServeConfig:
+    served = ServeDeploySchema.model_validate(file.value)
+    place, blocks = own_application(file.value)
     application = served.applications[place]
     args = parse_config(AppArgs, application.args)
     kinds = expected_blocks(blocks, args)
@@ -126,7 +126,7 @@ def _typed(document: Document) -> ServeConfig:
         args=args,
         runtime_env=application.runtime_env or {},
         blocks={
-            one.name: Block(
+            one.name: DeploymentBlock(
                 settings=parse_config(kinds[one.name], one.user_config or {}), deployment=one
             )
             for one in application.deployments

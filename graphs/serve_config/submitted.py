@@ -32,7 +32,7 @@ from ray.serve.schema import ServeApplicationSchema
 from graphs.errors import ConfigError
 from graphs.serve_config.blocks import is_own_builder
 from graphs.serve_config.checks import faults_in
-from graphs.serve_config.document import Document, parse_document
+from graphs.serve_config.config_file import ConfigFile, parse_config_file
 from graphs.serve_config.reader import read_text
 
 logger = logging.getLogger(SERVE_LOGGER_NAME)  # the one whose lines reach the driver's terminal
@@ -52,12 +52,12 @@ class Driver:
     Attributes:
         pid: its number.
         job_id: Ray's, in hexadecimal.
-        document: the file.
+        file: what it named, as it stands there.
     """
 
     pid: int
     job_id: str
-    document: Document
+    file: ConfigFile
 
 
 def refuse_wrong_submission() -> None:
@@ -74,9 +74,9 @@ def refuse_wrong_submission() -> None:
         return
     for sent in _sent_applications():
         driver = next(_drivers(sent), None)
-        document = driver.document if driver else Document(name="", value={"applications": [sent]})
+        file = driver.file if driver else ConfigFile(name="", value={"applications": [sent]})
         try:
-            document.refuse(faults_in(document))
+            file.refuse(faults_in(file))
         except ConfigError as err:
             logger.error("The Serve config is refused:\n%s", err)
             if driver and _is_of_no_use(driver):
@@ -113,9 +113,9 @@ def _drivers(sent: Mapping[str, Any]) -> Iterator[Driver]:
         if job["IsDead"] or job["DriverIPAddress"] != here:
             continue
         for name, path in _named_files(job["DriverPid"]).items():
-            document = _same(name, path, sent)
-            if document is not None:
-                yield Driver(pid=job["DriverPid"], job_id=job["JobID"], document=document)
+            file = _same(name, path, sent)
+            if file is not None:
+                yield Driver(pid=job["DriverPid"], job_id=job["JobID"], file=file)
 
 
 def _named_files(pid: int) -> dict[str, Path]:
@@ -136,14 +136,14 @@ def _may_be_config(path: Path) -> bool:
         return False
 
 
-def _same(name: str, path: Path, sent: Mapping[str, Any]) -> Document | None:
+def _same(name: str, path: Path, sent: Mapping[str, Any]) -> ConfigFile | None:
     """The file, if it holds the application as it was sent."""
     try:
-        document = parse_document(read_text(path), name)
-        for application in document.value["applications"]:
+        file = parse_config_file(read_text(path), name)
+        for application in file.value["applications"]:
             given = _as_sent(ServeApplicationSchema.model_validate(application))
             if all(given.get(key) == sent.get(key) for key in _COMPARED):
-                return document
+                return file
     except (ConfigError, ValidationError, KeyError, TypeError):
         return None
     return None

@@ -12,6 +12,7 @@ Both give the same numbers to within float32 rounding.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from models.device import Share, pick_device
 from models.encoders.encoder_engine import EncoderModel, Ids, Rows, Task
-from models.errors import InvalidInputError
+from models.errors import InvalidInputError, check_limits
 from models.hub import resolve
 
 EncoderEngine = Literal["torch", "onnx"]
@@ -49,12 +50,7 @@ class EncoderConfig:
         if self.engine not in get_args(EncoderEngine):
             msg = f"engine must be one of {get_args(EncoderEngine)}, got {self.engine!r}"
             raise InvalidInputError(msg)
-        if not 1 <= self.batch_size <= 1024:
-            msg = f"batch_size must be in 1..1024, got {self.batch_size}"
-            raise InvalidInputError(msg)
-        if self.max_tokens is not None and self.max_tokens < 8:
-            msg = f"max_tokens must be at least 8, got {self.max_tokens}"
-            raise InvalidInputError(msg)
+        check_limits(self, {"batch_size": (1, 1024), "max_tokens": (8, inf)})
 
 
 class Encoder:

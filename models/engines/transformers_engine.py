@@ -7,12 +7,13 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from models.constraints import ConstraintKind
 from models.device import Share, pick_device
-from models.errors import EngineStoppedError, InvalidInputError
+from models.errors import EngineStoppedError, InvalidInputError, check_limits
 from models.generation import EngineRequest, EngineStep
 
 
@@ -33,6 +34,11 @@ class TransformersEngineConfig:
     page_tokens: int = 32
     max_batch_tokens: int | None = None
     dtype: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        sizes = ("max_concurrent_requests", "cache_tokens", "page_tokens", "max_batch_tokens")
+        check_limits(self, dict.fromkeys(sizes, (1, inf)))
 
 
 class TransformersEngine:

@@ -6,12 +6,13 @@ vLLM is the optional extra `gpu`; it is imported when this engine is chosen and 
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from models.constraints import ConstraintKind
 from models.device import Share
-from models.errors import EngineStoppedError
+from models.errors import EngineStoppedError, InvalidInputError, check_limits
 from models.generation import EngineRequest, EngineStep
 
 
@@ -31,6 +32,13 @@ class VllmEngineConfig:
     gpu_memory_utilization: float = 0.9
     dtype: str = "auto"
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        check_limits(self, {"max_concurrent_requests": (1, inf)})
+        if not 0 < self.gpu_memory_utilization <= 1:
+            msg = f"gpu_memory_utilization must be in (0, 1], got {self.gpu_memory_utilization}"
+            raise InvalidInputError(msg)
 
 
 class VllmEngine:

@@ -14,12 +14,14 @@ from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.stages import Stages
 from graphs.pipeline.trace import log_trace
 from index.searching.request import Hit
-from models.embedder import Embeddings
 from models.generation import GenerationChunk, GeneratorProfile
 from models.identity import ModelIdentity
 from models.reranker import RerankScores
-from models.safety import Verdict
+from models.safety import MODERATION_CATEGORIES, PERSONAL_DATA, Verdict
 from models.token_counter import TokenCounter
+from tests.graphs.fake_services import FakeEmbedder
+
+IDENTITY = ModelIdentity(model="fake", source="", template="", engine="fake")
 
 
 def hit(number):
@@ -52,29 +54,25 @@ class FakeStages:
         if stage in self.failing:
             raise self.failing[stage]
 
-    async def embed(self, texts, *, kind="document"):
+    async def embed(self, texts, *, kind="document", dimensions=None):
         self.fail("embed")
         self.queries += texts
-        return Embeddings(
-            vectors=np.ones((len(texts), 2), np.float32),
-            token_counts=np.ones(len(texts), np.int32),
-            fingerprint="fake",
-        )
+        return await FakeEmbedder().embed(texts, kind=kind, dimensions=dimensions)
 
     async def search(self, request):
         self.fail("search")
         self.searches.append(request)
-        return self.hits
+        return self.hits[: request.top_k]
 
     async def rerank(self, query, documents):
         self.fail("rerank")
-        return RerankScores(scores=np.asarray(self.scores, np.float32), num_tokens=1)
+        scores = np.asarray(self.scores[: len(documents)], np.float32)
+        return RerankScores(scores=scores, num_tokens=1)
 
     async def classify(self, texts):
         self.fail("safety")
         self.windows += texts
-        flags = [self.harmful in text for text in texts]
-        return tuple(Verdict(flagged=flag, scores={}, flagged_categories=()) for flag in flags)
+        return tuple(verdict(flagged=self.harmful in text) for text in texts)
 
     async def tokens(self):
         self.fail("tokens")
@@ -85,26 +83,32 @@ class FakeStages:
         self.prompts.append(request)
         self.num_streams_open += 1
         try:
-            for position, text in enumerate(self.answer):
+            for position, text in list(enumerate(self.answer))[len(request.delivered_token_ids) :]:
                 await asyncio.sleep(self.delay_s)
                 last = position == len(self.answer) - 1
                 yield GenerationChunk(
                     position=position, token_ids=(position,), text=text, num_prompt_tokens=7,
-                    identity="0" * 16,
+                    attempt=request.attempt, identity=IDENTITY.digest,
                     finish_reason=self.finish_reason if last else None,
                 )  # fmt: skip
         finally:
             self.num_streams_open -= 1
 
 
+def verdict(*, flagged):
+    scores = dict.fromkeys((*MODERATION_CATEGORIES, PERSONAL_DATA), 0.0)
+    if not flagged:
+        return Verdict(flagged=False, scores=scores, flagged_categories=())
+    return Verdict(flagged=True, scores=scores | {"hate": 1.0}, flagged_categories=("hate",))
+
+
 def word_counter(**limits):
     """Counts words: a real counter of a tokenizer that knows one token."""
     tokenizer = Tokenizer(WordLevel({"word": 0}, unk_token="word"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
-    identity = ModelIdentity(model="fake", source="", template="", engine="fake")
     return TokenCounter(
         GeneratorProfile(
-            identity=identity, tokenizer_json=tokenizer.to_str(), special_tokens=(), **limits
+            identity=IDENTITY, tokenizer_json=tokenizer.to_str(), special_tokens=(), **limits
         )
     )
 

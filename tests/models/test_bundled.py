@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from models import prepare
 from models.bundled import prepare as bundled
 from models.errors import ModelNotFoundError, UnsafeModelError
 from models.reranker import Reranker, RerankerConfig
@@ -134,3 +135,11 @@ def test_reranker_scores_a_pair_alone_as_in_a_batch(score):
     texts = ["A\nThe gate opens at nine.", "B\n" + "The garden has many old trees. " * 8]
     alone = [float(score("When does the gate open?", [text])[0]) for text in texts]
     assert score("When does the gate open?", texts) == pytest.approx(alone, abs=1e-4)
+
+
+def test_preparing_needs_a_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        prepare.main([])
+    assert "required: cache" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -16,7 +16,7 @@ _CODES = {"missing": "missing_required_parameter", "json_invalid": "invalid_json
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fault:
+class RequestFault:
     """One fault of a request; `param` None means the body as a whole."""
 
     message: str
@@ -24,7 +24,7 @@ class Fault:
     code: str
 
 
-def explain(error: RequestValidationError) -> Fault:
+def explain(error: RequestValidationError) -> RequestFault:
     """Picks the fault that lies deepest in the body: that branch of a union fits best."""
     faults = [_fault(details, error.body) for details in error.errors()]
     deepest = max(faults, key=lambda fault: _depth(fault.param))
@@ -32,23 +32,23 @@ def explain(error: RequestValidationError) -> Fault:
     # A union gives one message a branch.
     message = "; or ".join(dict.fromkeys(fault.message for fault in same_place))
     where = f"{deepest.param}: " if deepest.param else ""
-    return Fault(message=where + message, param=deepest.param, code=same_place[0].code)
+    return RequestFault(message=where + message, param=deepest.param, code=same_place[0].code)
 
 
-def _fault(details: Mapping[str, Any], body: object) -> Fault:
+def _fault(details: Mapping[str, Any], body: object) -> RequestFault:
     kind = str(details["type"])
     location: Sequence[str | int] = details["loc"]
     if kind == "json_invalid":
         reason = details["ctx"]["error"]
         message = f"The body is not valid JSON: {reason} (character {location[-1]})"
-        return Fault(message=message, param=None, code="invalid_json")
+        return RequestFault(message=message, param=None, code="invalid_json")
     if isinstance(body, bytes):
         message = "Send the body as JSON, with the header `content-type: application/json`"
-        return Fault(message=message, param=None, code="invalid_json")
+        return RequestFault(message=message, param=None, code="invalid_json")
     code = _CODES.get(kind) or ("invalid_type" if kind.endswith("_type") else "invalid_value")
     if kind.startswith(("unsupported_", "invalid_")):  # our own validators name their code
         code = kind
-    return Fault(message=str(details["msg"]), param=_path(location, body, kind), code=code)
+    return RequestFault(message=str(details["msg"]), param=_path(location, body, kind), code=code)
 
 
 def _path(location: Sequence[str | int], body: object, kind: str) -> str | None:

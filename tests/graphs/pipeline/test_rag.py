@@ -17,7 +17,7 @@ from graphs.pipeline.events import Citation, Finished, Retrieved, Sampling, Text
 from models.constraints import Choices
 from models.errors import ContextLengthError
 from models.reranker import RerankScores
-from tests.graphs.fake_stages import FakeStages, chat, events_of, hit, pipeline, text_of
+from tests.graphs.fake_stages import IDENTITY, FakeStages, chat, events_of, hit, pipeline, text_of
 
 NO_CHECKS = {"check_question": False, "check_answer": False}
 
@@ -223,7 +223,7 @@ async def test_the_answer_is_asked_of_the_model_that_the_request_names_and_tells
     fake = FakeStages()
     events = await events_of(fake, chat("What is two?", identity="a" * 16))
     assert fake.prompts[0].identity == "a" * 16
-    assert events[0].identity == "0" * 16
+    assert events[0].identity == IDENTITY.digest
 
 
 async def test_the_first_event_tells_the_passages_and_the_last_ends_it():

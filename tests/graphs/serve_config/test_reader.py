@@ -32,6 +32,29 @@ EDITS = [
         "dtype: 32",
         "Generator.user_config.engine_options.dtype: must be a valid st",
     ),
+    ("max_answer_tokens: 128", "context_tokens: -5", "context_tokens must be at least 1, got -5"),
+    (
+        "cache_tokens: 16384 ",
+        "cache_tokens: -3 ",
+        "engine_options: cache_tokens must be at least 1",
+    ),
+    ("max_batch_tokens: 1024", "page_tokens: 0", "engine_options: page_tokens must be at least 1"),
+    ("max_batch_tokens: 1024", "max_batch_tokens: 0", "max_batch_tokens must be at least 1, got 0"),
+    (
+        " max_concurrent_requests: 16",
+        " max_concurrent_requests: -1",
+        "engine_options: max_concurrent_requests must be at least 1, got -1",
+    ),
+    (
+        "threshold: 0.5",
+        "threshold: 0.0",
+        "SafetyFilter.user_config: threshold must be in (0, 1], g",
+    ),
+    (
+        "threshold: 0.5",
+        "label_thresholds: {violence: 2}",
+        "label_thresholds must be in (0, 1], got 2.0 for 'violence'",
+    ),
     ("  engine: transformers", "  engine: tranformers", "must be 'transformers' or 'vllm', got 't"),
     ("chunk_overlap_tokens: 0", "chunk_overlap_tokens: 48", "got 48"),
     (

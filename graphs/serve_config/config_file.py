@@ -1,4 +1,4 @@
-"""A YAML document that knows the line of every key, and the text of a fault in it."""
+"""A YAML file that knows the line of every key, and the text of a fault in it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Any
 
 import yaml
 
-from deployments.user_config import Fault, Place
+from deployments.user_config import ConfigFault, Place
 from graphs.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Document:
+class ConfigFile:
     """A config and where it was written.
 
     Attributes:
@@ -24,12 +24,12 @@ class Document:
     value: Any
     root: yaml.Node | None = None
 
-    def describe(self, fault: Fault) -> str:
+    def describe(self, fault: ConfigFault) -> str:
         """Tells a fault: `copy.yaml:23: Reranker.user_config: unknown key 'max_token'; ...`."""
         parts = [self._position(fault), self._label(fault.where), fault.message]
         return ": ".join(filter(None, parts))
 
-    def refuse(self, faults: Sequence[Fault]) -> None:
+    def refuse(self, faults: Sequence[ConfigFault]) -> None:
         """Raises with all faults, one a line, if there are any.
 
         Raises:
@@ -39,14 +39,14 @@ class Document:
             ordered = sorted(faults, key=self._line)
             raise ConfigError("\n".join(dict.fromkeys(map(self.describe, ordered))))
 
-    def repeated_keys(self) -> Iterator[Fault]:
+    def repeated_keys(self) -> Iterator[ConfigFault]:
         """Finds keys that stand twice in one mapping, of which YAML drops all but the last."""
         yield from _repeated_keys(self.root, ()) if self.root is not None else ()
 
-    def _position(self, fault: Fault) -> str:
+    def _position(self, fault: ConfigFault) -> str:
         return f"{self.name}:{self._line(fault)}" if self.root is not None else self.name
 
-    def _line(self, fault: Fault) -> int:
+    def _line(self, fault: ConfigFault) -> int:
         """The line of the place, or of what is nearest above it where that is not written."""
         if self.root is None:
             return 0
@@ -72,7 +72,7 @@ class Document:
         return ".".join(names)
 
 
-def parse_document(text: str, name: str) -> Document:
+def parse_config_file(text: str, name: str) -> ConfigFile:
     """Reads YAML.
 
     Raises:
@@ -81,7 +81,9 @@ def parse_document(text: str, name: str) -> Document:
     loader = yaml.SafeLoader(text)
     try:
         root = loader.get_single_node()
-        return Document(name=name, value=loader.construct_document(root) if root else {}, root=root)
+        return ConfigFile(
+            name=name, value=loader.construct_document(root) if root else {}, root=root
+        )
     except yaml.MarkedYAMLError as err:
         line = err.problem_mark.line + 1 if err.problem_mark else 1
         raise ConfigError(f"{name}:{line}: no YAML: {err.problem}") from err
@@ -109,7 +111,7 @@ def _child(node: yaml.Node, part: str | int) -> tuple[yaml.Node, int] | None:
     return None
 
 
-def _repeated_keys(node: yaml.Node, where: Place) -> Iterator[Fault]:
+def _repeated_keys(node: yaml.Node, where: Place) -> Iterator[ConfigFault]:
     if isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             yield from _repeated_keys(value, (*where, index))
@@ -118,6 +120,6 @@ def _repeated_keys(node: yaml.Node, where: Place) -> Iterator[Fault]:
         for key, value in node.value:
             if key.value in seen:
                 message = f"key {key.value!r} stands twice, again in line {key.start_mark.line + 1}"
-                yield Fault(where=where, key=key.value, message=message)
+                yield ConfigFault(where=where, key=key.value, message=message)
             seen.add(key.value)
             yield from _repeated_keys(value, (*where, key.value))
