@@ -20,7 +20,7 @@ from deployments.safety_filter import SafetyFilter
 from graphs.clients import EmbedderClient, RerankerClient, RetrieverClient, SafetyClient
 from graphs.config import FailoverSettings, TimeoutSettings
 from graphs.failover import ResumingGenerator, Retries
-from graphs.generator_client import GeneratorClient
+from graphs.generator_client import GeneratorClient, TokenCounters
 from graphs.shards import ShardedRetriever
 from index.catalog.catalog import Catalog
 from index.records import ChunkDraft
@@ -234,11 +234,15 @@ async def writer(request):
     options = {"cache_tokens": 8192, "max_concurrent_requests": 2, "dtype": "float32"}
     model = str(BUNDLED / "generator-full")  # without GPTQ's kernels, which take longer to load
     await made.reconfigure({"model": model, "engine_options": options})
-    retries = Retries(FailoverSettings())
-    one = GeneratorClient(LocalHandle(made), timeouts=TimeoutSettings(), retries=retries)
-    resuming = ResumingGenerator(one, FailoverSettings())
-    yield Writer(stage=resuming, count_open=made.num_active_streams)
-    await Generator.func_or_class.__del__(made)
+    try:
+        one = GeneratorClient(
+            LocalHandle(made), timeouts=TimeoutSettings(), retries=Retries(FailoverSettings()),
+            counters=TokenCounters(),
+        )  # fmt: skip
+        resuming = ResumingGenerator(one, FailoverSettings())
+        yield Writer(stage=resuming, count_open=made.num_active_streams)
+    finally:  # its thread would keep the whole test run from ending
+        await Generator.func_or_class.__del__(made)
 
 
 async def test_generate_stage_counts_the_tokens_of_its_own_model(writer):
