@@ -14,7 +14,7 @@ from openai.types.moderation_create_response import ModerationCreateResponse
 from pydantic import Discriminator, Field, Tag
 
 from graphs.api.border.disconnect import unless_disconnected
-from graphs.api.border.fields import TextPart, joined
+from graphs.api.border.fields import ContentPart, joined
 from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.errors import BadRequestError, unknown_model
@@ -33,7 +33,7 @@ def _input_tag(value: object) -> str:
 ModerationInput = Annotated[
     Annotated[str, Tag("text")]
     | Annotated[list[str], Field(min_length=1, fail_fast=True), Tag("texts")]
-    | Annotated[list[TextPart], Field(fail_fast=True), Tag("parts")],
+    | Annotated[list[ContentPart], Field(fail_fast=True), Tag("parts")],
     Discriminator(_input_tag),
 ]
 
@@ -67,11 +67,11 @@ async def create_moderation(
     return json_reply(reply)
 
 
-def _texts(value: str | list[str] | list[TextPart]) -> list[str]:
+def _texts(value: str | list[str] | list[ContentPart]) -> list[str]:
     if isinstance(value, str):
         return [value]
     texts = [one for one in value if isinstance(one, str)]
-    return texts or [joined([one for one in value if isinstance(one, TextPart)])]
+    return texts or [joined([one for one in value if isinstance(one, ContentPart)])]
 
 
 def _moderation(verdict: Verdict) -> Moderation:

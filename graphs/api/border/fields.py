@@ -44,7 +44,7 @@ def _check_part_type(kind: str) -> str:
     return kind
 
 
-class TextPart(RequestModel):
+class ContentPart(RequestModel):
     """One part of a message or of a moderations input."""
 
     type: Annotated[str, AfterValidator(_check_part_type)]
@@ -56,11 +56,11 @@ def _content_tag(content: object) -> str:
 
 
 Content = Annotated[
-    Annotated[str, Tag("string")] | Annotated[list[TextPart], Tag("parts")],
+    Annotated[str, Tag("string")] | Annotated[list[ContentPart], Tag("parts")],
     Discriminator(_content_tag),
 ]
 
 
-def joined(content: str | list[TextPart]) -> str:
+def joined(content: str | list[ContentPart]) -> str:
     """Gives the text of a content; parts are joined by line breaks."""
     return content if isinstance(content, str) else "\n".join(part.text for part in content)

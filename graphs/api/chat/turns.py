@@ -5,7 +5,7 @@ What a turn may not hold is refused by the schema; what it loses on the way, it 
 
 from collections.abc import Sequence
 
-from graphs.api.border.fields import TextPart as SchemaPart
+from graphs.api.border.fields import ContentPart
 from graphs.api.chat.chat_schema import AssistantMessage, ChatMessage
 from graphs.api.errors import BadRequestError
 from graphs.pipeline.events import Message
@@ -33,7 +33,7 @@ def _turn(message: ChatMessage) -> Message:
     return Message(role=message.role, content=_content(message.content))
 
 
-def _content(content: str | list[SchemaPart]) -> str | tuple[TextPart, ...]:
+def _content(content: str | list[ContentPart]) -> str | tuple[TextPart, ...]:
     return (
         content if isinstance(content, str) else tuple(TextPart(text=one.text) for one in content)
     )
