@@ -152,13 +152,12 @@ def read_settings(options: argparse.Namespace) -> Settings:
     config = read_serve_config(options.config)
     cut_by = config.settings("Ingester", IngesterConfig)
     overlap = options.chunk_overlap_tokens
-    candidates = {"num_candidates": options.candidates} if options.candidates else {}
     return Settings(
         chunking=Chunking(
             max_chunk_tokens=options.chunk_tokens or cut_by.max_chunk_tokens,
             chunk_overlap_tokens=cut_by.chunk_overlap_tokens if overlap is None else overlap,
         ),
-        retrieval=RetrievalSettings(**config.gateway.retrieval.model_dump() | candidates),
+        retrieval=config.gateway.retrieval.overridden({"num_candidates": options.candidates}),
         embedder=config.settings("Embedder", ServedEmbedders).configs[0],
         reranker=config.settings("Reranker", RerankerConfig),
     )

@@ -98,10 +98,14 @@ def run(config: Path, documents: Path, store: str, console: Console) -> None:
 
 
 def _refuse_taken_port(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        if probe.connect_ex((host, port)) == 0:
-            msg = f"{host}:{port} is taken by another program; stop it, or change local.yaml"
-            raise StartError(msg)
+    try:
+        with socket.socket() as probe:
+            is_taken = probe.connect_ex((host, port)) == 0
+    except (OSError, UnicodeError) as err:  # no such host, or nothing that can be one
+        raise StartError(f"cannot listen on {host}:{port}: {err}") from err
+    if is_taken:
+        msg = f"{host}:{port} is taken by another program; stop it, or change local.yaml"
+        raise StartError(msg)
 
 
 @contextlib.contextmanager

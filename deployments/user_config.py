@@ -18,6 +18,7 @@ from models.errors import InvalidInputError
 
 Config = TypeVar("Config")
 Place = tuple[str | int, ...]
+_MAX_SHOWN_CHARS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,12 @@ def unknown_key(key: object, known: Sequence[str]) -> str:
     return f"unknown key {key!r}; {hint}"
 
 
+def shown(value: object) -> str:
+    """A value as a message tells it; a long one is cut."""
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN_CHARS else f"{text[:_MAX_SHOWN_CHARS]}..."
+
+
 def _validated(config_class: type[Config], value: object) -> Config:
     # As JSON, since pydantic's strict mode takes neither lists for tuples from Python objects nor
     # mappings for dataclasses.
@@ -124,7 +131,7 @@ def _fault(config_class: type[Any], value: object, error: ErrorDetails) -> Confi
         case _:
             message = error["msg"].replace("Input should be", "must be")
             return ConfigFault(
-                where=_existing(value, where), message=f"{message}, got {error['input']!r}"
+                where=_existing(value, where), message=f"{message}, got {shown(error['input'])}"
             )
 
 

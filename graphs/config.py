@@ -6,9 +6,9 @@ them: the Gateway's `user_config` is a `GatewayConfig`, the builder's `args` are
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from deployments.state import state_folder
 from index.searching.request import LEXICAL_WEIGHT
@@ -43,7 +43,7 @@ class RetrievalSettings(_Settings):
         max_similarity: candidates nearer than this cosine to a better one are left out; 1: none.
         neighbours: passages before and after each one that the generator reads with it.
         num_candidates: passages that the retriever hands to the reranker.
-        top_k: most passages handed to the generator.
+        top_k: most passages handed to the generator; configured, at most `num_candidates`.
         rerank: whether the cross-encoder orders the candidates.
         focus: what the generator reads of a reranked passage: all of it, or the `sentence` that the
             reranker finds most relevant (extractive compression, arXiv 2310.04408).
@@ -68,6 +68,13 @@ class RetrievalSettings(_Settings):
     rerank_threshold: Relevance = 0.5
     dense_threshold: float = Field(default=0.3, ge=-1, le=1)
     condense: Literal["generate", "join", "off"] = "generate"
+
+    @model_validator(mode="after")
+    def _check_top_k(self) -> Self:
+        if self.top_k > self.num_candidates:
+            msg = f"top_k must be at most num_candidates ({self.num_candidates}), got {self.top_k}"
+            raise ValueError(msg)
+        return self
 
     def overridden(self, options: Mapping[str, object]) -> "RetrievalSettings":
         """Gives the settings of one request.

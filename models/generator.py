@@ -23,7 +23,7 @@ from models.generation import (
     Sampling,
     TokenMask,
 )
-from models.hub import is_pinned, resolve
+from models.hub import check_model, is_pinned, resolve
 from models.identity import ModelIdentity, hash_model, hash_template
 from models.token_counter import SpecialTokens
 
@@ -57,7 +57,8 @@ class GeneratorConfig:
     template_options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
+        """Checks the model id and the ranges."""
+        check_model(self.model, self.revision)
         if self.engine not in ("transformers", "vllm"):
             msg = f"engine must be transformers or vllm, got {self.engine!r}"
             raise InvalidInputError(msg)

@@ -10,8 +10,10 @@ A model id is one of
 import re
 from pathlib import Path
 
+from models.bundled.prepare import check_name, prepare
 from models.errors import InvalidInputError, ModelNotFoundError, UnsafeModelError
 
+_BUNDLED = "bundled:"
 _FOLDER_PREFIXES = ("/", "./", "../")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -36,21 +38,36 @@ def resolve(model: str, revision: str | None, cache: Path) -> Path:
         ModelNotFoundError: nothing is there.
         UnsafeModelError: the folder holds only pickled weights, or a hash differs.
     """
-    if model.startswith("bundled:"):
-        from models.bundled.prepare import prepare
-
-        return prepare(model.removeprefix("bundled:"), cache)
-    if model.startswith(_FOLDER_PREFIXES):
+    check_model(model, revision)
+    if model.startswith(_BUNDLED):
+        return prepare(model.removeprefix(_BUNDLED), cache)
+    if is_local(model):
         return _local_folder(Path(model), cache)
-    if is_pinned(model):
-        return _from_hub(model, revision, cache)
-    msg = f"model must be bundled:<name>, a path or org/name, got {model!r}"
-    raise InvalidInputError(msg)
+    return _from_hub(model, revision, cache)
+
+
+def check_model(model: str, revision: str | None) -> None:
+    """Checks the form of a model id; looks for no files.
+
+    Raises:
+        InvalidInputError: it is none of the three, no bundled model has the name, or a hub id is
+            not pinned; the message begins with `model`.
+    """
+    if model.startswith(_BUNDLED):
+        check_name(model.removeprefix(_BUNDLED))
+    elif not is_local(model):
+        if not is_pinned(model):
+            msg = f"model must be bundled:<name>, a path or org/name, got {model!r}"
+            raise InvalidInputError(msg)
+        if revision is None or not _COMMIT.fullmatch(revision):
+            pin = f"revision must be 40 hexadecimal digits, got {revision!r}"
+            msg = f"model {model} must be pinned: {pin}"
+            raise InvalidInputError(msg)
 
 
 def is_local(model: str) -> bool:
     """Says whether a model is bundled or a folder, so that nothing is fetched for it."""
-    return model.startswith(("bundled:", *_FOLDER_PREFIXES))
+    return model.startswith((_BUNDLED, *_FOLDER_PREFIXES))
 
 
 def is_pinned(model: str) -> bool:
@@ -59,9 +76,6 @@ def is_pinned(model: str) -> bool:
 
 
 def _from_hub(model: str, revision: str | None, cache: Path) -> Path:
-    if revision is None or not _COMMIT.fullmatch(revision):
-        msg = f"{model} must be pinned: revision must be 40 hexadecimal digits, got {revision!r}"
-        raise InvalidInputError(msg)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 

@@ -27,12 +27,15 @@ class Readiness(BaseModel):
     checks: Mapping[str, bool]
 
 
+# Load balancers ask with HEAD too; the server leaves the body out.
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", response_model=Liveness, summary="Is the process alive?")
 async def get_health() -> JSONResponse:
     """Answers 200 without asking anybody else."""
     return JSONResponse({"status": "ok"})
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=Readiness, summary="Can it answer?")
 async def get_readiness(services: InjectedServices) -> JSONResponse:
     """Answers 200 when questions can be answered, else the usual error with `checks` beside it.

@@ -13,7 +13,7 @@ from graphs.serve_config.reader import read_serve_config
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Tells all faults of all files; gives 1 if there are any."""
+    """Tells all faults of every file, or that it is good; gives 1 if there are any."""
     parser = argparse.ArgumentParser(prog="python -m graphs.commands.check", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="such as local.yaml")
     console = Console()
@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for path in parser.parse_args(arguments).files:
         try:
             read_serve_config(path)
+            console.print(f"{path}: good", markup=False, highlight=False, soft_wrap=True)
         except ConfigError as err:
             status = refuse(console, err, ENDED_EARLY)
     return status

@@ -41,11 +41,24 @@ def blocks_of(import_path: str) -> Blocks | None:
     """
     if is_own_builder(import_path):
         return BLOCKS
-    module = import_path.replace(":", ".").rpartition(".")[0]
-    if not (_ROOT / module.replace(".", "/")).with_suffix(".py").is_file():
+    name, _, builder = import_path.replace(":", ".").rpartition(".")
+    if not _is_in_repository(name):
         return None
-    others: Blocks | None = getattr(import_module(module), "BLOCKS", None)
-    return None if others is None else {**BLOCKS, **others}
+    try:
+        module = import_module(name)
+    except ImportError:  # what cannot be imported here may be on the cluster
+        return None
+    others: Blocks | None = getattr(module, "BLOCKS", None)
+    return {**BLOCKS, **others} if others is not None and hasattr(module, builder) else None
+
+
+def _is_in_repository(module: str) -> bool:
+    parts = module.split(".")
+    try:
+        is_file = _ROOT.joinpath(*parts).with_suffix(".py").is_file()
+    except OSError:  # a name longer than those of files
+        return False
+    return is_file and all(map(str.isidentifier, parts))
 
 
 def is_own_builder(import_path: str) -> bool:

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from ray.serve._private.utils import validate_route_prefix
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import ServeDeploySchema
 
-from deployments.user_config import ConfigFault, Place, faults_of, parse_config
+from deployments.user_config import ConfigFault, Place, faults_of, parse_config, shown
 from graphs.config import AppArgs
 from graphs.serve_config.blocks import (
     BUILDER,
@@ -20,17 +21,19 @@ from graphs.serve_config.blocks import (
 )
 from graphs.serve_config.config_file import ConfigFile
 
+_MAX_PORT = 2**16 - 1
+
 
 def faults_in(file: ConfigFile) -> list[ConfigFault]:
     """Finds every fault; other applications in the file are checked as far as Serve knows them."""
     value = file.value
     if not isinstance(value, Mapping):
-        return [ConfigFault(where=(), message=f"must be a mapping, got {value!r}")]
+        return [ConfigFault(where=(), message=f"must be a mapping, got {shown(value)}")]
     faults = [*file.repeated_keys(), *faults_of(ServeDeploySchema, value)]
+    faults += [*_port_faults(value), *_route_faults(value)]
     own = own_applications(value)
     if len(own) != 1:
-        message = f"must hold one application of {BUILDER}, got {len(own)}"
-        faults.append(ConfigFault(where=("applications",), message=message))
+        faults.append(_no_one_application(value, len(own)))
     for index, blocks in own.items():
         place = ("applications", index)
         found = _application_faults(value["applications"][index], blocks)
@@ -38,16 +41,51 @@ def faults_in(file: ConfigFile) -> list[ConfigFault]:
     return faults
 
 
-def own_applications(value: Mapping[str, Any]) -> dict[int, Blocks]:
-    """The applications whose blocks are known, by their place in the list."""
+def _port_faults(value: Mapping[str, Any]) -> Iterator[ConfigFault]:
+    """Serve's schema takes any whole number there; its proxy fails with it."""
+    options = value.get("http_options")
+    port = options.get("port") if isinstance(options, Mapping) else None
+    if isinstance(port, int) and not 1 <= port <= _MAX_PORT:
+        message = f"must be in 1..{_MAX_PORT}, got {port}"
+        yield ConfigFault(where=("http_options", "port"), message=message)
+
+
+def _route_faults(value: Mapping[str, Any]) -> Iterator[ConfigFault]:
+    """Serve has a rule for routes, but asks it only when the application is made."""
+    for index, application in _applications(value):
+        route = application.get("route_prefix")
+        try:
+            validate_route_prefix(route if isinstance(route, str) else None)
+        except ValueError as err:
+            yield ConfigFault(where=("applications", index), key="route_prefix", message=str(err))
+
+
+def _no_one_application(value: Mapping[str, Any], number: int) -> ConfigFault:
+    """Tells that there is not one application of ours, and which one may be meant to be."""
+    for index, application in _applications(value):
+        written = str(application.get("import_path"))
+        if number == 0 and get_close_matches(written, [BUILDER]):
+            place = ("applications", index, "import_path")
+            message = f"no builder of this application, got {written!r}; did you mean {BUILDER!r}?"
+            return ConfigFault(where=place, message=message)
+    message = f"must hold one application of {BUILDER}, got {number}"
+    return ConfigFault(where=("applications",), message=message)
+
+
+def _applications(value: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     applications = value.get("applications")
-    found: dict[int, Blocks] = {}
     for index, application in enumerate(applications if isinstance(applications, list) else ()):
         if isinstance(application, Mapping):
-            blocks = blocks_of(str(application.get("import_path", "")))
-            if blocks is not None:
-                found[index] = blocks
-    return found
+            yield index, application
+
+
+def own_applications(value: Mapping[str, Any]) -> dict[int, Blocks]:
+    """The applications whose blocks are known, by their place in the list."""
+    found = {
+        index: blocks_of(str(application.get("import_path", "")))
+        for index, application in _applications(value)
+    }
+    return {index: blocks for index, blocks in found.items() if blocks is not None}
 
 
 def own_application(value: Mapping[str, Any]) -> tuple[int, Blocks]:
@@ -63,7 +101,7 @@ def _application_faults(application: Mapping[str, Any], blocks: Blocks) -> Itera
     # With wrong `args` it is not known which shards there are; all else is checked nevertheless.
     args = AppArgs() if faults else parse_config(AppArgs, given)
     expected = expected_blocks(blocks, args)
-    deployments = application.get("deployments") or []
+    deployments = application.get("deployments", [])
     if not isinstance(deployments, list):
         return  # Serve's own check has told that
     named = [
@@ -105,4 +143,11 @@ def _block_faults(
         faults = settings_faults(expected[name], user_config)
         yield from (fault.under(("user_config",)) for fault in faults)
     elif user_config is None and needs_settings(name, args):
-        yield ConfigFault(where=(), message="missing key 'user_config'; {} stands for the defaults")
+        yield _no_settings(expected[name], is_null="user_config" in block)
+
+
+def _no_settings(kind: type[Any], *, is_null: bool) -> ConfigFault:
+    what = "user_config must be a mapping, got null" if is_null else "missing key 'user_config'"
+    needed = "; ".join(fault.message for fault in settings_faults(kind, {}))
+    hint = f"in it, {needed}" if needed else "{} stands for the defaults"
+    return ConfigFault(where=(), key="user_config", message=f"{what}; {hint}")

@@ -8,6 +8,7 @@ import yaml
 
 from deployments.user_config import ConfigFault, Place
 from graphs.errors import ConfigError
+from graphs.serve_config.yaml_loader import BoundedLoader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class ConfigFile:
     def describe(self, fault: ConfigFault) -> str:
         """Tells a fault: `copy.yaml:23: Reranker.user_config: unknown key 'max_token'; ...`."""
         parts = [self._position(fault), self._label(fault.where), fault.message]
-        return ": ".join(filter(None, parts))
+        return _on_one_line(": ".join(filter(None, parts)))
 
     def refuse(self, faults: Sequence[ConfigFault]) -> None:
         """Raises with all faults, one a line, if there are any.
@@ -78,19 +79,33 @@ def parse_config_file(text: str, name: str) -> ConfigFile:
     Raises:
         ConfigError: it is none.
     """
-    loader = yaml.SafeLoader(text)
     try:
+        loader = BoundedLoader(text)
         root = loader.get_single_node()
-        return ConfigFile(
-            name=name, value=loader.construct_document(root) if root else {}, root=root
-        )
+        value = loader.construct_document(root) if root else {}
+    except yaml.reader.ReaderError as err:
+        line = text.count("\n", 0, err.position) + 1
+        message = f"no YAML: character U+{err.character:04X} is not allowed"
+        raise ConfigError(f"{name}:{line}: {message}") from err
     except yaml.MarkedYAMLError as err:
         line = err.problem_mark.line + 1 if err.problem_mark else 1
-        raise ConfigError(f"{name}:{line}: no YAML: {err.problem}") from err
-    except yaml.YAMLError as err:
-        raise ConfigError(f"{name}: no YAML: {err}") from err
-    finally:
-        loader.dispose()
+        raise ConfigError(f"{name}:{line}: no YAML: {_problem(err, text)}") from err
+    return ConfigFile(name=name, value=value, root=root)
+
+
+def _on_one_line(text: str) -> str:
+    """Escapes what is no text on a terminal; names in a file may hold anything."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def _problem(err: yaml.MarkedYAMLError, text: str) -> str:
+    mark = err.problem_mark
+    if mark is not None:
+        before, here = text[: mark.index].rpartition("\n")[2], text[mark.index : mark.index + 1]
+        indent = before[: len(before) - len(before.lstrip())]
+        if "\t" in indent + here:
+            return "a tab stands where YAML wants spaces"
+    return str(err.problem)
 
 
 def _inside(value: Any, part: str | int) -> Any:

@@ -16,6 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,9 +54,7 @@ def prepare(name: str, cache: Path, *, bundled: Path = BUNDLED) -> Path:
         ModelNotFoundError: If a file or the package is missing.
         UnsafeModelError: If MiniLM's hash is not the expected one.
     """
-    if name not in NAMES:
-        msg = f"a bundled model is one of {', '.join(NAMES)}, got {name!r}"
-        raise InvalidInputError(msg)
+    check_name(name)
     if name == "embedder":
         return minilm_folder()
     shipped = bundled / name
@@ -65,6 +64,15 @@ def prepare(name: str, cache: Path, *, bundled: Path = BUNDLED) -> Path:
     if name == "generator":
         return shipped
     return _assembled(shipped, cache)
+
+
+def check_name(name: str) -> None:
+    """Raise InvalidInputError, with the name that may have been meant, if no model has this one."""
+    if name not in NAMES:
+        near = get_close_matches(name, NAMES, n=1)
+        hint = f"; did you mean 'bundled:{near[0]}'?" if near else ""
+        known = ", ".join(f"bundled:{known}" for known in NAMES)
+        raise InvalidInputError(f"model must be one of {known}, got 'bundled:{name}'{hint}")
 
 
 def minilm_folder() -> Path:

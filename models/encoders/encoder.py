@@ -21,7 +21,7 @@ import numpy as np
 from models.device import Share, pick_device
 from models.encoders.encoder_engine import EncoderModel, Ids, Rows, Task
 from models.errors import InvalidInputError, check_limits
-from models.hub import resolve
+from models.hub import check_model, resolve
 
 EncoderEngine = Literal["torch", "onnx"]
 Text = str | tuple[str, str]
@@ -46,7 +46,8 @@ class EncoderConfig:
     batch_size: int = 32
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
+        """Checks the model id and the ranges."""
+        check_model(self.model, self.revision)
         if self.engine not in get_args(EncoderEngine):
             msg = f"engine must be one of {get_args(EncoderEngine)}, got {self.engine!r}"
             raise InvalidInputError(msg)

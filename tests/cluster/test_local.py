@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from cluster.local import cluster_environment
+from cluster.local import HANDBOOK, StartError, cluster_environment
+from cluster.local import run as start
 from graphs.serve_config.reader import parse_serve_config
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +36,16 @@ def test_a_config_with_faults_starts_nothing(tmp_path):
     assert done.returncode == 1
     assert "Reranker.user_config: unknown key 'max_token'; did you mean" in done.stdout
     assert not (tmp_path / "state").exists()  # where the log and the token of a cluster would be
+
+
+@pytest.mark.parametrize("host", ["a..b", "'::1'"])
+def test_a_host_that_cannot_be_asked_starts_nothing(monkeypatch, tmp_path, host):
+    monkeypatch.setenv("RAGFLEET_STATE", str(tmp_path / "state"))
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(LOCAL.replace("host: 127.0.0.1", f"host: {host}"))
+    with pytest.raises(StartError, match=r"cannot listen on .*:8000: "):
+        start(copy, HANDBOOK, "handbook", Console())
+    assert not (tmp_path / "state").exists()
 
 
 @pytest.mark.parametrize(

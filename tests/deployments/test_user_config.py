@@ -14,7 +14,7 @@ from models.generator import GeneratorConfig
 from models.reranker import RerankerConfig
 from models.safety import SafetyConfig
 
-MODEL = {"model": "a/b"}
+MODEL = {"model": "a/b", "revision": "c" * 40}
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,17 @@ def cache(tmp_path_factory):
 
 
 def test_unknown_name_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="got 'oracle'"):
+    with pytest.raises(ValueError, match="got 'bundled:oracle'"):
         bundled.prepare("oracle", tmp_path)
+
+
+def test_asking_for_help_prepares_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        prepare.main(["--help"])
+    assert ended.value.code == 0
+    assert "usage: python -m models.prepare" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
 
 
 def test_minilm_with_another_hash_is_refused(tmp_path, monkeypatch):

@@ -48,6 +48,15 @@ async def test_readiness_names_the_stages(api_http, api_pipeline):
     assert (reply.headers["retry-after"], reply.headers["retry-after-ms"]) == ("2", "2000")
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_a_load_balancer_may_ask_for_the_head_alone(api_http, api_pipeline, path):
+    assert (await api_http.head(path)).status_code == 200
+    api_pipeline.stages["generator"] = False
+    asked, alone = await api_http.get(path), await api_http.head(path)
+    assert alone.status_code == asked.status_code
+    assert alone.headers["content-length"] == asked.headers["content-length"]
+
+
 @pytest.mark.parametrize("optional", ["ingester", "reranker"])
 async def test_without_what_no_question_needs_it_is_ready(api_http, api_pipeline, optional):
     api_pipeline.stages[optional] = False

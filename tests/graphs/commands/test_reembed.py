@@ -254,7 +254,7 @@ def test_the_block_says_what_else_is_embedded_with(config):
 
 def test_a_system_that_cannot_search_the_new_vectors_is_told_with_what_to_do():
     hub = EmbedderConfig(model="a/b", revision="c" * 40, engine="onnx")
-    named, other = hub.fingerprint(8), EmbedderConfig(model="x/y")
+    named, other = hub.fingerprint(8), EmbedderConfig(model="./y")
 
     def running(config, is_settled=True):
         return Running(

@@ -79,6 +79,42 @@ EDITS = [
         "Rerankr: no deployment of the application; did you me",
     ),
     ("- name: Reranker", "- name: Embedder", "Embedder: 2 blocks have this name"),
+    ("port: 8000", "port: 99999", "http_options.port: must be in 1..65535, got 99999"),
+    (
+        "route_prefix: /",
+        "route_prefix: api",
+        "ragfleet: Invalid route_prefix 'api', must start with a forward slash",
+    ),
+    (
+        "graphs.app:build ",
+        "graphs.app:biuld ",
+        "import_path: no builder of this application, got 'graphs.app:biuld'; did you mean 'gra",
+    ),
+    (
+        "model: bundled:reranker",
+        "model: bundled:rerankr",
+        "got 'bundled:rerankr'; did you mean 'bundled:reranker'?",
+    ),
+    (
+        "model: bundled:generator",
+        "model: generator",
+        "model must be bundled:<name>, a path or org/name, got 'generator'",
+    ),
+    (
+        "model: bundled:safety",
+        "model: org/safety",
+        "SafetyFilter.user_config: model org/safety must be pinned: revision must be 40 hex",
+    ),
+    (
+        "model: bundled:safety",
+        "model: org/safety\n          revision: main",
+        "must be pinned: revision must be 40 hexadecimal digits, got 'main'",
+    ),
+    (
+        "            top_k: 1",
+        "            top_k: 13",
+        "Gateway.user_config.retrieval: top_k must be at most num_candidates (12), got 13",
+    ),
     ("user_config: {}", "health_check_period_s: 5", "Retriever: key 'health_check_period_s' stand"),
 ]
 
@@ -108,7 +144,30 @@ def test_a_missing_block_and_missing_settings_are_told():
     at = LOCAL.index("      - name: Ingester")
     assert any("ragfleet.deployments: missing block 'Ingester'" in f for f in faults_of(LOCAL[:at]))
     bare = LOCAL[:at] + "      - name: Ingester\n"
-    assert any("Ingester: missing key 'user_config'" in fault for fault in faults_of(bare))
+    defaults = "{} stands for the defaults"
+    (fault,) = faults_of(bare)
+    assert fault.endswith(f"Ingester: missing key 'user_config'; {defaults}")
+    (fault,) = faults_of(bare + "        user_config:\n")
+    assert fault.endswith(f"Ingester: user_config must be a mapping, got null; {defaults}")
+    line = len((bare + "        user_config:").splitlines())
+    assert fault.startswith(f"copy.yaml:{line}: ")
+    bare = LOCAL.replace("model: bundled:safety", "").replace("engine: onnx\n          thr", "thr")
+    (fault,) = faults_of(bare.replace("threshold: 0.5", ""))
+    assert fault.endswith(
+        "SafetyFilter: user_config must be a mapping, got null; in it, missing key 'model'"
+    )
+
+
+@pytest.mark.parametrize("deployments", ["{}", "3", ""])
+def test_deployments_that_are_no_list_are_one_fault(deployments):
+    at = LOCAL.index("    deployments:")
+    (fault,) = faults_of(f"{LOCAL[:at]}    deployments: {deployments}\n")
+    assert "ragfleet.deployments: must be a valid array, got" in fault
+
+
+def test_a_request_may_want_more_passages_than_are_configured():
+    settings = parse_serve_config(LOCAL, "copy.yaml").gateway.retrieval
+    assert settings.overridden({"top_k": 50}).top_k == 50 > settings.num_candidates
 
 
 def test_shards_need_a_block_each():
