@@ -9,7 +9,7 @@ from graphs.config import FailoverSettings, TimeoutSettings
 from graphs.deadline import deadline_in
 from graphs.errors import DeadlineError, OverloadedError, ReplicaLostError
 from graphs.failover import Retries
-from graphs.generator_client import GeneratorClient
+from graphs.generator_client import GeneratorClient, TokenCounters
 from models.generation import GenerationChunk, GenerationRequest, Message, Sampling
 
 REQUEST = GenerationRequest(
@@ -43,7 +43,9 @@ class SilentHandle:
 
 async def read(handle):
     timeouts = TimeoutSettings(slot_s=0.02, first_token_s=0.02, next_token_s=0.02)
-    client = GeneratorClient(handle, timeouts=timeouts, retries=Retries(FailoverSettings()))
+    client = GeneratorClient(
+        handle, timeouts=timeouts, retries=Retries(FailoverSettings()), counters=TokenCounters()
+    )
     return [chunk async for chunk in client.stream(REQUEST)]
 
 
