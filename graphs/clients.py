@@ -25,6 +25,7 @@ from ray.serve.handle import DeploymentHandle
 from graphs.deadline import allowed_s, time_left_s
 from graphs.errors import (
     DeadlineError,
+    GraphError,
     OverloadedError,
     ReplicaDiedError,
     ReplicaLostError,
@@ -74,6 +75,14 @@ class DeploymentClient:
         self._stage = stage
         self._timeout_s = timeout_s
         self._retries = retries
+
+    async def answers(self, timeout_s: float) -> bool:
+        """Says whether a replica answers in time."""
+        try:
+            await self._call("describe", timeout_s=timeout_s)
+        except GraphError:
+            return False
+        return True
 
     async def _call(
         self, method: str, *args: Any, timeout_s: float | None = None, **kwargs: Any

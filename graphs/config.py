@@ -117,6 +117,7 @@ class TimeoutSettings(_Settings):
         slot_s: until a generator replica takes the question; 503 after that.
         first_token_s: from there to its first token.
         next_token_s: between two tokens; after a longer silence the answer goes on elsewhere.
+        ready_s: the answer of one deployment to `/readyz`.
     """
 
     model_s: float = Field(default=30.0, gt=0)
@@ -124,6 +125,7 @@ class TimeoutSettings(_Settings):
     slot_s: float = Field(default=30.0, gt=0)
     first_token_s: float = Field(default=120.0, gt=0)
     next_token_s: float = Field(default=30.0, gt=0)
+    ready_s: float = Field(default=2.0, gt=0)
 
 
 class FailoverSettings(_Settings):

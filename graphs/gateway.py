@@ -89,14 +89,33 @@ class Graph:
         """Finds passages; see `graphs.pipeline.rag.RagPipeline`."""
         return await self.pipeline.search(queries, scope, trace)
 
-    def ready(self) -> Mapping[str, bool]:
-        """Says for each deployment whether a replica of it runs."""
+    def runs(self) -> Mapping[str, bool]:
+        """Says for each deployment whether a replica of it runs, as Serve's router knows."""
         main = {role: handles[0] for role, handles in self._handles.items()}
         shards = self._handles["retriever"]
         if len(shards) > 1:
             del main["retriever"]
             main |= {shard.deployment_name.lower(): shard for shard in shards}
         return {name: has_running(handle) for name, handle in main.items()}
+
+    async def ready(self) -> Mapping[str, bool]:
+        """Says for each deployment whether it answers; a generator may be busy with its slots."""
+        asked: Mapping[str, DeploymentClient] = {
+            "embedder": self.embedder,
+            **{name.lower(): shard for name, shard in self.retrievers.items()},
+            "reranker": self.reranker,
+            "safety_filter": self.safety,
+            "ingester": self.corpus,
+        }
+
+        async def is_ready(name: str, runs: bool) -> bool:
+            if not runs or name not in asked:
+                return runs
+            return await asked[name].answers(self.config.timeouts.ready_s)
+
+        running = self.runs()
+        answers = await asyncio.gather(*(is_ready(*one) for one in running.items()))
+        return dict(zip(running, answers, strict=True))
 
 
 @serve.deployment
@@ -129,7 +148,7 @@ class Gateway:
             self._services = self._build(config)
             if self._app is not None:
                 self._app.state.services = self._services
-        self._services.pipeline.ready()  # lets the routers of all handles learn who runs
+        self._graph.runs()  # lets the routers of all handles learn who runs
         if self._warming is None:
             # A generator whose slots are all taken would let the first question wait for it.
             self._warming = asyncio.create_task(self._counters.warm())
@@ -152,7 +171,7 @@ class Gateway:
             self._migrations.inc(trace.num_migrations)
 
     def _build(self, config: GatewayConfig) -> Services:
-        graph = Graph(config, self._handles, self._observe, self._counters)
+        graph = self._graph = Graph(config, self._handles, self._observe, self._counters)
         return Services(
             config=config,
             pipeline=graph,

@@ -44,7 +44,7 @@ async def get_readiness(services: InjectedServices) -> JSONResponse:
     stands, yet every question is answered: `checks` shows it, and a load balancer goes on sending
     questions here.
     """
-    checks = dict(services.pipeline.ready())
+    checks = dict(await services.pipeline.ready())
     missing = [name for name, is_ready in checks.items() if not is_ready and name not in _OPTIONAL]
     if not missing:
         return JSONResponse({"status": "ready", "checks": checks})

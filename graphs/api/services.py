@@ -29,8 +29,8 @@ class Pipeline(Protocol):
     async def search(self, queries: Sequence[str], scope: Scope, trace: Trace) -> list[ScoredHit]:
         """Gives the best passages for any of the queries, best first."""
 
-    def ready(self) -> Mapping[str, bool]:
-        """Says for each deployment whether a replica of it runs."""
+    async def ready(self) -> Mapping[str, bool]:
+        """Says for each deployment whether it answers."""
 
 
 @dataclass(frozen=True, kw_only=True)

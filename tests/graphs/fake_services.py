@@ -92,7 +92,7 @@ class FakePipeline:
             self.num_open -= 1
             self.closed.set()
 
-    def ready(self):
+    async def ready(self):
         return self.stages
 
     async def search(self, queries, scope, trace):

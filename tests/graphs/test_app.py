@@ -1,5 +1,6 @@
 """Stages are bound by role, whatever their deployments are called; a role may have several."""
 
+import asyncio
 from types import SimpleNamespace
 
 from ray.serve._private.build_app import build_app
@@ -43,19 +44,26 @@ def test_the_gateway_gets_the_handles_of_every_role():
 
 def handle(name, running):
     """A handle whose router knows these replicas; the real one is seen in end_to_end."""
+
+    async def describe():
+        if "frozen" in running or name == "Generator":
+            await asyncio.sleep(60)
+
     router = SimpleNamespace(_request_router=None, _running_replicas=running)
     return SimpleNamespace(
-        deployment_name=name, _init_router=lambda: SimpleNamespace(_asyncio_router=router)
+        deployment_name=name,
+        _init_router=lambda: SimpleNamespace(_asyncio_router=router),
+        describe=SimpleNamespace(remote=describe),
     )
 
 
-def test_readiness_knows_every_role_and_every_shard_and_asks_nobody():
+async def test_readiness_knows_every_role_and_every_shard_and_asks_no_generator():
     running = {
         "generator": {"Generator": ["one"], "Small": []},
         "embedder": {"Vectors": ["one"]},
         "reranker": {"Reranker": []},
         "safety_filter": {"SafetyFilter": ["one", "two"]},
-        "retriever": {"Retriever0": ["one"], "Retriever1": []},
+        "retriever": {"Retriever0": ["one"], "Retriever1": ["frozen"]},
         "ingester": {"Ingester": ["one"]},
     }
     handles = {
@@ -63,7 +71,8 @@ def test_readiness_knows_every_role_and_every_shard_and_asks_nobody():
         for role, bound in running.items()
     }
     # Nothing routes to a second generator yet, so it keeps nobody from being ready.
-    assert Graph(GatewayConfig(), handles, log_trace, TokenCounters()).ready() == {
+    config = GatewayConfig.model_validate({"timeouts": {"ready_s": 0.05}})
+    assert await Graph(config, handles, log_trace, TokenCounters()).ready() == {
         "generator": True,
         "embedder": True,
         "reranker": False,
