@@ -66,10 +66,12 @@ class Served:
                 elif line.startswith("data: {"):
                     yield event_id, json.loads(line.removeprefix("data: "))
 
-    def wait_for_model(self, is_right):
-        """Asks until the model of a new answer is the right one."""
+    def swap(self, **generator):
+        """Deploys another model, and returns when new answers are its own."""
+        before = model_of(next(self.stream()))
+        self.deploy(**generator)
         deadline = time.monotonic() + 120
-        while not is_right(model_of(next(self.stream()))):
+        while model_of(next(self.stream())) == before:
             assert time.monotonic() < deadline, "the settings have not come"
             time.sleep(0.2)
 
@@ -101,10 +103,10 @@ def write_through_a_loss(served, *, version):
         events = [next(stream) for _ in range(4)]
         if time.monotonic() - start > 1:
             break
-    model = model_of(events[0])
-    served.deploy(tokens_per_s=1000, version=version)
     if version:
-        served.wait_for_model(lambda other: other != model)
+        served.swap(tokens_per_s=1000, version=version)
+    else:
+        served.deploy(tokens_per_s=1000)
     processes.kill([served.generator_pid()])
     # One token a second: the answer cannot have ended before.
     assert time.monotonic() - start < NUM_TOKENS - 5, "the replica was lost too late"
@@ -126,14 +128,13 @@ def test_an_answer_whose_model_is_gone_ends_with_its_name_and_without_other_text
 
 
 def test_a_client_that_comes_back_is_told_that_its_model_is_gone(served):
-    served.deploy(tokens_per_s=1000)
+    served.swap(tokens_per_s=1000, version=2)
     key = {"idempotency-key": "swap"}
     events = list(served.stream(**key))
     half = events[len(events) // 2][0]
     rest = list(served.stream(**key, **{"last-event-id": half}))
     assert rest == events[len(events) // 2 + 1 :]
-    served.deploy(tokens_per_s=1000, version=2)
-    served.wait_for_model(lambda other: other != model_of(events[0]))
+    served.swap(tokens_per_s=1000, version=3)
     reply = httpx.post(
         f"{served.system.url}/v1/chat/completions", json=BODY, timeout=120,
         headers={**key, "last-event-id": half},
