@@ -1,4 +1,4 @@
-"""Compare a reranker's order with the embedder's on the exam's documents and questions.
+"""Compare a reranker's order with the embedder's on the exam's single facts and their documents.
 
     python -m benchmarks.reranking
 
@@ -12,12 +12,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.answers import EXAM, Question, Source, holds, read_questions
+from benchmarks.exam.documents import DOCUMENTS
+from benchmarks.exam.judge import states
+from benchmarks.exam.questions import FIRST_KINDS, Question, read_questions
 from benchmarks.safety import auroc
 from deployments.state import models_folder
 from index.chunk import chunk
@@ -28,6 +31,14 @@ from models.embedder import Embedder, EmbedderConfig
 from models.reranker import Reranker, RerankerConfig
 
 Scores = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """A passage of a document, and the name of its file."""
+
+    filename: str
+    text: str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
     options = parser.parse_args(arguments)
     sources, titles = passages(options.cache, options.chunk_tokens)
-    questions = read_questions()
+    questions = read_questions(kinds=FIRST_KINDS)
     similarity = similarities(options.cache, questions, sources, titles)
     nearest = np.argsort(-similarity, axis=1)[:, : options.candidates]
     folder = options.reranker and str(options.reranker.resolve())
@@ -61,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def passages(cache: Path, chunk_tokens: int) -> tuple[list[Source], list[str]]:
+def passages(cache: Path, chunk_tokens: int) -> tuple[list[Passage], list[str]]:
     """Return the passages of all documents and their titles."""
     from tokenizers import Tokenizer
 
@@ -74,20 +85,20 @@ def passages(cache: Path, chunk_tokens: int) -> tuple[list[Source], list[str]]:
 
     sources, titles = [], []
     chunking = Chunking(max_chunk_tokens=chunk_tokens, chunk_overlap_tokens=0)
-    for file in sorted((EXAM / "documents").iterdir()):
+    for file in sorted((DOCUMENTS / "single").iterdir()):
         for draft in chunk(parse(file.name, file.read_bytes()), chunking, spans):
-            sources.append(Source(filename=file.name, text=draft.text))
+            sources.append(Passage(filename=file.name, text=draft.text))
             titles.append(draft.title or file.name)
     return sources, titles
 
 
 def similarities(
-    cache: Path, questions: Sequence[Question], sources: Sequence[Source], titles: Sequence[str]
+    cache: Path, questions: Sequence[Question], sources: Sequence[Passage], titles: Sequence[str]
 ) -> Scores:
     """Return the cosine similarities, float32, (n_questions, n_passages)."""
     model = Embedder(EmbedderConfig(model="bundled:embedder"), cache=cache)
     texts = [f"{title}\n{source.text}" for title, source in zip(titles, sources, strict=True)]
-    asked = model.embed([item.question for item in questions], kind="query").vectors
+    asked = model.embed([item.turns[-1] for item in questions], kind="query").vectors
     found: Scores = asked @ model.embed(texts).vectors.T
     return found
 
@@ -97,14 +108,14 @@ def rerank(
 ) -> Scores:
     """Return the reranker's scores of the nearest passages, (n_questions, n_candidates)."""
     scores = [
-        model.rerank(question.question, [texts[passage] for passage in row]).scores
+        model.rerank(question.turns[-1], [texts[passage] for passage in row]).scores
         for question, row in zip(questions, nearest.tolist(), strict=True)
     ]
     return np.stack(scores)
 
 
 def rank(
-    question: Question, sources: Sequence[Source], row: NDArray[np.int64], values: Scores
+    question: Question, sources: Sequence[Passage], row: NDArray[np.int64], values: Scores
 ) -> int | None:
     """Return the place, from 1, of the best right passage, or None if it is not among them."""
     order = row[np.argsort(-values, kind="stable")].tolist()
@@ -112,16 +123,22 @@ def rank(
     return right[0] if right else None
 
 
+def holds(question: Question, passage: Passage) -> bool:
+    """Say whether a passage is of the asked document and holds the asked fact."""
+    of_document = passage.filename in question.documents
+    return of_document and any(states(passage.text, fact) for fact in question.facts)
+
+
 def numbers(
     questions: Sequence[Question],
-    sources: Sequence[Source],
+    sources: Sequence[Passage],
     nearest: NDArray[np.int64],
     values: Scores,
 ) -> dict[str, float]:
     """Return how often the right passage is first, in the first four, and the mean of 1 / place."""
-    asked = np.array([question.document is not None for question in questions])
+    asked = np.array([bool(question.documents) for question in questions])
     rows = zip(questions, nearest, values, strict=True)
-    places = [rank(q, sources, row, value) for q, row, value in rows if q.document]
+    places = [rank(q, sources, row, value) for q, row, value in rows if q.documents]
     best = values.max(axis=1)
     steps = np.unique(best)
     fits = [float(((best >= step) == asked).mean()) for step in steps]
@@ -145,7 +162,7 @@ def print_report(report: dict[str, dict[str, float]]) -> None:
 
 def show(
     questions: Sequence[Question],
-    sources: Sequence[Source],
+    sources: Sequence[Passage],
     nearest: NDArray[np.int64],
     *,
     dense: Scores,
@@ -154,7 +171,7 @@ def show(
     """Print each question with both places and the best score."""
     for question, row, old, new in zip(questions, nearest, dense, scores, strict=True):
         places = [rank(question, sources, row, values) for values in (old, new)]
-        print(f"{places[0]} -> {places[1]}  {old.max():.2f} {new.max():.2f}  {question.question}")
+        print(f"{places[0]} -> {places[1]}  {old.max():.2f} {new.max():.2f}  {question.turns[-1]}")
 
 
 if __name__ == "__main__":
