@@ -19,7 +19,12 @@ ASKED = [question for question in NEW if question.expect == "answer"]
 
 @cache
 def texts():
-    return {document_name(path): path.read_text(encoding="utf-8") for path in source_files()}
+    return {document_name(path): _text(path) for path in source_files()}
+
+
+def _text(path):
+    text = path.read_text(encoding="utf-8")
+    return text.replace(",", ", ") if path.suffix == ".csv" else text  # 7,9 are two cells
 
 
 def test_ids_and_conversations_are_there_once():
@@ -92,13 +97,13 @@ def test_what_is_wrong_stands_in_a_document_unless_it_is_a_verdict():
             assert named, (question.id, wrong)
 
 
-def test_what_stands_in_the_sentence_of_all_facts_is_wrong_only_beside_a_label():
+def test_a_sentence_or_row_that_answers_is_wrong_only_without_a_label():
     for question in ASKED:
-        for name in question.documents:
-            for sentence in re.split(r"(?<=[.!?;:]) |\n", texts()[name]):
-                whole = all(states(sentence, fact) for fact in question.facts)
-                if whole and states(sentence, question.wrong) and question.kind == "table":
-                    assert question.labels, (question.id, sentence)
+        for sentence in re.split(r"(?<=[.!?]) |\n", texts()[question.documents[0]]):
+            whole = all(states(sentence, fact) for fact in question.facts)
+            if whole and states(sentence, question.wrong):
+                by_number = question.kind == "identifier"  # it may be the row of another number
+                assert question.labels or by_number, (question.id, sentence)
 
 
 def test_near_misses_are_about_what_a_document_speaks_of():
