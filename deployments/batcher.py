@@ -1,88 +1,173 @@
-"""Merges calls that wait while the model is busy: a batch forms when the model is free.
+"""Lets calls share one model: batches of some items each, and the calls take turns.
+
+    call A, long     A A A A A A A A . .       batch 1   A A A A
+    call B, short          B                   batch 2   B A A A     B came while batch 1 ran
+    health check               !               batch 3   ! A A A
+
+Who has got least goes first, so a short call waits for the batch that runs and for no long call.
+Long calls share what is left, and the oldest has a batch of its own now and then: short ones that
+never end do not starve it.
 
 Serve's own `@serve.batch` closes batches on a timer while the last one still runs, so at its
-default wait it collapses under load (github.com/ray-project/ray, PR 53096 and after).
+default wait it collapses under load (github.com/ray-project/ray, PR 53096 and after); and it never
+cuts a call.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_SHORT_BATCHES = 8  # a call that has got more than so many full batches is a long one
+_OLDEST_EVERY = 8  # batches; one of so many is the oldest call's
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(kw_only=True, eq=False)
 class _Call(Generic[Item, Result]):
+    """The items of one caller, and how far they are."""
+
+    number: int
     items: Sequence[Item]
-    results: "asyncio.Future[Sequence[Result]]"
+    costs: Sequence[int]
+    is_urgent: bool
+    answer: "asyncio.Future[list[Result]]"
+    results: list[Result] = field(default_factory=list)
+    num_taken: int = 0
+    cost_taken: int = 0
+    last_taken: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody waits for items that no batch has taken."""
+        return self.num_taken < len(self.items) and not self.answer.done()
+
+    def take(self, moment: int) -> Item:
+        """Gives the next item to a batch."""
+        item = self.items[self.num_taken]
+        self.cost_taken += self.costs[self.num_taken]
+        self.num_taken += 1
+        self.last_taken = moment
+        return item
+
+    def add(self, results: Iterable[Result]) -> None:
+        """Takes the results of the items that were taken last, and ends with the last of all."""
+        self.results += results
+        if len(self.results) == len(self.items) and not self.answer.done():
+            self.answer.set_result(self.results)
+
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
 
 class Batcher(Generic[Item, Result]):
-    """Runs `run(items) -> results` on one thread, many callers' items at a time.
+    """Runs `run(items) -> results` on one thread, with items of many callers at a time.
 
-    Results keep the order of the items. An error reaches only the caller whose items raise it.
+    Results keep the order of the items. An error reaches only the callers whose items raise it.
+    What nobody waits for any more is left out of the next batch.
+
+    Args:
+        run: gives one result an item, in the same order.
+        cost: of an item, at least 1; for a model, about its number of tokens.
+        max_cost: of a batch, unless one item alone costs more. It is what a short call waits for.
     """
 
     def __init__(
-        self, run: Callable[[Sequence[Item]], Sequence[Result]], *, max_items: int
+        self,
+        run: Callable[[Sequence[Item]], Sequence[Result]],
+        *,
+        cost: Callable[[Item], int],
+        max_cost: int,
     ) -> None:
         self._run = run
-        self._max_items = max_items
-        self._waiting: deque[_Call[Item, Result]] = deque()
+        self._cost = cost
+        self._max_cost = max_cost
+        self._numbers = count()
+        self._moments = count(1)
+        self._num_batches = 0
+        self._calls: list[_Call[Item, Result]] = []  # the oldest first
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
         self._drain: asyncio.Task[None] | None = None
 
-    async def submit(self, items: Sequence[Item]) -> Sequence[Result]:
-        """Waits for the results of these items; one call is never split over batches."""
-        call = _Call[Item, Result](items=items, results=asyncio.get_running_loop().create_future())
-        self._waiting.append(call)
+    async def submit(self, items: Sequence[Item], *, urgent: bool = False) -> Sequence[Result]:
+        """Waits for the results of these items; urgent ones are in the next batch."""
+        if not items:
+            return []
+        call = _Call[Item, Result](
+            number=next(self._numbers),
+            items=items,
+            costs=[self._cost(item) for item in items],
+            is_urgent=urgent,
+            answer=asyncio.get_running_loop().create_future(),
+        )
+        self._calls.append(call)
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._run_waiting())
-        return await call.results
+        return await call.answer
 
     async def _run_waiting(self) -> None:
-        while self._waiting:
-            calls = self._next_batch()
-            error = await self._run_calls(calls)
-            if error is None:
-                continue
-            for call in calls if len(calls) > 1 else ():
-                await self._run_calls([call])
-            for call in calls:
-                if not call.results.done():
-                    call.results.set_exception(error)
+        while self._calls:
+            batch = self._next_batch()
+            if batch:
+                await self._run_batch(batch)
+            self._calls = [call for call in self._calls if call.waits]
 
-    def _next_batch(self) -> list[_Call[Item, Result]]:
-        calls: list[_Call[Item, Result]] = []
-        num_items = 0
-        while self._waiting:
-            if calls and num_items + len(self._waiting[0].items) > self._max_items:
+    def _next_batch(self) -> "_Batch[Item, Result]":
+        """Takes items, one at a time, each of the call whose turn it is."""
+        self._num_batches += 1
+        rank = _age if self._num_batches % _OLDEST_EVERY == 0 else self._need
+        queue = [(rank(call), call.number, call) for call in self._calls if call.waits]
+        heapify(queue)
+        batch: _Batch[Item, Result] = {}
+        room = self._max_cost
+        while queue:
+            _, number, call = heappop(queue)
+            room -= call.costs[call.num_taken]
+            if batch and room < 0:
                 break
-            call = self._waiting.popleft()
-            if call.results.done():  # its caller has gone
-                continue
-            calls.append(call)
-            num_items += len(call.items)
-        return calls
+            batch.setdefault(call, []).append(call.take(next(self._moments)))
+            if call.waits:
+                heappush(queue, (rank(call), number, call))
+        return batch
 
-    async def _run_calls(self, calls: list[_Call[Item, Result]]) -> Exception | None:
-        items = [item for call in calls for item in call.items]
-        if not items:
-            return None
+    def _need(self, call: _Call[Item, Result]) -> tuple[bool, int, int]:
+        """Ranks calls by what they got so far; long ones by whose turn it is."""
+        got = min(call.cost_taken, _SHORT_BATCHES * self._max_cost)
+        return (not call.is_urgent, got, call.last_taken)
+
+    async def _run_batch(self, batch: "_Batch[Item, Result]") -> None:
+        error = await self._try(batch)
+        if error is None:
+            return
+        for call, items in batch.items():  # one of them raised it: each alone tells which
+            alone = error if len(batch) == 1 else await self._try({call: items})
+            if alone is not None:
+                call.fail(alone)
+
+    async def _try(self, batch: "_Batch[Item, Result]") -> Exception | None:
+        items = [item for some in batch.values() for item in some]
         loop = asyncio.get_running_loop()
         try:
             results = await loop.run_in_executor(self._thread, self._run, items)
+            assert len(results) == len(items), "a model gives one result an item"
         except Exception as err:  # whatever the model raises is the callers' to see
-            if len(calls) == 1 and not calls[0].results.done():
-                calls[0].results.set_exception(err)
             return err
         start = 0
-        for call in calls:
-            if not call.results.done():
-                call.results.set_result(results[start : start + len(call.items)])
-            start += len(call.items)
+        for call, some in batch.items():
+            call.add(results[start : start + len(some)])
+            start += len(some)
         return None
+
+
+_Batch = dict[_Call[Item, Result], list[Item]]
+
+
+def _age(call: _Call[Item, Result]) -> tuple[bool, int, int]:
+    """Ranks calls by their age."""
+    return (not call.is_urgent, call.number, 0)

@@ -3,10 +3,8 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from typing import Any
 
-import numpy as np
 from ray import serve
 
 from deployments.batcher import Batcher
@@ -14,10 +12,8 @@ from deployments.model_loading import load_model
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
 from models.embedder import Embedder as EmbedderModel
-from models.embedder import EmbedderConfig, Embeddings, TextKind
+from models.embedder import EmbedderConfig, Embeddings, Row, TextKind
 from models.errors import InvalidInputError
-
-Row = tuple[np.ndarray[Any, np.dtype[np.float32]], int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,28 +46,25 @@ class ServedEmbedders(EmbedderConfig):
 
 
 class _Loaded:
-    """A model and the queues before it."""
+    """A model and the calls before it: queries and documents take turns."""
 
     def __init__(self, config: EmbedderConfig, model: EmbedderModel) -> None:
         self.config = config
         self.model = model
-        self._batchers: dict[TextKind, Batcher[str, Row]] = {
-            kind: Batcher(partial(_embed_rows, model, kind), max_items=4 * config.batch_size)
-            for kind in ("query", "document")
-        }
-
-    async def embed(self, texts: Sequence[str], kind: TextKind) -> Embeddings:
-        rows = await self._batchers[kind].submit(texts)
-        return Embeddings(
-            vectors=np.stack([vector for vector, _ in rows]),
-            token_counts=np.asarray([count for _, count in rows], dtype=np.int32),
-            fingerprint=self.model.fingerprint,
+        self._batcher = Batcher[str, Row](
+            model.rows, cost=model.cost, max_cost=config.max_batch_tokens
         )
+
+    async def embed(
+        self, texts: Sequence[str], kind: TextKind, *, urgent: bool = False
+    ) -> Embeddings:
+        prefixed = [self.model.prefixed(text, kind) for text in texts]
+        return self.model.joined(await self._batcher.submit(prefixed, urgent=urgent))
 
 
 @serve.deployment
 class Embedder:
-    """Embeds texts; merges the calls that wait.
+    """Embeds texts; the calls that wait take turns.
 
     Duties: load the models of `user_config` (new ones beside the old, then swap), keep torch off
     the event loop, prove its health by embedding.
@@ -129,14 +122,10 @@ class Embedder:
         return describe_replica(self._loaded[0].config.model)
 
     async def check_health(self) -> None:
-        """Embeds one word with every model; raises when that fails."""
-        await asyncio.gather(*(one.embed(["health"], "query") for one in self._loaded))
+        """Embeds one word with every model, before all that waits; raises when that fails."""
+        health = (one.embed(["health"], "query", urgent=True) for one in self._loaded)
+        await asyncio.gather(*health)
 
     def _of(self, fingerprint: str | None) -> _Loaded:
         named = (one for one in self._loaded if one.model.fingerprint == fingerprint)
         return next(named, self._loaded[0])
-
-
-def _embed_rows(model: EmbedderModel, kind: TextKind, texts: Sequence[str]) -> list[Row]:
-    embeddings = model.embed(texts, kind=kind)
-    return list(zip(embeddings.vectors, embeddings.token_counts.tolist(), strict=True))

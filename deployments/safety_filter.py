@@ -1,6 +1,7 @@
 """The SafetyFilter deployment."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from ray import serve
@@ -9,12 +10,12 @@ from deployments.batcher import Batcher
 from deployments.model_loading import load_model
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
-from models.safety import SafetyClassifier, SafetyConfig, Verdict
+from models.safety import Row, SafetyClassifier, SafetyConfig, Verdict, check_texts
 
 
 @serve.deployment
 class SafetyFilter:
-    """Judges texts; merges the calls that wait.
+    """Judges texts; the calls that wait take turns, long texts piece by piece.
 
     Duties: load the model of `user_config` (a new one beside the old, then swap), keep torch off
     the event loop, prove its health by judging.
@@ -32,17 +33,26 @@ class SafetyFilter:
         if config == self._config:
             return
         model = await load_model(SafetyClassifier, config)
-        self._batcher = Batcher(model.classify, max_items=4 * config.batch_size)
+        self._loaded = (
+            model,
+            Batcher[str, Row](model.score, cost=model.cost, max_cost=config.max_batch_tokens),
+        )
         self._config = config
 
     async def classify(self, texts: Sequence[str]) -> tuple[Verdict, ...]:
         """Judges every text; see `models.safety.SafetyClassifier`."""
-        return tuple(await self._batcher.submit(texts))
+        check_texts(texts)
+        model, batcher = self._loaded
+        pieces = [model.pieces(text) for text in texts]
+        distinct = list(dict.fromkeys(chain.from_iterable(pieces)))
+        rows = dict(zip(distinct, await batcher.submit(distinct), strict=True))
+        return tuple(model.verdict([rows[piece] for piece in some]) for some in pieces)
 
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where."""
         return describe_replica(self._config.model if self._config else "")
 
     async def check_health(self) -> None:
-        """Judges one word; raises when that fails."""
-        await self._batcher.submit(["health"])
+        """Judges one word before all that waits; raises when that fails."""
+        _, batcher = self._loaded
+        await batcher.submit(["health"], urgent=True)

@@ -73,6 +73,14 @@ class Embeddings:
         return int(self.token_counts.sum())
 
 
+@dataclass(frozen=True)
+class Row:
+    """The vector of one text, float32, (dim,), unit L2 norm, and the tokens that it cost."""
+
+    vector: npt.NDArray[np.float32]
+    num_tokens: int
+
+
 class Embedder:
     """A loaded embedder. Not thread-safe: one call at a time."""
 
@@ -96,16 +104,45 @@ class Embedder:
         Raises:
             InvalidInputError: no text.
         """
-        if not texts:
+        return self.joined(self.rows([self.prefixed(text, kind) for text in texts]))
+
+    def prefixed(self, text: str, kind: TextKind) -> str:
+        """Gives a text as the model reads it."""
+        return (
+            self._config.query_prefix if kind == "query" else self._config.document_prefix
+        ) + text
+
+    def rows(self, prefixed: Sequence[str]) -> list[Row]:
+        """Embeds texts that have their prefix, each by itself, in the same order.
+
+        Args:
+            prefixed: at least one.
+        """
+        encodings = self._encoder.tokenize(prefixed)
+        vectors = _with_unit_norm(self._encoder.run(encodings))
+        return [
+            Row(vector=vector, num_tokens=len(encoding.ids))
+            for vector, encoding in zip(vectors, encodings, strict=True)
+        ]
+
+    def joined(self, rows: Sequence[Row]) -> Embeddings:
+        """Gives the rows of texts as one.
+
+        Raises:
+            InvalidInputError: no text.
+        """
+        if not rows:
             msg = "texts must not be empty"
             raise InvalidInputError(msg)
-        prefix = self._config.query_prefix if kind == "query" else self._config.document_prefix
-        encodings = self._encoder.tokenize([prefix + text for text in texts])
         return Embeddings(
-            vectors=_with_unit_norm(self._encoder.run(encodings)),
-            token_counts=np.asarray([len(found.ids) for found in encodings], dtype=np.int32),
+            vectors=np.stack([row.vector for row in rows]),
+            token_counts=np.asarray([row.num_tokens for row in rows], dtype=np.int32),
             fingerprint=self.fingerprint,
         )
+
+    def cost(self, prefixed: str) -> int:
+        """Estimates the tokens of a text."""
+        return self._encoder.cost(prefixed)
 
     def cut(self, embeddings: Embeddings, dimensions: int | None) -> Embeddings:
         """Cuts vectors to their first `dimensions` numbers and norms them again.

@@ -37,6 +37,14 @@ class RerankScores:
     num_tokens: int
 
 
+@dataclass(frozen=True)
+class PairScore:
+    """The score of one document, and the tokens that it cost with its query."""
+
+    score: float
+    num_tokens: int
+
+
 class Reranker:
     """A loaded cross-encoder. Not thread-safe: one call at a time."""
 
@@ -59,11 +67,42 @@ class Reranker:
         Raises:
             InvalidInputError: the query is blank or there is no document.
         """
-        if not query.strip() or not documents:
-            msg = f"query and documents must not be empty, got {len(documents)} documents"
-            raise InvalidInputError(msg)
-        encodings = self._encoder.tokenize([(query, document) for document in documents])
-        return RerankScores(
-            scores=sigmoid(self._encoder.run(encodings))[:, 0],
-            num_tokens=sum(len(found.ids) for found in encodings),
-        )
+        check_rerank(query, documents)
+        found = self.score([(query, document) for document in documents])
+        return joined(found)
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[PairScore]:
+        """Scores pairs of query and document, each by itself, in the same order.
+
+        Args:
+            pairs: at least one.
+        """
+        encodings = self._encoder.tokenize(pairs)
+        scores = sigmoid(self._encoder.run(encodings))[:, 0].tolist()
+        return [
+            PairScore(score=score, num_tokens=len(encoding.ids))
+            for score, encoding in zip(scores, encodings, strict=True)
+        ]
+
+    def cost(self, pair: tuple[str, str]) -> int:
+        """Estimates the tokens of a pair."""
+        return self._encoder.cost(*pair)
+
+
+def check_rerank(query: str, documents: Sequence[str]) -> None:
+    """Checks what is to be ranked.
+
+    Raises:
+        InvalidInputError: the query is blank or there is no document.
+    """
+    if not query.strip() or not documents:
+        msg = f"query and documents must not be empty, got {len(documents)} documents"
+        raise InvalidInputError(msg)
+
+
+def joined(found: Sequence[PairScore]) -> RerankScores:
+    """Gives the scores of pairs as those of one query's documents."""
+    return RerankScores(
+        scores=np.asarray([one.score for one in found], dtype=np.float32),
+        num_tokens=sum(one.num_tokens for one in found),
+    )

@@ -1,4 +1,9 @@
-"""Flags harmful text: a multi-label classifier and rules for personal data."""
+"""Flags harmful text: a multi-label classifier and rules for personal data.
+
+    text -> pieces -> rows of scores -> verdict       of a long text the worst piece counts
+
+Every piece is judged by itself, so a long text can take turns with others.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.device import ALL_CPUS, Share
-from models.encoders.encoder import Encoder, EncoderConfig
+from models.encoders.encoder import CHARS_A_TOKEN, Encoder, EncoderConfig
+from models.encoders.pieces import cut, sentences
+from models.encoders.substance import substance
 from models.errors import InvalidInputError
 from models.personal_data import find_personal_data
 from models.scores import sigmoid
@@ -31,13 +38,19 @@ MODERATION_CATEGORIES = (
 )
 PERSONAL_DATA = "pii"
 
+# A piece of several sentences is flagged only where one of them is, too: classifiers of sentences
+# take tables, settings and code for commands. Shorter texts are what they were trained on.
+_SENTENCE_CHARS, _PART_CHARS = 200, 20
+
+Row = npt.NDArray[np.float32]
+
 
 @dataclass(frozen=True, kw_only=True)
 class SafetyConfig(EncoderConfig):
     """Which classifier is loaded and what counts as harmful; see `EncoderConfig`.
 
     Attributes:
-        max_tokens: longer texts are cut into windows of this size, and each is scored.
+        max_tokens: longer texts are cut into pieces of about this size, and each is scored.
         threshold: a label at or above this score flags the text, in (0, 1].
         label_thresholds: other thresholds for some labels.
         flag_personal_data: whether personal data flags a text (it is always reported).
@@ -84,6 +97,8 @@ class SafetyClassifier:
         self._config = config
         self._encoder = Encoder(config, "classification", cache=cache, share=share)
         self._labels = [config.label_map.get(label, label) for label in self._encoder.labels]
+        self._lowest_threshold = min([config.threshold, *config.label_thresholds.values()])
+        self._piece_chars = CHARS_A_TOKEN * self._encoder.max_tokens
 
     def classify(self, texts: Sequence[str]) -> tuple[Verdict, ...]:
         """Judges every text.
@@ -92,24 +107,56 @@ class SafetyClassifier:
             texts: at least one text, of any length.
 
         Returns:
-            One verdict a text, in the same order; of a long text the worst window counts.
+            One verdict a text, in the same order; of a long text the worst piece counts.
 
         Raises:
             InvalidInputError: no text.
         """
-        if not texts:
-            msg = "texts must not be empty"
-            raise InvalidInputError(msg)
-        windows, owners = self._encoder.windows(texts)
-        scores = np.zeros((len(texts), len(self._labels)), dtype=np.float32)
-        np.maximum.at(scores, owners, sigmoid(self._encoder.run(windows)))
-        return tuple(self._verdict(text, row) for text, row in zip(texts, scores, strict=True))
+        check_texts(texts)
+        return tuple(self.verdict(self.score(self.pieces(text))) for text in texts)
 
-    def _verdict(self, text: str, row: npt.NDArray[np.float32]) -> Verdict:
+    def pieces(self, text: str) -> list[str]:
+        """Cuts a text into what is scored, each piece once; takes no time to speak of."""
+        size = self._piece_chars
+        return list(dict.fromkeys(cut(text, size=size, overlap=size // 4)))
+
+    def cost(self, piece: str) -> int:
+        """Estimates the tokens of a piece."""
+        return self._encoder.cost(piece)
+
+    def score(self, pieces: Sequence[str]) -> list[Row]:
+        """Scores pieces, each by itself, in the same order.
+
+        Returns:
+            For each float32, (n_labels + 1,): the labels of the model and personal data, in 0..1.
+        """
+        personal = [[float(bool(find_personal_data(piece)))] for piece in pieces]
+        texts = [substance(piece) for piece in pieces]
+        scores = self._scores(texts)
+        for index in np.flatnonzero(scores.max(axis=1) >= self._lowest_threshold):
+            if len(texts[index]) > _SENTENCE_CHARS:
+                parts = sentences(texts[index], least=_PART_CHARS)
+                scores[index] = np.minimum(scores[index], self._scores(parts).max(axis=0))
+        return list(np.concatenate([scores, np.asarray(personal, dtype=np.float32)], axis=1))
+
+    def _scores(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Scores texts as they are, (n_texts, n_labels); blank ones are harmless."""
+        scores = np.zeros((len(texts), len(self._labels)), dtype=np.float32)
+        judged = [index for index, text in enumerate(texts) if text]
+        if judged:
+            # A text may have more tokens than most of its length; all of them are scored.
+            windows, owners = self._encoder.windows([texts[index] for index in judged])
+            rows = sigmoid(self._encoder.run(windows))
+            np.maximum.at(scores, np.asarray(judged)[owners], rows)
+        return scores
+
+    def verdict(self, rows: Sequence[Row]) -> Verdict:
+        """Judges a text by the rows of its pieces, at least one."""
+        *worst, personal = np.max(rows, axis=0).tolist()
         scores = dict.fromkeys(MODERATION_CATEGORIES, 0.0)
-        for label, score in zip(self._labels, row.tolist(), strict=True):
+        for label, score in zip(self._labels, worst, strict=True):
             scores[label] = max(scores.get(label, 0.0), score)
-        scores[PERSONAL_DATA] = 1.0 if find_personal_data(text) else 0.0
+        scores[PERSONAL_DATA] = personal
         flagged = tuple(label for label, score in scores.items() if self._is_flagged(label, score))
         return Verdict(flagged=bool(flagged), scores=scores, flagged_categories=flagged)
 
@@ -117,3 +164,14 @@ class SafetyClassifier:
         if label == PERSONAL_DATA:
             return self._config.flag_personal_data and score > 0
         return score >= self._config.label_thresholds.get(label, self._config.threshold)
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Checks what is to be judged.
+
+    Raises:
+        InvalidInputError: no text.
+    """
+    if not texts:
+        msg = "texts must not be empty"
+        raise InvalidInputError(msg)

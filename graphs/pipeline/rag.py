@@ -1,5 +1,6 @@
 """The RAG pipeline: plain async code inside the Gateway, one handle hop a model.
 
+refuse what does not fit
 check question    at once with    condense -> embed -> search -> rerank -> pack
 generate          checked segment by segment while it decodes
 """
@@ -10,7 +11,8 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from graphs.config import GatewayConfig
-from graphs.pipeline.answering import Answering, judge
+from graphs.pipeline.answering import Answering
+from graphs.pipeline.checking import Checking
 from graphs.pipeline.events import ChatRequest, Event, Finished, Retrieved, TextDelta, Usage
 from graphs.pipeline.prompt import NO_ANSWER, quotable_answers
 from graphs.pipeline.relevance import ScoredHit
@@ -43,6 +45,7 @@ class RagPipeline:
         self._quote = config.answers == "quote"
         self._stages = stages
         self._observe = observe
+        self._checking = Checking(config, stages)
         self._retrieval = Retrieval(config, stages)
         self._answering = Answering(config.safety, stages)
 
@@ -78,7 +81,8 @@ class RagPipeline:
             self._observe(trace)
 
     async def _events(self, request: ChatRequest, trace: Trace) -> AsyncGenerator[Event, None]:
-        harmless, evidence = await self._check_and_find(request, trace)
+        request = await self._checking.readable(request, trace)
+        harmless, request, evidence = await self._check_and_find(request, trace)
         passages = evidence.passages if evidence and harmless else ()
         retrieved = Retrieved(
             passages=passages,
@@ -102,28 +106,21 @@ class RagPipeline:
 
     async def _check_and_find(
         self, request: ChatRequest, trace: Trace
-    ) -> tuple[bool, Evidence | None]:
-        """Checks the question while retrieval runs; the first that fails ends the other."""
+    ) -> tuple[bool, ChatRequest, Evidence | None]:
+        """Checks the chat while retrieval runs; the first that fails ends the other."""
         async with together() as group:
-            check = group.create_task(self._is_harmless(request, trace))
+            check = group.create_task(self._checking.is_harmless(request, trace))
             find = group.create_task(self._find(request, trace))
-        return check.result(), find.result()
+        harmless, heard = check.result()
+        if heard is request:
+            return harmless, request, find.result()
+        # What was found rests on turns that are left out.
+        return harmless, heard, await self._find(heard, trace)
 
     async def _find(self, request: ChatRequest, trace: Trace) -> Evidence | None:
         if not request.retrieves:
             return None
         return await self._retrieval.evidence(request, trace)
-
-    async def _is_harmless(self, request: ChatRequest, trace: Trace) -> bool:
-        if not self._safety.check_question:
-            return True
-        # The generator reads earlier answers too, as the client tells them; instructions are the
-        # application's own.
-        roles = {"user", "assistant"} if request.retrieves and not self._quote else {"user"}
-        texts = [turn.text for turn in request.messages if turn.role in roles and turn.text]
-        with trace.stage("check_question"):
-            verdicts = await judge(self._stages.safety, texts)
-        return not any(verdict.flagged for verdict in verdicts)
 
     def _generation_request(
         self, request: ChatRequest, evidence: Evidence | None

@@ -26,6 +26,9 @@ from models.hub import check_model, resolve
 EncoderEngine = Literal["torch", "onnx"]
 Text = str | tuple[str, str]
 
+# Of prose, in a tokenizer of word pieces; and more than any text has, but for its blanks.
+CHARS_A_TOKEN, _MOST_CHARS_A_TOKEN = 4, 64
+
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
@@ -37,6 +40,8 @@ class EncoderConfig:
         engine: see the module's docstring.
         max_tokens: of one input; longer ones are cut. None means the model's own limit.
         batch_size: most inputs in one forward pass.
+        max_batch_tokens: about so many tokens are in work at once, whoever asks; what asks for more
+            takes turns with others. A short call waits for so many.
     """
 
     model: str
@@ -44,6 +49,7 @@ class EncoderConfig:
     engine: EncoderEngine = "torch"
     max_tokens: int | None = None
     batch_size: int = 32
+    max_batch_tokens: int = 1024
 
     def __post_init__(self) -> None:
         """Checks the model id and the ranges."""
@@ -51,7 +57,9 @@ class EncoderConfig:
         if self.engine not in get_args(EncoderEngine):
             msg = f"engine must be one of {get_args(EncoderEngine)}, got {self.engine!r}"
             raise InvalidInputError(msg)
-        check_limits(self, {"batch_size": (1, 1024), "max_tokens": (8, inf)})
+        check_limits(
+            self, {"batch_size": (1, 1024), "max_tokens": (8, inf), "max_batch_tokens": (1, inf)}
+        )
 
 
 class Encoder:
@@ -81,8 +89,19 @@ class Encoder:
     def tokenize(self, texts: Sequence[Text]) -> list[Any]:
         """Gives the tokens of each text or pair, cut at the longer part to `max_tokens`."""
         self._tokenizer.enable_truncation(self.max_tokens, strategy="longest_first")
-        encodings: list[Any] = self._tokenizer.encode_batch(list(texts))
+        encodings: list[Any] = self._tokenizer.encode_batch([self._cut(text) for text in texts])
         return encodings
+
+    def cost(self, *texts: str) -> int:
+        """Estimates the tokens of an input from its length; `max_tokens` at most, 1 at least."""
+        most = CHARS_A_TOKEN * self.max_tokens
+        num_bytes = sum(len(text[:most].encode("utf-8", "replace")) for text in texts)
+        return min(num_bytes // CHARS_A_TOKEN, self.max_tokens - 1) + 1
+
+    def _cut(self, text: Text) -> Text:
+        """Leaves out what lies beyond the last token, so that a long text is not tokenised."""
+        most = _MOST_CHARS_A_TOKEN * self.max_tokens
+        return text[:most] if isinstance(text, str) else (text[0][:most], text[1][:most])
 
     def windows(self, texts: Sequence[str]) -> tuple[list[Any], list[int]]:
         """Gives the tokens of windows that overlap by a quarter, and the text of each window."""

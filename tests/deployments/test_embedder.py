@@ -6,7 +6,7 @@ import pytest
 from deployments import embedder as module
 from deployments.embedder import Embedder, ServedEmbedders
 from deployments.user_config import parse_config
-from models.embedder import Embeddings
+from models.embedder import Embeddings, Row
 from models.errors import InvalidInputError
 
 BLOCK = {"model": "a/b", "revision": "c" * 40, "also": [{"model": "./x", "engine": "onnx"}]}
@@ -17,15 +17,24 @@ class FakeModel:
 
     def __init__(self, config):
         self.config = config
+        self.batches = []
         self.dim = len(config.model)
         self.fingerprint = config.fingerprint(self.dim)
 
-    def embed(self, texts, *, kind):
-        rows = [np.full(self.dim, len(text) + (kind == "query"), np.float32) for text in texts]
-        return Embeddings(
-            vectors=np.stack(rows), token_counts=np.ones(len(texts), np.int32),
-            fingerprint=self.fingerprint,
-        )  # fmt: skip
+    def prefixed(self, text, kind):
+        return text + "?" * (kind == "query")
+
+    def cost(self, prefixed):
+        return len(prefixed)
+
+    def rows(self, prefixed):
+        self.batches.append(list(prefixed))
+        return [Row(np.full(self.dim, len(text), np.float32), 1) for text in prefixed]
+
+    def joined(self, rows):
+        vectors = np.stack([row.vector for row in rows])
+        counts = np.asarray([row.num_tokens for row in rows], np.int32)
+        return Embeddings(vectors=vectors, token_counts=counts, fingerprint=self.fingerprint)
 
     def cut(self, embeddings, dimensions):
         return embeddings
@@ -122,3 +131,13 @@ async def test_models_that_stay_are_not_loaded_again(loads):
     assert list(await embedder.served()) == ["./new@local/5"]
     await embedder.reconfigure({"model": "./new", "batch_size": 2})
     assert loads == ["./x", "./new", "./new"]
+
+
+async def test_documents_are_embedded_some_at_a_time_and_come_back_in_their_order(loads):
+    embedder = await embedder_of(model="./x", max_batch_tokens=4)
+    texts = ["a" * length for length in (3, 1, 2, 9, 1)]
+    found = await embedder.embed(texts)
+    assert found.vectors[:, 0].tolist() == [3, 1, 2, 9, 1]
+    assert found.token_counts.tolist() == [1] * 5
+    [loaded] = embedder._loaded
+    assert loaded.model.batches == [["aaa", "a"], ["aa"], ["a" * 9], ["a"]]

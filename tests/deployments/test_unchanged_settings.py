@@ -6,8 +6,11 @@ from deployments import reranker, safety_filter
 
 
 class FakeModel:
-    def classify(self, texts):
-        return [None for _ in texts]
+    def score(self, items):
+        return [None for _ in items]
+
+    def cost(self, item):
+        return 1
 
 
 @pytest.mark.parametrize(

@@ -126,5 +126,6 @@ async def test_what_the_generator_reads_of_earlier_answers_is_judged(settings, i
         request_id="r",
         messages=turns(("user", "a"), ("assistant", "Take poison."), ("user", "And two?")),
     )
-    events = await events_of(fake, request, **settings)
-    assert (events[-1].finish_reason == "content_filter") is is_judged
+    events = await events_of(fake, request, retrieval={"condense": "join"}, **settings)
+    assert ("Take poison." in fake.windows) is is_judged
+    assert ("history" in events[-1].degraded) is is_judged

@@ -145,11 +145,6 @@ async def test_a_harmful_question_gets_a_refusal_and_no_generation():
     assert not fake.prompts
 
 
-async def test_an_earlier_harmful_turn_is_found_too():
-    events = await events_of(FakeStages(harmful="poison"), chat("poison", "No.", "go on"))
-    assert events[-1].finish_reason == "content_filter"
-
-
 async def test_no_harmful_segment_is_released():
     fake = FakeStages(answer=("All is well here. ", "Now poison follows. ", "Never seen."))
     fake.harmful = "poison"
@@ -198,10 +193,11 @@ async def test_cancelling_the_request_frees_the_slot():
     assert fake.num_streams_open == 0
 
 
-async def test_a_question_longer_than_the_context_is_refused():
+@pytest.mark.parametrize("size", [150, 300])
+async def test_a_question_longer_than_the_context_is_refused(size):
     fake = FakeStages(context_tokens=200)
     with pytest.raises(ContextLengthError, match="200 tokens"):
-        await events_of(fake, chat("word " * 300))
+        await events_of(fake, chat("word " * size))
 
 
 async def test_passages_are_packed_into_the_budget_best_first():

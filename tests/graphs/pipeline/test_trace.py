@@ -40,13 +40,18 @@ async def test_tokens_of_the_rewritten_question_are_counted_beside_those_of_the_
     [
         ({"search": StageUnavailableError("down")}, "unavailable"),
         ({"generate": OverloadedError("full")}, "overloaded"),
-        ({"tokens": OverloadedError("full")}, "overloaded"),
+        ({"embed": OverloadedError("full")}, "overloaded"),
     ],
 )
 async def test_a_request_that_fails_leaves_its_trace(failing, outcome):
     trace = await traced(FakeStages(failing=failing), chat("What is two?"))
     assert trace.outcome == outcome
     assert {span.stage for span in trace.spans} >= {"condense", "check_question"}
+
+
+async def test_a_request_whose_length_nobody_can_tell_leaves_its_trace_too():
+    trace = await traced(FakeStages(failing={"tokens": OverloadedError("full")}), chat("What?"))
+    assert (trace.outcome, trace.spans) == ("overloaded", ())
 
 
 @pytest.mark.parametrize(

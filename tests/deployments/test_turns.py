@@ -1,0 +1,80 @@
+"""The Reranker and the SafetyFilter without Ray: real models in turn, alone and together alike."""
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deployments import model_loading
+from deployments.reranker import Reranker
+from deployments.safety_filter import SafetyFilter
+from models.errors import InvalidInputError
+from models.reranker import Reranker as RerankerModel
+from models.reranker import RerankerConfig
+from models.safety import SafetyClassifier, SafetyConfig
+
+CACHE = Path(__file__).parents[2] / ".ragfleet" / "models"
+HARM = "I will kill you and your whole family"
+
+
+@pytest.fixture(autouse=True)
+def _cache(monkeypatch):
+    monkeypatch.setattr(model_loading, "models_folder", lambda: CACHE)
+
+
+async def served(deployment, **block):
+    made = deployment.func_or_class()
+    await made.reconfigure({"engine": "onnx", "max_batch_tokens": 64, **block})
+    return made
+
+
+async def test_calls_in_turn_are_scored_as_if_each_were_alone():
+    reranker = await served(Reranker, model="bundled:reranker", max_tokens=64)
+    config = RerankerConfig(model="bundled:reranker", engine="onnx", max_tokens=64)
+    alone = RerankerModel(config, cache=CACHE)
+    calls = [
+        ("How long is parking free?", [f"Parking is free for {n} hours." * n for n in range(1, 9)]),
+        ("Where is the hall?", ["It is in Mill Lane.", "x" * 100_000]),
+    ]
+    found = await asyncio.gather(*(reranker.rerank(*call) for call in calls))
+    for call, scores in zip(calls, found, strict=True):
+        expected = alone.rerank(*call)
+        assert scores.scores == pytest.approx(expected.scores, abs=1e-5)
+        assert scores.scores.dtype == np.float32
+        assert scores.num_tokens == expected.num_tokens
+
+
+async def test_verdicts_in_turn_are_those_of_the_classifier():
+    safety = await served(SafetyFilter, model="bundled:safety")
+    alone = SafetyClassifier(SafetyConfig(model="bundled:safety", engine="onnx"), cache=CACHE)
+    prose = "The hall opens at seven. A ticket is nine euros. " * 30
+    calls = [[HARM, "Hello there, pump."], ["..."], [prose, prose + HARM + ". " + prose], [""]]
+    found = await asyncio.gather(*(safety.classify(call) for call in calls))
+    for call, verdicts in zip(calls, found, strict=True):
+        for ours, theirs in zip(verdicts, alone.classify(call), strict=True):
+            assert dict(ours.scores) == pytest.approx(dict(theirs.scores), abs=1e-4)
+    assert [[one.flagged for one in some] for some in found] == [
+        [True, False], [False], [False, True], [False],
+    ]  # fmt: skip
+
+
+async def test_a_check_of_health_comes_before_what_waits():
+    safety = await served(SafetyFilter, model="bundled:safety")
+    long = asyncio.create_task(safety.classify([" ".join(f"word{n}" for n in range(3000))]))
+    await asyncio.sleep(0)
+    await safety.check_health()
+    assert not long.done()
+    long.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await long
+
+
+async def test_what_is_empty_is_refused_at_once():
+    reranker = await served(Reranker, model="bundled:reranker")
+    safety = await served(SafetyFilter, model="bundled:safety")
+    for query, documents in ((" ", ["a"]), ("a", [])):
+        with pytest.raises(InvalidInputError, match="query and documents must not be empty"):
+            await reranker.rerank(query, documents)
+    with pytest.raises(InvalidInputError, match="texts must not be empty"):
+        await safety.classify([])
