@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal
 
 from index.errors import FileLimitError
@@ -34,10 +35,14 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """Plain text without markup; its spans are what citations point at."""
+    """Plain text without markup; its spans are what citations point at.
+
+    `date` is when it was written, by its own word: ISO 8601, YYYY-MM-DD; None if it does not say.
+    """
 
     title: str
     blocks: tuple[Block, ...]
+    date: str | None = None
 
     @property
     def text(self) -> str:
@@ -58,6 +63,7 @@ class DocumentBuilder:
 
     title: str
     limits: ParseLimits = field(default_factory=ParseLimits)
+    date: str | None = None
     page: int | None = None
     _blocks: list[Block] = field(default_factory=list)
     _headings: list[tuple[int, str]] = field(default_factory=list)
@@ -90,7 +96,7 @@ class DocumentBuilder:
 
     def add_code(self, text: str) -> None:
         """Adds a listing, indented as it is; of several empty lines one stays."""
-        lines = [line.rstrip() for line in clean_text(text).split("\n")]
+        lines = [line.rstrip() for line in clean_text(text).splitlines()]
         self._add(_EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip("\n"), "code")
 
     def start_table(self) -> None:
@@ -110,7 +116,9 @@ class DocumentBuilder:
     def build(self) -> Document:
         """The finished document."""
         self._keep_bare_heading()
-        return Document(title=one_line(self.title), blocks=tuple(self._blocks))
+        return Document(
+            title=one_line(self.title), blocks=tuple(self._blocks), date=iso_date(self.date)
+        )
 
     def _add(self, text: str, kind: BlockKind, columns: str = "") -> None:
         if not text:
@@ -150,11 +158,13 @@ def clean_text(text: str) -> str:
     r"""Normalises to NFC, line ends to \n, and drops what no reader sees.
 
     Such characters (control, zero-width, bidirectional, tags) can hide instructions or split words
-    that a filter looks for.
+    that a filter looks for. Those that separate words (\v, U+0085, U+2028 and the like) stay: they
+    are white space to str.split and line ends to str.splitlines.
     """
     if not _UNCLEAN.search(text):
         return text
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")
+    text = _COLOURS.sub("", text) if "\x1b" in text else text
     return unicodedata.normalize("NFC", text.translate(_Visible()))
 
 
@@ -163,7 +173,18 @@ def one_line(text: str) -> str:
     return " ".join(clean_text(text).split())
 
 
+def iso_date(text: str | None) -> str | None:
+    """The day that a text of ISO 8601 begins with; None if there is none."""
+    found = _ISO_DATE.match(text or "")
+    try:
+        return date(*map(int, found.groups())).isoformat() if found else None
+    except ValueError:  # the 31st of February
+        return None
+
+
 _EMPTY_LINES = re.compile(r"\n{3,}")
+_COLOURS = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")  # of a terminal
+_ISO_DATE = re.compile(r"\s*(\d{4})-?(\d\d)-?(\d\d)(?!\d)")
 _UNCLEAN = re.compile(r"[^\n\t -~]")  # but for these, nothing is there to clean
 
 
@@ -175,5 +196,6 @@ class _Visible(dict[int, int | None]):
 
     def __missing__(self, code: int) -> int | None:
         char = chr(code)
-        self[code] = code if char in "\n\t" or unicodedata.category(char)[0] != "C" else None
+        is_seen = char.isspace() or unicodedata.category(char)[0] != "C"
+        self[code] = code if is_seen else None
         return self[code]
