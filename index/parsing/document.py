@@ -34,10 +34,14 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """Plain text without markup; its spans are what citations point at."""
+    """Plain text without markup; its spans are what citations point at.
+
+    `date` is the day that the file itself says it is of (ISO 8601), None if it says none.
+    """
 
     title: str
     blocks: tuple[Block, ...]
+    date: str | None = None
 
     @property
     def text(self) -> str:
@@ -59,6 +63,7 @@ class DocumentBuilder:
     title: str
     limits: ParseLimits = field(default_factory=ParseLimits)
     page: int | None = None
+    date: str | None = None
     _blocks: list[Block] = field(default_factory=list)
     _headings: list[tuple[int, str]] = field(default_factory=list)
     _path: tuple[str, ...] = ()
@@ -110,7 +115,7 @@ class DocumentBuilder:
     def build(self) -> Document:
         """The finished document."""
         self._keep_bare_heading()
-        return Document(title=one_line(self.title), blocks=tuple(self._blocks))
+        return Document(title=one_line(self.title), blocks=tuple(self._blocks), date=self.date)
 
     def _add(self, text: str, kind: BlockKind, columns: str = "") -> None:
         if not text:
