@@ -6,7 +6,7 @@ repeat on each page and are not read; macros are never looked at.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from docx.opc.constants import RELATIONSHIP_TYPE
@@ -15,6 +15,7 @@ from docx.oxml.ns import qn
 from docx.oxml.parser import parse_xml
 
 from index.parsing.document import MAX_HEADING_CHARS, Document, DocumentBuilder
+from index.parsing.office.drawings import CHART, DIAGRAM, add_chart, add_diagram
 from index.parsing.office.properties import read_properties
 from index.parsing.office.strict import transitional
 from index.parsing.office.word_numbering import Numbering
@@ -25,6 +26,7 @@ from index.parsing.parse_source import Source
 
 _TABLE, _ROW, _CELL = qn("w:tbl"), qn("w:tr"), qn("w:tc")
 _PAGE_BREAK = qn("w:lastRenderedPageBreak")
+_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _TYPES = RELATIONSHIP_TYPE
 _NOTE_PARTS = {
     "footnotes": (_TYPES.FOOTNOTES, "w:footnote"),
@@ -59,6 +61,7 @@ class _Reader:
     def __init__(self, builder: DocumentBuilder, part: Any) -> None:
         self.builder = builder
         self.title = ""
+        self._part = part
         self._styles = Styles(_related(part, _TYPES.STYLES))
         self._numbering = Numbering(_related(part, _TYPES.NUMBERING))
         self._texts = TextReader(self._styles)
@@ -119,7 +122,18 @@ class _Reader:
                 self.builder.add_block(f"Note: {self._texts.text(note).strip()}")
                 self._read_anchored()
         for box in boxes:
-            self.read(box)
+            if box.tag == f"{CHART}chart":
+                self._read_drawing(box.get(f"{_RELATION}id"), add_chart)
+            elif box.tag == f"{DIAGRAM}relIds":
+                self._read_drawing(box.get(f"{_RELATION}dm"), add_diagram)
+            else:
+                self.read(box)
+
+    def _read_drawing(
+        self, relation: str | None, add: Callable[[DocumentBuilder, Any], None]
+    ) -> None:
+        if relation in self._part.related_parts:
+            add(self.builder, _root(self._part.related_parts[relation]))
 
     def _read_table(self, table: Any) -> None:
         self.builder.start_table()

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from docx.oxml.ns import qn
 
+from index.parsing.office.drawings import CHART, DIAGRAM, DRAWING
 from index.parsing.office.equations import MATH, linear
 from index.parsing.office.symbols import symbol, without_private
 from index.parsing.office.word_styles import Styles, is_on, place_of
@@ -21,8 +22,10 @@ _COMPATIBILITY = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 ALTERNATES, _CHOICE, _FALLBACK = (
     _COMPATIBILITY + name for name in ("AlternateContent", "Choice", "Fallback")
 )
-_TEXT, _RUN, _BOX = qn("w:t"), qn("w:r"), qn("w:txbxContent")
+_TEXT, _RUN = qn("w:t"), qn("w:r")
+_ANCHORED = {qn("w:txbxContent"), f"{CHART}chart", f"{DIAGRAM}relIds"}
 _PROPERTIES, _SYMBOL, _FIELD = qn("w:rPr"), qn("w:sym"), qn("w:fldChar")
+_HOLD_TEXT = (_TEXT, f"{MATH}t", f"{DRAWING}t", f"{CHART}chart", f"{DIAGRAM}relIds")
 _NOTES = {qn("w:footnoteReference"): "footnotes", qn("w:endnoteReference"): "endnotes"}
 _EQUATIONS = {f"{MATH}oMath", f"{MATH}oMathPara"}
 _WORDS = {
@@ -45,6 +48,8 @@ class _Piece(NamedTuple):
 
 class TextReader:
     """Reads paragraphs in order; `notes` and `boxes` collect what is anchored in them.
+
+    Boxes are the contents of text boxes and the references to charts and diagrams.
 
     A field may span paragraphs, so what is open stays open from one to the next.
     """
@@ -72,7 +77,7 @@ class TextReader:
                 continue
             if child.tag == _RUN:
                 yield from self._read_run(child)
-            elif child.tag == _BOX:
+            elif child.tag in _ANCHORED:
                 self.boxes.append(child)
             elif child.tag in _EQUATIONS:
                 yield _Piece(linear(child), "line")
@@ -122,7 +127,7 @@ class TextReader:
 def alternative(element: Any) -> Any:
     """Of alternate contents the first that has text; the last is for old programs."""
     choices = [*element.findall(_CHOICE), *element.findall(_FALLBACK)]
-    with_text = (one for one in choices if next(one.iter(_TEXT, f"{MATH}t"), None) is not None)
+    with_text = (one for one in choices if next(one.iter(*_HOLD_TEXT), None) is not None)
     return next(with_text, [])
 
 
