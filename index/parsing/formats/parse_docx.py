@@ -1,79 +1,144 @@
-"""Word documents: headings by their style, list items, tables, pages where Word noted them.
+"""Word documents: headings, list items with their numbers, tables, pages where Word noted them.
 
-python-docx opens the package and knows the styles. The text is read from the XML itself, since
-`Paragraph.text` leaves out content controls and tracked insertions. Deleted text, comments,
-headers, footers and hidden text are not part of what a reader reads on.
+python-docx opens the package. The text is read from the XML itself, since `Paragraph.text` leaves
+out content controls, tracked insertions, notes, equations and text boxes. Headers and footers
+repeat on each page and are not read; macros are never looked at.
 """
 
 import io
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from docx import Document as open_document
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.opc.package import OpcPackage
 from docx.oxml.ns import qn
+from docx.oxml.parser import parse_xml
 
-from index.parsing.document import Document, DocumentBuilder
+from index.parsing.document import MAX_HEADING_CHARS, Document, DocumentBuilder
+from index.parsing.office.drawings import CHART, DIAGRAM, add_chart, add_diagram
+from index.parsing.office.properties import read_properties
+from index.parsing.office.strict import transitional
+from index.parsing.office.word_numbering import Numbering
+from index.parsing.office.word_styles import VALUE, Style, Styles, heading_level, whole
+from index.parsing.office.word_text import ALTERNATES, PARAGRAPH, SKIPPED, TextReader, alternative
 from index.parsing.parse_archive import check_archive
 from index.parsing.parse_source import Source
 
-_HEADING = re.compile(r"heading ([1-9])", re.IGNORECASE)
-_TEXT, _TAB, _BREAK = qn("w:t"), qn("w:tab"), (qn("w:br"), qn("w:cr"))
-_PARAGRAPH, _TABLE, _ROW, _CELL = qn("w:p"), qn("w:tbl"), qn("w:tr"), qn("w:tc")
+_TABLE, _ROW, _CELL = qn("w:tbl"), qn("w:tr"), qn("w:tc")
 _PAGE_BREAK = qn("w:lastRenderedPageBreak")
-_VALUE = qn("w:val")
-# Alternate content repeats its text for old programs; the properties hold tab stops, not tabs.
-_SKIPPED = frozenset(
-    {qn("w:del"), qn("w:moveFrom"), qn("w:pPr"), qn("w:rPr")}
-    | {"{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"}
-)
+_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+_TYPES = RELATIONSHIP_TYPE
+_NOTE_PARTS = {
+    "footnotes": (_TYPES.FOOTNOTES, "w:footnote"),
+    "endnotes": (_TYPES.ENDNOTES, "w:endnote"),
+}
 
 
 def parse_docx(source: Source) -> Document:
-    """Reads a Word document."""
+    """Reads a Word document or template, with macros or without."""
     check_archive(source, "word/")
-    opened = open_document(io.BytesIO(source.data))
-    body = opened.element.body
-    title = opened.core_properties.title or ""
-    styles = {style.style_id: style.name or "" for style in opened.styles}
-    reader = _Reader(source.builder(title.strip()), styles)
-    if next(body.iter(_PAGE_BREAK), None) is not None:
-        reader.builder.page = 1
-    reader.read(body)
-    return reader.builder.build()
+    part = OpcPackage.open(io.BytesIO(transitional(source.data))).main_document_part
+    body = _root(part).find(qn("w:body"))
+    properties = read_properties(source.data)
+    builder = source.builder(properties.title)
+    builder.date = properties.date
+    reader = _Reader(builder, part)
+    if body is not None:
+        if next(body.iter(_PAGE_BREAK), None) is not None:
+            builder.page = 1
+        reader.read(body)
+    if not properties.title:
+        builder.title = reader.title or builder.title
+    return builder.build()
 
 
 class _Reader:
-    """Walks the body; what contains no text itself (sections, content controls) is walked into."""
+    """Walks the body; what contains no text itself (sections, content controls) is walked into.
 
-    def __init__(self, builder: DocumentBuilder, styles: dict[str, str]) -> None:
+    `title` is the first paragraph in the style Title, empty if there is none.
+    """
+
+    def __init__(self, builder: DocumentBuilder, part: Any) -> None:
         self.builder = builder
-        self._styles = styles
+        self.title = ""
+        self._part = part
+        self._styles = Styles(_related(part, _TYPES.STYLES))
+        self._numbering = Numbering(_related(part, _TYPES.NUMBERING))
+        self._texts = TextReader(self._styles)
+        self._notes = {
+            (kind, str(note.get(qn("w:id")))): note
+            for kind, (relation, tag) in _NOTE_PARTS.items()
+            for note in _children(_related(part, relation), tag)
+        }
 
     def read(self, parent: Any) -> None:
         for element in parent:
-            if element.tag == _PARAGRAPH:
+            if element.tag == PARAGRAPH:
                 self._read_paragraph(element)
+                self._read_anchored()
             elif element.tag == _TABLE:
                 self._read_table(element)
-            elif element.tag not in _SKIPPED:
+                self._read_anchored()
+            elif element.tag == ALTERNATES:
+                self.read(alternative(element))
+            elif element.tag not in SKIPPED:
                 self.read(element)
 
     def _read_paragraph(self, paragraph: Any) -> None:
-        text = "".join(_texts(paragraph))
-        style = self._styles.get(_property(paragraph, "w:pStyle"), "")
-        if heading := _HEADING.fullmatch(style):
+        properties = paragraph.find(qn("w:pPr"))
+        style = self._styles.of(properties, "w:pStyle")
+        text = self._texts.text(paragraph)
+        is_seen = bool(text.strip()) and not style.is_hidden and not style.is_contents
+        if is_seen and (marker := self._marker(properties, style)):
+            text = f"{marker} {text}"
+        level = _outline(properties) or style.heading_level
+        if level and is_seen and len(text) <= MAX_HEADING_CHARS:
             self._turn_pages(paragraph)
-            self.builder.add_heading(int(heading[1]), text)
+            self.builder.add_heading(level, text)
             return
-        is_item = style.startswith("List") or paragraph.find(".//" + qn("w:numPr")) is not None
-        self.builder.add_block(f"- {text}" if is_item and text.strip() else text)
+        if is_seen:
+            if style.name == "Title" and not self.title:
+                self.title = text.strip()
+            self.builder.add_block(text)
         self._turn_pages(paragraph)  # a paragraph stands on the page on which it begins
+
+    def _marker(self, properties: Any, style: Style) -> str:
+        own = None if properties is None else properties.find(qn("w:numPr"))
+        number, level = style.number, style.number_level
+        if own is not None:
+            number = _value(own, "w:numId") or number
+            level = whole(_value(own, "w:ilvl")) if own.find(qn("w:ilvl")) is not None else level
+        if number is not None:
+            return self._numbering.marker(number, level)
+        return "-" if style.is_list else ""
+
+    def _read_anchored(self) -> None:
+        """Reads the notes and text boxes of what was read last; a box may have some of its own."""
+        notes, self._texts.notes = self._texts.notes, []
+        boxes, self._texts.boxes = self._texts.boxes, []
+        for place in notes:
+            note = self._notes.pop(place, None)  # once, and none that contains itself
+            if note is not None:
+                self.builder.add_block(f"Note: {self._texts.text(note).strip()}")
+                self._read_anchored()
+        for box in boxes:
+            if box.tag == f"{CHART}chart":
+                self._read_drawing(box.get(f"{_RELATION}id"), add_chart)
+            elif box.tag == f"{DIAGRAM}relIds":
+                self._read_drawing(box.get(f"{_RELATION}dm"), add_diagram)
+            else:
+                self.read(box)
+
+    def _read_drawing(
+        self, relation: str | None, add: Callable[[DocumentBuilder, Any], None]
+    ) -> None:
+        if relation in self._part.related_parts:
+            add(self.builder, _root(self._part.related_parts[relation]))
 
     def _read_table(self, table: Any) -> None:
         self.builder.start_table()
         for row in _own(table, _ROW):
-            self.builder.add_row(["".join(_texts(cell)) for cell in _own(row, _CELL)])
+            self.builder.add_row([self._texts.text(cell) for cell in _own(row, _CELL)])
             self._turn_pages(row)
 
     def _turn_pages(self, element: Any) -> None:
@@ -86,24 +151,28 @@ def _own(parent: Any, tag: str) -> list[Any]:
     return [one for one in parent.iter(tag) if next(one.iterancestors(parent.tag)) is parent]
 
 
-def _texts(element: Any) -> Iterator[str]:
-    """The visible pieces of text, white space where paragraphs and lines end."""
-    for child in element:
-        if child.tag == _TEXT:
-            yield child.text or ""
-        elif child.tag == _TAB or child.tag in _BREAK:
-            yield " "
-        elif child.tag not in _SKIPPED and not _is_hidden(child):
-            yield from _texts(child)
-            if child.tag == _PARAGRAPH:
-                yield " "
+def _related(part: Any, relation: str) -> Any | None:
+    """The root of the part that this one names; None without, or where it is of another file."""
+    for one in part.rels.values():
+        if one.reltype == relation and not one.is_external:
+            return _root(one.target_part)
+    return None
 
 
-def _is_hidden(run: Any) -> bool:
-    properties = run.find(qn("w:rPr"))
-    return properties is not None and properties.find(qn("w:vanish")) is not None
+def _root(part: Any) -> Any:
+    """The root of a part, which python-docx has read already where it knows its kind."""
+    element = getattr(part, "element", None)
+    return parse_xml(part.blob) if element is None else element
 
 
-def _property(paragraph: Any, name: str) -> str:
-    found = paragraph.find(f"{qn('w:pPr')}/{qn(name)}")
-    return "" if found is None else str(found.get(_VALUE))
+def _children(root: Any | None, tag: str) -> Iterator[Any]:
+    return iter(()) if root is None else root.iterchildren(qn(tag))
+
+
+def _outline(properties: Any) -> int | None:
+    return None if properties is None else heading_level(_value(properties, "w:outlineLvl"))
+
+
+def _value(properties: Any, name: str) -> str | None:
+    found = properties.find(qn(name))
+    return None if found is None else str(found.get(VALUE))
