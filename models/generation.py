@@ -76,7 +76,7 @@ class Sampling:
     """How the generator picks tokens; None means the default of its configuration.
 
     Attributes:
-        max_tokens: most tokens of the answer, at least 1.
+        max_tokens: most tokens of the answer, at least 1; the context may end it earlier.
         temperature: 0 (greedy) to 2.
         top_p: nucleus mass in (0, 1].
         top_k: at most so many candidates; 0 means all.
@@ -150,7 +150,7 @@ class GeneratorProfile:
         tokenizer_json: the tokenizer, as the package `tokenizers` reads it.
         special_tokens: the model's control tokens, which a text must not hold as such.
         context_tokens: most tokens of prompt and answer together.
-        max_answer_tokens: tokens kept for the answer when the request names none.
+        max_answer_tokens: tokens kept for the answer, fewer when the request wants fewer.
     """
 
     identity: ModelIdentity

@@ -120,7 +120,7 @@ class Generator:
         Raises:
             InvalidInputError: a sampling value or a delivered id is outside its limits, or the
                 engine does not serve the constraint.
-            ContextLengthError: prompt and answer do not fit.
+            ContextLengthError: the prompt leaves no room for an answer.
             EngineStoppedError: the engine died or was closed.
         """
         check_sampling(request.sampling)
@@ -179,13 +179,13 @@ class Generator:
     ) -> EngineRequest:
         sampling, num_delivered = request.sampling, len(request.delivered_token_ids)
         room = self.context_tokens - len(prompt_ids)
-        wanted = sampling.max_tokens or min(self._config.max_answer_tokens, max(room, 1))
-        if wanted > room:
+        if room < 1:
             msg = (
                 f"the context holds {self.context_tokens} tokens, but the prompt has "
-                f"{len(prompt_ids)} and max_tokens is {wanted}"
+                f"{len(prompt_ids)}"
             )
             raise ContextLengthError(msg)
+        wanted = min(sampling.max_tokens or self._config.max_answer_tokens, room)
         temperature = sampling.temperature
         return EngineRequest(
             prompt_ids=(*prompt_ids, *self._known(request.delivered_token_ids)),

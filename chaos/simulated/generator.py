@@ -135,7 +135,7 @@ class Generator:
 
         Raises:
             InvalidInputError: a sampling value is outside its limits, or the answer is constrained.
-            ContextLengthError: prompt and answer do not fit.
+            ContextLengthError: the prompt leaves no room for an answer.
             EngineDrainingError: the node goes away, so the rest has to be written elsewhere.
             ModelChangedError: another version has begun this answer.
         """
@@ -228,13 +228,14 @@ class _Answer:
         self._request = request
         self._identity = config.identity.digest
         self._num_prompt = sum(len(turn.text.split()) for turn in request.messages)
-        self._max_tokens = request.sampling.max_tokens or config.max_answer_tokens
-        if self._num_prompt + self._max_tokens > config.context_tokens:
+        room = config.context_tokens - self._num_prompt
+        if room < 1:
             msg = (
                 f"the context holds {config.context_tokens} tokens, but the prompt has "
-                f"{self._num_prompt} and max_tokens is {self._max_tokens}"
+                f"{self._num_prompt}"
             )
             raise ContextLengthError(msg)
+        self._max_tokens = min(request.sampling.max_tokens or config.max_answer_tokens, room)
         temperature = request.sampling.temperature
         is_sampled = (config.temperature if temperature is None else temperature) > 0
         seed = (request.sampling.seed or 0) if is_sampled else "greedy"

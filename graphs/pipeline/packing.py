@@ -1,7 +1,10 @@
 """What fits into the generator's context: the frame, earlier turns, then passages, best first.
 
 | rules, instructions | earlier turns | passages ............ | question | room for the answer |
-always                newest first    best first, whole       always     max_tokens
+always                newest first    best first, whole       always     as usual
+
+`max_tokens` of a request is an upper bound: no more room is kept for it than for an answer that
+names none, and the generator writes into whatever is left.
 """
 
 import asyncio
@@ -32,10 +35,11 @@ class Packer:
 
         Args:
             counter: of the generator that will answer.
-            max_tokens: of the answer; None: the generator's own limit.
+            max_tokens: most of the answer; None: the generator's own limit.
         """
         self._counter = counter
-        self._answer_tokens = max_tokens or counter.profile.max_answer_tokens
+        usual = counter.profile.max_answer_tokens
+        self._answer_tokens = min(max_tokens or usual, usual)
 
     async def room(self, prompt: Prompt) -> int:
         """Gives the tokens that are left for passages and earlier turns together.

@@ -108,13 +108,20 @@ async def test_bad_input_is_refused():
     made = await generator(context_tokens=20)
     for bad, error in [
         (request(temperature=3.0), InvalidInputError),
-        (request(max_tokens=20), ContextLengthError),
         (replace(request(), constraint=Choices(texts=("Yes.",))), InvalidInputError),
     ]:
         with pytest.raises(error):
             await answer(made, bad)
     with pytest.raises(InvalidInputError, match="unknown key"):
         await made.reconfigure({"tokens_per_minute": 1})
+
+
+async def test_max_tokens_is_an_upper_bound_within_the_context():
+    made = await generator(context_tokens=20)
+    assert len(await answer(made, request(max_tokens=5000))) == 1 + 20 - 4
+    full = Message(role="user", content="word " * 20)
+    with pytest.raises(ContextLengthError, match="20 tokens"):
+        await answer(made, replace(request(), messages=(full,)))
 
 
 async def test_its_profile_counts_the_words_of_a_text():

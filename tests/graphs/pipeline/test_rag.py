@@ -200,6 +200,16 @@ async def test_a_question_longer_than_the_context_is_refused(size):
         await events_of(fake, chat("word " * size))
 
 
+@pytest.mark.parametrize("max_tokens", [935, 4096, 2**31 - 1])
+async def test_max_tokens_is_an_upper_bound_and_takes_no_passage_away(max_tokens):
+    fake = FakeStages(context_tokens=300)
+    bounded = chat("What is two?", sampling=Sampling(max_tokens=max_tokens))
+    unbounded, usual = await events_of(fake, bounded), await events_of(fake)
+    assert unbounded[0].passages == usual[0].passages
+    assert len(usual[0].passages) == 2
+    assert fake.prompts[0].sampling.max_tokens == max_tokens
+
+
 async def test_passages_are_packed_into_the_budget_best_first():
     fake = FakeStages(context_tokens=180, scores=(0.9, 0.8, 0.7))
     events = await events_of(fake)
