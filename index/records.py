@@ -263,12 +263,14 @@ class StoredPassage:
 class FoundPassage:
     """A stored chunk with what a hit shows beside it.
 
-    `attributes` are those of its file; `context` is the passage with its neighbours and `vector`
-    float32, (dim,), unit L2 norm, where they were asked for, else empty and None.
+    `attributes` are those of its file; `around` is the passage with its neighbours in the order of
+    the file, `context` their text, and `vector` float32, (dim,), unit L2 norm, where they were
+    asked for, else empty and None.
     """
 
     passage: StoredPassage
     attributes: Attributes
+    around: tuple[StoredPassage, ...] = ()
     context: str = ""
     vector: Vectors | None = field(default=None, compare=False, repr=False)
 

@@ -137,6 +137,7 @@ class RagPipeline:
                 identity=request.identity,
             )
         texts = quotable_answers(evidence.passages) if self._quote else ()
+        texts = (evidence.quote,) if evidence.quote else texts
         return GenerationRequest(
             request_id=request.request_id,
             messages=evidence.prompt.messages(evidence.passages),

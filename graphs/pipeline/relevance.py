@@ -108,6 +108,12 @@ class Relevance:
             titled_text(replace(one.hit, text=one.excerpt) if one.excerpt else one.hit)
             for one in scored
         ]
+        return await self.scores(stage, question, documents, trace)
+
+    async def scores(
+        self, stage: str, question: str, documents: Sequence[str], trace: Trace
+    ) -> Scores | None:
+        """Asks the reranker, float64, (n_documents,); None when it does not answer."""
         try:
             with trace.stage(stage):
                 scores = (await self._reranker.rerank(question, documents)).scores

@@ -14,6 +14,8 @@ from graphs.pipeline.events import ChatRequest, Passage
 from graphs.pipeline.expansion import Expansion, Query
 from graphs.pipeline.packing import Packer
 from graphs.pipeline.prompt import Prompt, earlier_turns, instructions_of
+from graphs.pipeline.quoting.question import Part, parts_of
+from graphs.pipeline.quoting.quoter import Quote, Quoter
 from graphs.pipeline.relevance import Relevance, ScoredHit
 from graphs.pipeline.stages import Stages
 from graphs.pipeline.together import together
@@ -23,6 +25,7 @@ from index.searching.filters import Filter
 from index.searching.fusion import fuse
 from index.searching.request import Hit, SearchRequest
 
+_REACH = 4  # passages before and after a hit, for what a quote needs of them
 _MAX_SEARCHES = 4  # of one request at once, so that it does not fill the queues alone
 
 
@@ -49,11 +52,13 @@ class Evidence:
         prompt: with the question, which stands alone.
         search_query: what was searched for.
         passages: numbered from 1, best first; they fit the generator's context with the prompt.
+        quote: the answer, where it is settled word for word.
     """
 
     prompt: Prompt
     search_query: str
     passages: tuple[Passage, ...]
+    quote: str = ""
 
 
 class Retrieval:
@@ -68,6 +73,8 @@ class Retrieval:
         self._condenser = Condenser(config.deadline, writer)
         self._expansion = Expansion(stages.embedder, writer)
         self._relevance = Relevance(config.deadline, stages.reranker)
+        self._quoter = Quoter(self._relevance)
+        self._reach = 0 if self._reads_chat else _REACH
 
     async def evidence(self, request: ChatRequest, trace: Trace) -> Evidence:
         """Finds the passages that answer the last message of a chat.
@@ -83,13 +90,19 @@ class Retrieval:
         # At once, since a generator that is met for the first time may let us wait for its profile.
         async with together() as group:
             packing = group.create_task(self._packing(question.asked, request, trace))
-            finding = group.create_task(self._relevant(question.searched, scope, trace))
+            finding = group.create_task(self._found(question.searched, scope, trace))
         packer, prompt, room = packing.result()
-        best = finding.result()[: self._top_k(scope.settings, trace)]
+        best, quote = finding.result()
         with trace.stage("pack"):
             passages = await packer.passages(best, room=room)
         trace.num_passages = len(passages)
-        return Evidence(prompt=prompt, search_query=question.searched, passages=passages)
+        numbers = {int(one.chunk_id): one.number for one in passages}
+        return Evidence(
+            prompt=prompt,
+            search_query=question.searched,
+            passages=passages,
+            quote=quote.answer(numbers) if quote else "",
+        )
 
     async def search(self, queries: Sequence[str], scope: Scope, trace: Trace) -> list[ScoredHit]:
         """Finds the best passages for any of the queries, best first, at most `top_k`.
@@ -110,29 +123,76 @@ class Retrieval:
         rankings = [task.result() for task in tasks]
         return _best(rankings)[: scope.settings.top_k]
 
+    async def _found(
+        self, question: str, scope: Scope, trace: Trace
+    ) -> tuple[list[ScoredHit], Quote | None]:
+        """Finds what the generator reads, best first, and what is quoted of it."""
+        settings = scope.settings
+        top_k = self._top_k(settings, trace)
+        if self._reads_chat or settings.focus == "passage" or not settings.rerank:
+            return (await self._relevant(question, scope, trace))[:top_k], None
+        asked = await self._asked(question, scope, trace)
+        quote = await self._quoter.quote(asked, settings.overridden({"top_k": top_k}), trace)
+        if quote is not None:
+            return quote.passages(), quote
+        # Without reranker the small generator reads one passage: of several it chooses worse.
+        hits = [ScoredHit(hit=hit, score=hit.score) for hit in asked[0][1]]
+        return [one for one in hits if one.passes(settings)][:1], None
+
+    async def _asked(
+        self, question: str, scope: Scope, trace: Trace
+    ) -> list[tuple[Part, Sequence[Hit]]]:
+        """Searches for each part of a question, and for all of it where it has several."""
+        parts = parts_of(question)
+        if len(parts) == 1:
+            queries = await self._queries(question, scope, trace)
+            return [(parts[0], await self._searched(queries, scope, trace))]
+        queries = await self._expansion.embedded([question, *(one.text for one in parts)], trace)
+        async with together() as group:
+            tasks = [
+                group.create_task(self._searched((query,), scope, trace)) for query in queries
+            ]
+        whole, *each = [task.result() for task in tasks]
+        limit = scope.settings.num_candidates
+        return [
+            (part, _union(own[: limit // 2], whole[: limit // 3]))
+            for part, own in zip(parts, each, strict=True)
+        ]
+
     async def _relevant(self, question: str, scope: Scope, trace: Trace) -> list[ScoredHit]:
         """Finds what reaches its threshold for the question of a chat, best first."""
         settings = scope.settings
-        expand = settings.expand
-        if expand != "off" and not trace.allows("expand", self._deadline.condense_s):
-            expand = "off"
-        queries = await self._expansion.queries(
-            question, expand, trace, timeout_s=settings.expand_timeout_s
-        )
+        queries = await self._queries(question, scope, trace)
         ranked = await self._ranked(question, queries, scope, trace)
         if settings.focus == "sentence" and ranked and ranked[0].is_reranked:
             ranked = await self._relevance.by_sentence(question, ranked, trace)
         return [one for one in ranked if one.passes(settings)]
 
+    async def _queries(self, question: str, scope: Scope, trace: Trace) -> tuple[Query, ...]:
+        expand = scope.settings.expand
+        if expand != "off" and not trace.allows("expand", self._deadline.condense_s):
+            expand = "off"
+        return await self._expansion.queries(
+            question, expand, trace, timeout_s=scope.settings.expand_timeout_s
+        )
+
+    async def _searched(
+        self, queries: Sequence[Query], scope: Scope, trace: Trace
+    ) -> tuple[Hit, ...]:
+        """Searches for every query and fuses what they find."""
+        with trace.stage("retrieve"):
+            async with together() as group:
+                search = self._stages.retriever.search
+                tasks = [
+                    group.create_task(search(_request(query, scope, self._reach))) for query in queries
+                ]
+        return _merged([task.result() for task in tasks], scope.settings.num_candidates)
+
     async def _ranked(
         self, question: str, queries: Sequence[Query], scope: Scope, trace: Trace
     ) -> list[ScoredHit]:
         """Searches for every query, fuses what they find, and reranks it for the question."""
-        with trace.stage("retrieve"):
-            async with together() as group:
-                search = self._stages.retriever.search
-                tasks = [group.create_task(search(_request(query, scope))) for query in queries]
-        hits = _merged([task.result() for task in tasks], scope.settings.num_candidates)
+        hits = await self._searched(queries, scope, trace)
         return await self._relevance.by_passage(question, hits, scope.settings, trace)
 
     async def _packing(
@@ -182,7 +242,12 @@ def _best(rankings: Sequence[list[ScoredHit]]) -> list[ScoredHit]:
     return list(best.values())
 
 
-def _request(query: Query, scope: Scope) -> SearchRequest:
+def _union(first: Sequence[Hit], second: Sequence[Hit]) -> tuple[Hit, ...]:
+    """Joins two rankings, each hit once."""
+    return tuple({hit.chunk_id: hit for hit in (*first, *second)}.values())
+
+
+def _request(query: Query, scope: Scope, reach: int) -> SearchRequest:
     settings = scope.settings
     return SearchRequest(
         stores=scope.stores,
@@ -196,7 +261,7 @@ def _request(query: Query, scope: Scope) -> SearchRequest:
         fusion=settings.fusion,
         diversity=settings.diversity,
         max_similarity=settings.max_similarity,
-        neighbours=settings.neighbours,
+        neighbours=max(settings.neighbours, reach),
         filters=scope.filters,
     )
 

@@ -11,7 +11,7 @@ from index.catalog.changes import passage_of
 from index.catalog.database import Database
 from index.catalog.lookups import AnyRow
 from index.catalog.schema import chunks, files, store_files, vector_stores, vectors
-from index.records import FoundPassage
+from index.records import FoundPassage, StoredPassage
 
 _IDS_A_QUERY = 5000  # SQLite takes 32766 parameters, PostgreSQL 65535
 
@@ -41,7 +41,7 @@ _PASSAGES_WITH_VECTORS = (
 _near = chunks.alias()
 _reach = bindparam("neighbours", type_=Integer)
 _NEIGHBOURS: Select[Any] = (
-    select(chunks.c.id.label("found_id"), _near.c.text, _near.c.char_start, _near.c.char_end)
+    select(chunks.c.id.label("found_id"), _near)
     .join(
         _near,
         and_(
@@ -65,7 +65,7 @@ class PassageReads(Database):
 
         Args:
             chunk_ids: what is read.
-            neighbours: passages before and after each, of the same file, that `context` holds.
+            neighbours: passages before and after each, of the same file, that `around` holds.
             with_vectors: whether the vectors are read too.
 
         Returns:
@@ -76,24 +76,31 @@ class PassageReads(Database):
         with self._read() as connection:
             for start in range(0, len(chunk_ids), _IDS_A_QUERY):
                 asked = chunk_ids[start : start + _IDS_A_QUERY]
-                contexts = _contexts(connection, asked, neighbours) if neighbours else {}
+                around = _around(connection, asked, neighbours) if neighbours else {}
                 for row in connection.execute(statement, {"ids": asked}).all():
                     vector = np.frombuffer(row.vector, "<f4") if with_vectors else None
                     found[row.id] = FoundPassage(
                         passage=passage_of(row, row.filename),
                         attributes=row.attributes,
-                        context=contexts.get(row.id, ""),
+                        around=_passages(around.get(row.id, ()), row.filename),
+                        context=_joined(around.get(row.id, ())),
                         vector=vector,
                     )
         return found
 
 
-def _contexts(connection: Connection, chunk_ids: Sequence[int], neighbours: int) -> dict[int, str]:
+def _around(
+    connection: Connection, chunk_ids: Sequence[int], neighbours: int
+) -> dict[int, list[AnyRow]]:
     """Each passage with those before and after it."""
     around: dict[int, list[AnyRow]] = defaultdict(list)
     for row in connection.execute(_NEIGHBOURS, {"ids": chunk_ids, "neighbours": neighbours}):
         around[row.found_id].append(row)
-    return {chunk_id: _joined(rows) for chunk_id, rows in around.items()}
+    return around
+
+
+def _passages(rows: Sequence[AnyRow], filename: str) -> tuple[StoredPassage, ...]:
+    return tuple(passage_of(row, filename) for row in rows)
 
 
 def _joined(rows: Sequence[AnyRow]) -> str:

@@ -52,6 +52,7 @@ def read_hits(reader: PassageReader, ranking: Ranking, request: SearchRequest) -
             dense_score=ranking.dense.get(chunk_id),
             lexical_score=ranking.lexical.get(chunk_id),
             context=found[chunk_id].context,
+            around=found[chunk_id].around,
         )
         for chunk_id, score in scores.items()
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from index.errors import InvalidSearchError
-from index.records import Attributes, Vectors
+from index.records import Attributes, StoredPassage, Vectors
 from index.searching.filters import Filter
 
 Mode = Literal["hybrid", "dense", "lexical"]
@@ -34,7 +34,7 @@ class SearchRequest:
         fusion: whether ranks or scores of the two searches are fused; see fusion.py.
         diversity: 0..1, how much a hit must differ from those before it; see diversity.py.
         max_similarity: hits whose vectors have a greater cosine with a better one are left out.
-        neighbours: passages before and after each hit, of the same file, that `context` holds.
+        neighbours: passages before and after each hit, of the same file, that `around` holds.
         filters: only files whose attributes pass take part.
         fingerprint: the embedder of `vector`; None leaves it to the dimension to tell.
         others: what `vector` is to other embedders, by their fingerprints; each store is searched
@@ -83,7 +83,8 @@ class Hit:
 
     `score` is the fused score in mode "hybrid", else that of the one search; it orders the hits
     unless they were diversified. The score of a search that did not find the passage is None.
-    `context` is the passage with its neighbours, where they were asked for, else empty.
+    `around` is the passage with its neighbours and `context` their text, where they were asked for,
+    else empty.
     """
 
     chunk_id: int
@@ -100,3 +101,4 @@ class Hit:
     dense_score: float | None
     lexical_score: float | None
     context: str = ""
+    around: tuple[StoredPassage, ...] = field(default=(), repr=False)

@@ -1,0 +1,212 @@
+"""What a question asks for: its parts, what kind of thing each wants to know, whether it is a list.
+
+"When does the camp open and what does a hut cost?" -> "When does the camp open?"
+                                                       "what does a hut cost?"
+"Is a hut or a tent cheaper?"                       -> "Is a hut cheaper?", "Is a tent cheaper?"
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from graphs.pipeline.quoting.words import content_stems, identifiers, names, words_of
+
+MAX_PARTS = 3
+Sort = Literal["number", "time", "phone", "email", "any"]
+
+_ASKS = (
+    r"(?:also\s+)?(?:(?:at|by|for|from|in|on|to|until|with)\s+)?"
+    r"(?:what|when|where|who|whom|whose|which|why|how|is|are|does|do|did|can|may|must|will|should|"
+    r"has|have)\b"
+)
+_CLAUSES = re.compile(rf"\s*(?:,\s*(?:and|but|or)?|;|\?|\s(?:and|but|or))\s+(?={_ASKS})", re.IGNORECASE)
+_JOINT = re.compile(r"\s+(?:and|or|vs\.?|versus|compared (?:to|with)|than|from)\s+", re.IGNORECASE)
+_DIFFERS = re.compile(
+    r"\b(?:compare|differ|differs|difference|differences|both|which (?:\w+ )?(?:is|has|are|costs|lasts|of)|"
+    r"or|vs\.?|versus|each)\b", re.IGNORECASE)
+_LEADS = frozenset("a an the at on in to of for with by from between my our your".split())
+_STOPS = _LEADS | frozenset(
+    """is are was were do does did can may must will should has have what when where who which why
+    how compare if that than differ i you we they it be there""".split()
+)
+_PRONOUN = re.compile(r"\b(?:it|they|them|he|she|him|these|those)\b", re.IGNORECASE)
+_AUXILIARY = re.compile(
+    r"\b(?:do|does|did|is|are|was|were|can|may|must|will|should|has|have)\s+", re.IGNORECASE
+)
+_VERBS = frozenset(
+    """cost costs open opens close closes start starts begin begins end ends last lasts take takes
+    weigh weighs need needs seat seats run runs leave leaves arrive happen happens work works hold
+    holds be have get contain contains apply belong""".split()
+)
+_SPEAKERS = frozenset("i we you one people".split())
+_SORTS: tuple[tuple[Sort, re.Pattern[str]], ...] = (
+    ("email", re.compile(r"\be-?mail(?:\s+address)?\b", re.IGNORECASE)),
+    ("phone", re.compile(r"\b(?:tele)?phone\s+number\b|\bhotline\b", re.IGNORECASE)),
+    ("time", re.compile(r"^\W*(?:and |so )?when\b|\b(?:by|from|since|till|until) when\b|\bwhat (?:time|day|date|year)\b|\bwhich (?:day|date|year|month)\b", re.IGNORECASE)),
+    ("number", re.compile(
+        r"\bhow (?:many|much|long|old|far|high|deep|large|big|heavy|often|fast|warm|wide|tall|early|late)\b"
+        r"|\b(?:price|cost|costs|fee|weigh|weight|deposit|fine|age|pay)\b", re.IGNORECASE)),
+)
+_PLURAL = re.compile(
+    r"\b(?:what|which)\s+(?:(?!does\b|is\b|was\b|has\b|kinds\b)[\w-]+\s+){0,2}?(?!does\b|is\b|was\b|has\b|this\b)[\w-]{2,}s\b"
+    r"|\bwhat\s+(?:are|were|else)\b|\b(?:list|steps|everything|name all|tell me all)\b", re.IGNORECASE)
+_CONTENTS = re.compile(
+    r"\bwhat\b.*\b(?:needs?|needed|bring|contain|contains|included?|includes|offer|offers|consist|consists|in the box|"
+    r"allowed|forbidden|prohibited|changed|new|belongs?|comes?|take along|required|delivered|cover|covers|check)\b", re.IGNORECASE)
+_STEPS = re.compile(r"\bhow\s+(?:do|can|should|to|is|are|does)\b", re.IGNORECASE)
+_MOST = re.compile(r"\bwhich\b.*\b(?:most|least|\w{3,}est)\b", re.IGNORECASE)
+_POLAR = re.compile(
+    r"^(?:\W*(?:and|so|but|then)\s+)?(?:is|are|was|were|do|does|did|can|could|may|must|will|would|should|has|have|am)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One thing that is asked.
+
+    Attributes:
+        text: as a question by itself.
+        side: of a comparison or an enumeration: the words that the others have not.
+        goes_on: it speaks of what the part before speaks of.
+    """
+
+    text: str
+    side: str = ""
+    goes_on: bool = False
+
+    @property
+    def stems(self) -> list[str]:
+        """What it is about."""
+        return content_stems(self.text)
+
+    @property
+    def identifiers(self) -> list[str]:
+        """What must be met exactly."""
+        return identifiers(self.text)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of persons, places, things; those in lower case are not seen."""
+        return names(self.text)
+
+    @property
+    def sort(self) -> Sort:
+        """What the answer has to hold."""
+        return next((sort for sort, pattern in _SORTS if pattern.search(self.text)), "any")
+
+    @property
+    def wants_list(self) -> bool:
+        """Says whether all items of a list may be meant."""
+        return bool(
+            _PLURAL.search(self.text) or _CONTENTS.search(self.text) or _MOST.search(self.text)
+        )
+
+    @property
+    def wants_steps(self) -> bool:
+        """Says whether the way to do something is asked for."""
+        return bool(_STEPS.search(self.text))
+
+    @property
+    def is_polar(self) -> bool:
+        """Says whether yes or no would answer it."""
+        return bool(_POLAR.search(self.text))
+
+
+def parts_of(question: str) -> list[Part]:
+    """Gives what is asked, in its order: one part, or up to `MAX_PARTS`."""
+    question = " ".join(question.split())
+    clauses = _clauses(question)
+    if len(clauses) > 1:
+        return _completed(clauses)[:MAX_PARTS]
+    return _sides(question) or [Part(text=question)]
+
+
+def _clauses(question: str) -> list[str]:
+    """Splits where another question word begins; short pieces stay with their neighbour."""
+    clauses: list[str] = []
+    pieces = _CLAUSES.split(question.rstrip(" ?.!"))
+    if not all(re.match(_ASKS, piece, re.IGNORECASE) for piece in pieces):
+        return [question]  # a sentence that tells, then one that asks
+    for piece in pieces:
+        if clauses and (len(words_of(piece)) < 3 or len(words_of(clauses[-1])) < 3):
+            clauses[-1] = f"{clauses[-1]} and {piece}"
+        else:
+            clauses.append(piece)
+    return clauses
+
+
+def _completed(clauses: list[str]) -> list[Part]:
+    """Gives each clause what it takes from the first: its subject for a pronoun, or its verb."""
+    first = clauses[0]
+    parts = [Part(text=f"{first}?")]
+    for clause in clauses[1:]:
+        if re.match(r"(?:and\s+)?(?:what|how)\s+(?:about|at|for|in|on|of|with)\b", clause, re.IGNORECASE):
+            named = set(names(first)) | set(identifiers(first))
+            kept = " ".join(word for word in first.split() if word.lower().strip(",.") not in named)
+            parts.append(Part(text=f"{kept} {clause}?", side=clause))
+        elif _PRONOUN.search(clause):
+            subject = _subject(first)
+            parts.append(Part(text=_PRONOUN.sub(lambda _: subject, clause, count=1) + "?", goes_on=True))
+        else:
+            parts.append(Part(text=f"{clause}?", goes_on=not names(clause)))
+    return parts
+
+
+def _subject(clause: str) -> str:
+    """Gives the words between auxiliary and verb."""
+    match = _AUXILIARY.search(clause)
+    words = clause[match.end() :].split() if match else clause.split()
+    if words and words[0].lower() in _SPEAKERS:
+        return " ".join(words[2:])
+    kept: list[str] = []
+    for word in words:
+        if kept and (word.lower() in _VERBS or len(kept) >= 8):
+            break
+        kept.append(word)
+    return " ".join(kept)
+
+
+def _sides(question: str) -> list[Part]:
+    """Splits "A and B" into one question with A and one with B; [] where nothing is joined."""
+    for joint in _JOINT.finditer(question):
+        word = joint.group().strip().lower()
+        before, after = question[: joint.start()].split(), question[joint.end() :].split()
+        if word in ("from", "than") and not re.search(r"\bdiffer", question, re.IGNORECASE):
+            continue
+        left, right = _left(before), _right(after)
+        if not (left and right):
+            continue
+        head, tail = before[: len(before) - len(left)], after[len(right) :]
+        one, other = " ".join(left), " ".join(right)
+        if not (content_stems(one) and content_stems(other)):
+            continue
+        return [
+            Part(text=" ".join([*head, *side, *tail]), side=" ".join(side)) for side in (left, right)
+        ]
+    return []
+
+
+def _left(words: list[str]) -> list[str]:
+    """The last noun phrase, with the preposition before it."""
+    start = len(words)
+    while start and words[start - 1].lower() not in _STOPS and not words[start - 1].endswith(","):
+        start -= 1
+    if start == len(words):
+        return []
+    while start and words[start - 1].lower() in _LEADS:
+        start -= 1
+    return words[start:]
+
+
+def _right(words: list[str]) -> list[str]:
+    """The first noun phrase, with the preposition before it."""
+    end = 0
+    while end < len(words) and words[end].lower() in _LEADS:
+        end += 1
+    first = end
+    while end < len(words) and words[end].lower() not in _STOPS:
+        end += 1
+        if words[end - 1][-1] in ",?;":
+            break
+    return words[:end] if end > first else []

@@ -1,0 +1,151 @@
+"""From the passages that were found for each part of a question to what is quoted of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from graphs.config import RetrievalSettings
+from graphs.pipeline.quoting.question import Part
+from graphs.pipeline.quoting.quoting import (
+    SAME_FILE,
+    Candidate,
+    Statement,
+    limited,
+    newest,
+    passes,
+    statements,
+    weigh,
+    written,
+)
+from graphs.pipeline.quoting.units import Unit, units_of
+from graphs.pipeline.quoting.words import all_stems, content_stems
+from graphs.pipeline.relevance import Relevance, ScoredHit
+from graphs.pipeline.together import together
+from graphs.pipeline.trace import Trace
+from index.searching.request import Hit
+from models.scores import logit, sigmoid
+
+_PASSAGES = 5  # whose units are scored for a question of one part
+_PASSAGES_A_PART = 3
+_MAX_UNITS = 24  # of one part
+_UNIT_WEIGHT = 1.0  # against the passage's 1, which knows what "it" means; on logits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quote:
+    """What answers a question, word for word.
+
+    Attributes:
+        statements: in the order of the answer; none: nothing answers.
+    """
+
+    statements: tuple[Statement, ...]
+
+    def passages(self) -> list[ScoredHit]:
+        """Gives each quoted passage once, with what is quoted of it, in the order of the answer."""
+        quoted: dict[int, list[Statement]] = {}
+        for one in self.statements:
+            quoted.setdefault(one.hit.chunk_id, []).append(one)
+        return [
+            ScoredHit(
+                hit=of[0].hit,
+                score=float(sigmoid(np.asarray([max(one.relevance for one in of)]))[0]),
+                excerpt="\n".join(one.text for one in of),
+                is_reranked=True,
+            )
+            for of in quoted.values()
+        ]
+
+    def answer(self, numbers: dict[int, int]) -> str:
+        """Writes it; see `quoting.written`."""
+        return written(self.statements, numbers)
+
+
+class Quoter:
+    """Chooses what is quoted."""
+
+    def __init__(self, relevance: Relevance) -> None:
+        self._relevance = relevance
+
+    async def quote(
+        self,
+        asked: Sequence[tuple[Part, Sequence[Hit]]],
+        settings: RetrievalSettings,
+        trace: Trace,
+    ) -> Quote | None:
+        """Gives the quote; None where no reranker answers.
+
+        Args:
+            asked: the parts of the question, each with what was found for it.
+            settings: of the request.
+            trace: of the request.
+        """
+        num_passages = _PASSAGES if len(asked) == 1 else _PASSAGES_A_PART
+        async with together() as group:
+            tasks = [
+                group.create_task(self._candidates(part, hits, num_passages, settings, trace))
+                for part, hits in asked
+            ]
+        found = [task.result() for task in tasks]
+        if any(candidates is None for candidates in found):
+            return None
+        chosen: list[tuple[Part, Candidate, str]] = []
+        for (part, _), candidates in zip(asked, found, strict=True):
+            best = _best(part, candidates or [], chosen, settings.rerank_threshold)
+            if best is not None:
+                chosen.append((part, *newest(part, best, candidates or [])))
+        told = [one for part, best, label in chosen for one in statements(part, best, label)]
+        return Quote(statements=tuple(limited(told, max_passages=settings.top_k)))
+
+    async def _candidates(
+        self,
+        part: Part,
+        hits: Sequence[Hit],
+        num_passages: int,
+        settings: RetrievalSettings,
+        trace: Trace,
+    ) -> list[Candidate] | None:
+        """Gives the units of the best passages, best first; None without reranker."""
+        if not hits:
+            return []
+        ranked = await self._relevance.by_passage(part.text, hits, settings, trace)
+        if not ranked[0].is_reranked:
+            return None
+        cut = [
+            (scored.score, unit)
+            for scored in ranked[:num_passages]
+            for unit in units_of(scored.hit)
+        ][:_MAX_UNITS]
+        if not cut:
+            return []
+        units = [unit for _, unit in cut]
+        own = await self._relevance.scores("focus", part.text, [_text(one) for one in units], trace)
+        if own is None:
+            return None
+        whole = logit(np.asarray([score for score, _ in cut], dtype=np.float64))
+        return weigh(part, units, (whole + _UNIT_WEIGHT * logit(own)) / (1 + _UNIT_WEIGHT))
+
+
+def _text(unit: Unit) -> str:
+    return f"{unit.title}\n{unit.lead_in} {unit.text}" if unit.lead_in else f"{unit.title}\n{unit.text}"
+
+
+def _best(
+    part: Part,
+    candidates: Sequence[Candidate],
+    before: Sequence[tuple[Part, Candidate, str]],
+    threshold: float,
+) -> Candidate | None:
+    """Gives the unit that answers a part; None when none is good enough."""
+    if part.goes_on and before:
+        file = before[0][1].unit.hit.file_id
+        candidates = [
+            replace(one, value=one.value + SAME_FILE * (one.unit.hit.file_id == file))
+            for one in candidates
+        ]
+    if part.side:
+        side = set(content_stems(part.side))
+        candidates = [one for one in candidates if side & all_stems(one.unit.about)]
+    best = max(candidates, key=lambda one: one.value, default=None)
+    return best if best is not None and passes(best, threshold) else None

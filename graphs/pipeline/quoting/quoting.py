@@ -1,0 +1,191 @@
+"""Chooses what of the found passages is quoted, and writes it as an answer with its citations.
+
+    part of the question --> hits -> rerank -> units of the best -> rerank -> fit -> newest
+                                                                            |
+    statements <- lists, what a sentence needs before or after it <- best, if it is good enough
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from itertools import groupby
+import re
+
+import numpy as np
+
+from graphs.pipeline.quoting.fitting import Context, fit, possible
+from graphs.pipeline.quoting.question import Part
+from graphs.pipeline.quoting.units import Unit, same_list, units_around
+from graphs.pipeline.quoting.versions import are_versions, named_years, version_of
+from graphs.pipeline.quoting.words import all_stems, holds
+from index.searching.request import Hit
+import numpy.typing as npt
+from models.scores import logit
+
+Scores = npt.NDArray[np.float64]
+
+MAX_WORDS = 110
+SAME_FILE = 0.7  # for the second part of a question that goes on with the first
+_ALIKE = 0.6  # of two sentences without their numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A unit with what speaks for it.
+
+    Attributes:
+        relevance: of the reranker, for the passage and the unit together, a logit.
+        value: the relevance and how well the words fit, a logit.
+    """
+
+    unit: Unit
+    relevance: float
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A piece of an answer, of one passage."""
+
+    text: str
+    hit: Hit
+    relevance: float
+    is_line: bool = False
+
+    @property
+    def num_words(self) -> int:
+        return len(self.text.split())
+
+
+def weigh(part: Part, units: Sequence[Unit], relevance: Scores) -> list[Candidate]:
+    """Gives the units that can answer, best first.
+
+    Args:
+        part: what is asked.
+        units: what could be quoted.
+        relevance: logits, float64, (n_units,).
+    """
+    context = Context.of(units)
+    stems = {file: context.stems_of(file) for file in context.texts}
+    can = possible(part, units, context)
+    found = [
+        Candidate(
+            unit=unit,
+            relevance=float(score),
+            value=float(score) + fit(part, unit, context, stems[unit.hit.file_id]),
+        )
+        for unit, score, is_possible in zip(units, relevance, can, strict=True)
+        if is_possible
+    ]
+    return sorted(found, key=lambda one: -one.value)
+
+
+def newest(part: Part, best: Candidate, found: Sequence[Candidate]) -> tuple[Candidate, str]:
+    """Gives the newest version of the best, and since when that is so if an older one differs."""
+    if named_years(part.text):
+        return best, ""
+    chosen, label = best, ""
+    for other in found:
+        if not (are_versions(chosen.unit, other.unit) and _tell_the_same(best.unit, other.unit)):
+            continue
+        if chosen.unit.text != other.unit.text:
+            label = "yes"
+        if version_of(other.unit).age > version_of(chosen.unit).age:
+            chosen = other
+    return chosen, version_of(chosen.unit).label if label else ""
+
+
+def _tell_the_same(one: Unit, other: Unit) -> bool:
+    first, second = (re.sub(r"\d[\d.,:]*", "0", unit.text.lower()) for unit in (one, other))
+    return SequenceMatcher(None, first[:400], second[:400], autojunk=False).ratio() >= _ALIKE
+
+
+def statements(part: Part, best: Candidate, label: str) -> list[Statement]:
+    """Writes the chosen unit with what belongs to it."""
+    units = _together(part, best.unit)
+    head = _heading(part, best.unit)
+    if len(units) == 1 or units[0].kind not in ("item", "row"):
+        text = _sentence(part, best.unit)
+        if label:
+            head = f"{head}, {label}" if head else f"As of {label}"
+        return [_statement(f"{head}: {text}" if head else text, best)]
+    lead = best.unit.text if best.unit.kind == "lead" else best.unit.lead_in
+    lines = [_statement(unit.text, replace(best, unit=unit), is_line=True) for unit in units]
+    title = lead or (f"{head}:" if head else f"{best.unit.path[-1]}:")
+    if label:
+        title = f"As of {label}: {title}"
+    return [Statement(text=title, hit=lines[0].hit, relevance=best.relevance), *lines]
+
+
+def _statement(text: str, of: Candidate, *, is_line: bool = False) -> Statement:
+    return Statement(text=text, hit=of.unit.hit, relevance=of.relevance, is_line=is_line)
+
+
+def _together(part: Part, unit: Unit) -> list[Unit]:
+    """Gives the whole list where that is meant, else the unit."""
+    if unit.kind not in ("lead", "item", "row"):
+        return [unit]
+    whole = list(same_list(units_around(unit.hit), unit))
+    is_meant = part.wants_list or (part.wants_steps and unit.kind != "row")
+    names_one = unit.kind == "row" and any(
+        holds(unit.text.lower(), one) for one in part.identifiers
+    )
+    if whole and (unit.kind == "lead" or (is_meant and not names_one)):
+        return whole
+    return [unit]
+
+
+def _sentence(part: Part, unit: Unit) -> str:
+    asks_reason = part.is_polar or part.text.lower().startswith("why")
+    return f"{unit.whole} {unit.after}" if unit.after and asks_reason else unit.whole
+
+
+def _heading(part: Part, unit: Unit) -> str:
+    """Gives the heading that must be read with a unit, since it holds more of what was asked."""
+    asked, told = set(part.stems), all_stems(f"{unit.whole} {unit.columns}")
+    for heading in reversed(unit.path):
+        gained = (asked & all_stems(heading)) - told
+        exact = [one for one in part.identifiers if holds(heading.lower(), one)]
+        if any(not holds(unit.whole.lower(), one) for one in exact):
+            return heading.rstrip(" :")
+        if len(gained) > len(asked & told):
+            return heading.rstrip(" :")
+    return ""
+
+
+def limited(found: Sequence[Statement], *, max_passages: int) -> list[Statement]:
+    """Gives the first statements that an answer has room for, without repetitions."""
+    kept: list[Statement] = []
+    num_words = 0
+    for one in found:
+        passages = {other.hit.chunk_id for other in kept} | {one.hit.chunk_id}
+        num_words += one.num_words
+        if kept and (num_words > MAX_WORDS or len(passages) > max_passages):
+            break
+        if all(one.text not in other.text for other in kept):
+            kept.append(one)
+        else:
+            num_words -= one.num_words
+    return kept
+
+
+def written(found: Sequence[Statement], numbers: dict[int, int]) -> str:
+    """Writes the answer: what is of one passage has its marker at its end.
+
+    Args:
+        found: the statements in their order.
+        numbers: the number of each passage by its chunk id; statements of others are left out.
+    """
+    text = ""
+    shown = [one for one in found if one.hit.chunk_id in numbers]
+    for chunk_id, run in groupby(shown, key=lambda one: one.hit.chunk_id):
+        for one in run:
+            gap = "\n" if text and one.is_line else " " if text else ""
+            text += gap + one.text
+        text += f" [{numbers[chunk_id]}]"
+    return text
+
+
+def passes(candidate: Candidate, threshold: float) -> bool:
+    """Says whether a candidate is good enough to be quoted."""
+    return candidate.value >= float(logit(np.asarray([threshold], np.float64))[0])

@@ -1,0 +1,188 @@
+"""What can be quoted of a passage: sentences, items of a list behind its lead-in, rows in words.
+
+    passage, with its neighbours      units
+    You need:                         lead      You need:
+    - a pump                          item      - a pump         lead_in: You need:
+    Code | Meaning                    (the header is none)
+    E-11 | dry                        row       Code: E-11; Meaning: dry
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal
+
+from index.chunk import split_sentences
+from index.parsing.document import BLOCK_SEPARATOR
+from index.records import StoredPassage
+from index.rows import readable_row
+from index.searching.request import Hit
+
+UnitKind = Literal["sentence", "lead", "item", "row", "code"]
+
+_TITLE_SEPARATOR, _BAR = " > ", " | "
+_ITEM = re.compile(r"(?:[-*•‣▪◦·–—]|\(?(?:\d{1,3}|[A-Za-z])[.)])\s+\S")  # noqa: RUF001
+_LEADS_IN = (":", "：")  # noqa: RUF001
+# It goes on with what the sentence before it speaks of.
+_GOES_ON = re.compile(
+    r"(?:it|they|them|this|these|that|those|he|she|its|their|otherwise|both|such|because|instead|"
+    r"in that case|in this case|until then|after that|before that|neither|either|for this|from then)\b",
+    re.IGNORECASE,
+)
+_REASON = re.compile(
+    r"(?:it|they|this|these|that|otherwise|because|the reason|so|therefore|for this reason|"
+    r"in that case|instead)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A piece that can stand in an answer.
+
+    Attributes:
+        hit: the passage that it is of.
+        text: as it is quoted.
+        path: the headings over it, outermost first, without columns and lead-in.
+        columns: names of the columns of a row, joined as a row is.
+        lead_in: what leads in the list that it is an item of.
+        before: the sentence before it, without which it is not understood.
+        after: the next sentence, if that goes on with this one.
+    """
+
+    hit: Hit
+    text: str
+    kind: UnitKind
+    path: tuple[str, ...]
+    columns: str = ""
+    lead_in: str = ""
+    before: str = ""
+    after: str = ""
+
+    @property
+    def title(self) -> str:
+        """The headings in one line."""
+        return _TITLE_SEPARATOR.join(self.path)
+
+    @property
+    def whole(self) -> str:
+        """The text behind what it needs to be understood."""
+        return " ".join(filter(None, (self.lead_in or self.before, self.text)))
+
+    @property
+    def about(self) -> str:
+        """All that tells what it is about, in lower case: file name, headings, text."""
+        return f"{self.hit.filename}\n{self.title}\n{self.columns}\n{self.whole}".lower()
+
+
+def units_around(hit: Hit) -> list[Unit]:
+    """Cuts a hit and those of its neighbours that lie under the same headings, in their order."""
+    around = hit.around or (_passage_of(hit),)
+    path, _ = _split_title(hit.title)
+    near = [one for one in around if _split_title(one.title)[0] == path]
+    units: list[Unit] = []
+    lead_in = ""
+    for passage in near:
+        _, last = _split_title(passage.title)
+        columns = last if _BAR in last else ""
+        lead_in = last if last.endswith(_LEADS_IN) else lead_in
+        found = _cut(_hit_of(hit, passage), path, columns, lead_in)
+        lead_in = found[-1].text if found and found[-1].kind == "lead" else (
+            found[-1].lead_in if found else "")
+        units += found
+    return _linked(units)
+
+
+def units_of(hit: Hit) -> list[Unit]:
+    """Cuts a hit."""
+    return [unit for unit in units_around(hit) if unit.hit.chunk_id == hit.chunk_id]
+
+
+def _cut(hit: Hit, path: tuple[str, ...], columns: str, lead_in: str) -> list[Unit]:
+    blocks = [block.strip() for block in hit.text.split(BLOCK_SEPARATOR) if block.strip()]
+    columns = columns or _header(blocks)
+    units: list[Unit] = []
+    for block in blocks:
+        if _BAR in block and "\n" not in block and (columns or block.count(_BAR) > 0):
+            if block != columns:
+                row = readable_row(columns, block)
+                units.append(Unit(hit=hit, text=row, kind="row", path=path, columns=columns))
+            lead_in = ""
+        elif "\n" in block:
+            units.append(Unit(hit=hit, text=block, kind="code", path=path))
+            lead_in = ""
+        elif _ITEM.match(block):
+            units.append(Unit(hit=hit, text=block, kind="item", path=path, lead_in=lead_in))
+        else:
+            for sentence in split_sentences(block):
+                kind: UnitKind = "lead" if sentence.endswith(_LEADS_IN) else "sentence"
+                units.append(Unit(hit=hit, text=sentence, kind=kind, path=path))
+            lead_in = units[-1].text if units and units[-1].kind == "lead" else ""
+    return units
+
+
+def _header(blocks: Sequence[str]) -> str:
+    """Finds the header of a table that begins inside a passage: names over rows with numbers."""
+    rows = [block for block in blocks if _BAR in block and "\n" not in block]
+    if len(rows) < 2:  # noqa: PLR2004 - a header and a row
+        return ""
+    first, second = rows[:2]
+    same = first.count(_BAR) >= second.count(_BAR)
+    is_named = not any(char.isdigit() for char in first) and any(char.isdigit() for char in second)
+    return first if same and is_named else ""
+
+
+def _linked(units: list[Unit]) -> list[Unit]:
+    """Tells each sentence what stands before and after it, where one needs the other."""
+    linked = list(units)
+    for index, (one, other) in enumerate(pairwise(units)):
+        if one.kind != "sentence" or other.kind != "sentence":
+            continue
+        if _GOES_ON.match(other.text):
+            linked[index + 1] = replace(linked[index + 1], before=one.text)
+        if _REASON.match(other.text):
+            linked[index] = replace(linked[index], after=other.text)
+    return linked
+
+
+def _split_title(title: str) -> tuple[tuple[str, ...], str]:
+    """Gives the headings, and the last part where that is columns or a lead-in."""
+    *above, last = title.split(_TITLE_SEPARATOR)
+    if _BAR in last or last.endswith(_LEADS_IN):
+        return tuple(above), last
+    return (*above, last), ""
+
+
+def _passage_of(hit: Hit) -> StoredPassage:
+    return StoredPassage(
+        chunk_id=hit.chunk_id, store_id=hit.store_id, file_id=hit.file_id, filename=hit.filename,
+        title=hit.title, text=hit.text, char_start=hit.char_start, char_end=hit.char_end,
+        page=hit.page,
+    )  # fmt: skip
+
+
+def _hit_of(hit: Hit, passage: StoredPassage) -> Hit:
+    if passage.chunk_id == hit.chunk_id:
+        return hit
+    return replace(hit, **vars(passage))
+
+
+def same_list(units: Sequence[Unit], chosen: Unit) -> Iterator[Unit]:
+    """Gives the items or rows that stand together with the chosen one, or that it leads in."""
+    place = next(
+        index for index, unit in enumerate(units)
+        if unit.text == chosen.text and unit.hit.chunk_id == chosen.hit.chunk_id
+    )  # fmt: skip
+    kind = chosen.kind
+    if kind == "lead":
+        place += 1
+        kind = units[place].kind if place < len(units) else "sentence"
+    if kind not in ("item", "row"):
+        return
+    columns = units[place].columns
+    first = place
+    while first and units[first - 1].kind == kind and units[first - 1].columns == columns:
+        first -= 1
+    for unit in units[first:]:
+        if unit.kind != kind or unit.columns != columns:
+            return
+        yield unit

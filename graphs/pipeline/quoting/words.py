@@ -1,0 +1,92 @@
+"""The words of a text that tell what it is about, and the marks in it that must be met exactly."""
+
+import re
+
+_WORD = re.compile(r"[^\W_]+(?:['’.,:/-][^\W_]+)*")  # noqa: RUF001 - both apostrophes are meant
+_FUNCTION = frozenset(
+    """a about across after again against all along also am among an and any anybody anyone anything
+    are around as ask at be because been before being below between both but by can cannot could day
+    did do does doing don't done down during each either else end ever every few find first for from
+    further get gets give given go goes going got had happen happens has have having he her here him
+    his how i i'm if in into is isn't it it's its itself just kind know last let like long make many
+    may me might mine more most much must my near need needed needs no nor not now of off often old
+    on once one only onto or other our out over own per please put same set shall she should so some
+    somebody someone something sort still such take taken takes tell than that that's the their them
+    then there these they this those through to too under until up upon us use used very want was we
+    were what what's when where which while who whom whose why will with within without would yes
+    you your way far high big large exactly mean means called name there's does doesn't didn't
+    """.split()
+)
+_IDENTIFIER = re.compile(
+    r"(?<![\w-])(?=[\w./-]*\d)(?=[\w./-]*[A-Za-z])[A-Za-z0-9]+(?:[./_-][A-Za-z0-9]+)*(?![\w-])"
+)
+_VERSION = re.compile(r"(?<![\w.,-])v?\d{1,4}(?:\.\d{1,4}){1,3}(?![\w,.-]*\d)", re.IGNORECASE)
+# Not names of things: 8am, 20kg, 3rd, B12 stays one.
+_MEASURE = re.compile(
+    r"\d+(?:[.,]\d+)?(?:am|pm|st|nd|rd|th|s|h|m|km|cm|mm|kg|g|l|ml|w|kw|v|gb|mb|kb|tb|min|eur|x)",
+    re.IGNORECASE,
+)
+YEAR = re.compile(r"(?<![\d.,-])(?:19|20)\d\d(?![\d,]|\.\d)")
+
+
+def stem(word: str) -> str:
+    """Cuts the commonest English endings off a word in lower case."""
+    word = word.removesuffix("'s").removesuffix("’s")  # noqa: RUF001
+    for ending, rest in (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", ""), ("s", "")):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            word = word[: -len(ending)] + rest
+            break
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "sl":
+        word = word[:-1]
+    return word.removesuffix("e") if len(word) > 3 else word
+
+
+def words_of(text: str) -> list[str]:
+    """Gives the words in lower case, in their order."""
+    return [match.group().lower() for match in _WORD.finditer(text)]
+
+
+def content_stems(text: str) -> list[str]:
+    """Gives the stems of the words that say something, each once, in their order."""
+    words = (word for word in words_of(text) if word not in _FUNCTION)
+    return list(dict.fromkeys(stem(part) for word in words for part in _parts(word)))
+
+
+def all_stems(text: str) -> frozenset[str]:
+    """Gives the stems of all words, whole and in parts."""
+    return frozenset(stem(part) for word in words_of(text) for part in _parts(word))
+
+
+def _parts(word: str) -> list[str]:
+    parts = [part for part in re.split(r"[./:-]", word) if part]
+    if len(parts) == 1 or any(char.isdigit() for char in word):
+        return [word]
+    return parts
+
+
+def identifiers(text: str) -> list[str]:
+    """Gives part numbers, codes and versions in lower case: what means nothing else if it differs."""
+    found = [match.group() for match in _IDENTIFIER.finditer(text)]
+    found = [one for one in found if not _MEASURE.fullmatch(one)]
+    found += [match.group().lower().removeprefix("v") for match in _VERSION.finditer(text)]
+    return list(dict.fromkeys(one.lower() for one in found))
+
+
+def names(text: str) -> list[str]:
+    """Gives capitalised words that no start of a sentence explains, in lower case."""
+    found = []
+    for match in re.finditer(r"(?<=[^.?!:\s])\s+([A-Z][^\W\d_]{2,})", text):
+        found.append(match.group(1).lower())
+    return list(dict.fromkeys(found))
+
+
+def holds(text: str, wanted: str) -> bool:
+    """Says whether a text in lower case has an identifier as a word of its own."""
+    start = text.find(wanted)
+    while start >= 0:
+        before = text[start - 1 : start]
+        after = text[start + len(wanted) : start + len(wanted) + 2]
+        if not (before.isalnum() or before == "-") and not re.match(r"\w|[-.]\w", after):
+            return True
+        start = text.find(wanted, start + 1)
+    return False
