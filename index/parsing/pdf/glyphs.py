@@ -9,6 +9,7 @@ recognised in the picture of a scanned page.
 """
 
 import ctypes
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,8 +29,9 @@ _SAME_LINE = 0.5  # in sizes: how far a raised letter may stand from the line
 _RAISED_FROM, _SMALLER = 0.15, 0.85
 _MIN_SIZE = 1.0
 _HYPHENS = {0x02, 0x2D, 0xAD, 0x2010, 0xFFFE}
-_BLANKS = {0x09, 0x0A, 0x0D, 0x20, 0xA0}
+_BLANKS = {0x00, 0x09, 0x0A, 0x0D, 0x20, 0xA0}
 _LIGATURES = {0xFB00: "ff", 0xFB01: "fi", 0xFB02: "fl", 0xFB03: "ffi", 0xFB04: "ffl", 0xFB05: "st"}
+_LEADERS = re.compile(r"(?: ?\.){5,} ?")  # from a title to its page, in a table of contents
 _INVISIBLE = 3  # text rendering mode (PDF 1.7, table 106)
 
 
@@ -42,8 +44,9 @@ class Box(NamedTuple):
     top: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Glyph:
+class _Glyph(NamedTuple):
+    """A letter; a tuple, since there are thousands on a page."""
+
     text: str
     left: float
     right: float
@@ -77,41 +80,33 @@ def read_segments(text_page: Any, box: Box) -> list[Segment]:
 
 
 def _glyphs(text_page: Any, box: Box) -> Iterator[_Glyph]:
-    x, y, bounds = ctypes.c_double(), ctypes.c_double(), raw.FS_RECTF()
-    style, known, after_space = _Style(), None, False
+    page, x, y, bounds = text_page.raw, ctypes.c_double(), ctypes.c_double(), raw.FS_RECTF()
+    style, height, after_space = _Style(), None, True
     for index in range(text_page.count_chars()):
-        code = raw.FPDFText_GetUnicode(text_page, index)
-        if code in _BLANKS or code == 0:
+        code = raw.FPDFText_GetUnicode(page, index)
+        if code in _BLANKS:
             after_space = True
             continue
-        part = raw.FPDFText_GetTextObject(text_page, index)
-        address = ctypes.cast(part, ctypes.c_void_p).value
-        if address is None or address != known:
-            style, known = _style(text_page, index, part), address
-        raw.FPDFText_GetCharOrigin(text_page, index, x, y)
-        raw.FPDFText_GetLooseCharBox(text_page, index, bounds)
+        raw.FPDFText_GetCharOrigin(page, index, x, y)
+        raw.FPDFText_GetLooseCharBox(page, index, bounds)
+        if after_space or y.value != height:  # within a word on a line the style stays
+            style, height = _style(page, index), y.value
         if box.left <= x.value <= box.right and box.bottom <= y.value <= box.top:
             left, right, base = _turned(x.value, y.value, bounds, style.angle)
+            text = HYPHEN if code in _HYPHENS else _LIGATURES.get(code) or chr(code)
             yield _Glyph(
-                text=HYPHEN if code in _HYPHENS else _LIGATURES.get(code) or chr(code),
-                left=left,
-                right=right,
-                base=base,
-                size=style.size,
-                angle=style.angle,
-                visible=style.visible,
-                after_space=after_space,
+                text, left, right, base, style.size, style.angle, style.visible, after_space
             )
         after_space = False
 
 
-def _style(text_page: Any, index: int, part: Any) -> _Style:
-    matrix = raw.FS_MATRIX()
+def _style(page: Any, index: int) -> _Style:
+    matrix, part = raw.FS_MATRIX(), raw.FPDFText_GetTextObject(page, index)
     scale, angle = 1.0, 0.0
-    if raw.FPDFText_GetMatrix(text_page, index, matrix):
+    if raw.FPDFText_GetMatrix(page, index, matrix):
         scale, angle = hypot(matrix.b, matrix.d), degrees(atan2(matrix.b, matrix.a))
         scale = scale if abs(angle) % 180 < 45 or matrix.d else hypot(matrix.c, matrix.d)
-    size = round(raw.FPDFText_GetFontSize(text_page, index) * scale * 2) / 2  # to half a point
+    size = round(raw.FPDFText_GetFontSize(page, index) * scale * 2) / 2  # to half a point
     mode = raw.FPDFTextObj_GetTextRenderMode(part) if part else 0
     return _Style(size=size, angle=round(angle), visible=mode != _INVISIBLE)
 
@@ -142,16 +137,19 @@ def _joined(glyphs: list[_Glyph]) -> list[Segment]:
 
 def _belongs(run: list[_Glyph], glyph: _Glyph) -> bool:
     """Whether a letter goes on the line of those before it, without a gap."""
-    last, first = run[-1], run[0]
+    last = run[-1]
     size = max(last.size, glyph.size)
-    if min(abs(glyph.base - last.base), abs(glyph.base - first.base)) >= _SAME_LINE * size:
-        return False
+    if glyph.base != last.base:
+        rise = min(abs(glyph.base - last.base), abs(glyph.base - run[0].base))
+        if rise >= _SAME_LINE * size:
+            return False
     return _gap(last, glyph) < GAP * size
 
 
 def _gap(one: _Glyph, other: _Glyph) -> float:
     """The distance in either direction, since some scripts run to the left."""
-    return max(other.left - one.right, one.left - other.right)
+    ahead = other.left - one.right
+    return ahead if ahead >= 0 else max(ahead, one.left - other.right)
 
 
 def _segment(run: list[_Glyph]) -> Segment:
@@ -201,7 +199,7 @@ def _is_space(one: _Glyph, other: _Glyph) -> bool:
 
 def _clean(text: str) -> str:
     """Hyphens but the last are what they look like; pairs of surrogates become one letter."""
-    text = text.strip()
+    text = _LEADERS.sub(" … ", text.strip())
     text = text[:-1].replace(HYPHEN, "-") + text[-1:]
     if any(0xD800 <= ord(one) < 0xE000 for one in text):
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

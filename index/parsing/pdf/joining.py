@@ -1,7 +1,7 @@
 """Joins the lines of a paragraph: blanks, and hyphens that may be of the line or of the word.
 
-    mainte-  +  nance   ->  maintenance        USB-  +  C       ->  USB-C
-    short-   +  and     ->  short- and         KX-   +  4412    ->  KX-4412
+mainte-  +  nance   ->  maintenance        USB-  +  C       ->  USB-C
+short-   +  and     ->  short- and         KX-   +  4412    ->  KX-4412
 """
 
 import re
@@ -12,7 +12,7 @@ from index.parsing.formats.parse_text import ITEM
 from index.parsing.pdf.glyphs import HYPHEN
 from index.parsing.pdf.segment import Line
 
-_SOFT = re.compile(f"(\\S*){HYPHEN} ?(\\S*)")
+_SOFT = re.compile(f"(\\S*){HYPHEN}( ?)(\\S*)")
 _AND = re.compile(r"(?:and|or|und|oder|et|ou|y|o|e|en|of|och|og|i|to|bis)\b", re.IGNORECASE)
 # Scripts without blanks between words: Chinese and Japanese with their punctuation.
 _NO_BLANK = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
@@ -28,7 +28,7 @@ class Joiner:
         }
 
     def paragraphs(self, lines: Sequence[Line]) -> Iterator[str]:
-        """The paragraphs and list items that lines make, where wrapping alone does not part them."""
+        """The paragraphs and list items that lines make; wrapping alone parts none."""
         width = max(line.right - line.left for line in lines)
         piece = [lines[0]]
         for line, following in pairwise(lines):
@@ -47,9 +47,9 @@ class Joiner:
         return _SOFT.sub(self._word, text)
 
     def _word(self, found: re.Match[str]) -> str:
-        before, after = found[1], found[2]
+        before, blank, after = found.groups()
         if not before or not after:
-            return f"{before}-{' ' * found[0].endswith(' ')}{after}"
+            return f"{before}-{blank}{after}"
         if _AND.fullmatch(after):
             return f"{before}- {after}"
         return f"{before}{'-' if self._is_of_the_word(before, after) else ''}{after}"
@@ -66,6 +66,8 @@ class Joiner:
 
 def _is_meant(line: Line, following: Line, width: float) -> bool:
     """Says whether the break between two lines is one of the text, not of its wrapping."""
+    if line.text.endswith(HYPHEN):
+        return False
     if ITEM.match(following.text):
         return True
     first_word = following.text.split(maxsplit=1)[0]

@@ -94,7 +94,8 @@ def _paragraphs(lines: Sequence[Line], levels: dict[float, int]) -> Iterator[lis
 
 def _ends(line: Line, following: Line, usual: float, *, is_heading: bool) -> bool:
     """Whether a paragraph ends between two lines of one kind."""
-    if line.stands_alone or following.stands_alone:
+    sizes = sorted((line.size, following.size))
+    if line.stands_alone or following.stands_alone or sizes[1] > _HEADING_FROM * sizes[0]:
         return True
     if line.page != following.page:
         return is_heading or not _goes_on(line, following)

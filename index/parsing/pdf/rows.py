@@ -22,6 +22,7 @@ from index.parsing.pdf.stacks import with_rows_across
 _SAME_BASE = 0.4  # in sizes
 _MAX_GAP = 3.0  # lines between the rows of one table
 _SCRAMBLED_FROM = 0.15  # of the rows begin above the one before
+_LEADER = "…"
 _MAX_MOVED = 5
 _MAX_COLUMNS = 100
 
@@ -68,8 +69,14 @@ def _fits(row: list[Segment], segment: Segment) -> bool:
 
 
 def _with_markers(row: Row) -> Row:
-    """Joins the marker of a list item, or the number of a heading, with its text."""
-    return row.merged(0) if len(row.cells) > 1 and row.begins_with_marker() else row
+    """Joins the marker of a list item, or the number of a heading, with its text.
+
+    A line of a table of contents is joined whole.
+    """
+    has_leader = any(_LEADER in cell.text for cell in row.cells)
+    while len(row.cells) > 1 and (has_leader or row.begins_with_marker()):
+        row = row.merged(0)
+    return row
 
 
 def _is_scrambled(rows: Sequence[Row]) -> bool:
@@ -111,9 +118,7 @@ def _bands(rows: Sequence[Row]) -> Iterator[_Band]:
         yield _Band(band, columns)
 
 
-def _continues(
-    band: list[Row], row: Row, columns: list[tuple[float, float]], usual: float
-) -> bool:
+def _continues(band: list[Row], row: Row, columns: list[tuple[float, float]], usual: float) -> bool:
     """Whether a row stands in the columns of those before it."""
     most = max(len(one.cells) for one in (*band[:1], *band[-20:], row))
     if most == 1 or len(band[0].cells) == 1 or not most <= len(columns) <= _MAX_COLUMNS:
