@@ -2,12 +2,15 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal
 
 from index.errors import FileLimitError
 from index.parsing.parse_limits import ParseLimits
+from index.parsing.table import table_lines
+from index.rows import join_cells
 
 MAX_HEADING_CHARS = 200
 BLOCK_SEPARATOR = "\n\n"
@@ -21,7 +24,7 @@ class Block:
 
     Only code has line breaks. `char_start` is where the block stands in the document's plain text;
     `page` counts from 1, None in formats without pages; `columns` is the header of the table that
-    a row belongs to, empty in the header itself.
+    a row belongs to (the header itself too), a row of its own; empty where there is none.
     """
 
     heading_path: tuple[str, ...]
@@ -36,7 +39,7 @@ class Block:
 class Document:
     """Plain text without markup; its spans are what citations point at.
 
-    `date` is the day that the file itself says it is of (ISO 8601), None if it says none.
+    `date` is when it was written, by its own word: ISO 8601, YYYY-MM-DD; None if it does not say.
     """
 
     title: str
@@ -62,12 +65,11 @@ class DocumentBuilder:
 
     title: str
     limits: ParseLimits = field(default_factory=ParseLimits)
-    page: int | None = None
     date: str | None = None
+    page: int | None = None
     _blocks: list[Block] = field(default_factory=list)
     _headings: list[tuple[int, str]] = field(default_factory=list)
     _path: tuple[str, ...] = ()
-    _columns: str | None = None  # inside a table: its header, empty until there is one
     _end: int = 0
     _last_heading_is_bare: bool = False
 
@@ -95,27 +97,48 @@ class DocumentBuilder:
 
     def add_code(self, text: str) -> None:
         """Adds a listing, indented as it is; of several empty lines one stays."""
-        lines = [line.rstrip() for line in clean_text(text).split("\n")]
+        lines = [line.rstrip() for line in clean_text(text).splitlines()]
         self._add(_EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip("\n"), "code")
 
-    def start_table(self) -> None:
-        """Says that the next row is the header of a table."""
-        self._columns = ""
+    def add_table(
+        self,
+        rows: Iterable[Sequence[str]],
+        *,
+        title: str = "",
+        num_header_rows: int | None = None,
+        pages: Sequence[int | None] = (),
+    ) -> None:
+        """Adds a table, or a sheet of several, row by row.
+
+        Titles above a header become prose; its rows become one; no row is repeated.
+
+        Args:
+            rows: cells as `table.grid` or `table.spread` lay them out.
+            title: the caption, if it is known; else the row above the header.
+            num_header_rows: how many rows are the header, 0 if none is; None: found out.
+            pages: the page of each row, where a table goes over several.
+        """
+        cleaned = ([one_line(cell) for cell in row] for row in rows)
+        path = self._path
+        for line in table_lines(cleaned, num_header_rows):
+            if pages:
+                self.page = pages[line.number]
+            above = one_line(title or line.title)[:MAX_HEADING_CHARS].rstrip()
+            self._path = (*path, above) if above and path[-1:] != (above,) else path
+            kind: BlockKind = "prose" if line.kind == "title" and len(line.cells) == 1 else "row"
+            self._add(join_cells(line.cells), kind, columns=join_cells(line.columns))
+        self._path = path
 
     def add_row(self, cells: Sequence[str]) -> None:
-        """Adds a row of the table that was started last."""
-        cleaned = [one_line(cell) for cell in cells]
-        while cleaned and not cleaned[-1]:
-            cleaned.pop()
-        row = " | ".join(cleaned).strip()
-        self._add(row, "row", columns=self._columns or "")
-        if self._columns == "":
-            self._columns = row[:MAX_HEADING_CHARS].rstrip()
+        """Adds a row that belongs to no table, such as the fields of a record."""
+        self._add(join_cells([one_line(cell) for cell in cells]), "row")
 
     def build(self) -> Document:
         """The finished document."""
         self._keep_bare_heading()
-        return Document(title=one_line(self.title), blocks=tuple(self._blocks), date=self.date)
+        return Document(
+            title=one_line(self.title), blocks=tuple(self._blocks), date=iso_date(self.date)
+        )
 
     def _add(self, text: str, kind: BlockKind, columns: str = "") -> None:
         if not text:
@@ -155,11 +178,13 @@ def clean_text(text: str) -> str:
     r"""Normalises to NFC, line ends to \n, and drops what no reader sees.
 
     Such characters (control, zero-width, bidirectional, tags) can hide instructions or split words
-    that a filter looks for.
+    that a filter looks for. Those that separate words (\v, U+0085, U+2028 and the like) stay: they
+    are white space to str.split and line ends to str.splitlines.
     """
     if not _UNCLEAN.search(text):
         return text
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")
+    text = _COLOURS.sub("", text) if "\x1b" in text else text
     return unicodedata.normalize("NFC", text.translate(_Visible()))
 
 
@@ -168,7 +193,18 @@ def one_line(text: str) -> str:
     return " ".join(clean_text(text).split())
 
 
+def iso_date(text: str | None) -> str | None:
+    """The day that a text of ISO 8601 begins with; None if there is none."""
+    found = _ISO_DATE.match(text or "")
+    try:
+        return date(*map(int, found.groups())).isoformat() if found else None
+    except ValueError:  # the 31st of February
+        return None
+
+
 _EMPTY_LINES = re.compile(r"\n{3,}")
+_COLOURS = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")  # of a terminal
+_ISO_DATE = re.compile(r"\s*(\d{4})-?(\d\d)-?(\d\d)(?!\d)")
 _UNCLEAN = re.compile(r"[^\n\t -~]")  # but for these, nothing is there to clean
 
 
@@ -180,5 +216,6 @@ class _Visible(dict[int, int | None]):
 
     def __missing__(self, code: int) -> int | None:
         char = chr(code)
-        self[code] = code if char in "\n\t" or unicodedata.category(char)[0] != "C" else None
+        is_seen = char.isspace() or unicodedata.category(char)[0] != "C"
+        self[code] = code if is_seen else None
         return self[code]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from index.errors import InvalidFileError
+from index.parsing.decode import decode
 from index.parsing.document import DocumentBuilder, clean_text
 from index.parsing.parse_limits import ParseLimits
 
@@ -15,6 +16,12 @@ _SIGNATURES = {
     b"\xff\xd8\xff": "a JPEG image",
     b"GIF8": "a GIF image",
     b"\x1f\x8b": "a gzip archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"\x28\xb5\x2f\xfd": "a Zstandard archive",
+    b"BZh91AY": "a bzip2 archive",
+    b"OggS": "sound or video",
+    b"ID3": "sound",
+    b"SQLite format 3": "a database",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
     b"Rar!\x1a\x07": "a RAR archive",
     b"\x7fELF": "a program",
@@ -44,16 +51,8 @@ class Source:
         """The content as clean text.
 
         Raises:
-            InvalidFileError: it is not UTF-8 text.
+            InvalidFileError: it is not text.
         """
         if nature := self.nature():
             raise InvalidFileError(f"{self.name!r} is not text: it is {nature}")
-        nul = self.data.find(b"\0")
-        if nul >= 0:
-            raise InvalidFileError(f"{self.name!r} is binary: it has a NUL byte at offset {nul}")
-        try:
-            return clean_text(self.data.decode("utf-8-sig"))
-        except UnicodeDecodeError as err:
-            raise InvalidFileError(
-                f"{self.name!r} is not UTF-8 text: {err.reason} at {err.start}"
-            ) from err
+        return clean_text(decode(self.name, self.data))

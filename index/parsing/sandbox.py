@@ -29,7 +29,7 @@ from index.errors import (
     SandboxError,
     UnsupportedFileError,
 )
-from index.parsing.document import BLOCK_SEPARATOR, Block, Document
+from index.parsing.document import BLOCK_SEPARATOR, Block, Document, iso_date
 from index.parsing.parse import base_name, check_size, is_binary, parser_name
 from index.parsing.parse_limits import ParseLimits
 from index.parsing.sandbox_worker import READY, request_line
@@ -59,9 +59,8 @@ class Sandbox:
     ) -> list[Document | CorpusError]:
         """Reads files as `parse` does, one after the other; small texts share a confined copy.
 
-        A copy costs ten milliseconds, several times as much as the reading of a short text. Those
-        that share one share its limits. What was not read when it ended badly is read again, each
-        file in a copy of its own, so that a bad file spoils no other.
+        A copy costs ten milliseconds, more than a short text. Those that share one share its limits;
+        what was unread when it ended badly is read again, each file in a copy of its own.
 
         Args:
             files: (filename, bytes) of each.
@@ -280,7 +279,8 @@ def _document_of(name: str, line: bytes) -> Document | CorpusError:
         if "error" in answer:
             message = str(answer["message"])[:_MAX_MESSAGE_CHARS]
             return _ERRORS.get(answer["error"], InvalidFileError)(message)
-        return Document(title=str(answer["title"]), blocks=tuple(_blocks(answer["sections"])))
+        blocks = tuple(_blocks(answer["sections"]))
+        return Document(title=str(answer["title"]), blocks=blocks, date=iso_date(answer["date"]))
     except (KeyError, TypeError, RecursionError, json.JSONDecodeError):
         return InvalidFileError(f"{name!r} made the parser give no document")
 

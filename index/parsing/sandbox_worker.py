@@ -74,7 +74,8 @@ def _answer(request: dict[str, Any], requests: io.FileIO, answers: io.BufferedIO
 def _reply(filename: str, data: bytes, limits: ParseLimits) -> bytes:
     try:
         document = parse(filename, data, limits)
-        return _line({"title": document.title, "sections": _sections(document)})
+        answer = {"title": document.title, "date": document.date}
+        return _line({**answer, "sections": _sections(document)})
     except CorpusError as err:
         return _line({"error": type(err).__name__, "message": str(err)})
     except MemoryError:

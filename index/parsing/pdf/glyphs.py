@@ -164,9 +164,7 @@ def _segment(run: list[_Glyph]) -> Segment:
             if before and (glyph.after_space or _is_space(before, glyph)):
                 text += " "
             text, before = text + glyph.text, glyph
-        if place == "raised" and not written:
-            text += " "  # the mark of a footnote, before its words
-        written += placed(written[-1:], text, place)
+        written += placed(written, text, place)
     return Segment(
         text=_clean(written),
         left=min(one.left for one in run),

@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from index.parsing.formats.parse_text import ITEM
 from index.parsing.pdf.glyphs import HYPHEN
 from index.parsing.pdf.segment import Line
+from index.parsing.text_lines import ITEM
+from index.parsing.wrapping import CJK
 
 _SOFT = re.compile(f"(\\S*){HYPHEN}( ?)(\\S*)")
 _AND = re.compile(r"(?:and|or|und|oder|et|ou|y|o|e|en|of|och|og|i|to|bis)\b", re.IGNORECASE)
-# Scripts without blanks between words: Chinese and Japanese with their punctuation.
-_NO_BLANK = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
+_NO_BLANK = re.compile(f"[{CJK}]")
 _UNFINISHED = re.compile(r"[^.!?:;,\-]$")
 
 

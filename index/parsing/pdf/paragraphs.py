@@ -49,14 +49,11 @@ def _add_paragraph(
 
 def _add_table(builder: DocumentBuilder, joiner: Joiner, lines: list[Line]) -> None:
     """Adds rows that stand together; a header that is repeated on the next page is left out."""
-    for num_columns, group in groupby(lines, key=lambda line: len(line.cells)):
-        rows = list(group)
-        builder.start_table()
-        for number, row in enumerate(rows):
-            if number and num_columns and row.cells == rows[0].cells:
-                continue
-            builder.page = row.page
-            builder.add_row([joiner.joined([cell]) for cell in row.cells])
+    for _, group in groupby(lines, key=lambda line: len(line.cells)):
+        first, *others = group
+        rows = [first, *(row for row in others if row.cells != first.cells)]
+        cells = [[joiner.joined([cell]) for cell in row.cells] for row in rows]
+        builder.add_table(cells, pages=[row.page for row in rows])
 
 
 def _levels(lines: Sequence[Line]) -> dict[float, int]:

@@ -141,7 +141,7 @@ def test_raised_letters_keep_a_mark():
 def test_the_mark_of_a_footnote_is_not_glued():
     page = [text(72, 700, "It costs 40 euros"), text(157, 704, "2", 7), text(161, 700, " a day.")]
     note = [text(72, 100, "2", 6), text(76, 97, "Members pay half.", 9)]
-    assert texts(page + note) == ["It costs 40 euros^2 a day.", "2 Members pay half."]
+    assert texts(page + note) == ["It costs 40 euros^2 a day.", "(2) Members pay half."]
 
 
 @pytest.mark.parametrize(
