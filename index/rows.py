@@ -1,6 +1,6 @@
 r"""A row of a table as text, `a | b | c`, and in words, `Plan: Team; Price: 30 EUR`.
 
-Cells `Pump`, an empty one, `12 | 14`: the row is `Pump |  | 12 \| 14`. Empty cells keep their place,
+Cells `Pump`, nothing, `12 | 14`: the row is `Pump |  | 12 \| 14`. Empty cells keep their place,
 those at the end go; a bar that stands alone inside a cell is told from one between cells.
 """
 

@@ -21,7 +21,7 @@ _MB = 2**20
 # function of the module's name; modules are imported when a file needs them.
 _EXTENSIONS = {
     "parse_text": ".txt .text .rst",
-    "parse_markdown": ".md .markdown",
+    "parse_markdown": ".md .markdown .mdx",
     "parse_html": ".html .htm .xhtml",
     "parse_pdf": ".pdf",
     "parse_docx": ".docx .docm .dotx .dotm",

@@ -15,6 +15,7 @@ from docx.oxml.ns import qn
 from docx.oxml.parser import parse_xml
 
 from index.parsing.document import MAX_HEADING_CHARS, Document, DocumentBuilder
+from index.parsing.formats.parse_docx_table import ROW, own, table_cells
 from index.parsing.office.drawings import CHART, DIAGRAM, add_chart, add_diagram
 from index.parsing.office.properties import read_properties
 from index.parsing.office.strict import transitional
@@ -23,8 +24,9 @@ from index.parsing.office.word_styles import VALUE, Style, Styles, heading_level
 from index.parsing.office.word_text import ALTERNATES, PARAGRAPH, SKIPPED, TextReader, alternative
 from index.parsing.parse_archive import check_archive
 from index.parsing.parse_source import Source
+from index.parsing.table import grid, num_header_rows
 
-_TABLE, _ROW, _CELL = qn("w:tbl"), qn("w:tr"), qn("w:tc")
+_TABLE = qn("w:tbl")
 _PAGE_BREAK = qn("w:lastRenderedPageBreak")
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _TYPES = RELATIONSHIP_TYPE
@@ -136,19 +138,19 @@ class _Reader:
             add(self.builder, _root(self._part.related_parts[relation]))
 
     def _read_table(self, table: Any) -> None:
-        self.builder.start_table()
-        for row in _own(table, _ROW):
-            self.builder.add_row([self._texts.text(cell) for cell in _own(row, _CELL)])
+        pages = []
+        for row in own(table, ROW):
+            pages.append(self.builder.page)
             self._turn_pages(row)
+        rows = table_cells(table, self._texts.text)
+        after = self.builder.page
+        marked = num_header_rows(rows)
+        self.builder.add_table(grid(rows), num_header_rows=marked, pages=pages)
+        self.builder.page = after
 
     def _turn_pages(self, element: Any) -> None:
         if self.builder.page is not None:
             self.builder.page += sum(1 for _ in element.iter(_PAGE_BREAK))
-
-
-def _own(parent: Any, tag: str) -> list[Any]:
-    """The rows of a table or cells of a row, without those of tables inside it."""
-    return [one for one in parent.iter(tag) if next(one.iterancestors(parent.tag)) is parent]
 
 
 def _related(part: Any, relation: str) -> Any | None:

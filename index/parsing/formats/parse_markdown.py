@@ -1,75 +1,66 @@
-"""Markdown (CommonMark with tables) to plain text under headings."""
+"""Markdown (CommonMark with tables and footnotes): made HTML and read as such."""
 
 import re
 from collections.abc import Sequence
+from functools import cache
+from html import escape
 
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+from mdit_py_plugins.footnote import footnote_plugin
 
 from index.parsing.document import Document, DocumentBuilder
-from index.parsing.formats.parse_html import words_of_html
+from index.parsing.formats.parse_html import add_html
+from index.parsing.front_matter import split_front_matter
 from index.parsing.parse_source import Source
 
-FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+# Tags that mean something in HTML. Any other is what its author wanted to be read: <your name>.
+_TAGS = frozenset(
+    "a abbr address article aside b bdi bdo big blockquote br button caption center cite code col "
+    "colgroup dd del details dfn dialog div dl dt em fieldset figcaption figure font footer form h1 "
+    "h2 h3 h4 h5 h6 header hr i img input ins kbd label legend li main mark math nav ol p picture "
+    "pre q rp rt ruby s samp section small source span strike strong style sub summary sup svg "
+    "table tbody td tfoot th thead time tr tt u ul var video wbr".split()
+)
+_TAG = re.compile(r"<(?=/?([A-Za-z][\w.:-]*))")
+_UNSEEN = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(?=[!?]).*?(?:>|\Z)|\A<(script|style|textarea)\b.*?(?:</\1>|\Z)",
+    re.DOTALL | re.IGNORECASE,
+)
+_TOP_HEADING = re.compile(r"(?m)^(?:# +(.{1,300}?)[ #]*$|(.{1,300})\n=+ *$)")
+_MODULE_LINE = re.compile(r"(?m)^(?:import\b.{0,500}\bfrom\b.{0,500}|export\b.{0,1000})$")
 
 
 def parse_markdown(source: Source) -> Document:
-    """Reads Markdown; markup, front matter and HTML tags go, the words stay."""
-    reader = _Reader(source.builder())
-    text = FRONT_MATTER.sub("", source.text())
-    for token in MarkdownIt("commonmark").enable("table").parse(text):
-        reader.read(token)
-    return reader.builder.build()
+    """Reads Markdown; markup goes, the words stay, of front matter title, date and the like."""
+    builder = source.builder()
+    add_markdown(builder, source.text(), has_components=source.name.lower().endswith(".mdx"))
+    return builder.build()
 
 
-class _Reader:
-    """Turns the flat token stream into headings and blocks."""
-
-    def __init__(self, builder: DocumentBuilder) -> None:
-        self.builder = builder
-        self._heading_level = 0  # inside a heading: its level
-        self._item_marker = ""  # at the start of a list item: what precedes its text
-        self._cells: list[str] | None = None  # inside a table row: its cells so far
-
-    def read(self, token: Token) -> None:
-        match token.type:
-            case "heading_open" | "heading_close":
-                self._heading_level = int(token.tag[1]) if token.nesting == 1 else 0
-            case "list_item_open":
-                self._item_marker = f"{token.info}. " if token.info else "- "
-            case "table_open" | "tr_open" | "tr_close":
-                self._read_table(token.type)
-            case "inline":
-                self._add(_plain(token.children or []))
-            case "fence" | "code_block":
-                self.builder.add_code(token.content)
-                self._item_marker = ""
-            case "html_block":
-                self._add(words_of_html(token.content))
-
-    def _read_table(self, token_type: str) -> None:
-        if token_type == "table_open":
-            self.builder.start_table()
-        elif token_type == "tr_close":
-            self.builder.add_row(self._cells or [])
-        self._cells = [] if token_type == "tr_open" else None
-
-    def _add(self, text: str) -> None:
-        if self._heading_level:
-            self.builder.add_heading(self._heading_level, text)
-        elif self._cells is not None:
-            self._cells.append(text)
-        else:
-            self.builder.add_block(self._item_marker + text if text else "")
-            self._item_marker = ""
+def add_markdown(builder: DocumentBuilder, text: str, *, has_components: bool = False) -> None:
+    """Adds a text in Markdown to a document; components (MDX) are elements without a meaning."""
+    front = split_front_matter(text)
+    heading = _TOP_HEADING.search(front.text)
+    front.add_to(builder, (heading[1] or heading[2]).strip() if heading else "")
+    body = _MODULE_LINE.sub("", front.text) if has_components else front.text
+    add_html(builder, _parser(has_components).render(body))
 
 
-def _plain(children: Sequence[Token]) -> str:
-    """The words of inline markup; an image is its alternative text."""
-    pieces = []
-    for child in children:
-        if child.type in ("softbreak", "hardbreak"):
-            pieces.append("\n")
-        elif child.type in ("text", "code_inline", "image"):
-            pieces.append(child.content)
-    return "".join(pieces)
+@cache
+def _parser(has_components: bool) -> MarkdownIt:
+    parser = MarkdownIt("commonmark").enable("table").use(footnote_plugin)
+    if not has_components:
+        parser.add_render_rule("html_inline", _known_tags)
+        parser.add_render_rule("html_block", _known_tags)
+    return parser
+
+
+def _known_tags(
+    renderer: RendererHTML, tokens: Sequence[Token], at: int, options: OptionsDict, env: EnvType
+) -> str:
+    """HTML within Markdown, all but its own tags as they are written."""
+    content = _UNSEEN.sub("", tokens[at].content)
+    return _TAG.sub(lambda tag: "<" if tag[1].lower() in _TAGS else escape("<"), content)

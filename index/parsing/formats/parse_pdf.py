@@ -1,22 +1,26 @@
-"""PDF, through PDFium (the PDF reader of Chromium): the text of each page in its lines.
+"""PDF, through PDFium (the PDF reader of Chromium): its letters with their places.
 
-PDFium was chosen over pypdf for speed (3 ms a page against 50), for ligatures and word spaces, and
-for the positions of its characters, which tell headings and paragraphs. It is C++: read hostile
-files through index/parsing/sandbox.py only.
+PDFium was chosen over pypdf for speed, for ligatures and word spaces, and for the positions of its
+letters, which tell headings, paragraphs, columns and tables (index/parsing/pdf). It is C++: read
+hostile files through index/parsing/sandbox.py only.
 """
 
-import ctypes
+import re
 from typing import Any
 
 import pypdfium2 as pdfium
-from pypdfium2 import raw
 
 from index.errors import FileLimitError, InvalidFileError
 from index.parsing.document import Document
-from index.parsing.formats.parse_pdf_lines import Line, add_lines
+from index.parsing.office.properties import first_day
 from index.parsing.parse_source import Source
+from index.parsing.pdf.glyphs import Box, read_segments
+from index.parsing.pdf.paragraphs import add_lines
+from index.parsing.pdf.rows import read_lines
+from index.parsing.pdf.segment import Line
 
 _HEADER_WITHIN = 1024  # bytes in which readers look for the mark (PDF 1.7, appendix H, note 13)
+_DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?")  # PDF 1.7, 7.9.4
 
 
 def parse_pdf(source: Source) -> Document:
@@ -40,7 +44,10 @@ def parse_pdf(source: Source) -> Document:
         raise InvalidFileError(
             f"{source.name!r} has no text on its {len(pdf)} pages: scanned pages are not read"
         )
-    builder = source.builder(pdf.get_metadata_dict().get("Title", "").strip())
+    properties = pdf.get_metadata_dict()
+    builder = source.builder(properties.get("Title", "").strip())
+    days = (properties.get(name, "") for name in ("ModDate", "CreationDate"))
+    builder.date = first_day(_iso_day(day) for day in days)
     add_lines(builder, lines)
     pdf.close()
     return builder.build()
@@ -62,7 +69,8 @@ def _read_pages(source: Source, pdf: Any) -> list[Line]:
             raise FileLimitError(
                 f"{source.name!r} holds more than {source.limits.max_characters} characters of text"
             )
-        lines += _lines(text_page, number + 1)
+        segments = read_segments(text_page, Box(*page.get_mediabox()))
+        lines += read_lines(segments, number + 1)
         text_page.close()
         page.close()
     return lines
@@ -75,37 +83,7 @@ def _load_page(name: str, pdf: Any, number: int) -> Any:
         raise InvalidFileError(f"{name!r} is broken at page {number + 1}: {err}") from err
 
 
-def _lines(text_page: Any, page: int) -> list[Line]:
-    lines = []
-    index = 0  # of the line's first character, in UTF-16 units
-    for text in text_page.get_text_range().split("\n"):
-        words = text.strip()
-        if words:
-            before = len(text) - len(text.lstrip())
-            character = raw.FPDFText_GetCharIndexFromTextIndex(text_page, index + before)
-            lines.append(
-                Line(
-                    text=words,
-                    page=page,
-                    size=_size(text_page, character),
-                    height=_height(text_page, character),
-                )
-            )
-        index += len(text.encode("utf-16-le", "surrogatepass")) // 2 + 1
-    return lines
-
-
-def _size(text_page: Any, character: int) -> float:
-    """The size of a character as it is shown, to half a point."""
-    matrix = raw.FS_MATRIX()
-    scale = 1.0
-    if raw.FPDFText_GetMatrix(text_page, character, matrix):
-        scale = (matrix.b**2 + matrix.d**2) ** 0.5
-    return float(round(raw.FPDFText_GetFontSize(text_page, character) * scale * 2) / 2)
-
-
-def _height(text_page: Any, character: int) -> float:
-    """Where its base line is on the page, from below."""
-    x, y = ctypes.c_double(), ctypes.c_double()
-    raw.FPDFText_GetCharOrigin(text_page, character, x, y)
-    return y.value
+def _iso_day(text: str) -> str:
+    """The day of a PDF's date, where month and day may be missing."""
+    found = _DATE.match(text.strip())
+    return "" if not found else f"{found[1]}-{found[2] or '01'}-{found[3] or '01'}"

@@ -17,6 +17,7 @@ from index.parsing.office.strict import transitional
 from index.parsing.office.word_text import ALTERNATES, alternative
 from index.parsing.parse_archive import check_archive
 from index.parsing.parse_source import Source
+from index.parsing.table import Cell, grid
 
 _ROW_HEIGHT = 228_600  # EMU, a quarter of an inch: shapes that begin so close stand side by side
 _FURNITURE = {PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.SLIDE_NUMBER}
@@ -67,9 +68,7 @@ def _read_slide(builder: DocumentBuilder, number: int, slide: Any) -> None:
 
 def _read_shape(builder: DocumentBuilder, shape: Any) -> None:
     if shape.has_table:
-        builder.start_table()
-        for row in shape.table.rows:
-            builder.add_row([cell.text for cell in row.cells])
+        builder.add_table(_rows(shape.table))
     elif shape.has_chart:
         add_chart(builder, shape.chart_part._element)
     elif shape.has_text_frame:
@@ -80,6 +79,18 @@ def _read_shape(builder: DocumentBuilder, shape: Any) -> None:
             relation = name.get(f"{_RELATION}dm", "")
             if relation in shape.part.rels:
                 add_diagram(builder, parse_xml(shape.part.related_part(relation).blob))
+
+
+def _rows(table: Any) -> list[list[str]]:
+    """Cells that are merged into another have no text of their own."""
+    return grid(
+        [
+            Cell(body_text(_paragraphs(cell)), rows=cell.span_height, columns=cell.span_width)
+            for cell in row.cells
+            if not cell.is_spanned
+        ]
+        for row in table.rows
+    )
 
 
 def _flat(shapes: Iterable[Any]) -> Iterator[Any]:

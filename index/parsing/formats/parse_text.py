@@ -1,81 +1,120 @@
-"""Plain text: paragraphs at empty lines, list items, and the headings that people type.
-
-Text files are wrapped by hand or by a program, so a line end means little by itself. It counts as
-meant when what follows starts a list item, or when the next word would have fitted on the line and
-starts with a capital after a line that is no finished sentence.
-"""
+"""Plain text: paragraphs at empty lines, lines, rows, list items, the headings that people type."""
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from dataclasses import dataclass
 
 from index.parsing.document import MAX_HEADING_CHARS, Document, DocumentBuilder
 from index.parsing.parse_source import Source
+from index.parsing.text_lines import GAP, are_meant, join_lines
 
-ITEM = re.compile(r"[ \t]*(?:[-*+•‣▪◦–][ \t]+|\(?(?:\d{1,3}|[a-z])[.)][ \t]+)(?=\S)")  # noqa: RUF001
+__all__ = ["join_lines"]  # of index/parsing/text_lines.py, for the texts of other formats
+
 _UNDERLINE = re.compile(r"[ \t]*(?:(={3,})|-{3,}|~{3,})[ \t]*")
-_NUMBERED = re.compile(r"((?:\d{1,3}\.)*\d{1,3})\.?[ \t]+[A-Z][^.!?;:]{0,80}")
-_HASHED = re.compile(r"(#{1,6})[ \t]+(.*\S)")
-_UNFINISHED = re.compile(r"[^.!?:;,\-]$")
-_EMPTY_LINE = re.compile(r"\n[ \t]*\n")
+_RULE = re.compile(r"[ \t]*[-=_*~#+.]{3,}[ \t]*")
+_NUMBERED = re.compile(r"((?:\d{1,2}\.){0,4}\d{1,2})\.?[ \t]+(?=[^\W\d_])[^.!?;:]{1,80}")
+_HASHED = re.compile(r"([#=]{1,6})[ \t]+(.*\S)")
+_ENDS_LIKE_PROSE = re.compile(r"[.!?:;,\-]$")
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_MIN_COLUMNS = 3
 
 
 def parse_text(source: Source) -> Document:
     """Reads plain text."""
     builder = source.builder()
-    for paragraph in _EMPTY_LINE.split(source.text()):
-        lines = [line for line in paragraph.split("\n") if line.strip()]
-        _add_paragraph(builder, lines)
+    add_text(builder, source.text())
     return builder.build()
 
 
-def join_lines(lines: Sequence[str]) -> Iterator[str]:
-    """Joins wrapped lines to paragraphs and list items."""
-    if not lines:
-        return
-    width = max(len(line.rstrip()) for line in lines)
-    piece = [lines[0]]
-    for line, following in pairwise(lines):
-        if _is_meant(line, following, width):
-            yield " ".join(piece)
-            piece = []
-        piece.append(following)
-    yield " ".join(piece)
+def add_text(builder: DocumentBuilder, text: str) -> None:
+    """Adds a text to a document."""
+    paragraphs = list(_paragraphs(text))
+    # Who writes all in capitals marks no heading with them.
+    has_capitals = sum(map(str.isupper, text)) > sum(map(str.islower, text))
+    titles = _Titles(capitals_say_nothing=has_capitals)
+    for paragraph, following in zip(paragraphs, [*paragraphs[1:], []], strict=True):
+        _add_paragraph(builder, titles, paragraph, following)
 
 
-def _add_paragraph(builder: DocumentBuilder, lines: list[str]) -> None:
-    while lines and (heading := _heading(lines)):
+@dataclass
+class _Titles:
+    """What has to be known of a text to tell a heading from a line."""
+
+    capitals_say_nothing: bool
+    last_number: int = 0  # of the last heading with one
+
+    def find(self, lines: Sequence[str], following: Sequence[str]) -> tuple[int, str, int] | None:
+        """The level and words of a heading, and how many lines it takes; None if it is none.
+
+        A line by itself is one only when text follows it that is none.
+        """
+        line = lines[0].strip()
+        if len(line) > MAX_HEADING_CHARS:
+            return None
+        if hashed := _HASHED.fullmatch(line):
+            return len(hashed[1]), hashed[2].rstrip("#= "), 1
+        if len(lines) > 1:
+            rule = _UNDERLINE.fullmatch(lines[1])
+            return (1 if rule[1] else 2, line, 2) if rule and _WORD.search(line) else None
+        level = self._level(line)
+        if not level or not following:
+            return None
+        if len(following) == 1 and self._level(following[0].strip()) == level:
+            return None
+        self._count(line)
+        return level, line, 1
+
+    def _level(self, line: str) -> int:
+        """How deep a heading this line would be; 0 if it cannot be one."""
+        if numbered := _NUMBERED.fullmatch(line):
+            parts = [int(part) for part in numbered[1].split(".")]
+            is_next = len(parts) > 1 or parts[0] in (1, self.last_number + 1)
+            return len(parts) if is_next and "0" not in (numbered[1][0], numbered[1][-1]) else 0
+        is_title = line.isupper() and len(_WORD.findall(line)) > 0 and not self.capitals_say_nothing
+        return int(is_title and not _ENDS_LIKE_PROSE.search(line) and not _has_more_digits(line))
+
+    def _count(self, line: str) -> None:
+        if numbered := _NUMBERED.fullmatch(line):
+            self.last_number = int(numbered[1].split(".")[0])
+
+
+def _paragraphs(text: str) -> Iterator[list[str]]:
+    """The lines between empty ones; those that only draw a rule go."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        if line.strip():
+            lines.append(line)
+        elif lines:
+            yield lines
+            lines = []
+    if lines:
+        yield lines
+
+
+def _add_paragraph(
+    builder: DocumentBuilder, titles: _Titles, lines: list[str], following: list[str]
+) -> None:
+    while lines and (heading := titles.find(lines, following)):
         level, text, num_lines = heading
         builder.add_heading(level, text)
         lines = lines[num_lines:]
+    if rows := _rows(lines):
+        builder.add_table(rows)
+        return
+    lines = [line for line in lines if not _RULE.fullmatch(line)]
     for text in join_lines(lines):
         builder.add_block(text)
 
 
-def _heading(lines: list[str]) -> tuple[int, str, int] | None:
-    """The level and words of a heading, and how many lines it takes; None if it is none."""
-    line = lines[0].strip()
-    if len(lines) > 1:
-        rule = _UNDERLINE.fullmatch(lines[1])
-        found = (1 if rule[1] else 2, line, 2) if rule else None
-    elif numbered := _NUMBERED.fullmatch(line):
-        found = numbered[1].count(".") + 1, line, 1
-    elif line.isupper() and _UNFINISHED.search(line):
-        found = 1, line, 1
-    else:
-        found = None
-    hashed = _HASHED.fullmatch(line)
-    if hashed and not found:
-        found = len(hashed[1]), hashed[2], 1
-    return found if len(line) <= MAX_HEADING_CHARS else None
+def _rows(lines: Sequence[str]) -> list[list[str]]:
+    """The cells of a table of several columns; none if the lines are no table."""
+    lines = [line for line in lines if not re.fullmatch(r"[-=+|\s]+", line)]
+    if len(lines) < 2 or not are_meant(lines):
+        return []
+    rows = [GAP.split(line.strip()) for line in lines]
+    widths = {len(row) for row in rows}
+    return rows if len(widths) == 1 and widths.pop() >= _MIN_COLUMNS else []
 
 
-def _is_meant(line: str, following: str, width: int) -> bool:
-    """Says whether the break between two lines is one of the text, not of its wrapping."""
-    if ITEM.match(following):
-        return True
-    first_word = following.split(maxsplit=1)[0]
-    if len(line.rstrip()) + 1 + len(first_word) > width:
-        return False
-    starts_anew = first_word[0].isupper() or first_word[0].isdigit()
-    return starts_anew and bool(_UNFINISHED.search(line.rstrip()))
+def _has_more_digits(line: str) -> bool:
+    return sum(map(str.isdigit, line)) > sum(map(str.isalpha, line)) / 2

@@ -13,10 +13,9 @@ _MAX_POINTS = 1_000  # of one series: what is more is a measurement, not a chart
 
 def add_chart(builder: DocumentBuilder, root: Any) -> None:
     """Adds the title that its author gave a chart, and its data as a table."""
-    builder.add_block(_joined(root.find(f"{CHART}chart/{CHART}title")))
-    builder.start_table()
-    for row in chart_rows(root):
-        builder.add_row(row)
+    title = _joined(root.find(f"{CHART}chart/{CHART}title"))
+    builder.add_block(title)
+    builder.add_table(chart_rows(root), title=title, num_header_rows=1)
 
 
 def add_diagram(builder: DocumentBuilder, root: Any) -> None:

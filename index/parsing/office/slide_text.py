@@ -24,7 +24,7 @@ def paragraph_text(paragraph: Any) -> str:
         elif child.tag in (f"{DRAWING}r", f"{DRAWING}fld") and child.get("type") != _NUMBER_FIELD:
             found = child.find(f"{DRAWING}t")
             text = "" if found is None else without_private(found.text or "").replace("\v", " ")
-            written += placed(written[-1:], text, _place(child))
+            written += placed(written, text, _place(child))
     return written
 
 

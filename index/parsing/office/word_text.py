@@ -27,6 +27,7 @@ _ANCHORED = {qn("w:txbxContent"), f"{CHART}chart", f"{DIAGRAM}relIds"}
 _PROPERTIES, _SYMBOL, _FIELD = qn("w:rPr"), qn("w:sym"), qn("w:fldChar")
 _HOLD_TEXT = (_TEXT, f"{MATH}t", f"{DRAWING}t", f"{CHART}chart", f"{DIAGRAM}relIds")
 _NOTES = {qn("w:footnoteReference"): "footnotes", qn("w:endnoteReference"): "endnotes"}
+_TAIL = 20  # letters: what a raised letter follows
 _EQUATIONS = {f"{MATH}oMath", f"{MATH}oMathPara"}
 _WORDS = {
     qn("w:tab"): " ",
@@ -68,7 +69,7 @@ class TextReader:
         for place, group in groupby(pieces, key=lambda piece: piece.place):
             part = "".join(piece.text for piece in group)
             parts.append(placed(written, part, place))
-            written = parts[-1][-1:] or written
+            written = (written + parts[-1])[-_TAIL:]
         return "".join(parts)
 
     def _pieces(self, parent: Any, place: Place) -> Iterator[_Piece]:
