@@ -11,6 +11,7 @@ from graphs.api.border.request_deadline import RequestDeadline
 from graphs.api.border.request_id import RequestId
 from graphs.api.border.validation import on_invalid
 from graphs.api.chat import chat
+from graphs.api.chat.resume import KnownKeys
 from graphs.api.corpus import (
     files,
     vector_store_file_batches,
@@ -56,6 +57,7 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
         responses={"default": {"model": ErrorReply, "description": "Every error has this shape."}},
     )
     app.state.services = services
+    app.state.keys = KnownKeys()
     for module in _ROUTED:
         app.include_router(module.router)
     install_error_handlers(app)

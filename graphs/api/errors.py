@@ -4,6 +4,8 @@
     |- BadRequestError       the request is readable but asks for what is not served
     |- BodyTooLargeError     413
     |- BodyTimeoutError      408
+    |- BodyCodedError        415
+    |- KeyReusedError        422
     |- ResumeMismatchError   409
     |- DisconnectedError     the client is gone: nothing can be sent
     |  `- StalledError       the client stopped reading its stream
@@ -47,7 +49,13 @@ from index.errors import (
     UnknownStoreFileError,
     UnsupportedFileError,
 )
-from models.errors import EngineStoppedError, InvalidInputError, ModelChangedError, ModelError
+from models.errors import (
+    ContextLengthError,
+    EngineStoppedError,
+    InvalidInputError,
+    ModelChangedError,
+    ModelError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +98,18 @@ class BodyTimeoutError(ApiError, HTTPException):
     """The body did not arrive in time."""
 
     code = "body_timeout"
+
+
+class BodyCodedError(ApiError, HTTPException):
+    """The body is compressed."""
+
+    code = "unsupported_content_encoding"
+
+
+class KeyReusedError(ApiError, ValueError):
+    """An `Idempotency-Key` came with another body than before."""
+
+    code = "idempotency_key_reused"
 
 
 class ResumeMismatchError(ApiError, ValueError):
@@ -148,6 +168,7 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     # models
     ModelError: _FAILURE,
     InvalidInputError: ErrorKind(status=400, type=_INVALID),
+    ContextLengthError: ErrorKind(status=400, type=_INVALID, param="messages"),
     EngineStoppedError: ErrorKind(
         status=503, type=_SERVER, retry_after_s=2, message="The generator restarts. Try again."
     ),
@@ -158,11 +179,11 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     ),
     # index
     CorpusError: _FAILURE,
-    UnknownFileError: ErrorKind(status=404, type=_INVALID),
-    UnknownStoreError: ErrorKind(status=404, type=_INVALID),
-    UnknownStoreFileError: ErrorKind(status=404, type=_INVALID),
-    UnknownFileBatchError: ErrorKind(status=404, type=_INVALID),
-    UnknownCursorError: ErrorKind(status=400, type=_INVALID),
+    UnknownFileError: ErrorKind(status=404, type=_INVALID, param="file_id"),
+    UnknownStoreError: ErrorKind(status=404, type=_INVALID, param="vector_store_id"),
+    UnknownStoreFileError: ErrorKind(status=404, type=_INVALID, param="file_id"),
+    UnknownFileBatchError: ErrorKind(status=404, type=_INVALID, param="batch_id"),
+    UnknownCursorError: ErrorKind(status=400, type=_INVALID, param="after"),
     UnsupportedFileError: ErrorKind(status=400, type=_INVALID),
     InvalidFileError: ErrorKind(status=400, type=_INVALID),
     InvalidLimitError: ErrorKind(status=400, type=_INVALID),
@@ -180,6 +201,8 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     BadRequestError: ErrorKind(status=400, type=_INVALID),
     BodyTooLargeError: ErrorKind(status=413, type=_INVALID),
     BodyTimeoutError: ErrorKind(status=408, type=_INVALID),
+    BodyCodedError: ErrorKind(status=415, type=_INVALID, param="Content-Encoding"),
+    KeyReusedError: ErrorKind(status=422, type=_INVALID, param="Idempotency-Key"),
     ResumeMismatchError: ErrorKind(status=409, type=_INVALID, param="Last-Event-ID"),
     NotReadyError: ErrorKind(status=503, type=_SERVER, retry_after_s=2),
 }
@@ -210,8 +233,8 @@ def kind_of(error: Exception) -> ErrorKind:
     return next(ERROR_TABLE[cls] for cls in type(error).__mro__ if cls in ERROR_TABLE)
 
 
-def reply_of(error: Exception) -> ErrorReply:
-    """Tells an error in the one shape.
+def reply_of(error: Exception, *, param: str | None = None) -> ErrorReply:
+    """Tells an error in the one shape; `param` goes before that of the table.
 
     Only from our own classes is more read than the text: libraries have attributes of the same
     names with another meaning, such as the `code` of urllib's errors, which is a number.
@@ -222,14 +245,14 @@ def reply_of(error: Exception) -> ErrorReply:
         error=ErrorBody(
             message=kind.message or text,
             type=kind.type,
-            param=error.param if isinstance(error, BadRequestError) else kind.param,
+            param=error.param if isinstance(error, BadRequestError) else param or kind.param,
             code=error.code if isinstance(error, _OURS) else _SERVER,
         )
     )
 
 
-def error_response(error: Exception) -> JSONResponse:
-    """Makes the reply for an error, with its headers."""
+def error_response(error: Exception, *, param: str | None = None) -> JSONResponse:
+    """Makes the reply for an error, with its headers; `param` as in `reply_of`."""
     kind = kind_of(error)
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if kind.retry_after_s is not None:
@@ -237,7 +260,7 @@ def error_response(error: Exception) -> JSONResponse:
         headers["retry-after-ms"] = str(kind.retry_after_s * 1000)
     if kind.status == 409 or isinstance(error, PoisonRequestError | DeadlineError):
         headers["x-should-retry"] = "false"  # the OpenAI clients retry every 409 and 5xx otherwise
-    return JSONResponse(reply_of(error).model_dump(), kind.status, headers)
+    return JSONResponse(reply_of(error, param=param).model_dump(), kind.status, headers)
 
 
 async def _on_error(request: Request, error: Exception) -> JSONResponse:
@@ -247,7 +270,10 @@ async def _on_error(request: Request, error: Exception) -> JSONResponse:
             "request %s: %s: %s", request.state.request_id, type(error).__name__, error,
             exc_info=error if kind is _FAILURE else None,
         )  # fmt: skip
-    return error_response(error)
+    # A chat names its store in another field than the routes of stores do.
+    is_store = isinstance(error, UnknownStoreError)
+    param = getattr(request.state, "store_param", None) if is_store else None
+    return error_response(error, param=param)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -265,6 +291,8 @@ def install_error_handlers(app: FastAPI) -> None:
     """Makes every error of every route leave in the one shape."""
     app.add_exception_handler(HTTPException, _on_http_exception)
     roots = (GraphError, ModelError, CorpusError)
-    of_http = (BadRequestError, ResumeMismatchError, BodyTooLargeError, BodyTimeoutError)
+    of_http = (
+        BadRequestError, KeyReusedError, ResumeMismatchError, BodyTooLargeError, BodyTimeoutError,
+    )  # fmt: skip
     for handled in roots + of_http:
         app.add_exception_handler(handled, _on_error)

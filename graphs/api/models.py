@@ -20,7 +20,10 @@ _PAGE_SIZE = 100
 
 @router.get("", summary="List the models")
 async def list_models(services: InjectedServices, corpus: InjectedCorpus) -> Response:
-    """Gives `rag`, one `rag:<vector store>` a store, the generator, and the other models."""
+    """Gives `rag`, one `rag:<vector store>` a store, the generator, and the other models.
+
+    A generator that only quotes is none to chat with, so it is not listed.
+    """
     models = await _models(services, corpus)
     return list_reply(models, [model.id for model in models], has_more=False)
 
@@ -36,7 +39,8 @@ async def get_model(model_id: str, services: InjectedServices, corpus: InjectedC
 
 async def _models(services: Services, corpus: Corpus) -> list[Model]:
     names = services.config.served_names
-    served = [RAG_MODEL, names.generator, names.embedder, names.reranker, names.safety]
+    writers = [] if services.config.answers == "quote" else [names.generator]
+    served = [RAG_MODEL, *writers, names.embedder, names.reranker, names.safety]
     models = {name: _model(name, services.started_at) for name in served}
     async for store in _every_store(corpus):
         name = f"{STORE_PREFIX}{store.name or store.id}"

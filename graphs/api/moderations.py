@@ -1,5 +1,6 @@
 """`POST /v1/moderations`: OpenAI's 13 categories, and our own beside them."""
 
+import re
 import uuid
 from typing import Annotated
 
@@ -22,6 +23,9 @@ from graphs.api.services import InjectedServices
 from models.safety import MODERATION_CATEGORIES, Verdict
 
 router = APIRouter(tags=["moderations"], route_class=JsonRoute)
+
+# Clients of OpenAI's API name its model where nobody has told them another; it is answered as ours.
+_OPENAI_NAMES = re.compile(r"(?:omni|text)-moderation-(?:latest|stable)")
 
 
 def _input_tag(value: object) -> str:
@@ -52,7 +56,7 @@ async def create_moderation(
     """Scores every text in every category."""
     model = services.config.served_names.safety
     max_inputs = services.config.http.max_inputs
-    if body.model not in {None, model}:
+    if body.model not in {None, model} and not _OPENAI_NAMES.fullmatch(str(body.model)):
         raise unknown_model(str(body.model))
     texts = _texts(body.input)
     if len(texts) > max_inputs:

@@ -24,6 +24,10 @@ from index.sentences import split_sentences
 from models.generation import Message
 
 NO_ANSWER = "I don't know."
+QUOTES_ONLY = (
+    "This model only chooses sentences of documents to quote, it cannot chat. "
+    "Ask the model 'rag', or 'rag:<vector store>'."
+)
 
 _ANSWER = (
     "Answer the question with facts from the numbered passages only. "

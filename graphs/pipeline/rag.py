@@ -14,9 +14,10 @@ from graphs.config import GatewayConfig
 from graphs.pipeline.answering import Answering
 from graphs.pipeline.checking import Checking
 from graphs.pipeline.events import ChatRequest, Event, Finished, Retrieved, TextDelta, Usage
-from graphs.pipeline.prompt import NO_ANSWER, quotable_answers
+from graphs.pipeline.prompt import NO_ANSWER, QUOTES_ONLY, quotable_answers
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Evidence, Retrieval, Scope
+from graphs.pipeline.small_talk import small_talk
 from graphs.pipeline.stages import Stages
 from graphs.pipeline.together import together
 from graphs.pipeline.trace import Trace, log_trace
@@ -62,9 +63,11 @@ class RagPipeline:
             OverloadedError: a queue is full.
         """
         trace = Trace(request.request_id)
+        fixed = self._fixed_reply(request)
         try:
             with trace:
-                async with aclosing(self._events(request, trace)) as events:
+                told = self._events(request, trace) if fixed is None else self._told(fixed, trace)
+                async with aclosing(told) as events:
                     async for event in events:
                         yield event
         finally:
@@ -79,6 +82,21 @@ class RagPipeline:
                 return found
         finally:
             self._observe(trace)
+
+    def _fixed_reply(self, request: ChatRequest) -> str | None:
+        """Gives the reply to what asks no document: small talk, and a chat with what only quotes.
+
+        The message of such a reply is known word for word, or goes nowhere: nobody judges it.
+        """
+        if request.retrieves:
+            return small_talk(request.messages[-1].text)
+        return QUOTES_ONLY if self._quote else None
+
+    async def _told(self, text: str, trace: Trace) -> AsyncGenerator[Event, None]:
+        trace.outcome = "answered"
+        yield Retrieved(passages=(), search_query=None, timings=())
+        yield TextDelta(text=text)
+        yield self._finished(trace)
 
     async def _events(self, request: ChatRequest, trace: Trace) -> AsyncGenerator[Event, None]:
         request = await self._checking.readable(request, trace)

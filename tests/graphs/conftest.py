@@ -11,6 +11,7 @@ from cohere import AsyncClientV2
 from openai import AsyncOpenAI
 
 from graphs.api.app import build_app
+from graphs.api.chat.resume import KnownKeys
 from graphs.api.services import Services
 from graphs.config import GatewayConfig, HttpSettings, ServedNames
 from graphs.pipeline.events import (
@@ -147,6 +148,7 @@ def _api_shared_app():
 @pytest.fixture
 def api_app(_api_shared_app, api_services):
     _api_shared_app.state.services = api_services
+    _api_shared_app.state.keys = KnownKeys()
     return _api_shared_app
 
 

@@ -1,5 +1,6 @@
 """The border for JSON: what may stand in a request body, before any schema looks at it."""
 
+import codecs
 import json
 import re
 from typing import Any
@@ -22,7 +23,10 @@ class RequestModel(BaseModel):
 
 
 class JsonRequest(Request):
-    """A request whose JSON is strict UTF-8 without lone surrogates, which no store can hold."""
+    """A request whose JSON is strict UTF-8 without lone surrogates, which no store can hold.
+
+    A byte order mark before it, as some programs of Windows write, is passed over (RFC 8259, 8.1).
+    """
 
     async def json(self) -> Any:
         """Parses the body.
@@ -32,7 +36,7 @@ class JsonRequest(Request):
         """
         body = await self.body()
         try:
-            text = body.decode("utf-8")
+            text = body.removeprefix(codecs.BOM_UTF8).decode("utf-8")
         except UnicodeDecodeError as err:
             raise json.JSONDecodeError("not valid UTF-8", "", err.start) from err
         try:

@@ -1,11 +1,16 @@
-"""Bounds on request bodies: their size and the time they take to arrive. Pure ASGI."""
+"""Bounds on request bodies: their size, their coding and the time they take. Pure ASGI."""
 
 import asyncio
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graphs.api.errors import BodyTimeoutError, BodyTooLargeError, error_response
+from graphs.api.errors import (
+    BodyCodedError,
+    BodyTimeoutError,
+    BodyTooLargeError,
+    error_response,
+)
 from graphs.api.services import Services
 from graphs.config import HttpSettings
 
@@ -14,7 +19,10 @@ _MULTIPART_OVERHEAD_BYTES = 64 * 1024
 
 
 class BodyLimit:
-    """Answers 413 by the declared length, and cuts off bodies that turn out larger or too slow."""
+    """Answers 413 by the declared length, and cuts off bodies that turn out larger or too slow.
+
+    Compressed bodies get 415: the bound is one on what they hold, which their length does not tell.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -26,7 +34,12 @@ class BodyLimit:
             return
         services: Services = scope["app"].state.services
         max_bytes = _max_bytes(scope, services.config.http)
-        declared = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        coding = headers.get("content-encoding", "").strip()
+        if coding.lower() not in {"", "identity"}:
+            await error_response(_coded(coding))(scope, receive, send)
+            return
+        declared = headers.get("content-length", "")
         if declared.isdecimal() and int(declared[:20]) > max_bytes:
             await error_response(_too_large(max_bytes))(scope, receive, send)
             return
@@ -68,6 +81,11 @@ def _max_bytes(scope: Scope, settings: HttpSettings) -> int:
     if path == "/v1/files" and scope["method"] == "POST":
         return settings.max_file_bytes + _MULTIPART_OVERHEAD_BYTES
     return settings.max_body_bytes
+
+
+def _coded(coding: str) -> BodyCodedError:
+    reason = f"The body must be sent as it is, without Content-Encoding, got {coding[:40]!r}"
+    return BodyCodedError(415, reason, {"accept-encoding": "identity", "connection": "close"})
 
 
 def _too_large(max_bytes: int) -> BodyTooLargeError:

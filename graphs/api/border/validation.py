@@ -13,6 +13,8 @@ from graphs.api.errors import BadRequestError, error_response
 _SOURCES = {"body", "query", "path", "header", "cookie"}
 # pydantic's names of faults -> the codes that OpenAI uses.
 _CODES = {"missing": "missing_required_parameter", "json_invalid": "invalid_json"}
+# How FastAPI words that a part of a form is a field: it takes those without a file name for such.
+_TEXT_FOR_FILE = "Expected UploadFile, received: <class 'str'>"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +47,13 @@ def _fault(details: Mapping[str, Any], body: object) -> RequestFault:
     if isinstance(body, bytes):
         message = "Send the body as JSON, with the header `content-type: application/json`"
         return RequestFault(message=message, param=None, code="invalid_json")
+    if str(details["msg"]).endswith(_TEXT_FOR_FILE):
+        message = 'The part has no file name: send it with `filename="..."` in its header'
+        return RequestFault(message=message, param=str(location[-1]), code="invalid_file")
     code = _CODES.get(kind) or ("invalid_type" if kind.endswith("_type") else "invalid_value")
-    if kind.startswith(("unsupported_", "invalid_")):  # our own validators name their code
+    if kind.startswith(
+        ("unsupported_", "unknown_", "invalid_")
+    ):  # our own validators name their code
         code = kind
     return RequestFault(message=str(details["msg"]), param=_path(location, body, kind), code=code)
 

@@ -40,7 +40,9 @@ async def create_chat_completion(
     """Answers with `rag`, `rag:<vector store>`, or the bare generator; streams if asked to."""
     turns = turns_of(body.messages)
     target = target_of(body, services.config)
+    request.state.store_param = target.store_param
     resumption = resumption_of(request.headers, await request.body(), request.state.caller)
+    request.app.state.keys.check(resumption)
     options = body.rag or RagOptions()
     chat = ChatRequest(
         request_id=request.state.request_id,
@@ -79,12 +81,12 @@ def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) 
 
 
 def _sampling(body: ChatCompletionBody, resumption: Resumption) -> Sampling:
-    stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
+    only_best = body.top_p == 0  # no mass but that of the best token
     return Sampling(
         max_tokens=body.max_completion_tokens or body.max_tokens,
-        temperature=body.temperature,
-        top_p=body.top_p,
-        top_k=body.top_k,
+        temperature=0 if only_best else body.temperature,
+        top_p=None if only_best else body.top_p,
+        top_k=0 if body.top_k == -1 else body.top_k,  # vLLM's way to say "all"
         seed=resumption.seed if body.seed is None else body.seed,
-        stop=stop,
+        stop=tuple(body.stop or ()),
     )

@@ -1,14 +1,16 @@
 """What `/v1/chat/completions` accepts.
 
-Unknown fields are ignored; what would change the answer but is not served is refused by name.
+Unknown fields are ignored; what would change the answer but is not served is refused by name. What
+cannot enter of earlier turns (tool calls and their results, images) is left out by turns.py.
 """
 
-from typing import Annotated, Literal
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.fields import Content, Unsupported, only
+from graphs.api.border.fields import Unsupported, only
 from graphs.api.border.json_body import RequestModel
 from graphs.api.corpus.filters import FilterSpec
 from graphs.config import (
@@ -29,30 +31,55 @@ _RETRIEVAL_OPTIONS = {
 MAX_INT32 = 2**31 - 1  # what the engines hold such numbers in
 
 
+class TurnPart(RequestModel):
+    """One part of a turn; only those with a text count."""
+
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+
+
+def _content_tag(content: object) -> str:
+    return "parts" if isinstance(content, list) else "string"
+
+
+TurnContent = Annotated[
+    Annotated[str | None, Tag("string")] | Annotated[list[TurnPart], Tag("parts")],
+    Discriminator(_content_tag),
+]
+
+
 class SystemMessage(RequestModel):
     """Instructions of the application."""
 
     role: Literal["system", "developer"]
-    content: Content
+    content: TurnContent
 
 
 class UserMessage(RequestModel):
     """A turn of the user."""
 
     role: Literal["user"]
-    content: Content
+    content: TurnContent
 
 
 class AssistantMessage(RequestModel):
-    """An earlier answer, as this server or another has given it."""
+    """An earlier answer, as this server or another has given it; its tool calls are not read."""
 
     role: Literal["assistant"]
-    content: Content | None = None
+    content: TurnContent = None
     refusal: str | None = None
-    tool_calls: Unsupported = None
 
 
-ChatMessage = Annotated[SystemMessage | UserMessage | AssistantMessage, Field(discriminator="role")]
+class ToolMessage(RequestModel):
+    """What a tool gave to another model earlier in the chat; it is not read."""
+
+    role: Literal["tool", "function"]
+
+
+ChatMessage = Annotated[
+    SystemMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")
+]
 
 
 class StreamOptions(RequestModel):
@@ -75,6 +102,24 @@ class RagOptions(RequestModel):
     filters: FilterSpec | None = None
     debug: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, options: Any) -> Any:
+        """Refuses misspelt options: without one, the answer would silently be another."""
+        for name in options if isinstance(options, dict) else ():
+            if name not in cls.model_fields:
+                near = get_close_matches(name[:64], cls.model_fields, n=1)
+                known = (
+                    f"did you mean '{near[0]}'?"
+                    if near
+                    else "it has " + ", ".join(cls.model_fields)
+                )
+                raise PydanticCustomError(
+                    "unknown_parameter", "rag has no option '{name}'; {known}",
+                    {"name": name[:64], "known": known},
+                )  # fmt: skip
+        return options
+
     def settings(self, configured: RetrievalSettings) -> RetrievalSettings:
         """Gives the settings of this request."""
         return configured.overridden(self.model_dump(include=_RETRIEVAL_OPTIONS))
@@ -82,12 +127,20 @@ class RagOptions(RequestModel):
 
 def _check_stop(stop: str | list[str] | None) -> str | list[str] | None:
     stops = [stop] if isinstance(stop, str) else stop or []
-    if len(stops) > MAX_STOPS or not all(stops):
+    if len(stops) > MAX_STOPS:
         raise PydanticCustomError(
-            "stop", "stop must be 1 to {limit} non-empty strings, got {count}",
+            "stop", "stop must be at most {limit} strings, got {count}",
             {"limit": MAX_STOPS, "count": len(stops)},
         )  # fmt: skip
-    return stop
+    return [one for one in stops if one]  # an empty one stops nothing
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# JSON has one kind of number, and some clients write 64 as 64.0.
+Whole = Annotated[int, BeforeValidator(_whole)]
 
 
 class ChatCompletionBody(RequestModel):
@@ -97,12 +150,12 @@ class ChatCompletionBody(RequestModel):
     messages: list[ChatMessage] = Field(min_length=1)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_completion_tokens: int | None = Field(None, ge=1, le=MAX_INT32)
-    max_tokens: int | None = Field(None, ge=1, le=MAX_INT32)
+    max_completion_tokens: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = None
+    max_tokens: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = None
     temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, gt=0, le=1)
-    top_k: int | None = Field(None, ge=0, le=MAX_INT32)
-    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    top_p: float | None = Field(None, ge=0, le=1)
+    top_k: Annotated[Whole, Field(ge=-1, le=MAX_INT32)] | None = None
+    seed: Annotated[Whole, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: Annotated[str | list[str] | None, AfterValidator(_check_stop)] = None
     rag: RagOptions | None = None
 

@@ -22,11 +22,13 @@ class ChatTarget:
         model: as the client named it.
         retrieves: whether passages are searched for; the bare generator is asked otherwise.
         stores: names or ids of vector stores; None: all of them.
+        store_param: the field that names them.
     """
 
     model: str
     retrieves: bool
     stores: tuple[str, ...] | None = None
+    store_param: str = "model"
 
 
 def target_of(body: ChatCompletionBody, config: GatewayConfig) -> ChatTarget:
@@ -54,4 +56,6 @@ def target_of(body: ChatCompletionBody, config: GatewayConfig) -> ChatTarget:
     if chosen is None and config.http.default_store is not None:
         chosen = [config.http.default_store]
     stores = None if chosen is None else tuple(dict.fromkeys(chosen))
-    return ChatTarget(model=body.model, retrieves=True, stores=stores)
+    is_model = body.model.startswith(STORE_PREFIX) or not (body.rag and body.rag.vector_store_ids)
+    param = "model" if is_model else "rag.vector_store_ids"
+    return ChatTarget(model=body.model, retrieves=True, stores=stores, store_param=param)

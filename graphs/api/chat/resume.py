@@ -13,10 +13,11 @@ out what the client has.
 import hashlib
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from graphs.api.errors import BadRequestError, ResumeMismatchError
+from graphs.api.errors import BadRequestError, KeyReusedError, ResumeMismatchError
 from graphs.caller import Caller
 from graphs.pipeline.events import Retrieved
 
@@ -47,13 +48,18 @@ class Resumption:
 
     Attributes:
         fingerprint: of caller, key and body; requests that share it ask for the same answer.
-        has_key: whether the client sent an `Idempotency-Key`.
+        key: of caller and `Idempotency-Key`; None when the client sent none.
         last: where to go on; None: from the start.
     """
 
     fingerprint: bytes
-    has_key: bool
+    key: bytes | None
     last: ResumePoint | None
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the client sent an `Idempotency-Key`."""
+        return self.key is not None
 
     @property
     def seed(self) -> int | None:
@@ -78,10 +84,11 @@ def resumption_of(headers: Mapping[str, str], body: bytes, caller: Caller) -> Re
         msg = "Last-Event-ID needs the Idempotency-Key that the first request was sent with"
         raise BadRequestError(msg, param="Last-Event-ID")
     # JSON, since only a notation with quotes keeps ["a", "b"] and ["ab", ""] apart.
-    asked_by = json.dumps([caller.tenant, caller.key_id, key])
-    digest = hashlib.sha256(asked_by.encode() + body).digest()
+    asked_by = json.dumps([caller.tenant, caller.key_id, key]).encode()
     return Resumption(
-        fingerprint=digest, has_key=key is not None, last=_point(last_id) if last_id else None
+        fingerprint=hashlib.sha256(asked_by + body).digest(),
+        key=None if key is None else hashlib.sha256(asked_by).digest(),
+        last=_point(last_id) if last_id else None,
     )
 
 
@@ -92,6 +99,34 @@ def _point(event_id: str) -> ResumePoint:
         raise BadRequestError(msg, param="Last-Event-ID")
     created, digest, identity, number = match.groups()
     return ResumePoint(created=int(created), digest=digest, identity=identity, number=int(number))
+
+
+class KnownKeys:
+    """Remembers which body a key came with, to tell a client that uses one key for two.
+
+    Best effort, as it is of one Gateway and of its newest keys: an answer does not depend on it,
+    since another body gives another answer under the same key.
+    """
+
+    def __init__(self, limit: int = 4096) -> None:
+        self._limit = limit
+        self._fingerprints: OrderedDict[bytes, bytes] = OrderedDict()
+
+    def check(self, resumption: Resumption) -> None:
+        """Takes note of a request; one that is resumed is compared by `EventIds`.
+
+        Raises:
+            KeyReusedError: its key came with another body before.
+        """
+        if resumption.key is None or resumption.last is not None:
+            return
+        known = self._fingerprints.setdefault(resumption.key, resumption.fingerprint)
+        self._fingerprints.move_to_end(resumption.key)
+        if len(self._fingerprints) > self._limit:
+            self._fingerprints.popitem(last=False)
+        if known != resumption.fingerprint:
+            msg = "this Idempotency-Key came with another body before; send a new key for it"
+            raise KeyReusedError(msg)
 
 
 class EventIds:

@@ -30,9 +30,11 @@ async def create_file(
 ) -> Response:
     """Stores the bytes; the reply means that they are durable."""
     max_bytes = services.config.http.max_file_bytes
-    if file.size is not None and file.size > max_bytes:
-        msg = f"a file must have at most {max_bytes} bytes, got {file.size}"
-        raise BadRequestError(msg, param="file", code="file_too_large")
+    size = file.size or 0
+    if not 1 <= size <= max_bytes:
+        msg = f"a file must have 1..{max_bytes} bytes, got {size}"
+        code = "file_too_large" if size else "invalid_file"
+        raise BadRequestError(msg, param="file", code=code)
     if (anchor is None) != (seconds is None):
         msg = "expires_after needs both anchor and seconds"
         raise BadRequestError(msg, param="expires_after")

@@ -164,10 +164,19 @@ class RankingOptions(RequestModel):
     score_threshold: float | None = Field(default=None, ge=0, le=1)
 
 
+def _refuse_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("invalid_value", "must not be blank")
+    return text
+
+
+Query = Annotated[str, AfterValidator(_refuse_blank)]
+
+
 class SearchBody(RequestModel):
     """A search in one store."""
 
-    query: str | Annotated[list[str], Field(min_length=1, max_length=16)]
+    query: Query | Annotated[list[Query], Field(min_length=1, max_length=16)]
     max_num_results: int = Field(10, ge=1, le=50)
     filters: FilterSpec | None = None
     ranking_options: RankingOptions | None = None

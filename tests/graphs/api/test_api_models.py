@@ -1,5 +1,7 @@
 """Models, health and the documentation page."""
 
+from dataclasses import replace
+
 import pytest
 from openai import NotFoundError
 
@@ -19,6 +21,13 @@ async def test_models_are_rag_its_stores_and_the_five(api_openai, api_catalog):
         f"rag:{again.id}",
         f"rag:{nameless.id}",
     ]
+
+
+async def test_a_generator_that_only_quotes_is_not_listed(api_openai, api_app, api_services):
+    quoting = api_services.config.model_copy(update={"answers": "quote"})
+    api_app.state.services = replace(api_services, config=quoting)
+    models = [model.id async for model in await api_openai.models.list()]
+    assert models == ["rag", "bundled:embedder", "bundled:reranker", "bundled:safety"]
 
 
 async def test_one_model_is_described_even_with_a_slash(api_openai):
