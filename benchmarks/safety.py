@@ -53,7 +53,11 @@ def scores_of(model: Path | None, texts: Sequence[str]) -> tuple[list[str], Scor
 
     folder = "bundled:safety" if model is None else str(model.resolve())
     classifier = SafetyClassifier(SafetyConfig(model=folder), cache=models_folder())
-    verdicts = [classifier.classify([text])[0] for text in texts]
+    verdicts = [
+        verdict
+        for start in range(0, len(texts), 64)
+        for verdict in classifier.classify(texts[start : start + 64])
+    ]
     labels = [label for label in verdicts[0].scores if label != PERSONAL_DATA]
     rows = [[verdict.scores[label] for label in labels] for verdict in verdicts]
     return labels, np.asarray(rows, dtype=np.float32)
