@@ -1,5 +1,7 @@
 """Measure a safety classifier: AUROC and recall per category, false positives per kind of text.
 
+The texts are judged as the server judges them, `models/safety.py`: rules and classifier.
+
 python -m benchmarks.safety --model .ragfleet/models/safety --documentation PARAGRAPHS.jsonl
 """
 
@@ -46,30 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def scores_of(model: Path | None, texts: Sequence[str]) -> tuple[list[str], Scores]:
     """Return the labels and each text's scores, float32, (n_texts, n_labels), in [0, 1]."""
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
     from deployments.state import models_folder
-    from models.bundled.prepare import prepare
+    from models.safety import PERSONAL_DATA, SafetyClassifier, SafetyConfig
 
-    folder = model or prepare("safety", models_folder())
-    encode = AutoTokenizer.from_pretrained(folder)
-    classifier = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-    scores = np.zeros((len(texts), classifier.config.num_labels), dtype=np.float32)
-    with torch.inference_mode():
-        for start in range(0, len(texts), 32):
-            rows = order[start : start + 32]
-            batch = encode(
-                [texts[row] for row in rows],
-                padding=True,
-                truncation=True,
-                max_length=256,
-                return_tensors="pt",
-            )
-            scores[rows] = classifier(**batch).logits.sigmoid().numpy()
-    labels = [classifier.config.id2label[number] for number in range(classifier.config.num_labels)]
-    return labels, scores
+    folder = "bundled:safety" if model is None else str(model.resolve())
+    classifier = SafetyClassifier(SafetyConfig(model=folder), cache=models_folder())
+    verdicts = [
+        verdict
+        for start in range(0, len(texts), 64)
+        for verdict in classifier.classify(texts[start : start + 64])
+    ]
+    labels = [label for label in verdicts[0].scores if label != PERSONAL_DATA]
+    rows = [[verdict.scores[label] for label in labels] for verdict in verdicts]
+    return labels, np.asarray(rows, dtype=np.float32)
 
 
 def measure(

@@ -43,10 +43,9 @@ class SafetyFilter:
         """Judges every text; see `models.safety.SafetyClassifier`."""
         check_texts(texts)
         model, batcher = self._loaded
-        pieces = [model.pieces(text) for text in texts]
-        distinct = list(dict.fromkeys(chain.from_iterable(pieces)))
-        rows = dict(zip(distinct, await batcher.submit(distinct), strict=True))
-        return tuple(model.verdict([rows[piece] for piece in some]) for some in pieces)
+        cut_texts = [model.pieces(text) for text in texts]
+        rows = await batcher.submit(list(chain.from_iterable(cut_texts)))
+        return model.verdicts(cut_texts, rows)
 
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where."""

@@ -178,6 +178,8 @@ class HttpSettings(_Settings):
         max_body_bytes: largest JSON body.
         max_file_bytes: largest uploaded file.
         max_inputs: most texts in one request for embeddings or moderations.
+        max_moderation_chars: most characters of all texts in one request for moderations; about
+            what a CPU judges within `timeouts.model_s` beside others.
         max_documents: most documents in one rerank request.
         token_input: how token ids sent for embedding are read: as ids of OpenAI's `cl100k_base`
             (what OpenAI's clients send), or refused.
@@ -190,6 +192,7 @@ class HttpSettings(_Settings):
     max_body_bytes: int = Field(default=2**20, ge=1024)
     max_file_bytes: int = Field(default=32 * 2**20, ge=1024)
     max_inputs: int = Field(default=2048, ge=1)
+    max_moderation_chars: int = Field(default=2**17, ge=1)
     max_documents: int = Field(default=1000, ge=1)
     token_input: Literal["cl100k_base", "reject"] = "cl100k_base"
     default_store: str | None = None

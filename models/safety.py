@@ -5,8 +5,9 @@
 Every piece is judged by itself, so a long text can take turns with others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +114,8 @@ class SafetyClassifier:
             InvalidInputError: no text.
         """
         check_texts(texts)
-        return tuple(self.verdict(self.score(self.pieces(text))) for text in texts)
+        cut_texts = [self.pieces(text) for text in texts]
+        return self.verdicts(cut_texts, self.score(list(chain.from_iterable(cut_texts))))
 
     def pieces(self, text: str) -> list[str]:
         """Cuts a text into what is scored, each piece once; takes no time to speak of."""
@@ -150,8 +152,14 @@ class SafetyClassifier:
             np.maximum.at(scores, np.asarray(judged)[owners], rows)
         return scores
 
-    def verdict(self, rows: Sequence[Row]) -> Verdict:
-        """Judges a text by the rows of its pieces, at least one."""
+    def verdicts(
+        self, cut_texts: Sequence[Sequence[str]], rows: Iterable[Row]
+    ) -> tuple[Verdict, ...]:
+        """Judges texts by the rows of all their pieces, in the same order."""
+        following = iter(rows)
+        return tuple(self._verdict(list(islice(following, len(some)))) for some in cut_texts)
+
+    def _verdict(self, rows: Sequence[Row]) -> Verdict:
         *worst, personal = np.max(rows, axis=0).tolist()
         scores = dict.fromkeys(MODERATION_CATEGORIES, 0.0)
         for label, score in zip(self._labels, worst, strict=True):

@@ -20,6 +20,7 @@ from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import InjectedServices
+from graphs.config import HttpSettings
 from models.safety import MODERATION_CATEGORIES, Verdict
 
 router = APIRouter(tags=["moderations"], route_class=JsonRoute)
@@ -55,13 +56,10 @@ async def create_moderation(
 ) -> Response:
     """Scores every text in every category."""
     model = services.config.served_names.safety
-    max_inputs = services.config.http.max_inputs
     if body.model not in {None, model} and not _OPENAI_NAMES.fullmatch(str(body.model)):
         raise unknown_model(str(body.model))
     texts = _texts(body.input)
-    if len(texts) > max_inputs:
-        msg = f"input must have at most {max_inputs} texts, got {len(texts)}"
-        raise BadRequestError(msg, param="input")
+    _check_size(texts, services.config.http)
     verdicts = await unless_disconnected(request.receive, services.safety.classify(texts))
     reply = ModerationCreateResponse(
         id=f"modr-{uuid.uuid4().hex}",
@@ -76,6 +74,17 @@ def _texts(value: str | list[str] | list[ContentPart]) -> list[str]:
         return [value]
     texts = [one for one in value if isinstance(one, str)]
     return texts or [joined([one for one in value if isinstance(one, ContentPart)])]
+
+
+def _check_size(texts: list[str], settings: HttpSettings) -> None:
+    sizes = (
+        (len(texts), settings.max_inputs, "texts"),
+        (sum(map(len, texts)), settings.max_moderation_chars, "characters"),
+    )
+    for found, most, unit in sizes:
+        if found > most:
+            msg = f"input must have at most {most} {unit}, got {found}"
+            raise BadRequestError(msg, param="input")
 
 
 def _moderation(verdict: Verdict) -> Moderation:

@@ -50,7 +50,11 @@ def small_config():
         safety="bundled:safety",
     )
     http = HttpSettings(
-        max_body_bytes=64 * 1024, max_file_bytes=128 * 1024, max_inputs=8, max_documents=8
+        max_body_bytes=64 * 1024,
+        max_file_bytes=128 * 1024,
+        max_inputs=8,
+        max_documents=8,
+        max_moderation_chars=1000,
     )
     return GatewayConfig(served_names=names, http=http)
 

@@ -52,3 +52,11 @@ async def test_unknown_model_is_404(api_openai):
 async def test_bad_input_is_refused_by_name(api_http, value, param):
     reply = await api_http.post("/v1/moderations", json={"input": value})
     assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize("value", ["a" * 1001, ["a" * 600, "b" * 401]])
+async def test_more_characters_than_are_judged_in_time_are_refused_with_the_limit(api_http, value):
+    reply = await api_http.post("/v1/moderations", json={"input": value})
+    error = reply.json()["error"]
+    assert (reply.status_code, error["param"]) == (400, "input")
+    assert error["message"] == "input must have at most 1000 characters, got 1001"
