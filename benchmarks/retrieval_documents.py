@@ -82,7 +82,7 @@ def as_html(document: Document) -> str:
     path: tuple[str, ...] = ()
     in_table = False
     for block in document.blocks:
-        starts_table = block.kind == "row" and not block.columns
+        starts_table = block.kind == "row" and block.columns in ("", block.text)
         if in_table and (block.kind != "row" or starts_table):
             lines.append("</table>")
         lines += headings(path, block.heading_path)

@@ -45,7 +45,7 @@ ROOMS = {
         "embedder reranker safety generator prepare quantize",
     ),
     "index": (
-        "errors records shard reuse",
+        "errors records rows shard reuse",
         "parsing",
         "chunk",
         "catalog",

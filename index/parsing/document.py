@@ -2,12 +2,14 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from index.errors import FileLimitError
 from index.parsing.parse_limits import ParseLimits
+from index.parsing.table import table_lines
+from index.rows import join_cells
 
 MAX_HEADING_CHARS = 200
 BLOCK_SEPARATOR = "\n\n"
@@ -21,7 +23,7 @@ class Block:
 
     Only code has line breaks. `char_start` is where the block stands in the document's plain text;
     `page` counts from 1, None in formats without pages; `columns` is the header of the table that
-    a row belongs to, empty in the header itself.
+    a row belongs to (the header itself too), a row of its own; empty where there is none.
     """
 
     heading_path: tuple[str, ...]
@@ -62,7 +64,6 @@ class DocumentBuilder:
     _blocks: list[Block] = field(default_factory=list)
     _headings: list[tuple[int, str]] = field(default_factory=list)
     _path: tuple[str, ...] = ()
-    _columns: str | None = None  # inside a table: its header, empty until there is one
     _end: int = 0
     _last_heading_is_bare: bool = False
 
@@ -93,19 +94,38 @@ class DocumentBuilder:
         lines = [line.rstrip() for line in clean_text(text).split("\n")]
         self._add(_EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip("\n"), "code")
 
-    def start_table(self) -> None:
-        """Says that the next row is the header of a table."""
-        self._columns = ""
+    def add_table(
+        self,
+        rows: Iterable[Sequence[str]],
+        *,
+        title: str = "",
+        num_header_rows: int | None = None,
+        pages: Sequence[int | None] = (),
+    ) -> None:
+        """Adds a table, or a sheet of several, row by row.
+
+        Titles above a header become prose; its rows become one; no row is repeated.
+
+        Args:
+            rows: cells as `table.grid` or `table.spread` lay them out.
+            title: the caption, if it is known; else the row above the header.
+            num_header_rows: how many rows are the header, 0 if none is; None: found out.
+            pages: the page of each row, where a table goes over several.
+        """
+        cleaned = ([one_line(cell) for cell in row] for row in rows)
+        path = self._path
+        for line in table_lines(cleaned, num_header_rows):
+            if pages:
+                self.page = pages[line.number]
+            above = one_line(title or line.title)[:MAX_HEADING_CHARS].rstrip()
+            self._path = (*path, above) if above and path[-1:] != (above,) else path
+            kind: BlockKind = "prose" if line.kind == "title" and len(line.cells) == 1 else "row"
+            self._add(join_cells(line.cells), kind, columns=join_cells(line.columns))
+        self._path = path
 
     def add_row(self, cells: Sequence[str]) -> None:
-        """Adds a row of the table that was started last."""
-        cleaned = [one_line(cell) for cell in cells]
-        while cleaned and not cleaned[-1]:
-            cleaned.pop()
-        row = " | ".join(cleaned).strip()
-        self._add(row, "row", columns=self._columns or "")
-        if self._columns == "":
-            self._columns = row[:MAX_HEADING_CHARS].rstrip()
+        """Adds a row that belongs to no table, such as the fields of a record."""
+        self._add(join_cells([one_line(cell) for cell in cells]), "row")
 
     def build(self) -> Document:
         """The finished document."""

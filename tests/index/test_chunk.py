@@ -134,7 +134,7 @@ def test_rows_stay_whole_under_the_header_of_their_table(word_spans):
     chunking = Chunking(max_chunk_tokens=15)
     drafts = chunk(parse("a.csv", data.encode()), chunking, word_spans)
     assert [(draft.title, draft.text) for draft in drafts] == [
-        ("a.csv", "Name | Text\n\nn0 | Some words. More words."),
+        ("a.csv > Name | Text", "Name | Text\n\nn0 | Some words. More words."),
         ("a.csv > Name | Text", "n1 | Some words. More words."),
         ("a.csv > Name | Text", "n2 | Some words. More words."),
         ("a.csv > Name | Text", "n3 | Some words. More words."),

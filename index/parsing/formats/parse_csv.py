@@ -19,12 +19,10 @@ def parse_csv(source: Source) -> Document:
     """
     text = source.text()
     builder = source.builder()
-    builder.start_table()
     csv.field_size_limit(_MAX_CELL_CHARS)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(source.name, text))
     try:
-        for row in rows:
-            builder.add_row(row)
+        builder.add_table(rows)
     except csv.Error as err:
         raise InvalidFileError(
             f"{source.name!r} is no table at line {rows.line_num}: {err}"

@@ -14,12 +14,14 @@ from docx import Document as open_document
 from docx.oxml.ns import qn
 
 from index.parsing.document import Document, DocumentBuilder
+from index.parsing.formats.parse_docx_table import ROW, own, table_cells
 from index.parsing.parse_archive import check_archive
 from index.parsing.parse_source import Source
+from index.parsing.table import grid, num_header_rows
 
 _HEADING = re.compile(r"heading ([1-9])", re.IGNORECASE)
 _TEXT, _TAB, _BREAK = qn("w:t"), qn("w:tab"), (qn("w:br"), qn("w:cr"))
-_PARAGRAPH, _TABLE, _ROW, _CELL = qn("w:p"), qn("w:tbl"), qn("w:tr"), qn("w:tc")
+_PARAGRAPH, _TABLE = qn("w:p"), qn("w:tbl")
 _PAGE_BREAK = qn("w:lastRenderedPageBreak")
 _VALUE = qn("w:val")
 # Alternate content repeats its text for old programs; the properties hold tab stops, not tabs.
@@ -71,19 +73,19 @@ class _Reader:
         self._turn_pages(paragraph)  # a paragraph stands on the page on which it begins
 
     def _read_table(self, table: Any) -> None:
-        self.builder.start_table()
-        for row in _own(table, _ROW):
-            self.builder.add_row(["".join(_texts(cell)) for cell in _own(row, _CELL)])
+        pages = []
+        for row in own(table, ROW):
+            pages.append(self.builder.page)
             self._turn_pages(row)
+        rows = table_cells(table, lambda cell: "".join(_texts(cell)))
+        after = self.builder.page
+        marked = num_header_rows(rows)
+        self.builder.add_table(grid(rows), num_header_rows=marked, pages=pages)
+        self.builder.page = after
 
     def _turn_pages(self, element: Any) -> None:
         if self.builder.page is not None:
             self.builder.page += sum(1 for _ in element.iter(_PAGE_BREAK))
-
-
-def _own(parent: Any, tag: str) -> list[Any]:
-    """The rows of a table or cells of a row, without those of tables inside it."""
-    return [one for one in parent.iter(tag) if next(one.iterancestors(parent.tag)) is parent]
 
 
 def _texts(element: Any) -> Iterator[str]:

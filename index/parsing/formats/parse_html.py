@@ -48,6 +48,7 @@ class _Reader:
         self.builder = builder
         self._pieces: list[str] = []  # text of the block that is open
         self._item_marker = ""  # at the start of a list item: what precedes its text
+        self._rows: list[list[str]] = []  # of the table that is open
         self._listings = 0  # how many <pre> are open
 
     def read(self, root: Tag) -> None:
@@ -74,7 +75,7 @@ class _Reader:
         if tag.name == "pre":
             self._listings += 1
         elif tag.name == "table":
-            self.builder.start_table()
+            self._rows = []
         elif tag.name == "li":
             self._item_marker = "- "
         elif tag.name == "img":
@@ -85,6 +86,9 @@ class _Reader:
             self.builder.add_heading(int(tag.name[1]), self._take())
         elif tag.name == "tr":
             self._end_row()
+        elif tag.name == "table":
+            self.builder.add_table(self._rows)
+            self._rows = []
         elif tag.name in BLOCKS:
             self._flush()
         elif tag.name in ("td", "th"):
@@ -94,7 +98,7 @@ class _Reader:
 
     def _end_row(self) -> None:
         cells = self._take().split(_CELL_END)
-        self.builder.add_row(cells[:-1] if len(cells) > 1 else cells)
+        self._rows.append(cells[:-1] if len(cells) > 1 else cells)
 
     def _flush(self) -> None:
         text = self._take().replace(_CELL_END, " ")

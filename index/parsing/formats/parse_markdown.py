@@ -30,6 +30,7 @@ class _Reader:
         self._heading_level = 0  # inside a heading: its level
         self._item_marker = ""  # at the start of a list item: what precedes its text
         self._cells: list[str] | None = None  # inside a table row: its cells so far
+        self._rows: list[list[str]] = []  # of the table that is open
 
     def read(self, token: Token) -> None:
         match token.type:
@@ -37,7 +38,7 @@ class _Reader:
                 self._heading_level = int(token.tag[1]) if token.nesting == 1 else 0
             case "list_item_open":
                 self._item_marker = f"{token.info}. " if token.info else "- "
-            case "table_open" | "tr_open" | "tr_close":
+            case "table_open" | "table_close" | "tr_open" | "tr_close":
                 self._read_table(token.type)
             case "inline":
                 self._add(_plain(token.children or []))
@@ -49,9 +50,11 @@ class _Reader:
 
     def _read_table(self, token_type: str) -> None:
         if token_type == "table_open":
-            self.builder.start_table()
+            self._rows = []
         elif token_type == "tr_close":
-            self.builder.add_row(self._cells or [])
+            self._rows.append(self._cells or [])
+        elif token_type == "table_close":
+            self.builder.add_table(self._rows, num_header_rows=1)
         self._cells = [] if token_type == "tr_open" else None
 
     def _add(self, text: str) -> None:

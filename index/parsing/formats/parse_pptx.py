@@ -10,6 +10,7 @@ from index.errors import FileLimitError
 from index.parsing.document import Document, DocumentBuilder
 from index.parsing.parse_archive import check_archive
 from index.parsing.parse_source import Source
+from index.parsing.table import Cell, grid
 
 
 def parse_pptx(source: Source) -> Document:
@@ -50,12 +51,22 @@ def _read_slide(builder: DocumentBuilder, number: int, slide: Any) -> None:
 
 def _read_shape(builder: DocumentBuilder, shape: Any) -> None:
     if shape.has_table:
-        builder.start_table()
-        for row in shape.table.rows:
-            builder.add_row([cell.text for cell in row.cells])
+        builder.add_table(_rows(shape.table))
     elif shape.has_text_frame:
         for paragraph in shape.text_frame.paragraphs:
             builder.add_block(_item(paragraph))
+
+
+def _rows(table: Any) -> list[list[str]]:
+    """Cells that are merged into another have no text of their own."""
+    return grid(
+        [
+            Cell(cell.text, rows=cell.span_height, columns=cell.span_width)
+            for cell in row.cells
+            if not cell.is_spanned
+        ]
+        for row in table.rows
+    )
 
 
 def _flat(shapes: Iterable[Any]) -> Iterator[Any]:

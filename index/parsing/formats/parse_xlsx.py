@@ -2,6 +2,7 @@
 
 import io
 from datetime import date, datetime, time
+from itertools import chain, dropwhile
 from typing import Any
 
 from openpyxl import load_workbook
@@ -37,16 +38,11 @@ def parse_xlsx(source: Source) -> Document:
 def _read_sheet(builder: DocumentBuilder, sheet: Any) -> None:
     builder.end_section(1)
     sheet.reset_dimensions()  # as declared they may be wrong, or a trap of 17 billion cells
-    is_first = True
-    for row in sheet.iter_rows(values_only=True):
-        cells = [_words(value) for value in row]
-        if not any(cells):
-            continue
-        if is_first:  # only now, so that an empty sheet leaves no heading
-            builder.add_heading(1, sheet.title)
-            builder.start_table()
-            is_first = False
-        builder.add_row(cells)
+    rows = ([_words(value) for value in row] for row in sheet.iter_rows(values_only=True))
+    filled = dropwhile(lambda cells: not any(cells), rows)
+    if (first := next(filled, None)) is not None:  # an empty sheet leaves no heading
+        builder.add_heading(1, sheet.title)
+        builder.add_table(chain([first], filled))
 
 
 def _words(value: object) -> str:

@@ -174,10 +174,10 @@ def test_rows_know_the_header_of_their_table(name):
         b"<table><tr><td>A</td></tr><tr><td>b</td></tr></table>",
     }[name]
     assert [(block.columns, block.text) for block in parse(name, data).blocks] == [
-        ("", "Name | Unit"),
+        ("Name | Unit", "Name | Unit"),
         ("Name | Unit", "min | 1"),
         ("", "Text."),
-        ("", "A"),
+        ("A", "A"),
         ("A", "b"),
     ]
 

@@ -104,7 +104,7 @@ def test_sheets_are_sections_and_rows_know_their_header():
     book.create_sheet("More").append([datetime.datetime(2026, 1, 2, 3, 4), 7])
     found = parse("a.xlsx", saved(book)).blocks
     assert [(row.heading_path, row.columns, row.text) for row in found] == [
-        (("Prices",), "", "Name | Price | Since | On"),
+        (("Prices",), "Name | Price | Since | On", "Name | Price | Since | On"),
         (("Prices",), "Name | Price | Since | On", "ab | 0.3 | 2026-01-02 | TRUE"),
         (("More",), "", "2026-01-02 03:04:00 | 7"),
     ]

@@ -127,7 +127,7 @@ def test_code_without_definitions_is_one_listing(name):
 def test_rows_of_a_table_are_blocks(name, data):
     table = parse(name, data).blocks
     assert [(row.kind, row.columns, row.text) for row in table] == [
-        ("row", "", "Name | Text"),
+        ("row", "Name | Text", "Name | Text"),
         ("row", "Name | Text", 'min | a, "b" c'),
     ]
 
