@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from graphs.pipeline.quoting.question import Part, Sort
 from graphs.pipeline.quoting.units import Unit
 from graphs.pipeline.quoting.versions import named_years, tells_year
-from graphs.pipeline.quoting.words import all_stems, content_stems, holds, stem
+from graphs.pipeline.quoting.words import YEAR, all_stems, content_stems, holds, stem
 
 # On logits.
 _TEXT, _ABOUT, _DOCUMENT = 1.0, 1.0, 1.5
 _MIDDLE = 0.45
 _LACKS_SORT, _LACKS_NAME, _NOTHING_NEW = 2.0, 3.0, 3.0
+_IDENTIFIED = 2.0
 _CALENDAR = frozenset(
     """january february march april may june july august september october november december
     monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays
@@ -79,7 +80,8 @@ def _has_identifiers(part: Part, unit: Unit) -> bool:
 
 
 def _is_of_year(unit: Unit, years: Sequence[str]) -> bool:
-    return tells_year(unit, years)
+    """A document of another year cannot answer; one of no year may."""
+    return tells_year(unit, years) or not YEAR.search(f"{unit.hit.filename} {unit.title}".replace("_", " "))
 
 
 def fit(part: Part, unit: Unit, context: Context, stems: frozenset[str]) -> float:
@@ -100,11 +102,13 @@ def fit(part: Part, unit: Unit, context: Context, stems: frozenset[str]) -> floa
     ]
     value = _TEXT * shares[0] + _ABOUT * shares[1] + _DOCUMENT * shares[2]
     pattern = _HOLDS.get(part.sort)
-    if pattern and not pattern.search(f"{unit.path[-1]}\n{unit.text}"):
+    if pattern and not pattern.search(f"{unit.title}\n{unit.text}"):
         value -= _LACKS_SORT
     missing = [name for name in part.names if name not in _CALENDAR and stem(name) not in stems]
     if missing:
         value -= _LACKS_NAME
+    if part.identifiers:  # all of them are there, else it would not be possible
+        value += _IDENTIFIED
     if not part.is_polar and unit.kind != "lead" and not _tells_more(part, unit):
         value -= _NOTHING_NEW
     return value

@@ -6,16 +6,17 @@
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from graphs.pipeline.quoting.words import content_stems, identifiers, names, words_of
+from graphs.pipeline.quoting.words import YEAR, content_stems, identifiers, names, words_of
 
 MAX_PARTS = 3
+_MAX_CHARS = 1000  # of a question that is taken apart
 Sort = Literal["number", "time", "phone", "email", "any"]
 
 _ASKS = (
-    r"(?:also\s+)?(?:(?:at|by|for|from|in|on|to|until|with)\s+)?"
+    r"(?:also\s+)?(?:(?:about|after|at|before|by|during|for|from|in|of|on|since|to|under|until|with|within)\s+)?"
     r"(?:what|when|where|who|whom|whose|which|why|how|is|are|does|do|did|can|may|must|will|should|"
     r"has|have)\b"
 )
@@ -37,6 +38,11 @@ _VERBS = frozenset(
     """cost costs open opens close closes start starts begin begins end ends last lasts take takes
     weigh weighs need needs seat seats run runs leave leaves arrive happen happens work works hold
     holds be have get contain contains apply belong""".split()
+)
+_ELLIPTIC = re.compile(
+    r"(?:and\s+)?(?:(?:by|from|since|until)\s+)?(?:what|how(?:\s+(?:much|many|long|often|far))?|when|where)\s+"
+    r"(?:on\s+)?(?:about|at|for|in|on|of|with|from|to)\b",
+    re.IGNORECASE,
 )
 _SPEAKERS = frozenset("i we you one people".split())
 _SORTS: tuple[tuple[Sort, re.Pattern[str]], ...] = (
@@ -115,11 +121,30 @@ class Part:
 
 def parts_of(question: str) -> list[Part]:
     """Gives what is asked, in its order: one part, or up to `MAX_PARTS`."""
-    question = " ".join(question.split())
-    clauses = _clauses(question)
+    question = " ".join(question.split())[:_MAX_CHARS]
+    topic, asked = _topic(question)
+    clauses = _clauses(asked)
     if len(clauses) > 1:
-        return _completed(clauses)[:MAX_PARTS]
-    return _sides(question) or [Part(text=question)]
+        parts = _completed(clauses)[:MAX_PARTS]
+        return [replace(part, text=f"{topic}{part.text}") for part in parts]
+    return _years(question) or _sides(question) or [Part(text=question)]
+
+
+def _topic(question: str) -> tuple[str, str]:
+    """Takes off what stands before the question: "Toolshed Marlow: what ..."."""
+    match = re.match(rf"([^:?]{{2,60}}:\s+)(?={_ASKS})", question, re.IGNORECASE)
+    return (match.group(1), question[match.end() :]) if match else ("", question)
+
+
+def _years(question: str) -> list[Part]:
+    """Gives one part a year where two are compared."""
+    years = list(dict.fromkeys(YEAR.findall(question)))
+    if len(years) != 2:  # noqa: PLR2004 - a comparison
+        return []
+    both = re.compile(
+        rf"(?:from|between|in|of)?\s*{years[0]}\W+(?:\w+\W+){{0,2}}?{years[1]}", re.IGNORECASE
+    )
+    return [Part(text=both.sub(f" in {year}", question), side=year) for year in years]
 
 
 def _clauses(question: str) -> list[str]:
@@ -141,7 +166,7 @@ def _completed(clauses: list[str]) -> list[Part]:
     first = clauses[0]
     parts = [Part(text=f"{first}?")]
     for clause in clauses[1:]:
-        if re.match(r"(?:and\s+)?(?:what|how)\s+(?:about|at|for|in|on|of|with)\b", clause, re.IGNORECASE):
+        if _ELLIPTIC.match(clause):
             named = set(names(first)) | set(identifiers(first))
             kept = " ".join(word for word in first.split() if word.lower().strip(",.") not in named)
             parts.append(Part(text=f"{kept} {clause}?", side=clause))

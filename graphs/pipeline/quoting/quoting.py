@@ -15,7 +15,7 @@ import numpy as np
 
 from graphs.pipeline.quoting.fitting import Context, fit, possible
 from graphs.pipeline.quoting.question import Part
-from graphs.pipeline.quoting.units import Unit, same_list, units_around
+from graphs.pipeline.quoting.units import Unit, same_list, units_around, whole_unit
 from graphs.pipeline.quoting.versions import are_versions, named_years, version_of
 from graphs.pipeline.quoting.words import all_stems, holds
 from index.searching.request import Hit
@@ -104,16 +104,23 @@ def statements(part: Part, best: Candidate, label: str) -> list[Statement]:
     """Writes the chosen unit with what belongs to it."""
     units = _together(part, best.unit)
     head = _heading(part, best.unit)
-    if len(units) == 1 or units[0].kind not in ("item", "row"):
-        text = _sentence(part, best.unit)
+    if len(units) == 1 or units[1].continues:
+        text = _sentence(part, best.unit) if len(units) == 1 else units[0].text
         if label:
-            head = f"{head}, {label}" if head else f"As of {label}"
-        return [_statement(f"{head}: {text}" if head else text, best)]
+            head = f"{head} (as of {label})" if head else f"As of {label}"
+        text = f"{head}: {text}" if head else text
+        rest = [_statement(unit.text, replace(best, unit=unit)) for unit in units[1:]]
+        return [_statement(text, replace(best, unit=units[0])), *rest]
     lead = best.unit.text if best.unit.kind == "lead" else best.unit.lead_in
-    lines = [_statement(unit.text, replace(best, unit=unit), is_line=True) for unit in units]
-    title = lead or (f"{head}:" if head else f"{best.unit.path[-1]}:")
+    lines = [
+        _statement(unit.text, replace(best, unit=unit), is_line=not unit.continues)
+        for unit in units
+    ]
+    title = lead or (f"{head or ''.join(best.unit.path[-1:])}:").lstrip(":")
     if label:
-        title = f"As of {label}: {title}"
+        title = f"As of {label}: {title}".rstrip(" :") + ":"
+    if not title:
+        return lines
     return [Statement(text=title, hit=lines[0].hit, relevance=best.relevance), *lines]
 
 
@@ -123,16 +130,38 @@ def _statement(text: str, of: Candidate, *, is_line: bool = False) -> Statement:
 
 def _together(part: Part, unit: Unit) -> list[Unit]:
     """Gives the whole list where that is meant, else the unit."""
+    around = units_around(unit.hit)
+    alone = whole_unit(around, unit)
     if unit.kind not in ("lead", "item", "row"):
-        return [unit]
-    whole = list(same_list(units_around(unit.hit), unit))
+        return alone
+    whole = list(same_list(around, unit))
     is_meant = part.wants_list or (part.wants_steps and unit.kind != "row")
     names_one = unit.kind == "row" and any(
         holds(unit.text.lower(), one) for one in part.identifiers
     )
     if whole and (unit.kind == "lead" or (is_meant and not names_one)):
-        return whole
-    return [unit]
+        return _meant(part, whole)
+    return alone
+
+
+def _meant(part: Part, units: Sequence[Unit]) -> list[Unit]:
+    """Gives those of a list that hold what is asked, where that tells them from the others."""
+    groups: list[list[Unit]] = []
+    for unit in units:
+        if unit.continues and groups:
+            groups[-1].append(unit)
+        else:
+            groups.append([unit])
+    asked = set(part.stems)
+    held = [asked & all_stems(" ".join(_values(unit) for unit in group)) for group in groups]
+    most = max(map(len, held))
+    kept = [group for group, known in zip(groups, held, strict=True) if len(known) == most]
+    return [unit for group in kept for unit in group]
+
+
+def _values(unit: Unit) -> str:
+    """What stands in the cells of a row, without the names of its columns."""
+    return re.sub(r"(?:^|; )[^:;]{1,60}: ", " ", unit.text) if unit.kind == "row" else unit.text
 
 
 def _sentence(part: Part, unit: Unit) -> str:

@@ -47,6 +47,7 @@ class Unit:
         lead_in: what leads in the list that it is an item of.
         before: the sentence before it, without which it is not understood.
         after: the next sentence, if that goes on with this one.
+        continues: it is the rest of the unit before, which was too long for a passage.
     """
 
     hit: Hit
@@ -57,6 +58,7 @@ class Unit:
     lead_in: str = ""
     before: str = ""
     after: str = ""
+    continues: bool = False
 
     @property
     def title(self) -> str:
@@ -80,16 +82,23 @@ def units_around(hit: Hit) -> list[Unit]:
     path, _ = _split_title(hit.title)
     near = [one for one in around if _split_title(one.title)[0] == path]
     units: list[Unit] = []
-    lead_in = ""
+    lead_in, end = "", -1
     for passage in near:
         _, last = _split_title(passage.title)
         columns = last if _BAR in last else ""
         lead_in = last if last.endswith(_LEADS_IN) else lead_in
         found = _cut(_hit_of(hit, passage), path, columns, lead_in)
+        if units and found and 0 <= passage.char_start - end < len(BLOCK_SEPARATOR):
+            is_cut = units[-1].kind != "item" and not units[-1].text.endswith((".", "!", "?", ")"))
+            found[0] = replace(found[0], kind=units[-1].kind, continues=is_cut)
+        end = passage.char_end
         lead_in = found[-1].text if found and found[-1].kind == "lead" else (
             found[-1].lead_in if found else "")
         units += found
-    return _linked(units)
+    path = tuple(one for one in path if one != hit.filename)
+    units = [replace(unit, path=path) for unit in units]
+    titles = {one.strip(" :").lower() for one in (*path, hit.filename)}
+    return _linked([unit for unit in units if unit.text.strip(" :").lower() not in titles])
 
 
 def units_of(hit: Hit) -> list[Unit]:
@@ -166,12 +175,28 @@ def _hit_of(hit: Hit, passage: StoredPassage) -> Hit:
     return replace(hit, **vars(passage))
 
 
-def same_list(units: Sequence[Unit], chosen: Unit) -> Iterator[Unit]:
-    """Gives the items or rows that stand together with the chosen one, or that it leads in."""
-    place = next(
+def whole_unit(units: Sequence[Unit], chosen: Unit) -> list[Unit]:
+    """Gives the chosen unit with its rest in the next passages, or what it is the rest of."""
+    place = place_of(units, chosen)
+    first, last = place, place + 1
+    while first and units[first].continues:
+        first -= 1
+    while last < len(units) and units[last].continues:
+        last += 1
+    return list(units[first:last])
+
+
+def place_of(units: Sequence[Unit], chosen: Unit) -> int:
+    """Finds a unit among those of its surroundings."""
+    return next(
         index for index, unit in enumerate(units)
         if unit.text == chosen.text and unit.hit.chunk_id == chosen.hit.chunk_id
     )  # fmt: skip
+
+
+def same_list(units: Sequence[Unit], chosen: Unit) -> Iterator[Unit]:
+    """Gives the items or rows that stand together with the chosen one, or that it leads in."""
+    place = place_of(units, chosen)
     kind = chosen.kind
     if kind == "lead":
         place += 1
