@@ -27,6 +27,10 @@ _EXTENSIONS = {
     "parse_docx": ".docx .docm .dotx .dotm",
     "parse_pptx": ".pptx .pptm .ppsx .ppsm .potx .potm",
     "parse_xlsx": ".xlsx .xlsm .xltx .xltm",
+    "parse_xls": ".xls .xlt",
+    "parse_odf": ".odt .ott .ods .ots .odp .otp",
+    "parse_epub": ".epub",
+    "parse_rtf": ".rtf",
     "parse_csv": ".csv .tsv",
     "parse_json": ".json",
     "parse_jsonl": ".jsonl .ndjson",
@@ -38,7 +42,10 @@ _EXTENSIONS = {
     ),
 }
 # What Python alone does not read: libraries in C and archives.
-_BINARY = {"parse_pdf", "parse_docx", "parse_pptx", "parse_xlsx"}
+_BINARY = {
+    "parse_pdf", "parse_docx", "parse_pptx", "parse_xlsx", "parse_xls", "parse_odf", "parse_epub",
+    "parse_rtf",
+}  # fmt: skip
 _MODULES = {"parse_jsonl": "parse_json"}  # where the parser's name is not its module's
 _PARSERS = {suffix: name for name, suffixes in _EXTENSIONS.items() for suffix in suffixes.split()}
 
