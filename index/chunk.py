@@ -7,33 +7,32 @@ import re
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import groupby, pairwise
+from dataclasses import dataclass, replace
+from itertools import chain, groupby
 
 from index.errors import InvalidFileError
-from index.parsing.document import BLOCK_SEPARATOR, Block, BlockKind, Document
+from index.parsing.document import Block, BlockKind, Document
 from index.parsing.parse_limits import ParseLimits
 from index.records import ChunkDraft, Chunking
+from index.sentences import is_item, lead_in_of, sentence_ends
 
 TokenSpans = Callable[[str], list[tuple[int, int]]]
+# Of a text from a place to another: where parts of it end.
+Ends = Callable[[str, int, int], Iterable[int]]
 
-# A sentence ends with its mark and what closes it, before white space and the start of another.
-# Marks of scripts that write no space (CJK) end one as well. The first line lists what ends none:
-# initials, abbreviations, and the number of a list item.
-SENTENCE_END = re.compile(
-    r"(?<!\b[A-Za-z])(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\betc)(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\A\d)(?<!\A\d\d)"
-    r"[.!?][\"')\]]*\s+(?=[\"'(\[]?[^\Wa-z_])|[。！？]"  # noqa: RUF001 - full-width marks are meant
-)
+
+def _matches_of(pattern: re.Pattern[str]) -> Ends:
+    return lambda text, start, end: (match.end() for match in pattern.finditer(text, start, end))
 
 
 # Where code may be cut, best first: before what stands at the start of a line after an empty one,
 # at an empty line, at the end of a line.
 CODE_ENDS = (re.compile(r"\n\n(?=\S)"), re.compile(r"\n\n"), re.compile(r"\n"))
 # Prose is cut at sentences; a row only where it is too long, as anything is, at white space.
-ENDS: dict[BlockKind, tuple[re.Pattern[str], ...]] = {
-    "prose": (SENTENCE_END,),
+ENDS: dict[BlockKind, tuple[Ends, ...]] = {
+    "prose": (sentence_ends,),
     "row": (),
-    "code": CODE_ENDS,
+    "code": tuple(_matches_of(pattern) for pattern in CODE_ENDS),
 }
 # Tokenized at once: a token takes about 100 bytes while it is looked at.
 _MAX_WINDOW_CHARS = 200_000
@@ -49,12 +48,17 @@ class Cutting:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A span of the document's plain text that is not cut again."""
+    """A span of the document's plain text that is not cut again.
+
+    `lead_in` introduces the list that it is an item of; `leads` says that it introduces the next.
+    """
 
     start: int
     end: int
     num_tokens: int
     block: Block
+    lead_in: str = ""
+    leads: bool = False
 
 
 def chunk(
@@ -65,7 +69,8 @@ def chunk(
     A passage lies under one heading path; only a sentence, row or line that is longer than a
     passage is cut, at white space where it has any. Consecutive passages under one heading share as
     many whole pieces as `chunk_overlap_tokens` allows. The title of a passage that starts within a
-    table ends with the table's header.
+    table ends with the table's header, that of one which starts within a list with what leads the
+    list in.
 
     Args:
         document: what parse() returned.
@@ -80,17 +85,15 @@ def chunk(
     text = document.text
     drafts: list[ChunkDraft] = []
     for path, blocks in groupby(document.blocks, key=lambda block: block.heading_path):
-        pieces = (
-            piece
-            for block in blocks
-            for piece in _pieces(block, chunking.max_chunk_tokens, token_spans)
+        pieces = chain.from_iterable(
+            _pieces(block, chunking.max_chunk_tokens, token_spans) for block in blocks
         )
-        for first, last in _pack(pieces, chunking):
-            columns = (first.block.columns,) if first.block.columns else ()
+        for first, last in _pack(_with_lead_ins(pieces), chunking):
+            within = first.block.columns or first.lead_in
             drafts.append(
                 ChunkDraft(
                     text=text[first.start : last.end],
-                    title=" > ".join((*(path or (document.title,)), *columns)),
+                    title=" > ".join((*(path or (document.title,)), *([within] if within else []))),
                     char_start=first.start,
                     char_end=last.end,
                     ordinal=len(drafts),
@@ -114,24 +117,6 @@ def cut_file(
     return drafts
 
 
-def split_sentences(text: str) -> list[str]:
-    """Splits a passage where its sentences end; each list item and table row is one by itself.
-
-    Code, which alone has line breaks, is split at its empty lines only.
-    """
-    return [
-        sentence.strip()
-        for block in text.split(BLOCK_SEPARATOR)
-        for sentence in ([block] if "\n" in block.strip() else _split_prose(block))
-        if sentence.strip()
-    ]
-
-
-def _split_prose(text: str) -> list[str]:
-    ends = [match.end() for match in SENTENCE_END.finditer(text)]
-    return [text[start:end] for start, end in pairwise([0, *ends, len(text)])]
-
-
 def _pack(pieces: Iterable[_Piece], chunking: Chunking) -> Iterator[tuple[_Piece, _Piece]]:
     """The first and last piece of each passage: as many as fit, then again from the overlap on."""
     passage: deque[_Piece] = deque()
@@ -139,14 +124,33 @@ def _pack(pieces: Iterable[_Piece], chunking: Chunking) -> Iterator[tuple[_Piece
     for piece in pieces:
         room = chunking.max_chunk_tokens - piece.num_tokens
         if passage and num_tokens > room:
-            yield passage[0], passage[-1]
+            last = passage[-1]
+            goes_on = last.leads and len(passage) > 1 and last.num_tokens <= room
+            yield passage[0], passage[-2 if goes_on else -1]
             shared = min(chunking.chunk_overlap_tokens, room)
+            shared = max(shared, last.num_tokens) if goes_on else shared
             while passage and num_tokens > shared:
                 num_tokens -= passage.popleft().num_tokens
         passage.append(piece)
         num_tokens += piece.num_tokens
     if passage:
         yield passage[0], passage[-1]
+
+
+def _with_lead_ins(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
+    """The pieces under one heading: items know what leads their list in, and that, its list."""
+    lead_in, held = "", None
+    for piece in pieces:
+        in_list = piece.block.kind == "prose" and is_item(piece.block.text)
+        if held is None or held.block is not piece.block:
+            if held is not None and in_list and lead_in and not held.lead_in:
+                held = replace(held, leads=True)
+            lead_in = lead_in if in_list else lead_in_of(piece.block.text)
+        if held is not None:
+            yield held
+        held = replace(piece, lead_in=lead_in) if in_list else piece
+    if held is not None:
+        yield held
 
 
 def _pieces(block: Block, max_tokens: int, token_spans: TokenSpans) -> Iterator[_Piece]:
@@ -176,33 +180,28 @@ def _windows(text: str) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class _Cutter:
-    """Cuts the tokens of a text where patterns say; deeper patterns only for what is too long."""
+    """Cuts the tokens of a text where parts end; deeper ends count only for what is too long."""
 
     text: str
     tokens: list[tuple[int, int]]
     max_tokens: int
 
-    def cut(
-        self, first: int, last: int, patterns: tuple[re.Pattern[str], ...]
-    ) -> Iterator[tuple[int, int]]:
+    def cut(self, first: int, last: int, ends: tuple[Ends, ...]) -> Iterator[tuple[int, int]]:
         """Spans of tokens that together are first..last."""
-        if not patterns:
+        if not ends:
             yield from self._cut_anywhere(first, last)
             return
-        for start, stop in self._spans(first, last, patterns[0]):
+        for start, stop in self._spans(first, last, ends[0]):
             if stop - start <= self.max_tokens:
                 yield start, stop
             else:
-                yield from self.cut(start, stop, patterns[1:])
+                yield from self.cut(start, stop, ends[1:])
 
-    def _spans(self, first: int, last: int, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    def _spans(self, first: int, last: int, ends_of: Ends) -> Iterator[tuple[int, int]]:
         if first == last:
             return
         end_of_all = self.tokens[last - 1][1]
-        ends = [
-            match.end() for match in pattern.finditer(self.text, self.tokens[first][0], end_of_all)
-        ]
-        for end in [*ends, end_of_all]:
+        for end in chain(ends_of(self.text, self.tokens[first][0], end_of_all), [end_of_all]):
             stop = bisect_left(self.tokens, end, first, last, key=lambda span: span[0])
             if stop > first:
                 yield first, stop

@@ -47,7 +47,7 @@ ROOMS = {
     "index": (
         "errors records rows shard reuse",
         "parsing",
-        "chunk",
+        "abbreviations sentences identifiers chunk",
         "catalog",
         "ingestion",
         "searching",

@@ -20,7 +20,7 @@ from operator import itemgetter
 from typing import Protocol
 
 from graphs.pipeline.markers import without_markers
-from index.chunk import split_sentences
+from index.sentences import split_sentences
 from models.generation import Message
 
 NO_ANSWER = "I don't know."

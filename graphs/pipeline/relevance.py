@@ -17,9 +17,9 @@ from graphs.config import DeadlineSettings, RetrievalSettings
 from graphs.errors import OverloadedError, StageUnavailableError
 from graphs.pipeline.stages import RerankStage
 from graphs.pipeline.trace import Trace
-from index.chunk import split_sentences
 from index.records import titled_text
 from index.searching.request import Hit
+from index.sentences import split_sentences
 from models.scores import logit, sigmoid
 
 logger = logging.getLogger(__name__)

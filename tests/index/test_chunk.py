@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.chunk import chunk, split_sentences
+from index.chunk import chunk
 from index.errors import InvalidChunkingError
 from index.parsing.document import DocumentBuilder
 from index.parsing.parse import parse
 from index.records import Chunking
+from index.sentences import split_sentences
 
 
 def texts(data, word_spans, *, tokens, overlap=0, filename="a.md"):
@@ -169,3 +170,13 @@ def test_a_block_without_end_is_tokenized_in_parts(word_spans):
 def test_chunk_sizes_out_of_bounds_are_refused(size, overlap):
     with pytest.raises(InvalidChunkingError, match=r"must be in \d"):
         Chunking(max_chunk_tokens=size, chunk_overlap_tokens=overlap)
+
+
+def test_a_list_that_goes_on_in_the_next_passage_is_led_in_by_its_title(word_spans):
+    data = "# Trip\n\nCome early today. You need:\n\n- a long rod\n- a sharp hook\n\nGo home now."
+    drafts = chunk(parse("a.md", data.encode()), Chunking(max_chunk_tokens=8), word_spans)
+    assert [(draft.title, draft.text) for draft in drafts] == [
+        ("Trip", "Come early today."),
+        ("Trip", "You need:\n\n- a long rod"),
+        ("Trip > You need:", "- a sharp hook\n\nGo home now."),
+    ]

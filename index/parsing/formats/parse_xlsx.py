@@ -1,7 +1,10 @@
-"""Workbooks: one section a sheet, one row a block, the first row as the header."""
+"""Workbooks: one section a sheet, one row a block, values as their formats show them.
+
+Hidden rows and columns are read (filters hide what is data), hidden sheets are not.
+"""
 
 import io
-from datetime import date, datetime, time
+from collections.abc import Iterator
 from itertools import chain, dropwhile
 from typing import Any
 
@@ -9,12 +12,16 @@ from openpyxl import load_workbook
 
 from index.errors import FileLimitError
 from index.parsing.document import Document, DocumentBuilder
+from index.parsing.formats.number_format import as_shown
+from index.parsing.formats.sheet_notes import SheetNotes, read_notes
 from index.parsing.parse_archive import check_archive
 from index.parsing.parse_source import Source
 
 
 def parse_xlsx(source: Source) -> Document:
-    """Reads the visible sheets: values, not formulas. A workbook has no pages.
+    """Reads the visible sheets. A workbook has no pages.
+
+    Formulas are read as their values, or as they are in a sheet that no program has calculated.
 
     Raises:
         FileLimitError: it has more sheets than pages are allowed.
@@ -28,33 +35,40 @@ def parse_xlsx(source: Source) -> Document:
             f"at most {source.limits.max_pages} are allowed"
         )
     builder = source.builder((workbook.properties.title or "").strip())
+    with_formulas: Any = None
     for sheet in sheets:
-        if sheet.sheet_state == "visible":
-            _read_sheet(builder, sheet)
+        if sheet.sheet_state != "visible":
+            continue
+        with sheet._get_source() as xml:  # merged cells stand after the rows that they merge
+            notes = read_notes(xml)
+        if notes.is_uncalculated:
+            with_formulas = with_formulas or load_workbook(
+                io.BytesIO(source.data), read_only=True, data_only=False
+            )
+        book = with_formulas if notes.is_uncalculated else workbook
+        _read_sheet(builder, book[sheet.title], notes)
     workbook.close()
     return builder.build()
 
 
-def _read_sheet(builder: DocumentBuilder, sheet: Any) -> None:
+def _read_sheet(builder: DocumentBuilder, sheet: Any, notes: SheetNotes) -> None:
     builder.end_section(1)
     sheet.reset_dimensions()  # as declared they may be wrong, or a trap of 17 billion cells
-    rows = ([_words(value) for value in row] for row in sheet.iter_rows(values_only=True))
-    filled = dropwhile(lambda cells: not any(cells), rows)
+    filled = dropwhile(lambda cells: not any(cells), _rows(sheet, notes))
     if (first := next(filled, None)) is not None:  # an empty sheet leaves no heading
         builder.add_heading(1, sheet.title)
         builder.add_table(chain([first], filled))
 
 
-def _words(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return str(value).upper()
-        case float():
-            return f"{value:.15g}"  # Excel keeps 15 digits
-        case datetime() if value.time() == time():
-            return value.date().isoformat()
-        case date() | time() if not isinstance(value, datetime):
-            return value.isoformat()
-    return str(value)
+def _rows(sheet: Any, notes: SheetNotes) -> Iterator[list[str]]:
+    for number, cells in enumerate(sheet.iter_rows(), start=1):
+        yield notes.fill_merged(number, [_words(cell) for cell in cells])
+
+
+def _words(cell: Any) -> str:
+    value = cell.value
+    if value is None or isinstance(value, str):
+        return value or ""
+    if formula := getattr(value, "text", None):  # of an array
+        return str(formula)
+    return as_shown(value, cell.number_format or "")
