@@ -1,4 +1,4 @@
-"""OpenDocument: texts (.odt), workbooks (.ods) and presentations (.odp), as LibreOffice writes them.
+"""OpenDocument: texts (.odt), workbooks (.ods) and presentations (.odp) of LibreOffice and others.
 
 The text is read from content.xml; headers and footers stand elsewhere and repeat on each page.
 """

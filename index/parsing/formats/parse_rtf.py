@@ -18,12 +18,16 @@ from index.parsing.raised import Place, placed
 _MAX_DEPTH = 2_000
 _MAX_NOTE = 10_000  # letters
 _TAIL = 20  # letters: what a raised letter follows
-_SKIPPED = frozenset(
-    "fonttbl colortbl stylesheet pict object fldinst listtable listoverridetable revtbl rsidtbl "
-    "generator xmlnstbl themedata colorschememapping latentstyles datastore header headerl headerr "
-    "headerf footer footerl footerr footerf annotation atnid atnauthor atntime atnref atndate "
-    "atnicn bkmkstart bkmkend pn pntext nonshppict shpinst filetbl".split()
-)
+# fmt: off
+_SKIPPED = frozenset({
+    "fonttbl", "colortbl", "stylesheet", "pict", "object", "fldinst", "listtable",
+    "listoverridetable", "revtbl", "rsidtbl", "generator", "xmlnstbl", "themedata",
+    "colorschememapping", "latentstyles", "datastore", "header", "headerl", "headerr",
+    "headerf", "footer", "footerl", "footerr", "footerf", "annotation", "atnid", "atnauthor",
+    "atntime", "atnref", "atndate", "atnicn", "bkmkstart", "bkmkend", "pn", "pntext",
+    "nonshppict", "shpinst", "filetbl",
+})
+# fmt: on
 _INFO = frozenset({"title", "author", "subject", "keywords", "comment", "operator", "doccomm"})
 _SYMBOLS = {
     "tab": " ", "line": " ", "cell": "", "emdash": "—", "endash": "–", "lquote": "‘", "rquote": "’",  # noqa: RUF001
@@ -88,7 +92,7 @@ class _Reader:
     def read(self, source: Source) -> None:
         """Reads a document to its end."""
         for token in tokens(source.data):
-            if token.data:
+            if token.data or not token.word:  # a line end of the file is none of the text
                 self._add_bytes(token.data)
                 continue
             self._decode()
@@ -124,18 +128,22 @@ class _Reader:
             self._obey_layout(word, number)
 
     def _obey_layout(self, word: str, number: int | None) -> None:
+        if word in ("par", "sect", "page"):
+            self._end_paragraph()
+        elif word in ("cell", "nestcell"):
+            self._cells.append(self._take())
+        elif word in ("row", "nestrow"):
+            self._rows.append(self._cells)
+            self._cells = []
+        elif word == "pard":
+            self._level = None
+        elif word == "outlinelevel":
+            self._level = number
+        else:
+            self._obey_settings(word, number)
+
+    def _obey_settings(self, word: str, number: int | None) -> None:
         match word:
-            case "par" | "sect" | "page":
-                self._end_paragraph()
-            case "pard":
-                self._level = None
-            case "outlinelevel":
-                self._level = number
-            case "cell" | "nestcell":
-                self._cells.append(self._take())
-            case "row" | "nestrow":
-                self._rows.append(self._cells)
-                self._cells = []
             case "ansicpg" if number:
                 self._encoding = _known(f"cp{number}") or self._encoding
             case "mac":

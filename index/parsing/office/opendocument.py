@@ -28,7 +28,7 @@ _SKIPPED = {
 _BLANKS = {f"{TEXT}s", f"{TEXT}tab", f"{TEXT}line-break"}
 _ANCHORED = {f"{TEXT}note", f"{DRAW}text-box"}
 _MAX_LEVEL = 10
-_MAX_REPEATED = 1_000  # cells or rows, where what is repeated is not empty
+_MAX_REPEATED = 100  # rows or cells with words: more of the same says no more
 _MAX_COLUMNS = 1_000
 
 
@@ -68,9 +68,7 @@ class TextReader:
         text = self.text(element)
         if element.tag == f"{TEXT}h" and text:
             level = element.get(f"{TEXT}outline-level", "1")
-            self.builder.add_heading(
-                min(int(level), _MAX_LEVEL) if level.isdecimal() else 1, text
-            )
+            self.builder.add_heading(min(int(level), _MAX_LEVEL) if level.isdecimal() else 1, text)
         else:
             self.builder.add_block(f"{marker} {text}" if marker and text else text)
         self._read_anchored()
@@ -146,7 +144,8 @@ def cells_of(row: Any, text_of: Any, *, is_header: bool = False) -> list[Cell]:
             is_header=is_header,
         )
         repeated = _number(element, f"{TABLE}number-columns-repeated")
-        cells += [cell] * min(repeated, _MAX_COLUMNS - len(cells))
+        most = _MAX_REPEATED if cell.text else _MAX_COLUMNS
+        cells += [cell] * min(repeated, most, _MAX_COLUMNS - len(cells))
     while cells and not cells[-1].text and cells[-1].rows == 1:
         cells.pop()
     return cells
@@ -178,20 +177,15 @@ class Styles:
         """Reads the styles of a part."""
         for style in root.iter(f"{STYLE}style"):
             name = style.get(f"{STYLE}name", "")
-            for one in style.iter(f"{STYLE}text-properties"):
-                position = one.get(f"{STYLE}text-position", "")
-                if one.get(f"{TEXT}display") == "none":
+            for one in style.iter(f"{STYLE}text-properties", f"{STYLE}table-properties"):
+                if one.get(f"{TEXT}display") == "none" or one.get(f"{TABLE}display") == "false":
                     self._hidden.add(name)
-                if place := _place(position):
+                if place := _place(one.get(f"{STYLE}text-position", "")):
                     self._places[name] = place
-            for one in style.iter(f"{STYLE}table-properties"):
-                if one.get(f"{TABLE}display") == "false":
-                    self._hidden.add(name)
-        for style in root.iter(f"{TEXT}list-style"):
-            for one in style.iterchildren(f"{TEXT}list-level-style-number"):
-                level = _number(one, f"{TEXT}level")
-                form = one.get(f"{STYLE}num-format", ""), one.get(f"{STYLE}num-suffix", "")
-                self._numbers[style.get(f"{STYLE}name", ""), level] = form
+        for one in root.iter(f"{TEXT}list-level-style-number"):
+            level, style = _number(one, f"{TEXT}level"), one.getparent().get(f"{STYLE}name", "")
+            form = one.get(f"{STYLE}num-format", ""), one.get(f"{STYLE}num-suffix", "")
+            self._numbers[style, level] = form
 
     def is_hidden(self, element: Any) -> bool:
         """Whether the style of an element hides its text."""
@@ -213,7 +207,7 @@ class Styles:
 def _place(position: str) -> Place | None:
     if position.startswith(("super", "sub")):
         return "raised" if position.startswith("super") else "lowered"
-    rise = position.split("%")[0]
+    rise = position.partition("%")[0]
     if not rise.lstrip("-").isdecimal() or int(rise) == 0:
         return None
     return "lowered" if rise.startswith("-") else "raised"

@@ -1,6 +1,6 @@
 r"""The tokens of RTF: groups, control words with their numbers, letters.
 
-    {\b Fee}: 5\'80\par   ->   open  b  "Fee"  close  ": 5"  "€"  par
+`{\b Fee}: 5\'80\par` is an open brace, `b`, "Fee", a closing one, ": 5", the byte 80, `par`.
 """
 
 import re
@@ -29,20 +29,22 @@ class Token(NamedTuple):
 def tokens(data: bytes) -> Iterator[Token]:
     r"""Reads a document; the binary data of pictures (`\bin`) is left out."""
     position = 0
-    while position < len(data):
-        found = _TOKEN.match(data, position)
-        if found is None:
-            return
+    while found := _TOKEN.match(data, position):
+        token = _token(found)
         position = found.end()
-        word, number, byte, symbol, brace, letters = found.groups()
-        if word is not None:
-            value = None if number is None else int(number)
-            if word == b"bin":
-                position += max(value or 0, 0)
-            yield Token(word=word.decode("ascii"), number=value)
-        elif byte is not None:
-            yield Token(data=bytes([int(byte, 16)]))
-        elif symbol is not None or brace is not None:
-            yield Token(word=(symbol or brace).decode("latin-1"))
-        elif letters is not None:
-            yield Token(data=letters)
+        if token.word == "bin":
+            position += max(token.number or 0, 0)
+        yield token
+
+
+def _token(found: re.Match[bytes]) -> Token:
+    word, number, byte, symbol, brace, letters = found.groups()
+    if word is not None:
+        return Token(word=word.decode("ascii"), number=int(number) if number else None)
+    if byte is not None:
+        return Token(data=bytes([int(byte, 16)]))
+    if symbol is not None and symbol not in b"\\{}":
+        return Token(word=symbol.decode("latin-1"))
+    if brace is not None:
+        return Token(word=brace.decode("ascii"))
+    return Token(data=symbol or letters or b"")
