@@ -6,7 +6,7 @@ A passage holds whole sentences of prose, whole rows of tables and whole definit
 import re
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
 
@@ -14,7 +14,9 @@ from index.errors import InvalidFileError
 from index.parsing.document import Block, BlockKind, Document
 from index.parsing.parse_limits import ParseLimits
 from index.records import ChunkDraft, Chunking
+from index.rows import TITLE_SEPARATOR
 from index.sentences import is_item, lead_in_of, sentence_ends
+from index.wide_rows import WideRow, cell_ends, columns_for, merged
 
 TokenSpans = Callable[[str], list[tuple[int, int]]]
 # Of a text from a place to another: where parts of it end.
@@ -36,6 +38,7 @@ ENDS: dict[BlockKind, tuple[Ends, ...]] = {
 }
 # Tokenized at once: a token takes about 100 bytes while it is looked at.
 _MAX_WINDOW_CHARS = 200_000
+_MAX_COLUMNS_CHARS = 400  # of a longer header, a title has what its passage needs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +53,8 @@ class Cutting:
 class _Piece:
     """A span of the document's plain text that is not cut again.
 
-    `lead_in` introduces the list that it is an item of; `leads` says that it introduces the next.
+    `lead_in` introduces the list that it is an item of; `leads` says that it introduces the next;
+    `key` is that of the row that it is a later part of.
     """
 
     start: int
@@ -59,6 +63,7 @@ class _Piece:
     block: Block
     lead_in: str = ""
     leads: bool = False
+    key: str = ""
 
 
 def chunk(
@@ -67,10 +72,11 @@ def chunk(
     """Cuts a document into passages.
 
     A passage lies under one heading path; only a sentence, row or line that is longer than a
-    passage is cut, at white space where it has any. Consecutive passages under one heading share as
-    many whole pieces as `chunk_overlap_tokens` allows. The title of a passage that starts within a
-    table ends with the table's header, that of one which starts within a list with what leads the
-    list in.
+    passage is cut, at white space where it has any, a row between its cells. Consecutive passages
+    under one heading share as many whole pieces as `chunk_overlap_tokens` allows. The title of a
+    passage with rows of a table ends with the table's columns (there is one table at most), that of
+    one which starts within a list with what leads the list in. A later part of a row has the key of
+    its row before its own columns.
 
     Args:
         document: what parse() returned.
@@ -84,16 +90,17 @@ def chunk(
     """
     text = document.text
     drafts: list[ChunkDraft] = []
-    for path, blocks in groupby(document.blocks, key=lambda block: block.heading_path):
-        pieces = chain.from_iterable(
-            _pieces(block, chunking.max_chunk_tokens, token_spans) for block in blocks
-        )
-        for first, last in _pack(_with_lead_ins(pieces), chunking):
-            within = first.block.columns or first.lead_in
+    pieces = chain.from_iterable(
+        _pieces(block, chunking.max_chunk_tokens, token_spans) for block in document.blocks
+    )
+    for _, section in groupby(pieces, key=_Sections().number_of):
+        for passage in _pack(_with_lead_ins(section), chunking):
+            first, last = passage[0], passage[-1]
+            parts = (*(first.block.heading_path or (document.title,)), *_within(passage))
             drafts.append(
                 ChunkDraft(
                     text=text[first.start : last.end],
-                    title=" > ".join((*(path or (document.title,)), *([within] if within else []))),
+                    title=TITLE_SEPARATOR.join(parts),
                     char_start=first.start,
                     char_end=last.end,
                     ordinal=len(drafts),
@@ -117,8 +124,38 @@ def cut_file(
     return drafts
 
 
-def _pack(pieces: Iterable[_Piece], chunking: Chunking) -> Iterator[tuple[_Piece, _Piece]]:
-    """The first and last piece of each passage: as many as fit, then again from the overlap on."""
+@dataclass
+class _Sections:
+    """Numbers what may share a passage: pieces under one heading path, of one table at most."""
+
+    number: int = 0
+    path: tuple[str, ...] = ()
+    key: str = ""
+    columns: str = ""
+
+    def number_of(self, piece: _Piece) -> int:
+        """The same number as for the piece before, or the next one."""
+        path, columns = piece.block.heading_path, piece.block.columns
+        is_other_table = columns and self.columns and columns != self.columns
+        if (path, piece.key) != (self.path, self.key) or is_other_table:
+            self.number += 1
+            self.columns = ""
+        self.path, self.key = path, piece.key
+        self.columns = columns or self.columns
+        return self.number
+
+
+def _within(passage: Sequence[_Piece]) -> tuple[str, ...]:
+    """The last part of a title: the columns of rows in the passage, or what leads a list in."""
+    rows = [piece.block for piece in passage if piece.block.columns]
+    within = rows[0].columns if rows else passage[0].lead_in
+    if len(within) > _MAX_COLUMNS_CHARS:
+        within = columns_for(within, (row.text for row in rows)) if rows else within
+    return tuple(filter(None, (passage[0].key, within)))
+
+
+def _pack(pieces: Iterable[_Piece], chunking: Chunking) -> Iterator[list[_Piece]]:
+    """The pieces of each passage: as many as fit, then again from the overlap on."""
     passage: deque[_Piece] = deque()
     num_tokens = 0
     for piece in pieces:
@@ -126,7 +163,7 @@ def _pack(pieces: Iterable[_Piece], chunking: Chunking) -> Iterator[tuple[_Piece
         if passage and num_tokens > room:
             last = passage[-1]
             goes_on = last.leads and len(passage) > 1 and last.num_tokens <= room
-            yield passage[0], passage[-2 if goes_on else -1]
+            yield list(passage)[: -1 if goes_on else None]
             shared = min(chunking.chunk_overlap_tokens, room)
             shared = max(shared, last.num_tokens) if goes_on else shared
             while passage and num_tokens > shared:
@@ -134,7 +171,7 @@ def _pack(pieces: Iterable[_Piece], chunking: Chunking) -> Iterator[tuple[_Piece
         passage.append(piece)
         num_tokens += piece.num_tokens
     if passage:
-        yield passage[0], passage[-1]
+        yield list(passage)
 
 
 def _with_lead_ins(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
@@ -155,16 +192,32 @@ def _with_lead_ins(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
 
 def _pieces(block: Block, max_tokens: int, token_spans: TokenSpans) -> Iterator[_Piece]:
     """The sentences, rows or definitions of a block, those that are too long in parts."""
+    row = WideRow(block) if block.kind == "row" and len(block.text) > max_tokens else None
     for start, end in _windows(block.text):
         window = block.text[start:end]
         tokens = [span for span in token_spans(window) if span[0] < span[1]]
         cutter = _Cutter(window, tokens, max_tokens)
+        if row is not None and (len(tokens) > max_tokens or end < len(block.text)):
+            yield from _row_pieces(block, row, start, cutter)
+            continue
         for first, stop in cutter.cut(0, len(tokens), ENDS[block.kind]):
             begin = tokens[first][0]
             if block.kind == "code":
                 begin = _with_indentation(window, begin)
             offset = block.char_start + start
             yield _Piece(offset + begin, offset + tokens[stop - 1][1], stop - first, block)
+
+
+def _row_pieces(block: Block, row: WideRow, start: int, cutter: "_Cutter") -> Iterator[_Piece]:
+    """The parts of a row that is too long: as many whole cells as fit."""
+    spans = cutter.cut(0, len(cutter.tokens), (cell_ends, sentence_ends))
+    for first, stop in merged(spans, cutter.max_tokens):
+        ends = start + cutter.tokens[first][0], start + cutter.tokens[stop - 1][1]
+        begin, end = row.trimmed(*ends)
+        if begin < end:
+            part = replace(block, columns=row.columns(begin, end))
+            offset = block.char_start
+            yield _Piece(offset + begin, offset + end, stop - first, part, key=row.key(begin))
 
 
 def _windows(text: str) -> Iterator[tuple[int, int]]:

@@ -15,7 +15,7 @@ _NAME_OF_VALUE = re.compile(r"\S: \S")
 
 def join_cells(cells: Sequence[str]) -> str:
     """Writes cells, each on one line, as a row of text; empty if all are."""
-    written = [_LONE_BAR.sub(r"\\|", cell) for cell in cells]
+    written = [_LONE_BAR.sub(r"\\|", cell) if "|" in cell else cell for cell in cells]
     while written and not written[-1]:
         written.pop()
     return BAR.join(written).strip()

@@ -47,7 +47,7 @@ ROOMS = {
     "index": (
         "errors records rows shard reuse",
         "parsing",
-        "abbreviations sentences identifiers chunk",
+        "abbreviations sentences identifiers wide_rows chunk",
         "catalog",
         "ingestion",
         "searching",

@@ -55,7 +55,8 @@ _FOUND = (
 ).split()
 _LATIN = "cp1252 cp1250 cp1254 cp1257 cp437 cp850 mac-roman iso8859-2".split()
 _TWO_FOREIGN = re.compile(rb"[\x80-\xff]{2}")  # what texts of other scripts have in every word
-_SAMPLE_BYTES = 16_384
+_SAMPLE_BYTES = 4_096
+_MAX_GUESSES = 8  # the detector gives the likeliest first
 _COMMON = "cp1252"
 _COMMON_WEIGHT = 2.5  # how much likelier the commonest encoding is than the detector thinks,
 _ICELANDIC = re.compile(rb"[\xd0\xdd\xde\xf0\xfd\xfe]")  # but for letters of one of its languages
@@ -167,7 +168,7 @@ def _detect(data: bytes) -> str:
     known = _FOUND if _TWO_FOREIGN.search(sample) else _LATIN
     guesses = chardet.detect_all(sample, include_encodings=known, ignore_threshold=True)
     scores = {_COMMON: 0.0}
-    for guess in guesses:
+    for guess in guesses[:_MAX_GUESSES]:
         if guess["encoding"]:
             name = _encoding(guess["encoding"]) or guess["encoding"]
             scores[name] = guess["confidence"] / (1 + 10 * _oddness(sample, name)) ** 2

@@ -120,13 +120,17 @@ class DocumentBuilder:
         """
         cleaned = ([one_line(cell) for cell in row] for row in rows)
         path = self._path
+        names: Sequence[str] = ()
+        columns = ""
         for line in table_lines(cleaned, num_header_rows):
             if pages:
                 self.page = pages[line.number]
             above = one_line(title or line.title)[:MAX_HEADING_CHARS].rstrip()
             self._path = (*path, above) if above and path[-1:] != (above,) else path
             kind: BlockKind = "prose" if line.kind == "title" and len(line.cells) == 1 else "row"
-            self._add(join_cells(line.cells), kind, columns=join_cells(line.columns))
+            if line.columns is not names:
+                names, columns = line.columns, join_cells(line.columns)
+            self._add(join_cells(line.cells), kind, columns=columns)
         self._path = path
 
     def add_row(self, cells: Sequence[str]) -> None:

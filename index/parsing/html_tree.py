@@ -19,13 +19,14 @@ MAX_DEPTH = 512  # of elements: browsers go no deeper (Blink, kMaximumHTMLParser
 # What makes the table around it one of layout; in the header of a column it is its name.
 _NO_CELLS = frozenset("table h1 h2 h3 h4 article main section".split())
 
-# Each of these makes the parser look through all that is open above it.
-_DEEP = frozenset(
-    "address article aside blockquote center details dialog dir div dl fieldset figcaption figure "
-    "footer header hgroup main menu nav ol pre listing section search summary ul form a b big code "
-    "em font i nobr s small strike strong tt u sup sub q del h1 h2 h3 h4 h5 h6 button marquee object".split()
+# Elements that often have no end tag, so say nothing of how deep a page is; all others count, as
+# each may make the parser look through all that is open above it.
+_UNCOUNTED = frozenset(
+    "html head body p li dt dd tr td th thead tbody tfoot caption colgroup option optgroup rp rt "
+    "area base br col embed hr img input link meta param source track wbr path rect circle ellipse "
+    "line polygon polyline use stop".split()
 )
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,20})(?![a-zA-Z0-9])")
+_TAG = re.compile(r"<(/?)([a-zA-Z][\w:.-]{0,40})")
 _DATES = (  # the later of two days first
     "article:modified_time", "og:updated_time", "last-modified", "dcterms.modified",
     "dc.date.modified", "article:published_time", "datepublished", "dcterms.created", "dc.date",
@@ -192,7 +193,7 @@ def _flattened(text: str) -> str:
     depth = 0
     pieces, end = [], 0
     for tag in _TAG.finditer(text):
-        if tag[2].lower() not in _DEEP:
+        if tag[2].lower() in _UNCOUNTED:
             continue
         depth = max(0, depth - 1 if tag[1] else depth + 1)
         if depth > MAX_DEPTH or (tag[1] and depth == MAX_DEPTH):

@@ -20,16 +20,23 @@ _MB = 2**20
 # The one list of what can be read: extensions by the module that reads them. The parser is the
 # function of the module's name; modules are imported when a file needs them.
 _EXTENSIONS = {
-    "parse_text": ".txt .text .rst",
+    "parse_text": ".txt .text .rst .adoc .asciidoc",
     "parse_markdown": ".md .markdown .mdx",
     "parse_html": ".html .htm .xhtml",
     "parse_pdf": ".pdf",
     "parse_docx": ".docx .docm .dotx .dotm",
     "parse_pptx": ".pptx .pptm .ppsx .ppsm .potx .potm",
     "parse_xlsx": ".xlsx .xlsm .xltx .xltm",
+    "parse_xls": ".xls .xlt",
+    "parse_odf": ".odt .ott .ods .ots .odp .otp",
+    "parse_epub": ".epub",
+    "parse_rtf": ".rtf",
     "parse_csv": ".csv .tsv",
-    "parse_json": ".json",
+    "parse_json": ".json .jsonc .geojson",
     "parse_jsonl": ".jsonl .ndjson",
+    "parse_notebook": ".ipynb",
+    "parse_eml": ".eml",
+    "parse_subtitles": ".srt .vtt",
     "parse_code": (
         ".py .pyi .js .mjs .cjs .jsx .ts .tsx .java .kt .kts .scala .groovy .c .h .cc .cpp .cxx "
         ".hh .hpp .cs .go .rs .rb .php .swift .m .mm .lua .pl .pm .r .jl .ex .exs .erl .hs .ml "
@@ -37,8 +44,12 @@ _EXTENSIONS = {
         ".toml .ini .cfg .conf .properties .css .scss .less .vue .svelte .xml .log .tex .diff"
     ),
 }
+_BY_HTML = {"parse_html", "parse_markdown", "parse_notebook", "parse_eml"}  # its parser is in C
 # What Python alone does not read: libraries in C and archives.
-_BINARY = {"parse_pdf", "parse_docx", "parse_pptx", "parse_xlsx"}
+_BINARY = {
+    "parse_pdf", "parse_docx", "parse_pptx", "parse_xlsx", "parse_xls", "parse_odf", "parse_epub",
+    "parse_rtf", *_BY_HTML,
+}  # fmt: skip
 _MODULES = {"parse_jsonl": "parse_json"}  # where the parser's name is not its module's
 _PARSERS = {suffix: name for name, suffixes in _EXTENSIONS.items() for suffix in suffixes.split()}
 

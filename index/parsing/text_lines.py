@@ -32,7 +32,7 @@ def join_lines(lines: Sequence[str]) -> Iterator[str]:
     if not lines:
         return
     if are_meant(lines):
-        yield from (line.strip() for line in lines)
+        yield from map(join_wrapped, _with_continuations(lines))
         return
     width = max(len(line.rstrip()) for line in lines)
     piece = [lines[0]]
@@ -42,6 +42,19 @@ def join_lines(lines: Sequence[str]) -> Iterator[str]:
             piece = []
         piece.append(following)
     yield join_wrapped(piece)
+
+
+def _with_continuations(lines: Sequence[str]) -> Iterator[list[str]]:
+    """Lines with those that are set in below them and begin no field: the rest of their text."""
+    left = min(len(line) - len(line.lstrip()) for line in lines)
+    entry: list[str] = []
+    for line in lines:
+        is_set_in = len(line) - len(line.lstrip()) > left and not _FIELD.match(line)
+        if entry and not (is_set_in and line.lstrip()[0].islower()):
+            yield entry
+            entry = []
+        entry.append(line)
+    yield entry
 
 
 def are_meant(lines: Sequence[str]) -> bool:

@@ -7,6 +7,7 @@ from openai.types.file_deleted import FileDeleted
 from openai.types.file_object import FileObject
 
 from graphs.api.border.replies import json_reply, list_reply
+from graphs.api.corpus.file_names import name_of_upload
 from graphs.api.errors import BadRequestError
 from graphs.api.services import InjectedCorpus, InjectedServices
 from index.records import FileRecord
@@ -39,7 +40,7 @@ async def create_file(
         msg = "expires_after needs both anchor and seconds"
         raise BadRequestError(msg, param="expires_after")
     record = await corpus.create_file(
-        filename=_checked_name(file.filename),
+        filename=name_of_upload(file.filename, file.headers.get("content-disposition", "")),
         purpose=purpose,
         data=await file.read(),
         expires_after_s=seconds,
@@ -80,15 +81,6 @@ async def delete_file(file_id: str, corpus: InjectedCorpus) -> Response:
     """Deletes a file, and its passages in every vector store."""
     await corpus.delete_file(file_id)
     return json_reply(FileDeleted(id=file_id, object="file", deleted=True))
-
-
-def _checked_name(filename: str | None) -> str:
-    # Browsers of old send whole paths; only the last part is a name.
-    name = (filename or "").replace("\\", "/").rpartition("/")[2].strip()
-    if not name or not name.isprintable():
-        msg = f"the file must have a printable name, got {filename!r}"
-        raise BadRequestError(msg, param="file", code="invalid_file")
-    return name
 
 
 def _file_object(record: FileRecord) -> FileObject:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from index.parsing.document import MAX_HEADING_CHARS, Document, DocumentBuilder
 from index.parsing.parse_source import Source
@@ -32,7 +33,7 @@ def add_text(builder: DocumentBuilder, text: str) -> None:
     # Who writes all in capitals marks no heading with them.
     has_capitals = sum(map(str.isupper, text)) > sum(map(str.islower, text))
     titles = _Titles(capitals_say_nothing=has_capitals)
-    for paragraph, following in zip(paragraphs, [*paragraphs[1:], []], strict=True):
+    for paragraph, following in pairwise([*paragraphs, []]):
         _add_paragraph(builder, titles, paragraph, following)
 
 
@@ -56,26 +57,25 @@ class _Titles:
         if len(lines) > 1:
             rule = _UNDERLINE.fullmatch(lines[1])
             return (1 if rule[1] else 2, line, 2) if rule and _WORD.search(line) else None
-        level = self._level(line)
+        level, number = self._rank(line, self.last_number)
         if not level or not following:
             return None
-        if len(following) == 1 and self._level(following[0].strip()) == level:
+        if len(following) == 1 and self._rank(following[0].strip(), number)[0] == level:
             return None
-        self._count(line)
+        self.last_number = number
         return level, line, 1
 
-    def _level(self, line: str) -> int:
-        """How deep a heading this line would be; 0 if it cannot be one."""
+    def _rank(self, line: str, last_number: int) -> tuple[int, int]:
+        """How deep a heading this line would be (0: it cannot be one), and the last number then."""
         if numbered := _NUMBERED.fullmatch(line):
-            parts = [int(part) for part in numbered[1].split(".")]
-            is_next = len(parts) > 1 or parts[0] in (1, self.last_number + 1)
-            return len(parts) if is_next and "0" not in (numbered[1][0], numbered[1][-1]) else 0
-        is_title = line.isupper() and len(_WORD.findall(line)) > 0 and not self.capitals_say_nothing
-        return int(is_title and not _ENDS_LIKE_PROSE.search(line) and not _has_more_digits(line))
-
-    def _count(self, line: str) -> None:
-        if numbered := _NUMBERED.fullmatch(line):
-            self.last_number = int(numbered[1].split(".")[0])
+            parts = numbered[1].split(".")
+            number = int(parts[0])
+            is_next = len(parts) > 1 or number in (1, last_number + 1)
+            is_count = not any(part.startswith("0") for part in parts)
+            return (len(parts), number) if is_next and is_count else (0, last_number)
+        is_title = line.isupper() and not self.capitals_say_nothing and bool(_WORD.search(line))
+        is_title = is_title and not _ENDS_LIKE_PROSE.search(line) and not _is_of_digits(line)
+        return int(is_title), last_number
 
 
 def _paragraphs(text: str) -> Iterator[list[str]]:
@@ -116,5 +116,5 @@ def _rows(lines: Sequence[str]) -> list[list[str]]:
     return rows if len(widths) == 1 and widths.pop() >= _MIN_COLUMNS else []
 
 
-def _has_more_digits(line: str) -> bool:
+def _is_of_digits(line: str) -> bool:
     return sum(map(str.isdigit, line)) > sum(map(str.isalpha, line)) / 2

@@ -137,10 +137,8 @@ def test_keys_of_json_are_headings():
         ((), "row", "name: api | port: 8000 | ratio: 0.10 | on: true | big: 1e999"),
         (("hosts",), "row", "a | b"),
         (("empty",), "prose", "empty"),
-        (("items",), "row", "id: 1"),
-        (("items", "tags"), "row", "x"),
-        (("items",), "prose", "text: " + ("Long. " * 30).strip()),
-        (("items",), "row", "id: 2"),
+        (("items",), "row", "id: 1 | tags: x"),
+        (("items",), "row", "id: 2 | text: " + ("Long. " * 30).strip()),
     ]
 
 
@@ -156,10 +154,8 @@ def test_json_lines_are_read_one_by_one():
     ("name", "data", "message"),
     [
         ("a.json", b'{"a": ', r"'a.json' is not JSON: .* line 1 column 7"),
-        ("a.jsonl", b"{}\n{]\n", r"'a.jsonl:2' is not JSON"),
+        ("a.jsonl", b"\n{]\n{", r"'a.jsonl:2' is not JSON"),
         ("a.json", b"{}", "no text"),
-        ("a.csv", b'a,b\n"' + b"x" * 1_000_001, "no table at line 2"),
-        ("a.py", b"x = '\xff'", "not UTF-8"),
     ],
 )
 def test_broken_files_are_refused_and_the_place_is_named(name, data, message):
