@@ -32,7 +32,7 @@ _DECLARATION = re.compile(
     re.IGNORECASE,
 )
 # The old encodings that may be declared or found, under Python's names. Those of the same letters
-# are read as the largest of them, as browsers do (https://encoding.spec.whatwg.org/#names-and-labels).
+# are read as the largest of them, as browsers do (encoding.spec.whatwg.org/#names-and-labels).
 _ALIASES = {
     "latin1": "cp1252", "iso-8859-1": "cp1252", "ascii": "cp1252", "us-ascii": "cp1252",
     "ansi": "cp1252", "ansinew": "cp1252", "iso-8859-9": "cp1254", "applemac": "mac_roman",
@@ -44,16 +44,16 @@ _ALIASES = {
     "iso-8859-11": "cp874", "windows-874": "cp874", "ibm866": "cp866", "ibm437": "cp437",
 }  # fmt: skip
 _NAMES = frozenset(
-    "cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 cp874 cp437 cp850 cp852 cp866 "
+    "cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 cp874 cp437 cp850 cp852 cp866 "  # noqa: SIM905
     "iso8859-2 iso8859-3 iso8859-4 iso8859-5 iso8859-6 iso8859-7 iso8859-8 iso8859-10 iso8859-13 "
     "iso8859-14 iso8859-15 iso8859-16 koi8-r koi8-u mac_roman mac_cyrillic cp932 euc_jp "
     "iso2022_jp iso2022_kr gb18030 hz big5hkscs cp950 cp949 utf-8 utf-16 utf-16-le utf-16-be".split()
 )
-_FOUND = (
+_FOUND = (  # noqa: SIM905
     "cp1252 cp1250 cp1251 cp1253 cp1254 cp1255 cp1256 cp1257 cp874 koi8-r koi8-u cp866 cp437 cp850 "
     "mac-roman iso8859-2 iso8859-7 cp932 euc-jp gb18030 big5hkscs cp949"
 ).split()
-_LATIN = "cp1252 cp1250 cp1254 cp1257 cp437 cp850 mac-roman iso8859-2".split()
+_LATIN = "cp1252 cp1250 cp1254 cp1257 cp437 cp850 mac-roman iso8859-2".split()  # noqa: SIM905
 _TWO_FOREIGN = re.compile(rb"[\x80-\xff]{2}")  # what texts of other scripts have in every word
 _SAMPLE_BYTES = 4_096
 _MAX_GUESSES = 8  # the detector gives the likeliest first
@@ -127,7 +127,8 @@ def _decode_wide(name: str, data: bytes) -> str:
 
     What is no text comes out as characters that no text has, or of all scripts at once.
     """
-    is_plain = data.isascii() and data.count(0) < len(data) / 5  # bytes that have nothing to say
+    # Of plain text with a few zero bytes among its letters nothing can be said.
+    is_plain = data.isascii() and len(data.translate(None, _CONTROLS)) > 0.8 * len(data)
     for encoding in () if is_plain else ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
         try:
             text = data.decode(encoding)
@@ -192,10 +193,16 @@ def _is_odd(one: str, other: str) -> bool:
     foreign = other if one.isascii() else one
     if foreign == "\ufffd" or not (foreign.isprintable() or foreign.isspace()):
         return True
-    if one.isalpha() and not other.isalpha():
-        return not other.isascii() and (unicodedata.category(other) in _SYMBOLS or other in "¿¡")
-    if other.isalpha() and not one.isalpha():
-        return one == "»"
+    if one.isalpha() and other.isalpha():
+        return _are_odd_letters(one, other)
+    if one.isalpha() and other.isascii():
+        return other.isdigit() and unicodedata.name(one, "").startswith("LATIN")
+    if one.isalpha():
+        return unicodedata.category(other) in _SYMBOLS or other in "¿¡"
+    return other.isalpha() and one in "»…†‡‰"
+
+
+def _are_odd_letters(one: str, other: str) -> bool:
     if one.islower() and other.isupper():
         return True
     scripts = {unicodedata.name(char, "?").split()[0] for char in (one, other)}

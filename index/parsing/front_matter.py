@@ -16,10 +16,12 @@ _LINE = re.compile(r"([A-Za-z_][\w.-]{0,40}):(?:[ \t]+(.*))?")
 _MORE_LINES = re.compile(r"[ \t]|-[ \t]|#|\]|\}")
 # Keys that only such a block has; one of them makes it one. What they say is for programs.
 _MACHINE = frozenset(
-    "tags tag categories category layout draft slug permalink aliases alias weight sidebar_position "
+    "tags tag categories category layout draft slug permalink aliases alias weight "  # noqa: SIM905
+    "sidebar_position "
     "sidebar_label sidebar nav_order parent toc lang locale keywords image cover thumbnail type id "
     "template published status url redirect_from cssclass cssclasses output bibliography publish "
-    "comments math license header-includes geometry documentclass excerpt_separator hide_title".split()
+    "comments math license header-includes geometry documentclass "
+    "excerpt_separator hide_title".split()
 )
 _WORDS = {  # what readers look for, by what it is called there
     "title": "title", "subtitle": "subtitle", "description": "description", "summary": "summary",

@@ -8,7 +8,7 @@ from index.parsing.wrapping import unwrap
 
 _MARKED = frozenset({"sup", "sub", "a", "q", "s", "del", "strike"})  # what a mark is set for
 _SAYS_NOTHING = frozenset(
-    "here|click here|see here|read here|more|read more|see more|learn more|find out more|link|this"
+    "here|click here|see here|read here|more|read more|see more|learn more|find out more|link|this"  # noqa: SIM905
     "|this link|this page|details|download|hier|hier klicken|mehr|weiter|ici|cliquez ici|aquí|qui"
     "|在这里|这里|こちら|여기".split("|")
 )

@@ -17,12 +17,12 @@ Node = LexborNode
 HEADINGS = frozenset(f"h{level}" for level in range(1, 7))
 MAX_DEPTH = 512  # of elements: browsers go no deeper (Blink, kMaximumHTMLParserDOMTreeDepth)
 # What makes the table around it one of layout; in the header of a column it is its name.
-_NO_CELLS = frozenset("table h1 h2 h3 h4 article main section".split())
+_NO_CELLS = frozenset("table h1 h2 h3 h4 article main section".split())  # noqa: SIM905
 
 # Elements that often have no end tag, so say nothing of how deep a page is; all others count, as
 # each may make the parser look through all that is open above it.
 _UNCOUNTED = frozenset(
-    "html head body p li dt dd tr td th thead tbody tfoot caption colgroup option optgroup rp rt "
+    "html head body p li dt dd tr td th thead tbody tfoot caption colgroup option optgroup rp rt "  # noqa: SIM905
     "area base br col embed hr img input link meta param source track wbr path rect circle ellipse "
     "line polygon polyline use stop".split()
 )

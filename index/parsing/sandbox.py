@@ -59,8 +59,8 @@ class Sandbox:
     ) -> list[Document | CorpusError]:
         """Reads files as `parse` does, one after the other; small texts share a confined copy.
 
-        A copy costs ten milliseconds, more than a short text. Those that share one share its limits;
-        what was unread when it ended badly is read again, each file in a copy of its own.
+        A copy costs ten milliseconds, more than a short text. Those that share one share its
+        limits; what was unread when it ended badly is read again, each file in its own copy.
 
         Args:
             files: (filename, bytes) of each.

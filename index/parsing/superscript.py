@@ -1,15 +1,15 @@
-"""Raised and lowered text on one line: 10^6 is not 106, and a note's mark is no digit of a price."""
+"""Raised and lowered text on one line: 10^6 is not 106, a note's mark no digit of a price."""
 
 import re
 
-_ORDINALS = frozenset("st nd rd th e er re ère ème es o a os as".split())
+_ORDINALS = frozenset("st nd rd th e er re ère ème es o a os as".split())  # noqa: SIM905
 _MARKS = {"tm": "™", "sm": "℠", "r": "®", "®": "®", "™": "™", "*": "*"}
 _PRICE = re.compile(r"[$€£¥]\s?\d[\d.,]{0,12}\Z")
 _TAIL_CHARS = 20
 
 
 def superscript(before: str, text: str) -> str:
-    """What to write for raised text after this one: `^6`, `rd`, or `(2) ` where no word precedes."""
+    """What to write for raised text after this one: `^6`, `rd`, `(2) ` where no word precedes."""
     text = text.strip()
     last = before[-1:]
     if not text or text in _MARKS or text.lower() in _MARKS:

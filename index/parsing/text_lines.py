@@ -1,11 +1,11 @@
 """Which line ends of a text are its author's, and which are those of a program that wrapped it.
 
-    Reception 4400      three lines: short, each begins anew
-    Kitchen 4407
-    Workshop 4414
+Reception 4400      three lines: short, each begins anew
+Kitchen 4407
+Workshop 4414
 
-    The port is 8000, and the admin port    one paragraph: the second line goes on with the first
-    is 8001.
+The port is 8000, and the admin port    one paragraph: the second line goes on with the first
+is 8001.
 """
 
 import re
@@ -90,9 +90,7 @@ def _shape(word: str) -> str:
 
 def _are_short_names(lines: Sequence[str]) -> bool:
     return len(lines) > 2 and all(
-        len(line) <= _SHORT
-        and len(line.split()) <= _FEW_WORDS
-        and bool(_UNFINISHED.search(line))
+        len(line) <= _SHORT and len(line.split()) <= _FEW_WORDS and bool(_UNFINISHED.search(line))
         for line in lines
     )
 

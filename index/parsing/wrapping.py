@@ -4,10 +4,15 @@ import re
 from collections.abc import Iterable
 
 # Scripts without blanks between words: Han, kana, Bopomofo, their punctuation, full-width forms.
-CJK = "\u2e80-\u303f\u3041-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff60\U00020000-\U0003ffff"  # noqa: E501
+CJK = (
+    "\u2e80-\u303f\u3041-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff60"
+    "\U00020000-\U0003ffff"
+)
 _WRAPPED_CJK = re.compile(rf"(?<=[{CJK}])[ \t]*\n[ \t]*(?=[{CJK}])")
 _HYPHENATED = re.compile(r"[^\W\d_]-$")
-_SUSPENDED = re.compile(r"(?:und|oder|bzw|sowie|and|or|to|nor|et|ou|y|en|of)\b")  # Vor- und Nachteile
+_SUSPENDED = re.compile(
+    r"(?:und|oder|bzw|sowie|and|or|to|nor|et|ou|y|en|of)\b"
+)  # Vor- und Nachteile
 
 
 def unwrap(text: str) -> str:

@@ -133,7 +133,9 @@ class HtmlReader:
         """Ends a heading, a cell, a term or the like."""
         text = self._inline.take()
         if tag in _CELLS and self._rows is not None:
-            is_header = tag == "th" or (node.parent and node.parent.parent or node).tag == "thead"
+            row = node.parent
+            group = row.parent if row is not None else None
+            is_header = tag == "th" or (group is not None and group.tag == "thead")
             rows, columns = _span(node, "rowspan"), _span(node, "colspan")
             self._rows[-1].append(Cell(text, rows, columns, is_header=is_header))
         elif tag == "caption":

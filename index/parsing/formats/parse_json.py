@@ -150,13 +150,13 @@ class _Reader:
         if isinstance(value, dict):
             for key, item in value.items():
                 yield from self._pairs(item, f"{path}.{key}" if path else key, depth + 1)
-        elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-            for number, item in enumerate(value, start=1):
-                yield from self._pairs(item, f"{path}.{number}", depth + 1)
         elif isinstance(value, list):
-            words = [_words(item) for item in value if not isinstance(item, dict | list)]
-            if words:
-                yield f"{path}: {', '.join(words)}"
+            plain = [_words(item) for item in value if not isinstance(item, dict | list)]
+            if plain:
+                yield f"{path}: {', '.join(plain)}"
+            for number, item in enumerate(value, start=1):
+                if isinstance(item, dict | list):
+                    yield from self._pairs(item, f"{path}.{number}", depth + 1)
         elif value not in ("", None):
             yield f"{path}: {_words(value)}"
 

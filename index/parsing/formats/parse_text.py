@@ -18,6 +18,7 @@ _HASHED = re.compile(r"([#=]{1,6})[ \t]+(.*\S)")
 _ENDS_LIKE_PROSE = re.compile(r"[.!?:;,\-]$")
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _MIN_COLUMNS = 3
+_MAX_SECTION = 40  # 3.50 is a price
 
 
 def parse_text(source: Source) -> Document:
@@ -71,7 +72,7 @@ class _Titles:
             parts = numbered[1].split(".")
             number = int(parts[0])
             is_next = len(parts) > 1 or number in (1, last_number + 1)
-            is_count = not any(part.startswith("0") for part in parts)
+            is_count = not any(part[0] == "0" or int(part) > _MAX_SECTION for part in parts)
             return (len(parts), number) if is_next and is_count else (0, last_number)
         is_title = line.isupper() and not self.capitals_say_nothing and bool(_WORD.search(line))
         is_title = is_title and not _ENDS_LIKE_PROSE.search(line) and not _is_of_digits(line)
