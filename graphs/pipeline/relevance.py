@@ -17,6 +17,7 @@ from graphs.config import DeadlineSettings, RetrievalSettings
 from graphs.errors import OverloadedError, StageUnavailableError
 from graphs.pipeline.stages import RerankStage
 from graphs.pipeline.trace import Trace
+from index.identifiers import fitness
 from index.records import titled_text
 from index.searching.request import Hit
 from index.sentences import split_sentences
@@ -75,6 +76,9 @@ class Relevance:
         scores = await self._rerank("rerank", question, found, trace)
         if scores is None:
             return found
+        # A reranker tells KX-4412 from KX-4413 no better than readers in haste do.
+        named = [f"{hit.filename}\n{titled_text(hit)}" for hit in hits]
+        scores *= fitness(question, named)
         order = np.argsort(-scores, kind="stable").tolist()
         return [
             replace(found[index], score=float(scores[index]), is_reranked=True) for index in order

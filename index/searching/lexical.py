@@ -8,13 +8,24 @@ import numpy as np
 import numpy.typing as npt
 import tantivy
 
+from index.identifiers import identifiers
 from index.records import StoredPassage, titled_text
+from index.searching.words import MAX_WORD_CHARS, indexed_words, query_words
 
 ANALYZER = "words"
 WRITER_BYTES = 15_000_000  # the least that tantivy takes
 MAX_QUERY_WORDS = 128
 KEEP_WRITER_FROM = 100_000  # passages; its threads and 11 MB are below a tenth of the index then
 MERGE_FROM = 20_000  # added passages; what a merge replaces stays in memory until the next update
+MAX_MISSPELT = 8  # words of a query that are looked for as others
+MIN_MISSPELT_CHARS = 4
+LONG_WORD_CHARS = 6  # may have two wrong letters
+SPELT_LIKE_POINTS = 2.0  # for each step nearer; a rare word that is spelt right has about 8
+MAX_NAMED = 16
+NAMED_POINTS = 1000.0  # above any sum of BM25
+# An identifier that more passages hold than these tells none from the others.
+FEW_PASSAGES = 20
+FEW_SHARE = 0.01
 _SPARE_HITS = 1.5
 
 Mask = npt.NDArray[np.bool_]
@@ -23,9 +34,8 @@ Mask = npt.NDArray[np.bool_]
 class LexicalIndex:
     """BM25 over the titles and texts of one store.
 
-    Words are lower-cased, freed of accents and stemmed as English; a script without white space is
-    left to the dense search. Each passage carries the key of its file, by which files are removed
-    and filtered.
+    Words are those of words.py, lower-cased, freed of accents and stemmed as English. Each passage
+    carries the key of its file, by which files are removed and filtered.
     """
 
     def __init__(self) -> None:
@@ -46,7 +56,7 @@ class LexicalIndex:
         for key in removed_files:
             self._writer.delete_documents_by_term("file_key", key)
         for key, passage in added:
-            body = titled_text(passage)
+            body = indexed_words(titled_text(passage))
             self._writer.add_document(
                 tantivy.Document(chunk_id=passage.chunk_id, file_key=key, body=body)
             )
@@ -81,11 +91,49 @@ class LexicalIndex:
         Returns:
             The BM25 score of each chunk id, best first, the smaller id where equal.
         """
-        words = list(dict.fromkeys(word_analyzer().analyze(_encodable(text))))[:MAX_QUERY_WORDS]
-        num_allowed = 1 if allowed_files is None else np.count_nonzero(allowed_files)
-        if not words or not num_allowed:
+        words = _words(text)
+        return self._search(self._query(words), limit, allowed_files) if words else {}
+
+    def search_named(
+        self, text: str, limit: int, allowed_files: Mask | None = None
+    ) -> dict[int, float]:
+        """The passages that hold an identifier of a text, one that few passages hold.
+
+        Returns:
+            For each chunk id a score by which more identifiers come first, then BM25; best first,
+            the smaller id where equal. Empty where no passage holds one, or too many.
+        """
+        few = self._few()
+        named = [word for word in _named(text) if 0 < self._frequency(word) <= few]
+        if not named:
             return {}
-        query = _any_of(words)
+        points = [tantivy.Query.const_score_query(_term(word), NAMED_POINTS) for word in named]
+        query = tantivy.Query.boolean_query(
+            [
+                (tantivy.Occur.Must, _any_of(points)),
+                (tantivy.Occur.Should, self._query(_words(text))),
+            ]
+        )
+        return self._search(query, limit, allowed_files)
+
+    def _query(self, words: Sequence[str]) -> Any:
+        """Any of the words; one that the store does not have stands for those spelt like it."""
+        unknown = [word for word in words if _may_be_misspelt(word) and not self._frequency(word)]
+        likely = [_spelt_like(word) for word in unknown[:MAX_MISSPELT]]
+        return _any_of([*map(_term, words), *likely])
+
+    def _frequency(self, word: str) -> int:
+        return int(self._index.searcher().doc_freq("body", word))
+
+    def _few(self) -> int:
+        return max(FEW_PASSAGES, int(FEW_SHARE * self._index.searcher().num_docs))
+
+    def _search(
+        self, query: Any, limit: int, allowed_files: Mask | None = None
+    ) -> dict[int, float]:
+        num_allowed = 1 if allowed_files is None else np.count_nonzero(allowed_files)
+        if not num_allowed:
+            return {}
         if allowed_files is None:
             return self._found(query, limit)
         # Ranking more and dropping what may not take part costs about as much a hit as naming the
@@ -111,9 +159,38 @@ class LexicalIndex:
         return dict(sorted(found, key=lambda pair: (-pair[1], pair[0])))
 
 
-def _any_of(words: Sequence[str]) -> Any:
-    terms = [tantivy.Query.term_query(lexical_schema(), "body", word) for word in words]
-    return tantivy.Query.boolean_query([(tantivy.Occur.Should, term) for term in terms])
+def _words(text: str) -> list[str]:
+    found = word_analyzer().analyze(_encodable(query_words(text)))
+    return list(dict.fromkeys(found))[:MAX_QUERY_WORDS]
+
+
+def _named(text: str) -> list[str]:
+    """The identifiers of a text as words of the index; a version is looked for without "v" too."""
+    names = [one for name in identifiers(text) for one in (name, name.removeprefix("v"))]
+    analyzed = [_words(name) for name in dict.fromkeys(names)]
+    return [words[0] for words in analyzed if len(words) == 1][:MAX_NAMED]
+
+
+def _term(word: str) -> Any:
+    return tantivy.Query.term_query(lexical_schema(), "body", word)
+
+
+def _any_of(queries: Sequence[Any]) -> Any:
+    return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in queries])
+
+
+def _may_be_misspelt(word: str) -> bool:
+    return word.isalpha() and word.isascii() and len(word) >= MIN_MISSPELT_CHARS
+
+
+def _spelt_like(word: str) -> Any:
+    """Words that differ in one letter, long ones in two; changed places count once."""
+    distance = 1 if len(word) < LONG_WORD_CHARS else 2
+    near = [
+        tantivy.Query.fuzzy_term_query(lexical_schema(), "body", word, distance=one)
+        for one in range(1, distance + 1)
+    ]
+    return _any_of([tantivy.Query.const_score_query(one, SPELT_LIKE_POINTS) for one in near])
 
 
 def _only_in(query: Any, files: Sequence[int]) -> Any:
@@ -145,7 +222,7 @@ def word_analyzer() -> Any:
     """Splits a text into words."""
     return (
         tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-        .filter(tantivy.Filter.remove_long(40))
+        .filter(tantivy.Filter.remove_long(4 * MAX_WORD_CHARS + 1))
         .filter(tantivy.Filter.lowercase())
         .filter(tantivy.Filter.ascii_fold())
         .filter(tantivy.Filter.stemmer("english"))

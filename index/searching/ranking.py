@@ -6,7 +6,7 @@ passages.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from index.searching.fusion import fuse, fuse_scores, merge
 from index.searching.request import FUSION_DEPTH, SearchRequest
@@ -14,16 +14,21 @@ from index.searching.switching import AnyIndex
 
 Scores = dict[int, float]
 
+# A passage with an identifier of the question goes before those that are first in all but this.
+NAMED_WEIGHT = 2.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class ShardScores:
     """What the two searches found, as scores by chunk id, best first; empty where one was not made.
 
-    More than `top_k` where there are more: at least as many as the fusion wants.
+    More than `top_k` where there are more: at least as many as the fusion wants. `named`, of mode
+    "hybrid", holds the passages that have an identifier of the question.
     """
 
     dense: Scores
     lexical: Scores
+    named: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +56,10 @@ def find(indexes: Collection[AnyIndex], request: SearchRequest) -> ShardScores:
         dense = [index.search_dense(request, limit) for index in indexes]
     if request.mode != "dense":
         lexical = [index.search_lexical(request, limit) for index in indexes]
-    return ShardScores(dense=merge(dense, limit), lexical=merge(lexical, limit))
+    named = [index.search_named(request, limit) for index in indexes if request.mode == "hybrid"]
+    return ShardScores(
+        dense=merge(dense, limit), lexical=merge(lexical, limit), named=merge(named, limit)
+    )
 
 
 def join(found: Sequence[ShardScores], request: SearchRequest) -> Ranking:
@@ -66,17 +74,21 @@ def join(found: Sequence[ShardScores], request: SearchRequest) -> Ranking:
     limit = _depth(request)
     dense = merge([one.dense for one in found], limit)
     lexical = merge([one.lexical for one in found], limit)
-    return Ranking(fused=_fused(dense, lexical, request), dense=dense, lexical=lexical)
+    named = merge([one.named for one in found], limit)
+    fused = _fused(dense, lexical, named, request)
+    return Ranking(fused=fused, dense=dense, lexical=lexical, named=named)
 
 
 def _depth(request: SearchRequest) -> int:
     return max(request.top_k, FUSION_DEPTH)
 
 
-def _fused(dense: Scores, lexical: Scores, request: SearchRequest) -> Scores:
+def _fused(dense: Scores, lexical: Scores, named: Scores, request: SearchRequest) -> Scores:
     if request.mode != "hybrid":
         return dense or lexical
-    weights = [1.0, request.lexical_weight]
+    rankings, weights = [dense, lexical], [1.0, request.lexical_weight]
+    if named:
+        rankings, weights = [*rankings, named], [*weights, NAMED_WEIGHT]
     if request.fusion == "score":
-        return fuse_scores([dense, lexical], weights)
-    return fuse([list(dense), list(lexical)], weights)
+        return fuse_scores(rankings, weights)
+    return fuse([list(one) for one in rankings], weights)

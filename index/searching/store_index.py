@@ -101,6 +101,11 @@ class StoreIndex:
         allowed = self._files.allowed(request.filters).files if request.filters else None
         return self._lexical.search(request.text, limit, allowed)
 
+    def search_named(self, request: SearchRequest, limit: int) -> dict[int, float]:
+        """Scores passages that hold an identifier of the text, by chunk id, best first."""
+        allowed = self._files.allowed(request.filters).files if request.filters else None
+        return self._lexical.search_named(request.text, limit, allowed)
+
     def wait(self) -> None:
         """Waits for what is built in the background."""
         self._dense.wait()

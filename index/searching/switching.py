@@ -154,6 +154,11 @@ class SwitchingIndex:
         old = self._old.search_lexical(request, limit)
         return merge([old, self._changed.search_lexical(request, limit)], limit)
 
+    def search_named(self, request: SearchRequest, limit: int) -> dict[int, float]:
+        """Scores passages that hold an identifier of the text, best first."""
+        old = self._old.search_named(request, limit)
+        return merge([old, self._changed.search_named(request, limit)], limit)
+
     def build(self, work: Callable[[], None]) -> None:
         """Starts to build the new index, on a thread of its own."""
         self._thread = threading.Thread(target=work, name="switch-embedder", daemon=True)

@@ -18,6 +18,7 @@ from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Scope
 from graphs.pipeline.trace import Trace
 from index.searching.filters import parse_filter
+from index.searching.request import Hit
 
 router = APIRouter(tags=["vector stores"], prefix="/v1/vector_stores", route_class=JsonRoute)
 
@@ -77,5 +78,12 @@ def _result(found: ScoredHit) -> VectorStoreSearchResponse:
         filename=hit.filename,
         score=found.score,
         attributes=hit.attributes,
-        content=[Content(type="text", text=hit.context or hit.text)],
+        content=[Content(type="text", text=_headed(hit))],
     )
+
+
+def _headed(hit: Hit) -> str:
+    """What was found below its heading, without which "Ten days." says nothing."""
+    text = hit.context or hit.text
+    # A document without headings is titled by its name, which the result has already.
+    return text if hit.title in ("", hit.filename) else f"{hit.title}\n{text}"
