@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-from index.chunk import split_sentences
+from index.sentences import split_sentences
 from index.parsing.document import BLOCK_SEPARATOR
 from index.records import StoredPassage
 from index.rows import readable_row
