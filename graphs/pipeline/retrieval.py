@@ -138,15 +138,15 @@ class Retrieval:
         self, question: Question, scope: Scope, trace: Trace
     ) -> tuple[list[ScoredHit], Quote | None]:
         settings = scope.settings
-        top_k = self._top_k(settings, trace)
         relevance = self._relevance
         if question.context:
             reranker = FollowUpReranker(self._stages.reranker, question)
             relevance = Relevance(self._deadline, reranker)
         if self._reads_chat or settings.focus == "passage" or not settings.rerank:
-            return (await self._relevant(question, relevance, scope, trace))[:top_k], None
+            ranked = await self._relevant(question, relevance, scope, trace)
+            return ranked[: self._top_k(settings, trace)], None
         asked = await self._asked(question, scope, trace)
-        chosen = settings.overridden({"top_k": top_k})
+        chosen = settings.overridden({"top_k": self._top_k(settings, trace)})
         quote = await Quoter(relevance).quote(asked, chosen, trace)
         if quote is not None:
             return quote.passages(), quote
