@@ -50,7 +50,8 @@ class RetrievalSettings(_Settings):
         rerank_threshold: reranked passages below this score are not used, 0..1.
         dense_threshold: without reranker, passages below this cosine similarity are not used.
         condense: how earlier turns enter the search: `generate` lets the generator rewrite the
-            question, `join` puts the last question before it, `off` ignores them.
+            question, `join` puts before one that leans on them what it leans on
+            (pipeline/condensing.py), `off` ignores them.
     """
 
     mode: Mode = "hybrid"

@@ -16,7 +16,7 @@ prompt without instructions and earlier turns.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter
 from typing import Protocol
 
 from graphs.pipeline.markers import without_markers
@@ -112,10 +112,17 @@ def earlier_turns(messages: Sequence[Message]) -> tuple[Message, ...]:
         for one in messages[:-1]
         if one.role in ("user", "assistant")
     ]
-    spoken = [(role, text) for role, text in said if text.strip()]
+    return alternating([Message(role=role, content=text) for role, text in said if text.strip()])
+
+
+def alternating(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Joins turns of one side that follow one another; a turn that stands alone stays as it is."""
+    groups = [list(turns) for _, turns in groupby(messages, key=attrgetter("role"))]
     return tuple(
-        Message(role=role, content="\n\n".join(text for _, text in turns))
-        for role, turns in groupby(spoken, key=itemgetter(0))
+        turns[0]
+        if len(turns) == 1
+        else Message(role=turns[0].role, content="\n\n".join(turn.text for turn in turns))
+        for turns in groups
     )
 
 

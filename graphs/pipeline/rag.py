@@ -14,7 +14,7 @@ from graphs.config import GatewayConfig
 from graphs.pipeline.answering import Answering
 from graphs.pipeline.checking import Checking
 from graphs.pipeline.events import ChatRequest, Event, Finished, Retrieved, TextDelta, Usage
-from graphs.pipeline.prompt import NO_ANSWER, QUOTES_ONLY, quotable_answers
+from graphs.pipeline.prompt import NO_ANSWER, QUOTES_ONLY, alternating, quotable_answers
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Evidence, Retrieval, Scope
 from graphs.pipeline.small_talk import small_talk
@@ -150,7 +150,7 @@ class RagPipeline:
         if evidence is None:
             return GenerationRequest(
                 request_id=request.request_id,
-                messages=request.messages,
+                messages=alternating(request.messages),
                 sampling=sampling,
                 identity=request.identity,
             )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from graphs.config import DeadlineSettings, GatewayConfig, RetrievalSettings
-from graphs.pipeline.condensing import Condenser
+from graphs.pipeline.condensing import Condenser, FollowUpReranker, Question
 from graphs.pipeline.events import ChatRequest, Passage
 from graphs.pipeline.expansion import Expansion, Query
 from graphs.pipeline.packing import Packer
@@ -73,7 +73,6 @@ class Retrieval:
         self._condenser = Condenser(config.deadline, writer)
         self._expansion = Expansion(stages.embedder, writer)
         self._relevance = Relevance(config.deadline, stages.reranker)
-        self._quoter = Quoter(self._relevance)
         self._reach = 0 if self._reads_chat else _REACH
 
     async def evidence(self, request: ChatRequest, trace: Trace) -> Evidence:
@@ -90,7 +89,7 @@ class Retrieval:
         # At once, since a generator that is met for the first time may let us wait for its profile.
         async with together() as group:
             packing = group.create_task(self._packing(question.asked, request, trace))
-            finding = group.create_task(self._found(question.searched, scope, trace))
+            finding = group.create_task(self._answering(question, scope, trace))
         packer, prompt, room = packing.result()
         best, quote = finding.result()
         with trace.stage("pack"):
@@ -99,7 +98,7 @@ class Retrieval:
         numbers = {int(one.chunk_id): one.number for one in passages}
         return Evidence(
             prompt=prompt,
-            search_query=question.searched,
+            search_query=question.joined(question.asked),
             passages=passages,
             quote=quote.answer(numbers) if quote else "",
         )
@@ -123,16 +122,32 @@ class Retrieval:
         rankings = [task.result() for task in tasks]
         return _best(rankings)[: scope.settings.top_k]
 
-    async def _found(
-        self, question: str, scope: Scope, trace: Trace
+    async def _answering(
+        self, question: Question, scope: Scope, trace: Trace
     ) -> tuple[list[ScoredHit], Quote | None]:
-        """Finds what the generator reads, best first, and what is quoted of it."""
+        """Finds what the generator reads, best first, and what is quoted of it.
+
+        What seemed to lean on the chat, and finds nothing with it, may have stood alone.
+        """
+        best, quote = await self._found(question, scope, trace)
+        if best or not question.context:
+            return best, quote
+        return await self._found(Question(asked=question.asked), scope, trace)
+
+    async def _found(
+        self, question: Question, scope: Scope, trace: Trace
+    ) -> tuple[list[ScoredHit], Quote | None]:
         settings = scope.settings
-        top_k = self._top_k(settings, trace)
+        relevance = self._relevance
+        if question.context:
+            reranker = FollowUpReranker(self._stages.reranker, question)
+            relevance = Relevance(self._deadline, reranker)
         if self._reads_chat or settings.focus == "passage" or not settings.rerank:
-            return (await self._relevant(question, scope, trace))[:top_k], None
+            ranked = await self._relevant(question, relevance, scope, trace)
+            return ranked[: self._top_k(settings, trace)], None
         asked = await self._asked(question, scope, trace)
-        quote = await self._quoter.quote(asked, settings.overridden({"top_k": top_k}), trace)
+        chosen = settings.overridden({"top_k": self._top_k(settings, trace)})
+        quote = await Quoter(relevance).quote(asked, chosen, trace)
         if quote is not None:
             return quote.passages(), quote
         # Without reranker the small generator reads one passage: of several it chooses worse.
@@ -140,18 +155,17 @@ class Retrieval:
         return [one for one in hits if one.passes(settings)][:1], None
 
     async def _asked(
-        self, question: str, scope: Scope, trace: Trace
+        self, question: Question, scope: Scope, trace: Trace
     ) -> list[tuple[Part, Sequence[Hit]]]:
         """Searches for each part of a question, and for all of it where it has several."""
-        parts = parts_of(question)
+        parts = parts_of(question.asked)
         if len(parts) == 1:
             queries = await self._queries(question, scope, trace)
             return [(parts[0], await self._searched(queries, scope, trace))]
-        queries = await self._expansion.embedded([question, *(one.text for one in parts)], trace)
+        texts = [question.joined(text) for text in (question.asked, *(one.text for one in parts))]
+        queries = await self._expansion.embedded(texts, trace)
         async with together() as group:
-            tasks = [
-                group.create_task(self._searched((query,), scope, trace)) for query in queries
-            ]
+            tasks = [group.create_task(self._searched((query,), scope, trace)) for query in queries]
         whole, *each = [task.result() for task in tasks]
         limit = scope.settings.num_candidates
         return [
@@ -159,22 +173,28 @@ class Retrieval:
             for part, own in zip(parts, each, strict=True)
         ]
 
-    async def _relevant(self, question: str, scope: Scope, trace: Trace) -> list[ScoredHit]:
+    async def _relevant(
+        self, question: Question, relevance: Relevance, scope: Scope, trace: Trace
+    ) -> list[ScoredHit]:
         """Finds what reaches its threshold for the question of a chat, best first."""
         settings = scope.settings
-        queries = await self._queries(question, scope, trace)
-        ranked = await self._ranked(question, queries, scope, trace)
+        hits = await self._searched(await self._queries(question, scope, trace), scope, trace)
+        ranked = await relevance.by_passage(question.asked, hits, settings, trace)
         if settings.focus == "sentence" and ranked and ranked[0].is_reranked:
-            ranked = await self._relevance.by_sentence(question, ranked, trace)
+            ranked = await relevance.by_sentence(question.asked, ranked, trace)
         return [one for one in ranked if one.passes(settings)]
 
-    async def _queries(self, question: str, scope: Scope, trace: Trace) -> tuple[Query, ...]:
+    async def _queries(self, question: Question, scope: Scope, trace: Trace) -> tuple[Query, ...]:
         expand = scope.settings.expand
         if expand != "off" and not trace.allows("expand", self._deadline.condense_s):
             expand = "off"
+        if question.context and expand == "off":
+            texts = [question.asked, question.joined(question.asked)]
+            return await self._expansion.embedded(texts, trace)
         return await self._expansion.queries(
-            question, expand, trace, timeout_s=scope.settings.expand_timeout_s
-        )
+            question.joined(question.asked), expand, trace,
+            timeout_s=scope.settings.expand_timeout_s,
+        )  # fmt: skip
 
     async def _searched(
         self, queries: Sequence[Query], scope: Scope, trace: Trace
@@ -184,7 +204,8 @@ class Retrieval:
             async with together() as group:
                 search = self._stages.retriever.search
                 tasks = [
-                    group.create_task(search(_request(query, scope, self._reach))) for query in queries
+                    group.create_task(search(_request(query, scope, self._reach)))
+                    for query in queries
                 ]
         return _merged([task.result() for task in tasks], scope.settings.num_candidates)
 

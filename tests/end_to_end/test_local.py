@@ -172,8 +172,8 @@ CHAT = {"messages": [{"role": "user", "content": "port?"}], "max_tokens": 48}
     ("route", "body"),
     [
         ("/v2/rerank", PAIRS),
-        ("/v1/chat/completions", {"model": "generator", **CHAT}),
-        ("/v1/chat/completions", {"model": "generator", "stream": True, **CHAT}),
+        ("/v1/chat/completions", {"model": "rag", **CHAT}),
+        ("/v1/chat/completions", {"model": "rag", "stream": True, **CHAT}),
     ],
     ids=["rerank", "chat", "stream"],
 )

@@ -1,8 +1,8 @@
 """How well a unit fits what is asked, beyond the reranker's score: what words tell honestly.
 
-    identifier, year, name    of the question that a unit's document does not hold: it cannot answer
-    number, time, address     asked for and not there: it hardly answers
-    words                     the more of them it shares, and its document, the better
+identifier, year, name    of the question that a unit's document does not hold: it cannot answer
+number, time, address     asked for and not there: it hardly answers
+words                     the more of them it shares, and its document, the better
 """
 
 import re
@@ -81,7 +81,9 @@ def _has_identifiers(part: Part, unit: Unit) -> bool:
 
 def _is_of_year(unit: Unit, years: Sequence[str]) -> bool:
     """A document of another year cannot answer; one of no year may."""
-    return tells_year(unit, years) or not YEAR.search(f"{unit.hit.filename} {unit.title}".replace("_", " "))
+    return tells_year(unit, years) or not YEAR.search(
+        f"{unit.hit.filename} {unit.title}".replace("_", " ")
+    )
 
 
 def fit(part: Part, unit: Unit, context: Context, stems: frozenset[str]) -> float:

@@ -20,11 +20,15 @@ _ASKS = (
     r"(?:what|when|where|who|whom|whose|which|why|how|is|are|does|do|did|can|may|must|will|should|"
     r"has|have)\b"
 )
-_CLAUSES = re.compile(rf"\s*(?:,\s*(?:and|but|or)?|;|\?|\s(?:and|but|or))\s+(?={_ASKS})", re.IGNORECASE)
+_CLAUSES = re.compile(
+    rf"\s*(?:,\s*(?:and|but|or)?|;|\?|\s(?:and|but|or))\s+(?={_ASKS})", re.IGNORECASE
+)
 _JOINT = re.compile(r"\s+(?:and|or|vs\.?|versus|compared (?:to|with)|than|from)\s+", re.IGNORECASE)
 _DIFFERS = re.compile(
     r"\b(?:compare|differ|differs|difference|differences|both|which (?:\w+ )?(?:is|has|are|costs|lasts|of)|"
-    r"or|vs\.?|versus|each)\b", re.IGNORECASE)
+    r"or|vs\.?|versus|each)\b",
+    re.IGNORECASE,
+)
 _LEADS = frozenset("a an the at on in to of for with by from between my our your".split())
 _STOPS = _LEADS | frozenset(
     """is are was were do does did can may must will should has have what when where who which why
@@ -48,17 +52,32 @@ _SPEAKERS = frozenset("i we you one people".split())
 _SORTS: tuple[tuple[Sort, re.Pattern[str]], ...] = (
     ("email", re.compile(r"\be-?mail(?:\s+address)?\b", re.IGNORECASE)),
     ("phone", re.compile(r"\b(?:tele)?phone\s+number\b|\bhotline\b", re.IGNORECASE)),
-    ("time", re.compile(r"^\W*(?:and |so )?when\b|\b(?:by|from|since|till|until) when\b|\bwhat (?:time|day|date|year)\b|\bwhich (?:day|date|year|month)\b", re.IGNORECASE)),
-    ("number", re.compile(
-        r"\bhow (?:many|much|long|old|far|high|deep|large|big|heavy|often|fast|warm|wide|tall|early|late)\b"
-        r"|\b(?:price|cost|costs|fee|weigh|weight|deposit|fine|age|pay)\b", re.IGNORECASE)),
+    (
+        "time",
+        re.compile(
+            r"^\W*(?:and |so )?when\b|\b(?:by|from|since|till|until) when\b|\bwhat (?:time|day|date|year)\b|\bwhich (?:day|date|year|month)\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "number",
+        re.compile(
+            r"\bhow (?:many|much|long|old|far|high|deep|large|big|heavy|often|fast|warm|wide|tall|early|late)\b"
+            r"|\b(?:price|cost|costs|fee|weigh|weight|deposit|fine|age|pay)\b",
+            re.IGNORECASE,
+        ),
+    ),
 )
 _PLURAL = re.compile(
     r"\b(?:what|which)\s+(?:(?!does\b|is\b|was\b|has\b|kinds\b)[\w-]+\s+){0,2}?(?!does\b|is\b|was\b|has\b|this\b)[\w-]{2,}s\b"
-    r"|\bwhat\s+(?:are|were|else)\b|\b(?:list|steps|everything|name all|tell me all)\b", re.IGNORECASE)
+    r"|\bwhat\s+(?:are|were|else)\b|\b(?:list|steps|everything|name all|tell me all)\b",
+    re.IGNORECASE,
+)
 _CONTENTS = re.compile(
     r"\bwhat\b.*\b(?:needs?|needed|bring|contain|contains|included?|includes|offer|offers|consist|consists|in the box|"
-    r"allowed|forbidden|prohibited|changed|new|belongs?|comes?|take along|required|delivered|cover|covers|check)\b", re.IGNORECASE)
+    r"allowed|forbidden|prohibited|changed|new|belongs?|comes?|take along|required|delivered|cover|covers|check)\b",
+    re.IGNORECASE,
+)
 _STEPS = re.compile(r"\bhow\s+(?:do|can|should|to|is|are|does)\b", re.IGNORECASE)
 _MOST = re.compile(r"\bwhich\b.*\b(?:most|least|\w{3,}est)\b", re.IGNORECASE)
 _POLAR = re.compile(
@@ -172,7 +191,9 @@ def _completed(clauses: list[str]) -> list[Part]:
             parts.append(Part(text=f"{kept} {clause}?", side=clause))
         elif _PRONOUN.search(clause):
             subject = _subject(first)
-            parts.append(Part(text=_PRONOUN.sub(lambda _: subject, clause, count=1) + "?", goes_on=True))
+            parts.append(
+                Part(text=_PRONOUN.sub(lambda _: subject, clause, count=1) + "?", goes_on=True)
+            )
         else:
             parts.append(Part(text=f"{clause}?", goes_on=not names(clause)))
     return parts
@@ -207,7 +228,8 @@ def _sides(question: str) -> list[Part]:
         if not (content_stems(one) and content_stems(other)):
             continue
         return [
-            Part(text=" ".join([*head, *side, *tail]), side=" ".join(side)) for side in (left, right)
+            Part(text=" ".join([*head, *side, *tail]), side=" ".join(side))
+            for side in (left, right)
         ]
     return []
 

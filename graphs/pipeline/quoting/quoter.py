@@ -128,7 +128,11 @@ class Quoter:
 
 
 def _text(unit: Unit) -> str:
-    return f"{unit.title}\n{unit.lead_in} {unit.text}" if unit.lead_in else f"{unit.title}\n{unit.text}"
+    return (
+        f"{unit.title}\n{unit.lead_in} {unit.text}"
+        if unit.lead_in
+        else f"{unit.title}\n{unit.text}"
+    )
 
 
 def _best(

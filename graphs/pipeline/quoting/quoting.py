@@ -1,8 +1,8 @@
 """Chooses what of the found passages is quoted, and writes it as an answer with its citations.
 
-    part of the question --> hits -> rerank -> units of the best -> rerank -> fit -> newest
-                                                                            |
-    statements <- lists, what a sentence needs before or after it <- best, if it is good enough
+part of the question --> hits -> rerank -> units of the best -> rerank -> fit -> newest
+                                                                        |
+statements <- lists, what a sentence needs before or after it <- best, if it is good enough
 """
 
 from collections.abc import Sequence

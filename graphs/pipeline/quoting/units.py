@@ -1,10 +1,10 @@
 """What can be quoted of a passage: sentences, items of a list behind its lead-in, rows in words.
 
-    passage, with its neighbours      units
-    You need:                         lead      You need:
-    - a pump                          item      - a pump         lead_in: You need:
-    Code | Meaning                    (the header is none)
-    E-11 | dry                        row       Code: E-11; Meaning: dry
+passage, with its neighbours      units
+You need:                         lead      You need:
+- a pump                          item      - a pump         lead_in: You need:
+Code | Meaning                    (the header is none)
+E-11 | dry                        row       Code: E-11; Meaning: dry
 """
 
 import re
@@ -32,7 +32,9 @@ _GOES_ON = re.compile(
 )
 _REASON = re.compile(
     r"(?:it|they|this|these|that|otherwise|because|the reason|so|therefore|for this reason|"
-    r"in that case|instead)\b", re.IGNORECASE)
+    r"in that case|instead)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +94,11 @@ def units_around(hit: Hit) -> list[Unit]:
             is_cut = units[-1].kind != "item" and not units[-1].text.endswith((".", "!", "?", ")"))
             found[0] = replace(found[0], kind=units[-1].kind, continues=is_cut)
         end = passage.char_end
-        lead_in = found[-1].text if found and found[-1].kind == "lead" else (
-            found[-1].lead_in if found else "")
+        lead_in = (
+            found[-1].text
+            if found and found[-1].kind == "lead"
+            else (found[-1].lead_in if found else "")
+        )
         units += found
     path = tuple(one for one in path if one != hit.filename)
     units = [replace(unit, path=path) for unit in units]

@@ -88,6 +88,14 @@ async def test_the_bare_generator_sees_the_chat_as_it_came():
     assert events[0].passages == ()
 
 
+async def test_the_bare_generator_sees_sides_that_alternate():
+    fake = FakeStages(answer=("Hello",))
+    turns = [*chat("Hi", "Hello", "Again").messages, *chat("And again").messages]
+    await events_of(fake, replace(chat("Hi", retrieves=False), messages=tuple(turns)))
+    told = [(turn.role, turn.text) for turn in fake.prompts[0].messages]
+    assert told == [("user", "Hi"), ("assistant", "Hello"), ("user", "Again\n\nAnd again")]
+
+
 async def test_a_failed_reranker_leaves_the_order_of_the_search_and_says_so():
     fake = FakeStages(failing={"rerank": StageUnavailableError("down")})
     events = await events_of(fake)
