@@ -6,7 +6,9 @@ It uploads the documents of `benchmarks/data/exam` into a new vector store, asks
 the model `rag:<store>`, and judges the answers: all asked facts, nothing false, the right documents
 cited, at most 120 words. There are two halves over documents of their own: one to develop with, one
 that is only measured. The kinds `single` and `absent` name no place and are asked in a store of
-their twelve documents, all others in one of all. benchmarks/exam/ has the parts, `judge.py` the rules.
+their twelve documents, all others in one of all.
+
+benchmarks/exam/ has the parts, `judge.py` the rules.
 """
 
 import argparse
