@@ -5,22 +5,25 @@
 It uploads the documents of `benchmarks/data/exam` into a new vector store, asks each question to
 the model `rag:<store>`, and judges the answers: all asked facts, nothing false, the right documents
 cited, at most 120 words. There are two halves over documents of their own: one to develop with, one
-that is only measured. benchmarks/exam/ has the parts, `judge.py` the rules.
+that is only measured. The kinds `single` and `absent` name no place and are asked in a store of
+their twelve documents, all others in one of all.
+
+benchmarks/exam/ has the parts, `judge.py` the rules.
 """
 
 import argparse
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from openai import OpenAI
 
-from benchmarks.exam.asking import Store, ask, filled_store, upload
+from benchmarks.exam.asking import Store, Transcript, ask, filled_store, upload
 from benchmarks.exam.documents import build
-from benchmarks.exam.questions import HALVES, KINDS, read_questions
+from benchmarks.exam.questions import FIRST_KINDS, HALVES, KINDS, Question, read_questions
 from benchmarks.exam.report import excerpts, numbers, table
 
 
@@ -28,26 +31,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the exam, print its table and write the numbers and the transcripts."""
     options = _options(arguments)
     client = OpenAI(base_url=options.base_url, api_key=options.api_key, timeout=300)
-    store = filled_store(client, options.store) if options.store else _upload(client)
     halves = HALVES if options.half == "both" else (options.half,)
-    transcripts = []
-    for question in read_questions(halves, options.kinds)[: options.limit]:
-        transcripts.append(ask(client, store, question))
-        mark = "+" if transcripts[-1].verdict.right else "-"
-        said = transcripts[-1].answers[-1]
-        print(f"{mark} [{question.id}] {question.turns[-1]} -> {said}", flush=True)
+    questions = read_questions(halves, options.kinds)[: options.limit]
+    transcripts: list[Transcript] = []
+    stores = []
+    for part, kinds in (("single", FIRST_KINDS), ("", KINDS[len(FIRST_KINDS) :])):
+        if asked := [question for question in questions if question.kind in kinds]:
+            filled = options.store and filled_store(client, options.store)
+            stores.append(filled or _upload(client, part))
+            transcripts += _ask_all(client, stores[-1], asked)
     counted = numbers(transcripts)
     print(table(counted))
     if options.transcripts:
         print(excerpts(transcripts, options.transcripts))
     if options.out:
         report = {
-            "store": asdict(store),
+            "stores": [asdict(store) for store in stores],
             "numbers": counted,
             "transcripts": [asdict(item) for item in transcripts],
         }
         options.out.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     return 0
+
+
+def _ask_all(client: OpenAI, store: Store, questions: Sequence[Question]) -> Iterator[Transcript]:
+    for question in questions:
+        transcript = ask(client, store, question)
+        mark = "+" if transcript.verdict.right else "-"
+        print(
+            f"{mark} [{question.id}] {question.turns[-1]} -> {transcript.answers[-1]}", flush=True
+        )
+        yield transcript
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -65,9 +79,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _upload(client: OpenAI) -> Store:
+def _upload(client: OpenAI, part: str) -> Store:
     with tempfile.TemporaryDirectory() as folder:
-        return upload(client, build(Path(folder)))
+        return upload(client, build(Path(folder), part))
 
 
 if __name__ == "__main__":

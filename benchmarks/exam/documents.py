@@ -22,14 +22,18 @@ WRITERS: dict[str, Callable[[Source], bytes]] = {
 }
 
 
-def build(folder: Path) -> list[Path]:
-    """Write every document into a folder and return the files, sorted by name.
+def build(folder: Path, part: str = "") -> list[Path]:
+    """Write the documents into a folder and return the files, sorted by name.
+
+    Args:
+        folder: where to.
+        part: the sub-folder of the documents that are wanted; all of them without.
 
     Raises:
         ValueError: If two documents have one name.
     """
     files = []
-    for source in source_files():
+    for source in source_files(part):
         file = folder / document_name(source)
         if file.exists():
             raise ValueError(f"{file.name!r} is the name of two documents")
@@ -40,9 +44,9 @@ def build(folder: Path) -> list[Path]:
     return sorted(files)
 
 
-def source_files() -> list[Path]:
-    """Return what the documents are made of."""
-    return sorted(path for path in DOCUMENTS.rglob("*") if path.is_file())
+def source_files(part: str = "") -> list[Path]:
+    """Return what the documents, or those of one sub-folder, are made of."""
+    return sorted(path for path in (DOCUMENTS / part).rglob("*") if path.is_file())
 
 
 def document_name(source: Path) -> str:

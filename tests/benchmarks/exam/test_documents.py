@@ -33,6 +33,10 @@ def test_every_document_becomes_a_file_of_its_own_name(files):
     assert not [name for name in names if any(f"{suffix}.md" in name for suffix in WRITERS)]
 
 
+def test_the_first_exam_has_twelve_documents_of_its_own(tmp_path):
+    assert len(build(tmp_path, "single")) == 12
+
+
 def test_a_folder_that_holds_a_document_of_the_same_name_is_refused(tmp_path):
     build(tmp_path)
     with pytest.raises(ValueError, match="two documents"):
