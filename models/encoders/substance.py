@@ -30,11 +30,12 @@ def substance(text: str) -> str:
     A text that is one word, whatever stands around it, is that word.
     """
     plain = html.unescape(_CONTROL.sub(" ", text))
-    words = {word.lower() for word in _WORD.findall(plain)}
+    found: list[str] = _WORD.findall(plain)
+    words = {word.lower() for word in found}
     if words <= _EMPTY_WORDS:
         return ""
     if len(words) == 1:
-        return _WORD.findall(plain)[0]
+        return found[0]
     parts = text.split()
     kept = _without_repeats(parts)
     return text if len(kept) == len(parts) else " ".join(kept)
