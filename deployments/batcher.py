@@ -1,12 +1,14 @@
 """Lets calls share one model: batches of some items each, and the calls take turns.
 
     call A, long     A A A A A A A A . .       batch 1   A A A A
-    call B, short          B                   batch 2   B A A A     B came while batch 1 ran
-    health check               !               batch 3   ! A A A
+    call B, long       B B B B B B . .         batch 2   A A B B
+    call C, short          C                   batch 3   C           C came while batch 2 ran
+    health check               !               batch 4   !
+                                               batch 5   A A B B
 
-Who has got least goes first, so a short call waits for the batch that runs and for no long call.
-Long calls share what is left, and the oldest has a batch of its own now and then: short ones that
-never end do not starve it.
+Short calls go first, and those of them that have got least: each waits for the batch that runs, and
+is not in one with items of long calls, which would take as long again. Long calls share what is
+left; the oldest call has a batch now and then, so that short ones that never end do not starve it.
 
 Serve's own `@serve.batch` closes batches on a timer while the last one still runs, so at its
 default wait it collapses under load (github.com/ray-project/ray, PR 53096 and after); and it never
@@ -24,7 +26,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_SHORT_BATCHES = 8  # a call that has got more than so many full batches is a long one
+_SHORT_BATCHES = 8  # a call that needs more than so many full batches is a long one
 _OLDEST_EVERY = 8  # batches; one of so many is the oldest call's
 
 
@@ -36,6 +38,7 @@ class _Call(Generic[Item, Result]):
     items: Sequence[Item]
     costs: Sequence[int]
     is_urgent: bool
+    is_long: bool
     answer: "asyncio.Future[list[Result]]"
     results: list[Result] = field(default_factory=list)
     num_taken: int = 0
@@ -88,6 +91,7 @@ class Batcher(Generic[Item, Result]):
         self._run = run
         self._cost = cost
         self._max_cost = max_cost
+        self._short_cost = _SHORT_BATCHES * max_cost
         self._numbers = count()
         self._moments = count(1)
         self._num_batches = 0
@@ -99,11 +103,13 @@ class Batcher(Generic[Item, Result]):
         """Waits for the results of these items; urgent ones are in the next batch."""
         if not items:
             return []
+        costs = [self._cost(item) for item in items]
         call = _Call[Item, Result](
             number=next(self._numbers),
             items=items,
-            costs=[self._cost(item) for item in items],
+            costs=costs,
             is_urgent=urgent,
+            is_long=sum(costs) > self._short_cost,
             answer=asyncio.get_running_loop().create_future(),
         )
         self._calls.append(call)
@@ -121,25 +127,21 @@ class Batcher(Generic[Item, Result]):
     def _next_batch(self) -> "_Batch[Item, Result]":
         """Takes items, one at a time, each of the call whose turn it is."""
         self._num_batches += 1
-        rank = _age if self._num_batches % _OLDEST_EVERY == 0 else self._need
+        rank = _age if self._num_batches % _OLDEST_EVERY == 0 else _need
         queue = [(rank(call), call.number, call) for call in self._calls if call.waits]
         heapify(queue)
         batch: _Batch[Item, Result] = {}
-        room = self._max_cost
+        room, is_long = self._max_cost, False
         while queue:
             _, number, call = heappop(queue)
             room -= call.costs[call.num_taken]
-            if batch and room < 0:
+            if batch and (room < 0 or call.is_long != is_long):
                 break
+            is_long = call.is_long
             batch.setdefault(call, []).append(call.take(next(self._moments)))
             if call.waits:
                 heappush(queue, (rank(call), number, call))
         return batch
-
-    def _need(self, call: _Call[Item, Result]) -> tuple[bool, int, int]:
-        """Ranks calls by what they got so far; long ones by whose turn it is."""
-        got = min(call.cost_taken, _SHORT_BATCHES * self._max_cost)
-        return (not call.is_urgent, got, call.last_taken)
 
     async def _run_batch(self, batch: "_Batch[Item, Result]") -> None:
         error = await self._try(batch)
@@ -168,6 +170,12 @@ class Batcher(Generic[Item, Result]):
 _Batch = dict[_Call[Item, Result], list[Item]]
 
 
-def _age(call: _Call[Item, Result]) -> tuple[bool, int, int]:
+def _need(call: _Call[Item, Result]) -> tuple[int, ...]:
+    """Ranks short calls by what they got so far, and long ones after them by whose turn it is."""
+    got = 0 if call.is_long else call.cost_taken
+    return (not call.is_urgent, call.is_long, got, call.last_taken)
+
+
+def _age(call: _Call[Item, Result]) -> tuple[int, ...]:
     """Ranks calls by their age."""
-    return (not call.is_urgent, call.number, 0)
+    return (not call.is_urgent, call.number)

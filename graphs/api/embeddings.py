@@ -109,4 +109,5 @@ async def _texts(
 def _encoded(vector: npt.NDArray[np.float32], encoding_format: str | None) -> str | list[float]:
     if encoding_format == "base64":
         return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")
-    return [float(number) for number in vector]
+    numbers: list[float] = vector.tolist()  # at once: of 2,000 texts they are 800,000
+    return numbers

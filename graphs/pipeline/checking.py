@@ -22,6 +22,7 @@ from models.errors import ContextLengthError
 from models.token_counter import TokenCounter
 
 _CHARS_A_TOKEN = 8  # more than a tokenizer gives for texts that are not mostly blanks
+_SEARCHED_CHARS = 8_192  # of earlier turns, at least: what a follow-up may be understood from
 _SHORT_CHARS = 20_000  # counted at once; longer texts would hold up the event loop for milliseconds
 
 
@@ -31,18 +32,18 @@ class Checking:
     def __init__(self, config: GatewayConfig, stages: Stages) -> None:
         self._checks = config.safety.check_question
         self._quotes = config.answers == "quote"
-        self._history_chars = _CHARS_A_TOKEN * config.history_tokens
+        self._history_chars = max(_CHARS_A_TOKEN * config.history_tokens, _SEARCHED_CHARS)
         self._stages = stages
 
     async def readable(self, request: ChatRequest, trace: Trace) -> ChatRequest:
-        """Gives the chat without the earlier turns that no generator reads, since they are long.
+        """Gives the chat without the earlier turns that no prompt has room for.
 
         Raises:
             ContextLengthError: what the generator has to read does not fit its context.
         """
         turns = request.messages[-1:] if request.retrieves else request.messages
         await _check_length(await self._stages.generator.tokens(), [turn.text for turn in turns])
-        if not self._reads_history(request) or not request.retrieves:
+        if not request.retrieves:
             return request
         return _left_out(request, self._beyond_history(request.messages), trace)
 
@@ -84,7 +85,7 @@ class Checking:
         yield len(request.messages) - 1
 
     def _beyond_history(self, messages: Sequence[Message]) -> set[int]:
-        """Gives the places of the turns that are older than what a generator reads."""
+        """Gives the places of the turns that do not fit, nor older ones, whatever their tokens."""
         newest_first = range(len(messages) - 2, -1, -1)
         spoken = [place for place in newest_first if _is_spoken(messages[place])]
         sums = accumulate(len(messages[place].text) for place in spoken)

@@ -7,18 +7,24 @@ three dots, a control token or a word that is repeated for ever some label or ot
 import html
 import re
 
-# A control token of a chat template, such as <|assistant|>; a tag that is never closed is a text.
-_CONTROL = re.compile(r"<\|[\w ]{0,40}\|>|</?s>|\[/?INST\]")
+# Control tokens of chat templates and bare tags, by their names: `<kill>` is a word in brackets.
+_CONTROL = re.compile(
+    r"<\|(?:assistant|user|system|human|bot|tool|pad|end|im_(?:start|end|sep)|endof(?:text|turn)"
+    r"|e[ot][otm]_id|(?:begin|end)_of_(?:text|turn)|(?:start|end)_header_id)\|>"
+    r"|</?(?:s|p|b|i|a|br|hr|em|li|ul|ol|td|tr|th|div|pre|code|span|body|html|table|h[1-6]|strong"
+    r"|think) ?/?>|\[/?INST\]",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[^\W\d_]+")
 _LONGEST_REPEAT = 8  # words
 
 # English words that say nothing by themselves, however they are put together.
 _EMPTY = """
-a about after again all am an and any are as at be because been before being but by can
-could did do does doing don for from had has have he hello her here hers hi him his how i if
+a about after again all am an and any are as assistant at be because been before being but by can
+could did do does doing don for from had has have he hello her here hers hi him his how human i if
 in is it its just me more much my no nor not now of ok okay on one or our ours please s she
 should so some such sure t thank thanks than that the their theirs them then there these
-they this those to too us very was we well were what when where which who whom whose why
+they this those to too us user very was we well were what when where which who whom whose why
 will with would yes you your yours
 """
 _EMPTY_WORDS = frozenset(_EMPTY.split())
@@ -30,11 +36,12 @@ def substance(text: str) -> str:
     A text that is one word, whatever stands around it, is that word.
     """
     plain = html.unescape(_CONTROL.sub(" ", text))
-    words = {word.lower() for word in _WORD.findall(plain)}
+    found: list[str] = _WORD.findall(plain)
+    words = {word.lower() for word in found}
     if words <= _EMPTY_WORDS:
         return ""
     if len(words) == 1:
-        return _WORD.findall(plain)[0]
+        return found[0]
     parts = text.split()
     kept = _without_repeats(parts)
     return text if len(kept) == len(parts) else " ".join(kept)

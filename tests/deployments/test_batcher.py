@@ -85,10 +85,21 @@ async def test_a_short_call_waits_for_one_batch_of_a_long_one():
     await asyncio.sleep(0)
     run.let_one_run()
     await run.arrival()
-    assert run.batches[num_before].count(7) == 2
+    assert run.batches[num_before] == [7, 7]
     run.open()
     assert await short == [14, 14]
     assert len(await long) == 1000
+
+
+async def test_a_long_call_that_is_new_does_not_go_before_short_ones():
+    batches, _ = await behind_a_batch([1] * 40, [2] * 5, [3])
+    assert batches[:2] == [[2, 2, 2, 3], [2, 2]]
+    assert batches[2:] == [[1] * 4] * 10
+
+
+async def test_short_calls_are_served_in_turn_those_that_got_least_first():
+    batches, _ = await behind_a_batch([1] * 8, [2] * 2, max_cost=2)
+    assert batches == [[1, 2], [1, 2], [1, 1], [1, 1], [1, 1]]
 
 
 async def test_calls_of_one_length_end_together():

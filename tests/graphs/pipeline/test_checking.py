@@ -100,12 +100,24 @@ async def test_two_questions_without_an_answer_between_them_are_one_exchange():
     assert [turn.text for turn in fake.prompts[-1].messages] == [QUESTION]
 
 
-async def test_earlier_turns_that_no_generator_reads_are_not_checked():
+@pytest.mark.parametrize("settings", [{"history_tokens": 1024}, {"history_tokens": 0}])
+async def test_earlier_turns_that_no_prompt_has_room_for_are_not_checked(settings):
     fake = FakeStages()
-    events = await events_of(fake, chat("old " * 5000, "Yes.", "new", "No.", QUESTION))
-    assert events[-1].degraded == ("history",)
+    request = chat("old " * 5000, "Yes.", "new", "No.", QUESTION)
+    events = await events_of(fake, request, **JOIN, **settings)
+    assert "history" in events[-1].degraded
     assert sum(map(len, fake.windows)) < 1000
     assert "new" in fake.windows
+    assert fake.searches[-1].text == f"new {QUESTION}"
+
+
+async def test_a_question_before_of_a_megabyte_takes_no_part_in_the_search():
+    fake = FakeStages()
+    request = chat("old " * 250_000, "Yes.", QUESTION)
+    events = await events_of(fake, request, answers="quote", **JOIN)
+    assert text_of(events)
+    assert fake.searches[-1].text == QUESTION
+    assert "history" in events[-1].degraded
 
 
 async def test_instructions_are_not_checked_and_stay():
