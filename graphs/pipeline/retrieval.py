@@ -128,11 +128,12 @@ class Retrieval:
     ) -> tuple[list[ScoredHit], Quote | None]:
         """Finds what the generator reads, best first, and what is quoted of it."""
         settings = scope.settings
-        top_k = self._top_k(settings, trace)
         if self._reads_chat or settings.focus == "passage" or not settings.rerank:
-            return (await self._relevant(question, scope, trace))[:top_k], None
+            relevant = await self._relevant(question, scope, trace)
+            return relevant[: self._top_k(settings, trace)], None
         asked = await self._asked(question, scope, trace)
-        quote = await self._quoter.quote(asked, settings.overridden({"top_k": top_k}), trace)
+        limited = settings.overridden({"top_k": self._top_k(settings, trace)})
+        quote = await self._quoter.quote(asked, limited, trace)
         if quote is not None:
             return quote.passages(), quote
         # Without reranker the small generator reads one passage: of several it chooses worse.
