@@ -5,6 +5,7 @@ number, time, address     asked for and not there: it hardly answers
 words                     the more of them it shares, and its document, the better
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,8 @@ from graphs.pipeline.quoting.units import Unit
 from graphs.pipeline.quoting.versions import named_years, tells_year
 from graphs.pipeline.quoting.words import YEAR, all_stems, content_stems, holds, stem
 
-# On logits.
-_TEXT, _ABOUT, _DOCUMENT = 1.0, 1.0, 1.5
-_MIDDLE = 0.45
-_LACKS_SORT, _LACKS_NAME, _NOTHING_NEW = 2.0, 3.0, 3.0
-_IDENTIFIED = 2.0
+WEIGHTS = (0.5, 0.5, 0.0, 1.0, 1.0, 1.5, -2.0, -3.0, -3.0, 2.0, 0.0, 0.0, 0.0, 0.0, -1.575)
+_UNMET = 1.5
 _CALENDAR = frozenset(
     """january february march april may june july august september october november december
     monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays
@@ -66,13 +64,10 @@ class Context:
         return all_stems(self.texts[file_id])
 
 
-def possible(part: Part, units: Sequence[Unit], context: Context) -> list[bool]:
-    """Says of each unit whether it can answer: it is about the identifiers and years asked for."""
+def is_possible(part: Part, unit: Unit) -> bool:
+    """Says whether a unit can answer: it is about the identifiers and years that are asked for."""
     years = named_years(part.text)
-    return [
-        _has_identifiers(part, unit) and (not years or _is_of_year(unit, years))
-        for unit in units
-    ]  # fmt: skip
+    return _has_identifiers(part, unit) and (not years or _is_of_year(unit, years))
 
 
 def _has_identifiers(part: Part, unit: Unit) -> bool:
@@ -86,34 +81,68 @@ def _is_of_year(unit: Unit, years: Sequence[str]) -> bool:
     )
 
 
-def fit(part: Part, unit: Unit, context: Context, stems: frozenset[str]) -> float:
-    """Gives what is added to the logit of a unit.
+class Fit:
+    """Measures units against one part of a question.
 
     Args:
         part: what is asked.
-        unit: what may answer.
-        context: of all units.
-        stems: of the unit's document.
+        units: all that may answer.
     """
-    asked = part.stems
-    if not asked:
-        return 0.0
-    own, about = all_stems(unit.whole), all_stems(unit.about)
-    shares = [
-        sum(one in known for one in asked) / len(asked) - _MIDDLE for known in (own, about, stems)
-    ]
-    value = _TEXT * shares[0] + _ABOUT * shares[1] + _DOCUMENT * shares[2]
-    pattern = _HOLDS.get(part.sort)
-    if pattern and not pattern.search(f"{unit.title}\n{unit.text}"):
-        value -= _LACKS_SORT
-    missing = [name for name in part.names if name not in _CALENDAR and stem(name) not in stems]
-    if missing:
-        value -= _LACKS_NAME
-    if part.identifiers:  # all of them are there, else it would not be possible
-        value += _IDENTIFIED
-    if not part.is_polar and unit.kind != "lead" and not _tells_more(part, unit):
-        value -= _NOTHING_NEW
-    return value
+
+    def __init__(self, part: Part, units: Sequence[Unit]) -> None:
+        self._part = part
+        self._asked = part.stems
+        context = Context.of(units)
+        self._documents = {file: context.stems_of(file) for file in context.texts}
+        self._about = [all_stems(unit.about) for unit in units]
+        counts = [sum(one in about for about in self._about) for one in self._asked]
+        # A word that tells the units apart counts more; one that none has says less.
+        self._weights = [
+            math.log((len(units) + 1) / (count + 0.5)) if count else _UNMET for count in counts
+        ]
+        self._pattern = _HOLDS.get(part.sort)
+
+    def features(self, unit: Unit, passage: float, own: float) -> list[float]:
+        """Gives what speaks for a unit and against it, in the order of `WEIGHTS`.
+
+        Args:
+            unit: one of the units.
+            passage: logit of its passage.
+            own: logit of its own.
+        """
+        part, document = self._part, self._documents[unit.hit.file_id]
+        first = self._asked[:1]
+        told = all_stems(unit.whole)
+        lacks = self._pattern and not self._pattern.search(f"{unit.title}\n{unit.text}")
+        missing = any(
+            name not in _CALENDAR and stem(name) not in document for name in part.names
+        )
+        is_new = part.is_polar or unit.kind == "lead" or _tells_more(part, unit)
+        return [
+            passage,
+            own,
+            unit.hit.dense_score or 0.0,
+            self._share(told),
+            self._share(all_stems(unit.about)),
+            self._share(document),
+            float(bool(lacks)),
+            float(missing),
+            float(not is_new),
+            float(bool(part.identifiers)),
+            float(part.is_polar),
+            float(unit.kind == "row"),
+            float(all(one in document for one in first)),
+            float(all(one in told for one in first)),
+            1.0,
+        ]
+
+    def _share(self, known: frozenset[str]) -> float:
+        """The share of what is asked that a text has, by weight."""
+        total = sum(self._weights)
+        held = sum(
+            weight for one, weight in zip(self._asked, self._weights, strict=True) if one in known
+        )
+        return held / total if total else 0.5
 
 
 def _tells_more(part: Part, unit: Unit) -> bool:

@@ -163,7 +163,9 @@ def _years(question: str) -> list[Part]:
     both = re.compile(
         rf"(?:from|between|in|of)?\s*{years[0]}\W+(?:\w+\W+){{0,2}}?{years[1]}", re.IGNORECASE
     )
-    return [Part(text=both.sub(f" in {year}", question), side=year) for year in years]
+    return [
+        Part(text=" ".join(both.sub(f" in {year}", question).split()), side=year) for year in years
+    ]
 
 
 def _clauses(question: str) -> list[str]:

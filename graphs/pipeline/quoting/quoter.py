@@ -29,7 +29,6 @@ from models.scores import logit, sigmoid
 _PASSAGES = 5  # whose units are scored for a question of one part
 _PASSAGES_A_PART = 3
 _MAX_UNITS = 24  # of one part
-_UNIT_WEIGHT = 1.0  # against the passage's 1, which knows what "it" means; on logits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +123,7 @@ class Quoter:
         if own is None:
             return None
         whole = logit(np.asarray([score for score, _ in cut], dtype=np.float64))
-        return weigh(part, units, (whole + _UNIT_WEIGHT * logit(own)) / (1 + _UNIT_WEIGHT))
+        return weigh(part, units, whole, logit(own))
 
 
 def _text(unit: Unit) -> str:

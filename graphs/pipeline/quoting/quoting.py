@@ -13,7 +13,7 @@ import re
 
 import numpy as np
 
-from graphs.pipeline.quoting.fitting import Context, fit, possible
+from graphs.pipeline.quoting.fitting import WEIGHTS, Fit, is_possible
 from graphs.pipeline.quoting.question import Part
 from graphs.pipeline.quoting.units import Unit, same_list, units_around, whole_unit
 from graphs.pipeline.quoting.versions import are_versions, named_years, version_of
@@ -25,7 +25,7 @@ from models.scores import logit
 Scores = npt.NDArray[np.float64]
 
 MAX_WORDS = 110
-SAME_FILE = 0.7  # for the second part of a question that goes on with the first
+SAME_FILE = 1.5  # for the second part of a question that goes on with the first
 _ALIKE = 0.6  # of two sentences without their numbers
 
 
@@ -41,6 +41,7 @@ class Candidate:
     unit: Unit
     relevance: float
     value: float
+    features: list[float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,26 +58,23 @@ class Statement:
         return len(self.text.split())
 
 
-def weigh(part: Part, units: Sequence[Unit], relevance: Scores) -> list[Candidate]:
+def weigh(part: Part, units: Sequence[Unit], passages: Scores, own: Scores) -> list[Candidate]:
     """Gives the units that can answer, best first.
 
     Args:
         part: what is asked.
         units: what could be quoted.
-        relevance: logits, float64, (n_units,).
+        passages: logits of their passages, float64, (n_units,).
+        own: their own logits, float64, (n_units,).
     """
-    context = Context.of(units)
-    stems = {file: context.stems_of(file) for file in context.texts}
-    can = possible(part, units, context)
-    found = [
-        Candidate(
-            unit=unit,
-            relevance=float(score),
-            value=float(score) + fit(part, unit, context, stems[unit.hit.file_id]),
-        )
-        for unit, score, is_possible in zip(units, relevance, can, strict=True)
-        if is_possible
-    ]
+    fit = Fit(part, units)
+    found = []
+    for unit, passage, alone in zip(units, passages.tolist(), own.tolist(), strict=True):
+        if is_possible(part, unit):
+            features = fit.features(unit, passage, alone)
+            value = float(np.dot(WEIGHTS, features))
+            relevance = (passage + alone) / 2
+            found.append(Candidate(unit=unit, relevance=relevance, value=value, features=features))
     return sorted(found, key=lambda one: -one.value)
 
 
@@ -146,13 +144,16 @@ def _together(part: Part, unit: Unit) -> list[Unit]:
 
 def _meant(part: Part, units: Sequence[Unit]) -> list[Unit]:
     """Gives those of a list that hold what is asked, where that tells them from the others."""
+    if units[0].kind != "row":
+        return list(units)
     groups: list[list[Unit]] = []
     for unit in units:
         if unit.continues and groups:
             groups[-1].append(unit)
         else:
             groups.append([unit])
-    asked = set(part.stems)
+    first = units[0]
+    asked = set(part.stems) - all_stems(f"{first.title} {first.columns} {first.hit.filename}")
     held = [asked & all_stems(" ".join(_values(unit) for unit in group)) for group in groups]
     most = max(map(len, held))
     kept = [group for group, known in zip(groups, held, strict=True) if len(known) == most]

@@ -103,7 +103,23 @@ def units_around(hit: Hit) -> list[Unit]:
     path = tuple(one for one in path if one != hit.filename)
     units = [replace(unit, path=path) for unit in units]
     titles = {one.strip(" :").lower() for one in (*path, hit.filename)}
-    return _linked([unit for unit in units if unit.text.strip(" :").lower() not in titles])
+    is_alone = len(units) == 1 or units[1].continues
+    kept = [
+        unit for number, unit in enumerate(units)
+        if not _is_title(unit, titles, is_first=number == 0 and not is_alone)
+    ]  # fmt: skip
+    return _linked(kept)
+
+
+def _is_title(unit: Unit, titles: set[str], *, is_first: bool) -> bool:
+    """Says whether a unit is a heading once more, or the first line of a text file."""
+    is_first_line = (
+        is_first
+        and unit.kind == "sentence"
+        and unit.hit.char_start == 0
+        and unit.text[-1:] not in ".!?)\"'"
+    )
+    return is_first_line or unit.text.strip(" :").lower() in titles
 
 
 def units_of(hit: Hit) -> list[Unit]:

@@ -1,6 +1,7 @@
 """The words of a text that tell what it is about, and the marks in it that must be met exactly."""
 
 import re
+from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+(?:['’.,:/-][^\W_]+)*")  # noqa: RUF001 - both apostrophes are meant
 _FUNCTION = frozenset(
@@ -29,6 +30,7 @@ _MEASURE = re.compile(
 YEAR = re.compile(r"(?<![\d.,-])(?:19|20)\d\d(?![\d,]|\.\d)")
 
 
+@lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
     """Cuts the commonest English endings off a word in lower case."""
     word = word.removesuffix("'s").removesuffix("’s")  # noqa: RUF001

@@ -1,0 +1,86 @@
+"""What a question asks for, read from its words alone."""
+
+import time
+
+import pytest
+
+from graphs.pipeline.quoting.question import MAX_PARTS, Part, parts_of
+from graphs.pipeline.quoting.words import holds, identifiers, stem
+
+
+@pytest.mark.parametrize(
+    ("question", "parts"),
+    [
+        ("When does the fair open?", ["When does the fair open?"]),
+        (
+            "When does the fair open and what does it cost?",
+            ["When does the fair open?", "what does the fair cost?"],
+        ),
+        (
+            "Mill Fair: when does it open, and how do I get there?",
+            ["Mill Fair: when does it open?", "Mill Fair: how do I get there?"],
+        ),
+        (
+            "Is the tent or the hut cheaper in May?",
+            ["Is the tent in May?", "Is the hut cheaper in May?"],
+        ),
+        ("Are cats allowed in the bus and on the boat?",
+         ["Are cats allowed in the bus", "Are cats allowed on the boat?"]),
+        (
+            "By how much did the fee rise from 2021 to 2022?",
+            ["By how much did the fee rise in 2021?", "By how much did the fee rise in 2022?"],
+        ),
+        ("Where and when is the fair?", ["Where and when is the fair?"]),
+        ("I lost my key, what do I do?", ["I lost my key, what do I do?"]),
+    ],
+)  # fmt: skip
+def test_a_question_falls_into_what_it_asks(question, parts):
+    assert [part.text for part in parts_of(question)] == parts
+
+
+def test_a_question_has_few_parts_however_long_it_is():
+    question = "when is it and " * 20_000 + "a b c d"
+    began = time.process_time()
+    assert len(parts_of(question)) <= MAX_PARTS
+    assert time.process_time() - began < 2
+    assert parts_of("") == [Part(text="")]
+
+
+@pytest.mark.parametrize(
+    ("question", "is_wanted"),
+    [
+        ("Which tools do I need?", True),
+        ("What is in the box?", True),
+        ("What must I bring along?", True),
+        ("What does the fair cost?", False),
+        ("What is the fee?", False),
+        ("When is it?", False),
+    ],
+)
+def test_a_list_is_wanted_by_a_plural_or_by_what_something_holds(question, is_wanted):
+    assert Part(text=question).wants_list is is_wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("What does QX-17 cost?", ["qx-17"]),
+        ("error 0x1F on the Z9", ["0x1f", "z9"]),
+        ("since version 4.2.1", ["4.2.1"]),
+        ("open from 8am, 20kg, the 3rd time", []),
+        ("10 days before 5 May", []),
+    ],
+)
+def test_identifiers_are_what_means_nothing_else(text, found):
+    assert identifiers(text) == found
+
+
+def test_an_identifier_is_no_part_of_another():
+    assert holds("the qx-17 is blue", "qx-17")
+    assert not holds("the qx-170 is blue", "qx-17")
+    assert not holds("the aqx-17", "qx-17")
+    assert not holds("the qx-17-b", "qx-17")
+
+
+def test_words_of_one_stem_are_one():
+    assert {stem(word) for word in ("rent", "rents", "rented", "renting")} == {"rent"}

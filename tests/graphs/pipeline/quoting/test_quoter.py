@@ -1,0 +1,98 @@
+"""What is quoted, with the reranker's scores given."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from graphs.errors import StageUnavailableError
+from graphs.pipeline.events import Citation
+from models.constraints import Choices
+from models.reranker import RerankScores
+from tests.graphs.fake_stages import FakeStages, chat, events_of, hit, text_of
+
+QUOTE = {"answers": "quote", "retrieval": {"focus": "sentence", "top_k": 6}}
+
+
+class Echo(FakeStages):
+    """Scores by shared words, and writes the only answer that is let through."""
+
+    async def rerank(self, query, documents):
+        words = set(query.lower().strip("?").split())
+        shares = [len(words & set(text.lower().split())) / len(words) for text in documents]
+        scores = np.asarray([0.95 + share / 25 if share > 0.3 else 0.01 for share in shares])
+        return RerankScores(scores=scores.astype(np.float32), num_tokens=1)
+
+    async def stream(self, request):
+        assert isinstance(request.constraint, Choices)
+        (text,) = request.constraint.texts
+        self.answer = tuple(text[start : start + 7] for start in range(0, len(text), 7))
+        async for chunk in super().stream(request):
+            yield chunk
+
+
+def stages(*passages):
+    """Each passage is of a file of its own: (file name, title, text)."""
+    return Echo(
+        hits=tuple(
+            replace(hit(n), filename=name, title=title, text=text, char_end=len(text))
+            for n, (name, title, text) in enumerate(passages, start=1)
+        )
+    )
+
+
+async def asked(fake, question):
+    events = await events_of(fake, chat(question), **QUOTE)
+    cited = [event for event in events if isinstance(event, Citation)]
+    text = text_of(events)
+    assert all(text[c.start : c.end] == f"[{c.passage.number}]" for c in cited)
+    return text, [c.passage.filename for c in cited]
+
+
+async def test_two_questions_get_two_sentences_each_with_its_citation():
+    fake = stages(
+        ("fair.md", "Fair > Hours", "The fair will open at 9 in the morning."),
+        ("fair2.md", "Fair > Prices", "The fair does cost 4 euros."),
+    )
+    text, cited = await asked(fake, "When does the fair open and what does the fair cost?")
+    assert text == "The fair will open at 9 in the morning. [1] The fair does cost 4 euros. [2]"
+    assert cited == ["fair.md", "fair2.md"]
+
+
+async def test_a_list_is_quoted_whole_behind_its_lead_in():
+    fake = stages(("kit.md", "Kit", "The kit needs these tools:\n\n- a saw\n\n- a file\n\n- glue"))
+    text, cited = await asked(fake, "Which tools does the kit need?")
+    assert text == "The kit needs these tools:\n- a saw\n- a file\n- glue [1]"
+    assert cited == ["kit.md"]
+
+
+async def test_the_newer_of_two_versions_is_quoted_and_says_so():
+    fake = stages(
+        ("fees-2023.md", "Fees", "The fee for a boat is 3 euros."),
+        ("fees-2024.md", "Fees", "The fee for a boat is 5 euros."),
+    )
+    text, cited = await asked(fake, "What is the fee for a boat?")
+    assert text == "As of 2024: The fee for a boat is 5 euros. [1]"
+    assert cited == ["fees-2024.md"]
+    text, _ = await asked(fake, "What is the fee for a boat in 2023?")
+    assert text == "The fee for a boat is 3 euros. [1]"
+
+
+async def test_another_identifier_is_no_answer():
+    fake = stages(("parts.csv", "Parts", "Part: QX-18; Price: 4 euros"))
+    assert (await asked(fake, "What is the price of part QX-18 ?"))[0].startswith("Part: QX-18")
+    assert await asked(fake, "What is the price of part QX-17 ?") == ("I don't know.", [])
+
+
+async def test_a_heading_that_holds_the_answer_is_quoted():
+    fake = stages(("log.md", "Log > 4.2 (2024-05-01)", "Added a dark theme for version pages."))
+    text, _ = await asked(fake, "When was version 4.2 added ?")
+    assert text == "4.2 (2024-05-01): Added a dark theme for version pages. [1]"
+
+
+async def test_without_a_reranker_the_generator_chooses_from_one_passage():
+    fake = FakeStages(
+        hits=(replace(hit(1), text="One. Two."), hit(2)),
+        failing={"rerank": StageUnavailableError("lost")},
+    )
+    await events_of(fake, chat("What is two?"), **QUOTE)
+    assert fake.prompts[-1].constraint == Choices(texts=("One. [1]", "Two. [1]"))
