@@ -15,12 +15,12 @@ from docx.oxml.ns import qn
 from docx.oxml.parser import parse_xml
 
 from index.parsing.document import MAX_HEADING_CHARS, Document, DocumentBuilder
-from index.parsing.formats.parse_docx_table import ROW, own, table_cells
 from index.parsing.office.drawings import CHART, DIAGRAM, add_chart, add_diagram
 from index.parsing.office.properties import read_properties
 from index.parsing.office.strict import transitional
 from index.parsing.office.word_numbering import Numbering
 from index.parsing.office.word_styles import VALUE, Style, Styles, heading_level, whole
+from index.parsing.office.word_tables import ROW, own, table_cells
 from index.parsing.office.word_text import ALTERNATES, PARAGRAPH, SKIPPED, TextReader, alternative
 from index.parsing.parse_archive import check_archive
 from index.parsing.parse_source import Source

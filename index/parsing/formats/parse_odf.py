@@ -46,7 +46,8 @@ def parse_odf(source: Source) -> Document:
     properties = _properties(parts["meta.xml"])
     builder = source.builder(properties.title)
     builder.date = properties.date
-    body = parts["content.xml"].find(f"{OFFICE}body")
+    root = parts["content.xml"]
+    body = None if root is None else root.find(f"{OFFICE}body")
     for content in () if body is None else body:
         _read_content(source, TextReader(builder, styles), content)
     return builder.build()

@@ -230,17 +230,13 @@ class _Reader:
             self.builder.add_table([[_whole(cell) for cell in row] for row in rows])
 
 
-def _on(name: str) -> Callable[[_State, int | None], _State]:
-    return lambda state, number: replace(state, **{name: number != 0})
-
-
 def _at(place: Place) -> Callable[[_State, int | None], _State]:
     return lambda state, number: replace(state, place="line" if number == 0 else place)
 
 
 _CHANGES: dict[str, Callable[[_State, int | None], _State]] = {
-    "v": _on("hidden"),
-    "deleted": _on("hidden"),
+    "v": lambda state, number: replace(state, hidden=number != 0),
+    "deleted": lambda state, number: replace(state, hidden=number != 0),
     "super": _at("raised"),
     "sub": _at("lowered"),
     "nosupersub": _at("line"),

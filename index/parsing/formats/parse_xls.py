@@ -14,10 +14,10 @@ import xlrd
 
 from index.errors import FileLimitError, InvalidFileError
 from index.parsing.document import Document, DocumentBuilder
-from index.parsing.formats.number_format import as_shown
 from index.parsing.formats.parse_csv import parse_csv
 from index.parsing.formats.parse_html import parse_html
 from index.parsing.formats.parse_xlsx import parse_xlsx
+from index.parsing.office.number_format import as_shown
 from index.parsing.parse_source import Source
 from index.parsing.table import Cell, spread
 

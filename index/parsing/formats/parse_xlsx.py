@@ -12,8 +12,8 @@ from openpyxl import load_workbook
 
 from index.errors import FileLimitError
 from index.parsing.document import Document, DocumentBuilder
-from index.parsing.formats.number_format import as_shown
-from index.parsing.formats.sheet_notes import SheetNotes, read_notes
+from index.parsing.office.number_format import as_shown
+from index.parsing.office.sheet_notes import SheetNotes, read_notes
 from index.parsing.parse_archive import check_archive
 from index.parsing.parse_source import Source
 

@@ -57,11 +57,12 @@ def _table_at(
     stacks: Sequence[list[Row]], index: int
 ) -> tuple[list[Row], list[Row], list[Row], int] | None:
     """The rows before a table, its own, those after it, and how many stacks these are."""
-    first, columns = stacks[index], []
+    first = stacks[index]
+    columns: list[list[Row]] = []
     for stack in stacks[index + 1 :]:
         known = columns[-1] if columns else first
-        top = stack[0]
-        if any(len(row.cells) > 1 for row in stack) or top.left < max(r.right for r in known[-2:]):
+        inside = stack[0].left < max(row.right for row in known[-2:])
+        if inside or any(len(row.cells) > 1 for row in stack):
             break
         columns.append(stack)
     if not columns:

@@ -4,7 +4,7 @@ from datetime import date, datetime, time, timedelta
 
 import pytest
 
-from index.parsing.formats.number_format import as_shown
+from index.parsing.office.number_format import as_shown
 
 
 @pytest.mark.parametrize(

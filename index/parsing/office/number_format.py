@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
 
-from index.parsing.formats.date_format import format_moment
+from index.parsing.office.date_format import format_moment
 
 Number = int | float
 _GENERAL = re.compile(r"general|@|standard", re.IGNORECASE)
