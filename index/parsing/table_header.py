@@ -54,7 +54,7 @@ def find_head(sample: Sequence[Row]) -> Head:
 
 def marked_head(sample: Sequence[Row], header_rows: int) -> Head:
     """The head of a table that says how many rows its header has; some may be titles."""
-    rows = sample[: min(header_rows, len(sample))]
+    rows = sample[: max(header_rows, 0)]
     titles = 0
     while titles < len(rows) - 1 and len(set(filter(None, rows[titles]))) == 1:
         titles += 1
