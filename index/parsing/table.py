@@ -23,6 +23,7 @@ from index.parsing.table_header import (
     marked_head,
     may_be_head,
     num_filled,
+    repeats,
 )
 
 SAMPLE_ROWS = 20
@@ -151,7 +152,7 @@ def table_lines(rows: Iterable[Row], header_rows: int | None = None) -> Iterator
                 yield from table.begin(stream, head)
         is_first = False
         for number, row in stream.block():
-            if row != table.columns:  # tables of many pages repeat their header
+            if not repeats(row, table.columns):
                 yield Line("row", row, number, table.columns, table.title)
 
 

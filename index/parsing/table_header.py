@@ -81,6 +81,11 @@ def may_be_head(row: Row) -> bool:
     return num_filled(row) == 1 or not any(map(_is_value, row))
 
 
+def repeats(row: Row, header: Row) -> bool:
+    """Whether a row is the header once more, as tables of several pages have it."""
+    return list(row) == list(header) and num_filled(row) > 1
+
+
 def num_filled(row: Row) -> int:
     """How many cells are not empty."""
     return sum(1 for cell in row if cell)
@@ -110,7 +115,7 @@ def _num_header_rows(rows: Sequence[Row], width: int) -> int:
     while number < min(_MAX_HEADER_ROWS, len(rows) - 1) and _goes_on(rows, number):
         number += 1
     last = rows[number - 1]
-    body = [row for row in rows[number:] if row != last]  # pages repeat a header
+    body = [row for row in rows[number:] if not repeats(row, last)]
     if 2 * num_filled(last) < width or not all(_has_names(row, body) for row in rows[:number]):
         return 0
     return 0 if width == _KEY_VALUE and number == 1 and _has_keys(last, body) else number

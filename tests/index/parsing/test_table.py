@@ -135,6 +135,10 @@ def test_a_header_that_is_repeated_is_read_once():
     assert [line[1] for line in lines] == ["Name|Price", "Pump|12", "Hose|4"]
 
 
+def test_a_list_of_one_column_keeps_what_it_repeats():
+    assert [line[1] for line in read("Tap\nLid\nTap\nTap")] == ["Tap", "Lid", "Tap", "Tap"]
+
+
 def test_a_header_that_is_marked_is_taken_at_its_word():
     assert read("12|30\n14|50", header_rows=1)[1] == ("row", "14|50", "12|30")
     assert read("Name|Price\nPump|12", header_rows=0)[1] == ("row", "Pump|12", "")
