@@ -23,6 +23,7 @@ from index.parsing.table_header import (
     marked_head,
     may_be_head,
     num_filled,
+    repeats,
 )
 
 SAMPLE_ROWS = 20
@@ -94,6 +95,8 @@ def spread(rows: Iterable[Sequence[Cell]], starts: _Starts | None = None) -> Ite
                 break
             starts.last = max(starts.last, column)
             column = _place(cell, column, row, hanging)
+        if not cells:  # what spans it is more of the row above
+            row = {}
         yield [row.get(column, "") for column in range(max(row, default=-1) + 1)]
 
 
@@ -143,12 +146,13 @@ def table_lines(rows: Iterable[Row], header_rows: int | None = None) -> Iterator
     is_first = True
     while sample := stream.look():
         if is_first or header_rows is None:
-            head = table.next_head(sample, header_rows)
+            marked = None if header_rows is None else header_rows - stream.num_empty
+            head = table.next_head(sample, marked)
             if head is not None:
                 yield from table.begin(stream, head)
         is_first = False
         for number, row in stream.block():
-            if row != table.columns:  # tables of many pages repeat their header
+            if not repeats(row, table.columns):
                 yield Line("row", row, number, table.columns, table.title)
 
 
@@ -185,6 +189,7 @@ class _Stream:
     """Rows with their numbers, of which some are looked at before they are taken."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
+        self.num_empty = 0  # rows that were left out before the first one
         self._rows = enumerate(rows)
         self._ahead: deque[tuple[int, Row]] = deque()
 
@@ -192,6 +197,7 @@ class _Stream:
         """The next rows up to an empty one; a title or header by itself goes on after it."""
         while self._fill(1) and not any(self._ahead[0][1]):
             self._ahead.popleft()
+            self.num_empty += 1
         self._fill(SAMPLE_ROWS)
         block = self._until_empty()
         while len(block) < len(self._ahead) and all(may_be_head(row) for row in block):

@@ -54,7 +54,7 @@ def find_head(sample: Sequence[Row]) -> Head:
 
 def marked_head(sample: Sequence[Row], header_rows: int) -> Head:
     """The head of a table that says how many rows its header has; some may be titles."""
-    rows = sample[: min(header_rows, len(sample))]
+    rows = sample[: max(header_rows, 0)]
     titles = 0
     while titles < len(rows) - 1 and len(set(filter(None, rows[titles]))) == 1:
         titles += 1
@@ -79,6 +79,11 @@ def joined_header(rows: Sequence[Row]) -> Row:
 def may_be_head(row: Row) -> bool:
     """Whether a row that stands alone can be a title or header of what follows."""
     return num_filled(row) == 1 or not any(map(_is_value, row))
+
+
+def repeats(row: Row, header: Row) -> bool:
+    """Whether a row is the header once more, as tables of several pages have it."""
+    return list(row) == list(header) and num_filled(row) > 1
 
 
 def num_filled(row: Row) -> int:
@@ -110,7 +115,7 @@ def _num_header_rows(rows: Sequence[Row], width: int) -> int:
     while number < min(_MAX_HEADER_ROWS, len(rows) - 1) and _goes_on(rows, number):
         number += 1
     last = rows[number - 1]
-    body = [row for row in rows[number:] if row != last]  # pages repeat a header
+    body = [row for row in rows[number:] if not repeats(row, last)]
     if 2 * num_filled(last) < width or not all(_has_names(row, body) for row in rows[:number]):
         return 0
     return 0 if width == _KEY_VALUE and number == 1 and _has_keys(last, body) else number

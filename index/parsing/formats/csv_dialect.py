@@ -72,11 +72,10 @@ class _Rows:
                 yield row
 
     def _reader(self) -> Iterator[list[str]]:
-        quoting = csv.QUOTE_MINIMAL if self._repairs < _MAX_REPAIRS else csv.QUOTE_NONE
         return csv.reader(
             self._lines(),
             delimiter=self._mark,
-            quoting=quoting,
+            quoting=csv.QUOTE_MINIMAL if self._repairs < _MAX_REPAIRS else csv.QUOTE_NONE,
             escapechar=self._escape,
             skipinitialspace=self._mark != " ",
         )

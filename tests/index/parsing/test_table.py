@@ -35,6 +35,11 @@ def test_a_row_of_one_cell_has_one_value_however_far_it_spans():
     assert grid([[Cell("Prices", columns=3)], [Cell("a"), Cell("b"), Cell("c")]])[0] == ["Prices"]
 
 
+def test_a_row_without_cells_of_its_own_is_empty():
+    rows = [[Cell("a", rows=3), Cell("b", rows=2)], [], [Cell("c")]]
+    assert grid(rows) == [["a", "b"], [], ["a", "c"]]
+
+
 def test_hostile_spans_are_bounded():
     assert grid([[Cell("a"), Cell("b", columns=10**9)], [Cell("c"), Cell("d")]]) == [
         ["a", "b"],
@@ -130,9 +135,14 @@ def test_a_header_that_is_repeated_is_read_once():
     assert [line[1] for line in lines] == ["Name|Price", "Pump|12", "Hose|4"]
 
 
+def test_a_list_of_one_column_keeps_what_it_repeats():
+    assert [line[1] for line in read("Tap\nLid\nTap\nTap")] == ["Tap", "Lid", "Tap", "Tap"]
+
+
 def test_a_header_that_is_marked_is_taken_at_its_word():
     assert read("12|30\n14|50", header_rows=1)[1] == ("row", "14|50", "12|30")
     assert read("Name|Price\nPump|12", header_rows=0)[1] == ("row", "Pump|12", "")
+    assert {line[0] for line in read("|\n12|30\n14|50", header_rows=1)} == {"row"}
     assert read("Prices|\nName|Price\nPump|12", header_rows=2)[0][0] == "title"
 
 
