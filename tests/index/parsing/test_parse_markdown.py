@@ -32,7 +32,7 @@ def test_text_between_two_rules_is_no_front_matter(text):
 @pytest.mark.parametrize(
     "front",
     [
-        "---\ntitle: Boilers\ndate: 2024-05-06\nauthor: Ann\ntags: [x, y]\nslug: z\n---\n",
+        "---\ntitle: Boilers\ndate: 2024-05-06\nauthor: Ann\ntags: [x]\n---\n",
         "---\ntitle: Boilers\nlayout: a: b\ndate: 2024-05-06 10:00:00\nauthor: Ann\n...\n",
         '+++\ntitle = "Boilers"\ndate = 2024-05-06T10:00:00Z\nauthor = "Ann"\n[extra]\nz = 1\n+++\n',
     ],

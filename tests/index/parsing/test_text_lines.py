@@ -78,7 +78,10 @@ def test_a_line_by_itself_is_no_heading(text):
 
 
 def test_headings_are_counted_underlined_or_in_capitals_above_a_text():
-    text = "1 Aims\n\nText.\n\n2 Means\n\nThe text goes on.\n\nSAFETY FIRST\n\nRead it all.\n\nEnd\n---\nBye."
+    text = (
+        "1 Aims\n\nText.\n\n2 Means\n\nThe text goes on.\n\n"
+        "SAFETY FIRST\n\nRead it all.\n\nEnd\n---\nBye."
+    )
     assert headings(text) == {("1 Aims",), ("2 Means",), ("SAFETY FIRST",), ("SAFETY FIRST", "End")}
 
 
