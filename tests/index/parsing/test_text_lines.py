@@ -16,7 +16,7 @@ LINES = [
     "- one\n- two",
 ]
 PROSE = [
-    "The grey mare walked slowly along the\nlane and did not stop before\nshe had reached the river.",
+    "The grey mare walked slowly along the\nlane and did not stop before\nshe had reached home.",
     "Die Pumpe kostet zwölf\nEuro.",
     "Each room has a table, a lamp and the\nBible, as everywhere in\nthe country.",
     "本店的退货政策规定，所有商品在购买后三十天内可以凭\n收据退货，但是食品除外。",  # noqa: RUF001
