@@ -47,7 +47,8 @@ _NAMES = frozenset(
     "cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 cp874 cp437 cp850 cp852 cp866 "  # noqa: SIM905
     "iso8859-2 iso8859-3 iso8859-4 iso8859-5 iso8859-6 iso8859-7 iso8859-8 iso8859-10 iso8859-13 "
     "iso8859-14 iso8859-15 iso8859-16 koi8-r koi8-u mac_roman mac_cyrillic cp932 euc_jp "
-    "iso2022_jp iso2022_kr gb18030 hz big5hkscs cp950 cp949 utf-8 utf-16 utf-16-le utf-16-be".split()
+    "iso2022_jp iso2022_kr gb18030 hz big5hkscs cp950 cp949 "
+    "utf-8 utf-16 utf-16-le utf-16-be".split()
 )
 _FOUND = (  # noqa: SIM905
     "cp1252 cp1250 cp1251 cp1253 cp1254 cp1255 cp1256 cp1257 cp874 koi8-r koi8-u cp866 cp437 cp850 "
@@ -199,7 +200,7 @@ def _is_odd(one: str, other: str) -> bool:
         return other.isdigit() and unicodedata.name(one, "").startswith("LATIN")
     if one.isalpha():
         return unicodedata.category(other) in _SYMBOLS or other in "¿¡"
-    return other.isalpha() and one in "»…†‡‰"
+    return other.isalnum() and (one in "»…†‡‰" or "\u2500" <= one <= "\u259f")  # box drawing
 
 
 def _are_odd_letters(one: str, other: str) -> bool:

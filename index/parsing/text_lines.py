@@ -1,11 +1,15 @@
 """Which line ends of a text are its author's, and which are those of a program that wrapped it.
 
-Reception 4400      three lines: short, each begins anew
-Kitchen 4407
-Workshop 4414
+Each of three lines that begin anew and are short is one of its own:
 
-The port is 8000, and the admin port    one paragraph: the second line goes on with the first
-is 8001.
+    Reception 4400
+    Kitchen 4407
+    Workshop 4414
+
+Where the second goes on with the first, they are a paragraph:
+
+    The port is 8000, and the admin port
+    is 8001.
 """
 
 import re

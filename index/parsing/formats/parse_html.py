@@ -188,7 +188,8 @@ def _is_control(button: Node) -> bool:
     if "aria-expanded" in attributes or "aria-controls" in attributes:
         return "aria-haspopup" not in attributes
     kind = f"{attributes.get('class')} {attributes.get('data-bs-toggle')}".lower()
-    return bool(_CONTROL.search(kind)) or words(button).endswith("?")
+    text = words(button)  # a long one is a page whose button never ends
+    return bool(_CONTROL.search(kind)) or text.endswith("?") or len(text) > MAX_HEADING_CHARS
 
 
 def _scope_of(button: Node) -> Node:

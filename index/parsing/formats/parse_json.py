@@ -147,18 +147,16 @@ class _Reader:
         """`path: value` of all that a record holds, lists of plain values as one."""
         if depth > MAX_DEPTH:
             raise FileLimitError(f"{self.name!r} is nested deeper than {MAX_DEPTH} levels")
-        if isinstance(value, dict):
-            for key, item in value.items():
-                yield from self._pairs(item, f"{path}.{key}" if path else key, depth + 1)
-        elif isinstance(value, list):
+        if not isinstance(value, dict | list):
+            if value not in ("", None):
+                yield f"{path}: {_words(value)}"
+            return
+        if isinstance(value, list):
             plain = [_words(item) for item in value if not isinstance(item, dict | list)]
             if plain:
                 yield f"{path}: {', '.join(plain)}"
-            for number, item in enumerate(value, start=1):
-                if isinstance(item, dict | list):
-                    yield from self._pairs(item, f"{path}.{number}", depth + 1)
-        elif value not in ("", None):
-            yield f"{path}: {_words(value)}"
+        for key, item in _parts(value):
+            yield from self._pairs(item, f"{path}.{key}" if path else key, depth + 1)
 
     def _add(self, texts: Iterator[str]) -> None:
         """Short texts as one row, each long one as prose after it."""
@@ -167,6 +165,16 @@ class _Reader:
         for text in all_texts:
             if len(text) > _SHORT_CHARS:
                 self.builder.add_block(text)
+
+
+def _parts(value: dict[str, Value] | list[Value]) -> Iterator[tuple[str, Value]]:
+    """The fields of an object; what is nested in a list, by its number."""
+    if isinstance(value, dict):
+        yield from value.items()
+        return
+    for number, item in enumerate(value, start=1):
+        if isinstance(item, dict | list):
+            yield str(number), item
 
 
 def _label(record: dict[str, Value]) -> str:

@@ -20,7 +20,8 @@ from index.parsing.parse_source import Source
 _TAGS = frozenset(
     "a abbr address article aside b bdi bdo big blockquote br button caption center cite code col "  # noqa: SIM905
     "colgroup dd del details dfn dialog div dl dt em fieldset figcaption figure font footer form "
-    "h1 h2 h3 h4 h5 h6 header hr i img input ins kbd label legend li main mark math nav ol p picture "
+    "h1 h2 h3 h4 h5 h6 header hr i img input ins kbd label legend li main mark math nav ol p "
+    "picture "
     "pre q rp rt ruby s samp section small source span strike strong style sub summary sup svg "
     "table tbody td tfoot th thead time tr tt u ul var video wbr".split()
 )

@@ -32,8 +32,9 @@ def _cells(source: Source) -> list[Any]:
     if isinstance(notebook, dict):
         sheets = notebook.get("worksheets") or [notebook]  # version 3 had several
         cells = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)]
-        if cells and all(isinstance(some, list) for some in cells):
-            return [cell for some in cells for cell in some if isinstance(cell, dict)]
+        lists = [some for some in cells if isinstance(some, list)]
+        if lists and len(lists) == len(cells):
+            return [cell for some in lists for cell in some if isinstance(cell, dict)]
     raise InvalidFileError(f"{source.name!r} is no notebook: it has no list of cells")
 
 

@@ -84,7 +84,8 @@ def test_a_table_of_layout_is_no_table():
 
 def test_what_a_click_opens_stands_under_what_is_clicked():
     page = (
-        "<form><h2>FAQ</h2><div><div><button aria-expanded=false aria-controls=a>Is it warm?</button>"
+        "<form><h2>FAQ</h2><div><div>"
+        "<button aria-expanded=false aria-controls=a>Is it warm?</button>"
         "</div><div id=a hidden>Yes.</div></div><p>All else.</p><button>Send</button>"
         "<details><summary>Tax</summary>Nine percent.</details>End.</form>"
     )

@@ -32,9 +32,9 @@ def test_text_between_two_rules_is_no_front_matter(text):
 @pytest.mark.parametrize(
     "front",
     [
-        "---\ntitle: Boilers\ndate: 2024-05-06\nauthor: Ann\ntags: [x, y]\nslug: z\n---\n",
+        "---\ntitle: Boilers\ndate: 2024-05-06\nauthor: Ann\ntags: [x]\n---\n",
         "---\ntitle: Boilers\nlayout: a: b\ndate: 2024-05-06 10:00:00\nauthor: Ann\n...\n",
-        '+++\ntitle = "Boilers"\ndate = 2024-05-06T10:00:00Z\nauthor = "Ann"\n[extra]\nz = 1\n+++\n',
+        '+++\ntitle = "Boilers"\ndate = 2024-05-06T10:00:00Z\nauthor = "Ann"\n[e]\nz = 1\n+++\n',
     ],
 )
 def test_front_matter_gives_title_day_and_author(front):
@@ -67,11 +67,12 @@ def test_placeholders_are_words_and_comments_are_not():
 
 def test_notes_lists_links_and_powers_read_well():
     text = (
-        "Tea is free[^x]. It has 10<sup>3</sup> leaves.\n\n[^x]: Before noon only.\n\n- [x] boiled\n"
-        "- [here](https://x.org/a)\n\nOne line  \nand its break\n\n3. three\n4. four\n"
+        "Tea is free[^x]. It has 10<sup>3</sup> tips.\n\n[^x]: Before noon only.\n\n"
+        "- [x] boiled\n- [here](https://x.org/a)\n\n"
+        "One line  \nand its break\n\n3. three\n4. four\n"
     )
     assert texts(text) == [
-        "Tea is free (note: Before noon only). It has 10^3 leaves.", "- [x] boiled",
+        "Tea is free (note: Before noon only). It has 10^3 tips.", "- [x] boiled",
         "- here (https://x.org/a)", "One line", "and its break", "3. three", "4. four",
         "1. Before noon only.",
     ]  # fmt: skip

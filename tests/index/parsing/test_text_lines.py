@@ -16,7 +16,7 @@ LINES = [
     "- one\n- two",
 ]
 PROSE = [
-    "The grey mare walked slowly along the\nlane and did not stop before\nshe had reached the river.",
+    "The grey mare walked slowly along the\nlane and did not stop before\nshe had reached home.",
     "Die Pumpe kostet zwölf\nEuro.",
     "Each room has a table, a lamp and the\nBible, as everywhere in\nthe country.",
     "本店的退货政策规定，所有商品在购买后三十天内可以凭\n收据退货，但是食品除外。",  # noqa: RUF001
@@ -78,7 +78,10 @@ def test_a_line_by_itself_is_no_heading(text):
 
 
 def test_headings_are_counted_underlined_or_in_capitals_above_a_text():
-    text = "1 Aims\n\nText.\n\n2 Means\n\nThe text goes on.\n\nSAFETY FIRST\n\nRead it all.\n\nEnd\n---\nBye."
+    text = (
+        "1 Aims\n\nText.\n\n2 Means\n\nThe text goes on.\n\n"
+        "SAFETY FIRST\n\nRead it all.\n\nEnd\n---\nBye."
+    )
     assert headings(text) == {("1 Aims",), ("2 Means",), ("SAFETY FIRST",), ("SAFETY FIRST", "End")}
 
 
