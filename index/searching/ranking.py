@@ -8,14 +8,11 @@ passages.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from index.searching.fusion import fuse, fuse_scores, merge
+from index.searching.fusion import fuse, fuse_scores, lift, merge
 from index.searching.request import FUSION_DEPTH, SearchRequest
 from index.searching.switching import AnyIndex
 
 Scores = dict[int, float]
-
-# A passage with an identifier of the question goes before those that are first in all but this.
-NAMED_WEIGHT = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +83,7 @@ def _depth(request: SearchRequest) -> int:
 def _fused(dense: Scores, lexical: Scores, named: Scores, request: SearchRequest) -> Scores:
     if request.mode != "hybrid":
         return dense or lexical
-    rankings, weights = [dense, lexical], [1.0, request.lexical_weight]
-    if named:
-        rankings, weights = [*rankings, named], [*weights, NAMED_WEIGHT]
+    weights = [1.0, request.lexical_weight]
     if request.fusion == "score":
-        return fuse_scores(rankings, weights)
-    return fuse([list(one) for one in rankings], weights)
+        return lift(fuse_scores([dense, lexical], weights), named)
+    return lift(fuse([list(dense), list(lexical)], weights), named)

@@ -29,11 +29,10 @@ _LONG = re.compile(rf"[^\W_]{{{MAX_WORD_CHARS + 1},}}")
 # A name is of parts with single marks between. Possessive: what was read is never read again.
 _NAME = re.compile(r"(?<![^\W_])[A-Za-z0-9]++(?:[-_./:+][A-Za-z0-9]++)++")
 _DIGIT = re.compile(r"\d")
-_SIGNED = re.compile(
-    r"(?<![^\W_])([A-Za-z])(\+\+|#)(?![^\W_])|(?<![^\W_.])\.([A-Za-z][A-Za-z0-9]+)"
-)
+_AMOUNT = re.compile(r"\d+[-_./:+]\d+")  # 3.50, 10:30, 5-6: its parts say enough
+_SIGNED = re.compile(r"(?<![^\W_])([A-Za-z])(\+\+|#)(?![^\W_])")
 _SIGNS = {"++": "plusplus", "#": "sharp"}
-_NEEDS_MORE = re.compile(r"\d[-_./:+][A-Za-z0-9]|[A-Za-z][-_./:+]\d|[+#]|(?<![^\W_.])\.[A-Za-z]")
+_NEEDS_MORE = re.compile(r"\d[-_./:+][A-Za-z0-9]|[A-Za-z][-_./:+]\d|[A-Za-z](?:\+\+|#)")
 
 
 def query_words(text: str) -> str:
@@ -58,15 +57,14 @@ def long_word(word: str) -> str:
 
 
 def _names(text: str) -> list[str]:
-    """The names of a text that have marks inside or behind, each as one word."""
+    """The names of a text that have marks inside or behind them, each as one word."""
     found: dict[str, None] = {}
     for match in islice(_NAME.finditer(text), MAX_NAMES):
-        if _DIGIT.search(match[0]):
+        if _DIGIT.search(match[0]) and not _AMOUNT.fullmatch(match[0]):
             name = joined(match[0])
             found[name] = found[name.removeprefix("v")] = None
     for match in islice(_SIGNED.finditer(text), MAX_NAMES):
-        letter, sign, dotted = match.groups()
-        found[f"dot{dotted}" if dotted else f"{letter}{_SIGNS[sign]}"] = None
+        found[match[1] + _SIGNS[match[2]]] = None
     return [name if len(name) <= MAX_WORD_CHARS else long_word(name) for name in found]
 
 

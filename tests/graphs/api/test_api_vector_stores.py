@@ -116,7 +116,7 @@ async def test_static_chunking_is_kept_and_shown(stores, add):
     assert file.chunking_strategy.static.chunk_overlap_tokens == 50
 
 
-async def test_search_finds_the_passage(stores, add):
+async def test_search_finds_the_passage_and_shows_its_heading(stores, add):
     store = await stores.create(name="docs")
     file = await add(store.id, attributes={"lang": "en"})
     page = await stores.search(
@@ -125,7 +125,7 @@ async def test_search_finds_the_passage(stores, add):
     assert page.object == "vector_store.search_results.page"
     first = page.data[0]
     assert (first.file_id, first.filename) == (file.id, "handbook.md")
-    assert first.content[0].text == "Requests wait in a bounded queue."
+    assert first.content[0].text == "Queues\nRequests wait in a bounded queue."
     assert first.attributes == {"lang": "en"}
     assert first.score == pytest.approx(1.0)
     assert [hit.score for hit in page.data] == sorted(
@@ -164,7 +164,7 @@ async def test_ranker_and_threshold_keep_the_relevant(stores, add):
     options = {"ranker": "auto", "score_threshold": 0.4}
     page = await stores.search(store.id, query="bounded queue.", ranking_options=options)
     assert [(hit.score, hit.content[0].text) for hit in page.data] == [
-        (1.0, "Requests wait in a bounded queue.")
+        (1.0, "Queues\nRequests wait in a bounded queue.")
     ]
 
 
