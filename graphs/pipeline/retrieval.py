@@ -150,9 +150,7 @@ class Retrieval:
             return [(parts[0], await self._searched(queries, scope, trace))]
         queries = await self._expansion.embedded([question, *(one.text for one in parts)], trace)
         async with together() as group:
-            tasks = [
-                group.create_task(self._searched((query,), scope, trace)) for query in queries
-            ]
+            tasks = [group.create_task(self._searched((query,), scope, trace)) for query in queries]
         whole, *each = [task.result() for task in tasks]
         limit = scope.settings.num_candidates
         return [
@@ -185,7 +183,8 @@ class Retrieval:
             async with together() as group:
                 search = self._stages.retriever.search
                 tasks = [
-                    group.create_task(search(_request(query, scope, self._reach))) for query in queries
+                    group.create_task(search(_request(query, scope, self._reach)))
+                    for query in queries
                 ]
         return _merged([task.result() for task in tasks], scope.settings.num_candidates)
 

@@ -1,10 +1,10 @@
 """What can be quoted of a passage: sentences, items of a list behind its lead-in, rows in words.
 
-    passage, with its neighbours      units
-    You need:                         lead      You need:
-    - a pump                          item      - a pump         lead_in: You need:
-    Code | Meaning                    (the header is none)
-    E-11 | dry                        row       Code: E-11; Meaning: dry
+passage, with its neighbours      units
+You need:                         lead      You need:
+- a pump                          item      - a pump         lead_in: You need:
+Code | Meaning                    (the header is none)
+E-11 | dry                        row       Code: E-11; Meaning: dry
 """
 
 import re
@@ -27,12 +27,15 @@ _LEADS_IN = (":", "：")  # noqa: RUF001
 # It goes on with what the sentence before it speaks of.
 _GOES_ON = re.compile(
     r"(?:it|they|them|this|these|that|those|he|she|its|their|otherwise|both|such|because|instead|"
-    r"in that case|in this case|until then|after that|before that|neither|either|for this|from then)\b",
+    r"in that case|in this case|until then|after that|before that|neither|either|for this|"
+    r"from then)\b",
     re.IGNORECASE,
 )
 _REASON = re.compile(
     r"(?:it|they|this|these|that|otherwise|because|the reason|so|therefore|for this reason|"
-    r"in that case|instead)\b", re.IGNORECASE)
+    r"in that case|instead)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +95,16 @@ def units_around(hit: Hit) -> list[Unit]:
             is_cut = units[-1].kind != "item" and not units[-1].text.endswith((".", "!", "?", ")"))
             found[0] = replace(found[0], kind=units[-1].kind, continues=is_cut)
         end = passage.char_end
-        lead_in = found[-1].text if found and found[-1].kind == "lead" else (
-            found[-1].lead_in if found else "")
+        lead_in = (
+            found[-1].text
+            if found and found[-1].kind == "lead"
+            else (found[-1].lead_in if found else "")
+        )
         units += found
     path = tuple(one for one in path if one != hit.filename)
     units = [replace(unit, path=path) for unit in units]
     titles = {one.strip(" :").lower() for one in (*path, hit.filename)}
-    is_alone = len(units) == 1 or units[1].continues
+    is_alone = len(units) < 2 or units[1].continues
     kept = [
         unit for number, unit in enumerate(units)
         if not _is_title(unit, titles, is_first=number == 0 and not is_alone)
@@ -148,7 +154,7 @@ def _cut(hit: Hit, path: tuple[str, ...], columns: str, lead_in: str) -> list[Un
 def _header(blocks: Sequence[str]) -> str:
     """Finds the header of a table that begins inside a passage: names over rows with numbers."""
     rows = [block for block in blocks if _BAR in block and "\n" not in block]
-    if len(rows) < 2:  # noqa: PLR2004 - a header and a row
+    if len(rows) < 2:
         return ""
     first, second = rows[:2]
     same = first.count(_BAR) >= second.count(_BAR)
