@@ -43,7 +43,7 @@ class RetrievalSettings(_Settings):
         max_similarity: candidates nearer than this cosine to a better one are left out; 1: none.
         neighbours: passages before and after each one that the generator reads with it.
         num_candidates: passages that the retriever hands to the reranker.
-        top_k: most passages handed to the generator; configured, at most `num_candidates`.
+        top_k: most passages that are handed on or quoted; configured, at most `num_candidates`.
         rerank: whether the cross-encoder orders the candidates.
         focus: what the generator reads of a reranked passage: all of it, or the `sentence` that the
             reranker finds most relevant (extractive compression, arXiv 2310.04408).

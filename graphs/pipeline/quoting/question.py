@@ -12,6 +12,7 @@ from typing import Literal
 from graphs.pipeline.quoting.words import YEAR, content_stems, identifiers, names, words_of
 
 MAX_PARTS = 3
+_FEWEST_WORDS, _MOST_WORDS = 3, 8  # of a clause; of a subject
 _MAX_CHARS = 1000  # of a question that is taken apart
 Sort = Literal["number", "time", "phone", "email", "any"]
 
@@ -24,15 +25,29 @@ _CLAUSES = re.compile(
     rf"\s*(?:,\s*(?:and|but|or)?|;|\?|\s(?:and|but|or))\s+(?={_ASKS})", re.IGNORECASE
 )
 _JOINT = re.compile(r"\s+(?:and|or|vs\.?|versus|compared (?:to|with)|than|from)\s+", re.IGNORECASE)
-_DIFFERS = re.compile(
-    r"\b(?:compare|differ|differs|difference|differences|both|which (?:\w+ )?(?:is|has|are|costs|lasts|of)|"
-    r"or|vs\.?|versus|each)\b",
-    re.IGNORECASE,
+_LEADS = frozenset(
+    (
+        "a",
+        "an",
+        "the",
+        "at",
+        "on",
+        "in",
+        "to",
+        "of",
+        "for",
+        "with",
+        "by",
+        "from",
+        "between",
+        "my",
+        "our",
+        "your",
+    )
 )
-_LEADS = frozenset("a an the at on in to of for with by from between my our your".split())
 _STOPS = _LEADS | frozenset(
     """is are was were do does did can may must will should has have what when where who which why
-    how compare if that than differ i you we they it be there""".split()
+    how compare if that than differ i you we they it be there""".split()  # noqa: SIM905
 )
 _PRONOUN = re.compile(r"\b(?:it|they|them|he|she|him|these|those)\b", re.IGNORECASE)
 _AUXILIARY = re.compile(
@@ -41,47 +56,52 @@ _AUXILIARY = re.compile(
 _VERBS = frozenset(
     """cost costs open opens close closes start starts begin begins end ends last lasts take takes
     weigh weighs need needs seat seats run runs leave leaves arrive happen happens work works hold
-    holds be have get contain contains apply belong""".split()
+    holds be have get contain contains apply belong""".split()  # noqa: SIM905
 )
 _ELLIPTIC = re.compile(
-    r"(?:and\s+)?(?:(?:by|from|since|until)\s+)?(?:what|how(?:\s+(?:much|many|long|often|far))?|when|where)\s+"
-    r"(?:on\s+)?(?:about|at|for|in|on|of|with|from|to)\b",
+    r"(?:and\s+)?(?:(?:by|from|since|until)\s+)?"
+    r"(?:what|how(?:\s+(?:much|many|long|often|far))?|when|where)\s+(?:on\s+)?"
+    r"(?:about|at|for|in|on|of|with|from|to)\b",
     re.IGNORECASE,
 )
-_SPEAKERS = frozenset("i we you one people".split())
+_SPEAKERS = frozenset(("i", "we", "you", "one", "people"))
 _SORTS: tuple[tuple[Sort, re.Pattern[str]], ...] = (
     ("email", re.compile(r"\be-?mail(?:\s+address)?\b", re.IGNORECASE)),
     ("phone", re.compile(r"\b(?:tele)?phone\s+number\b|\bhotline\b", re.IGNORECASE)),
     (
         "time",
         re.compile(
-            r"^\W*(?:and |so )?when\b|\b(?:by|from|since|till|until) when\b|\bwhat (?:time|day|date|year)\b|\bwhich (?:day|date|year|month)\b",
+            r"^\W*(?:and |so )?when\b|\b(?:by|from|since|till|until) when\b|"
+            r"\bwhat (?:time|day|date|year)\b|\bwhich (?:day|date|year|month)\b",
             re.IGNORECASE,
         ),
     ),
     (
         "number",
         re.compile(
-            r"\bhow (?:many|much|long|old|far|high|deep|large|big|heavy|often|fast|warm|wide|tall|early|late)\b"
-            r"|\b(?:price|cost|costs|fee|weigh|weight|deposit|fine|age|pay)\b",
+            r"\bhow (?:many|much|long|old|far|high|deep|large|big|heavy|often|fast|warm|wide|tall|"
+            r"early|late)\b|\b(?:price|cost|costs|fee|weigh|weight|deposit|fine|age|pay)\b",
             re.IGNORECASE,
         ),
     ),
 )
 _PLURAL = re.compile(
-    r"\b(?:what|which)\s+(?:(?!does\b|is\b|was\b|has\b|kinds\b)[\w-]+\s+){0,2}?(?!does\b|is\b|was\b|has\b|this\b)[\w-]{2,}s\b"
+    r"\b(?:what|which)\s+(?:(?!does\b|is\b|was\b|has\b|kinds\b)[\w-]+\s+){0,2}?"
+    r"(?!does\b|is\b|was\b|has\b|this\b)[\w-]{2,}s\b"
     r"|\bwhat\s+(?:are|were|else)\b|\b(?:list|steps|everything|name all|tell me all)\b",
     re.IGNORECASE,
 )
 _CONTENTS = re.compile(
-    r"\bwhat\b.*\b(?:needs?|needed|bring|contain|contains|included?|includes|offer|offers|consist|consists|in the box|"
-    r"allowed|forbidden|prohibited|changed|new|belongs?|comes?|take along|required|delivered|cover|covers|check)\b",
+    r"\bwhat\b.*\b(?:needs?|needed|bring|contains?|included?|includes|offers?|consists?|"
+    r"in the box|allowed|forbidden|prohibited|changed|new|belongs?|comes?|take along|required|"
+    r"delivered|covers?|check)\b",
     re.IGNORECASE,
 )
 _STEPS = re.compile(r"\bhow\s+(?:do|can|should|to|is|are|does)\b", re.IGNORECASE)
 _MOST = re.compile(r"\bwhich\b.*\b(?:most|least|\w{3,}est)\b", re.IGNORECASE)
 _POLAR = re.compile(
-    r"^(?:\W*(?:and|so|but|then)\s+)?(?:is|are|was|were|do|does|did|can|could|may|must|will|would|should|has|have|am)\b",
+    r"^(?:\W*(?:and|so|but|then)\s+)?(?:is|are|was|were|do|does|did|can|could|may|must|will|"
+    r"would|should|has|have|am)\b",
     re.IGNORECASE,
 )
 
@@ -158,7 +178,7 @@ def _topic(question: str) -> tuple[str, str]:
 def _years(question: str) -> list[Part]:
     """Gives one part a year where two are compared."""
     years = list(dict.fromkeys(YEAR.findall(question)))
-    if len(years) != 2:  # noqa: PLR2004 - a comparison
+    if len(years) != 2:
         return []
     both = re.compile(
         rf"(?:from|between|in|of)?\s*{years[0]}\W+(?:\w+\W+){{0,2}}?{years[1]}", re.IGNORECASE
@@ -175,7 +195,7 @@ def _clauses(question: str) -> list[str]:
     if not all(re.match(_ASKS, piece, re.IGNORECASE) for piece in pieces):
         return [question]  # a sentence that tells, then one that asks
     for piece in pieces:
-        if clauses and (len(words_of(piece)) < 3 or len(words_of(clauses[-1])) < 3):
+        if clauses and (min(len(words_of(piece)), len(words_of(clauses[-1]))) < _FEWEST_WORDS):
             clauses[-1] = f"{clauses[-1]} and {piece}"
         else:
             clauses.append(piece)
@@ -185,17 +205,15 @@ def _clauses(question: str) -> list[str]:
 def _completed(clauses: list[str]) -> list[Part]:
     """Gives each clause what it takes from the first: its subject for a pronoun, or its verb."""
     first = clauses[0]
-    parts = [Part(text=f"{first}?")]
+    parts, subject = [Part(text=f"{first}?")], _subject(first)
     for clause in clauses[1:]:
         if _ELLIPTIC.match(clause):
             named = set(names(first)) | set(identifiers(first))
             kept = " ".join(word for word in first.split() if word.lower().strip(",.") not in named)
             parts.append(Part(text=f"{kept} {clause}?", side=clause))
         elif _PRONOUN.search(clause):
-            subject = _subject(first)
-            parts.append(
-                Part(text=_PRONOUN.sub(lambda _: subject, clause, count=1) + "?", goes_on=True)
-            )
+            named_one = _PRONOUN.sub(subject.replace("\\", r"\\"), clause, count=1)
+            parts.append(Part(text=f"{named_one}?", goes_on=True))
         else:
             parts.append(Part(text=f"{clause}?", goes_on=not names(clause)))
     return parts
@@ -209,7 +227,7 @@ def _subject(clause: str) -> str:
         return " ".join(words[2:])
     kept: list[str] = []
     for word in words:
-        if kept and (word.lower() in _VERBS or len(kept) >= 8):
+        if kept and (word.lower() in _VERBS or len(kept) >= _MOST_WORDS):
             break
         kept.append(word)
     return " ".join(kept)

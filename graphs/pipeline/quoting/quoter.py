@@ -127,11 +127,8 @@ class Quoter:
 
 
 def _text(unit: Unit) -> str:
-    return (
-        f"{unit.title}\n{unit.lead_in} {unit.text}"
-        if unit.lead_in
-        else f"{unit.title}\n{unit.text}"
-    )
+    lead_in = f"{unit.lead_in} " if unit.lead_in else ""
+    return f"{unit.title}\n{lead_in}{unit.text}"
 
 
 def _best(

@@ -1,17 +1,18 @@
 """Chooses what of the found passages is quoted, and writes it as an answer with its citations.
 
 part of the question --> hits -> rerank -> units of the best -> rerank -> fit -> newest
-                                                                        |
+|
 statements <- lists, what a sentence needs before or after it <- best, if it is good enough
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import groupby
-import re
 
 import numpy as np
+import numpy.typing as npt
 
 from graphs.pipeline.quoting.fitting import WEIGHTS, Fit, is_possible
 from graphs.pipeline.quoting.question import Part
@@ -19,7 +20,6 @@ from graphs.pipeline.quoting.units import Unit, same_list, units_around, whole_u
 from graphs.pipeline.quoting.versions import are_versions, named_years, version_of
 from graphs.pipeline.quoting.words import all_stems, holds
 from index.searching.request import Hit
-import numpy.typing as npt
 from models.scores import logit
 
 Scores = npt.NDArray[np.float64]
@@ -41,7 +41,6 @@ class Candidate:
     unit: Unit
     relevance: float
     value: float
-    features: list[float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +54,7 @@ class Statement:
 
     @property
     def num_words(self) -> int:
+        """Its length."""
         return len(self.text.split())
 
 
@@ -71,10 +71,8 @@ def weigh(part: Part, units: Sequence[Unit], passages: Scores, own: Scores) -> l
     found = []
     for unit, passage, alone in zip(units, passages.tolist(), own.tolist(), strict=True):
         if is_possible(part, unit):
-            features = fit.features(unit, passage, alone)
-            value = float(np.dot(WEIGHTS, features))
-            relevance = (passage + alone) / 2
-            found.append(Candidate(unit=unit, relevance=relevance, value=value, features=features))
+            value = float(np.dot(WEIGHTS, fit.features(unit, passage, alone)))
+            found.append(Candidate(unit=unit, relevance=(passage + alone) / 2, value=value))
     return sorted(found, key=lambda one: -one.value)
 
 

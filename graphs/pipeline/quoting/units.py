@@ -27,7 +27,8 @@ _LEADS_IN = (":", "：")  # noqa: RUF001
 # It goes on with what the sentence before it speaks of.
 _GOES_ON = re.compile(
     r"(?:it|they|them|this|these|that|those|he|she|its|their|otherwise|both|such|because|instead|"
-    r"in that case|in this case|until then|after that|before that|neither|either|for this|from then)\b",
+    r"in that case|in this case|until then|after that|before that|neither|either|for this|"
+    r"from then)\b",
     re.IGNORECASE,
 )
 _REASON = re.compile(
@@ -103,7 +104,7 @@ def units_around(hit: Hit) -> list[Unit]:
     path = tuple(one for one in path if one != hit.filename)
     units = [replace(unit, path=path) for unit in units]
     titles = {one.strip(" :").lower() for one in (*path, hit.filename)}
-    is_alone = len(units) == 1 or units[1].continues
+    is_alone = len(units) < 2 or units[1].continues
     kept = [
         unit for number, unit in enumerate(units)
         if not _is_title(unit, titles, is_first=number == 0 and not is_alone)
@@ -153,7 +154,7 @@ def _cut(hit: Hit, path: tuple[str, ...], columns: str, lead_in: str) -> list[Un
 def _header(blocks: Sequence[str]) -> str:
     """Finds the header of a table that begins inside a passage: names over rows with numbers."""
     rows = [block for block in blocks if _BAR in block and "\n" not in block]
-    if len(rows) < 2:  # noqa: PLR2004 - a header and a row
+    if len(rows) < 2:
         return ""
     first, second = rows[:2]
     same = first.count(_BAR) >= second.count(_BAR)

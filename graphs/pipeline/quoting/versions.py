@@ -24,17 +24,18 @@ _MONTHS = {
 }  # fmt: skip
 _ISO = re.compile(r"(?<!\d)((?:19|20)\d\d)[-_./](\d{1,2})(?:[-_./](\d{1,2}))?(?!\d)")
 _DAY_MONTH = re.compile(
-    r"(?:(\d{1,2})(?:st|nd|rd|th|\.)?\s+)?([^\W\d_]{3,9})\.?\s+(?:(\d{1,2}),\s*)?((?:19|20)\d\d)"
+    r"(?:(\d{1,2})(?:st|nd|rd|th|\.)?\s+)?([^\W\d_]{3,9})\.?\s+"
+    r"(?:(\d{1,2}),\s*)?((?:19|20)\d\d)"
 )
 _NUMERIC = re.compile(r"(?<!\d)(\d{1,2})[./](\d{1,2})[./]((?:19|20)\d\d)(?!\d)")
 _PLAIN_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _NUMBER = re.compile(
-    r"\b(?:v|ver|version|rev|revision|edition|issue)[-_. ]?(\d{1,3}(?:\.\d{1,3})*)\b", re.IGNORECASE
+    r"\b(?:v|ver|version|rev|revision|edition|issue)[-_. ]?(\d{1,3}(?:\.\d{1,3})*)\b",
+    re.IGNORECASE,
 )
 _CHANGING = re.compile(
-    r"(?:19|20)\d\d|\d+|\b(?:version|ver|rev|revision|edition|v|new|old|current|previous|latest|former|final|draft|"
-    + "|".join(sorted(_MONTHS, key=len, reverse=True))
-    + r")\b",
+    r"(?:19|20)\d\d|\d+|\b(?:version|ver|rev|revision|edition|v|new|old|current|previous|latest|former|"
+    r"final|draft|" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + r")\b",
     re.IGNORECASE,
 )
 _DATED = re.compile(
@@ -112,15 +113,12 @@ def tells_year(unit: Unit, years: Iterable[str]) -> bool:
 
 
 def _age(text: str) -> Age:
-    numbers = [
-        tuple(int(part) for part in found.split("."))
-        for found in _NUMBER.findall(text.replace("_", " "))
-    ]
-    number = max(numbers, default=())
+    found = _NUMBER.findall(text.replace("_", " "))
+    number = max((tuple(int(part) for part in one.split(".")) for one in found), default=())
     dates = [
         (int(year), int(month), int(day or 0))
         for year, month, day in _ISO.findall(text)
-        if 1 <= int(month) <= 12  # noqa: PLR2004 - months
+        if 1 <= int(month) <= 12
     ]
     dates += [(int(year), int(month), int(day)) for day, month, year in _NUMERIC.findall(text)]
     for day, month, late_day, year in _DAY_MONTH.findall(text):

@@ -16,7 +16,7 @@ _FUNCTION = frozenset(
     then there these they this those through to too under until up upon us use used very want was we
     were what what's when where which while who whom whose why will with within without would yes
     you your way far high big large exactly mean means called name there's does doesn't didn't
-    """.split()
+    """.split()  # noqa: SIM905 - read easier so
 )
 _IDENTIFIER = re.compile(
     r"(?<![\w-])(?=[\w./-]*\d)(?=[\w./-]*[A-Za-z])[A-Za-z0-9]+(?:[./_-][A-Za-z0-9]+)*(?![\w-])"
@@ -30,24 +30,25 @@ _MEASURE = re.compile(
 YEAR = re.compile(r"(?<![\d.,-])(?:19|20)\d\d(?![\d,]|\.\d)")
 
 
+_ENDINGS = (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""))
+_SHORTEST = 3  # letters of a stem
+
+
 @lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
     """Cuts the commonest English endings off a word in lower case."""
     word = word.removesuffix("'s").removesuffix("’s")  # noqa: RUF001
-    for ending, rest in (
-        ("ies", "y"),
-        ("sses", "ss"),
-        ("ing", ""),
-        ("ed", ""),
-        ("es", ""),
-        ("s", ""),
-    ):
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+    for ending, rest in _ENDINGS:
+        if (
+            word.endswith(ending)
+            and len(word) - len(ending) >= _SHORTEST
+            and not word.endswith("ss")
+        ):
             word = word[: -len(ending)] + rest
             break
-    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "sl":
+    if len(word) > _SHORTEST and word[-1] == word[-2] and word[-1] not in "sl":
         word = word[:-1]
-    return word.removesuffix("e") if len(word) > 3 else word
+    return word.removesuffix("e") if len(word) > _SHORTEST else word
 
 
 def words_of(text: str) -> list[str]:
@@ -74,7 +75,7 @@ def _parts(word: str) -> list[str]:
 
 
 def identifiers(text: str) -> list[str]:
-    """Gives part numbers, codes and versions in lower case: what means nothing else if it differs."""
+    """Gives part numbers, codes and versions in lower case: what must be met exactly."""
     found = [match.group() for match in _IDENTIFIER.finditer(text)]
     found = [one for one in found if not _MEASURE.fullmatch(one)]
     found += [match.group().lower().removeprefix("v") for match in _VERSION.finditer(text)]
@@ -83,10 +84,8 @@ def identifiers(text: str) -> list[str]:
 
 def names(text: str) -> list[str]:
     """Gives capitalised words that no start of a sentence explains, in lower case."""
-    found = []
-    for match in re.finditer(r"(?<=[^.?!:\s])\s+([A-Z][^\W\d_]{2,})", text):
-        found.append(match.group(1).lower())
-    return list(dict.fromkeys(found))
+    found = re.finditer(r"(?<=[^.?!:\s])\s+([A-Z][^\W\d_]{2,})", text)
+    return list(dict.fromkeys(match.group(1).lower() for match in found))
 
 
 def holds(text: str, wanted: str) -> bool:

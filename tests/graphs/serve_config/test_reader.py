@@ -32,7 +32,7 @@ EDITS = [
         "dtype: 32",
         "Generator.user_config.engine_options.dtype: must be a valid st",
     ),
-    ("max_answer_tokens: 128", "context_tokens: -5", "context_tokens must be at least 1, got -5"),
+    ("max_answer_tokens: 320", "context_tokens: -5", "context_tokens must be at least 1, got -5"),
     (
         "cache_tokens: 16384 ",
         "cache_tokens: -3 ",
@@ -58,7 +58,7 @@ EDITS = [
     ("  engine: transformers", "  engine: tranformers", "must be 'transformers' or 'vllm', got 't"),
     ("chunk_overlap_tokens: 0", "chunk_overlap_tokens: 48", "got 48"),
     (
-        "            top_k: 1",
+        "            top_k: 6",
         "            topk: 1",
         "Gateway.user_config.retrieval: unknown key 'top",
     ),
@@ -111,7 +111,7 @@ EDITS = [
         "must be pinned: revision must be 40 hexadecimal digits, got 'main'",
     ),
     (
-        "            top_k: 1",
+        "            top_k: 6",
         "            top_k: 13",
         "Gateway.user_config.retrieval: top_k must be at most num_candidates (12), got 13",
     ),

@@ -6,6 +6,7 @@ import numpy as np
 
 from graphs.errors import StageUnavailableError
 from graphs.pipeline.events import Citation
+from graphs.pipeline.quoting.words import words_of
 from models.constraints import Choices
 from models.reranker import RerankScores
 from tests.graphs.fake_stages import FakeStages, chat, events_of, hit, text_of
@@ -17,8 +18,8 @@ class Echo(FakeStages):
     """Scores by shared words, and writes the only answer that is let through."""
 
     async def rerank(self, query, documents):
-        words = set(query.lower().strip("?").split())
-        shares = [len(words & set(text.lower().split())) / len(words) for text in documents]
+        words = set(words_of(query))
+        shares = [len(words & set(words_of(text))) / len(words) for text in documents]
         scores = np.asarray([0.95 + share / 25 if share > 0.3 else 0.01 for share in shares])
         return RerankScores(scores=scores.astype(np.float32), num_tokens=1)
 

@@ -27,7 +27,10 @@ def unit(filename, title="Fees", file="a", **attributes):
             {"filename": "a.pdf", "title": "Rules, version 1 (May 2020) > Pay"},
             {"filename": "b.pdf", "title": "Rules, version 2 (April 2021) > Pay"},
         ),
-        ({"filename": "fees-old.md", "date": "2020-01-01"}, {"filename": "fees-new.md", "date": "2020-01-02"}),
+        (
+            {"filename": "fees-old.md", "date": "2020-01-01"},
+            {"filename": "fees-new.md", "date": "2020-01-02"},
+        ),
         ({"filename": "minutes 12 March 2024.txt"}, {"filename": "minutes 3 April 2024.txt"}),
     ],
 )  # fmt: skip
