@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-from index.sentences import split_sentences
 from index.parsing.document import BLOCK_SEPARATOR
 from index.records import StoredPassage
 from index.rows import readable_row
 from index.searching.request import Hit
+from index.sentences import split_sentences
 
 UnitKind = Literal["sentence", "lead", "item", "row", "code"]
 
