@@ -173,6 +173,13 @@ class TokenMask(Protocol):
         """
         ...
 
+    def rest(self, answer_ids: Sequence[int]) -> tuple[int, ...] | None:
+        """Gives the only rest that the answer can have, without the id that ends it.
+
+        None while several are possible, or none is.
+        """
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class EngineRequest:

@@ -15,6 +15,7 @@ from models.engines.masks import make_mask
 from models.errors import ContextLengthError, InvalidInputError, check_limits
 from models.generation import (
     EngineRequest,
+    EngineStep,
     GenerationChunk,
     GenerationEngine,
     GenerationRequest,
@@ -132,12 +133,29 @@ class Generator:
         ):  # the last id was delivered, but not that it was the last
             yield answer.extend((), "length", len(prompt_ids))
             return
-        steps = self._engine.generate(engine_request)
+        steps = self._steps(engine_request)
         async with aclosing(steps):
             async for step in steps:
                 chunk = answer.extend(step.token_ids, step.finish_reason, len(prompt_ids))
                 yield chunk
                 if chunk.finish_reason is not None:
+                    return
+
+    async def _steps(self, request: EngineRequest) -> AsyncGenerator[EngineStep, None]:
+        """Decodes until only one answer is left: its rest needs no model."""
+        written = list(request.prompt_ids[request.answer_start :])
+        end = len(written) + request.max_tokens
+        if (last := _rest(request.mask, written, end)) is not None:
+            self.check()
+            yield last
+            return
+        async with aclosing(self._engine.generate(request)) as steps:
+            async for step in steps:
+                yield step
+                written += step.token_ids
+                last = None if step.finish_reason else _rest(request.mask, written, end)
+                if last is not None:
+                    yield last
                     return
 
     def check(self) -> None:
@@ -224,6 +242,21 @@ class Generator:
         encoded = self._tokenizer(safe, add_special_tokens=False, verbose=False)
         ids: list[list[int]] = encoded["input_ids"]
         return ids
+
+
+def _rest(mask: TokenMask | None, written: Sequence[int], end: int) -> EngineStep | None:
+    """Gives the only rest of an answer, up to its end or its limit; None while there are several.
+
+    Args:
+        mask: what the answer is held to.
+        written: its ids.
+        end: how many it may have.
+    """
+    rest = mask.rest(written) if mask is not None else None
+    if rest is None:
+        return None
+    room = end - len(written)
+    return EngineStep(token_ids=rest[:room], finish_reason="stop" if len(rest) < room else "length")
 
 
 def _special_tokens(tokenizer: Any) -> tuple[str, ...]:

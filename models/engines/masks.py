@@ -30,6 +30,13 @@ class ChoicesMask:
         size = len(written)
         return sorted({a[size] for a in self.answers if len(a) > size and a[:size] == written})
 
+    def rest(self, answer_ids: Sequence[int]) -> tuple[int, ...] | None:
+        """Gives the only rest that the answer can have, without the id that ends it."""
+        written = tuple(answer_ids)
+        size = len(written)
+        left = [a for a in self.answers if len(a) > size and a[:size] == written]
+        return left[0][size:-1] if len(left) == 1 else None
+
 
 def make_mask(constraint: Constraint, encode: Encode, end_id: int) -> TokenMask:
     """Makes the mask of a constraint.
@@ -45,6 +52,7 @@ def make_mask(constraint: Constraint, encode: Encode, end_id: int) -> TokenMask:
     if not isinstance(constraint, Choices):
         msg = f"there is no mask for constraints of kind {constraint.kind}, only for choices"
         raise InvalidInputError(msg)
-    # Each as a start of line and as going on after a space.
-    forms = [form for text in constraint.texts for form in (text, f" {text}")]
+    # Each as a start of line and as going on after a space, where there is something to choose.
+    texts = constraint.texts
+    forms = texts if len(texts) == 1 else [form for text in texts for form in (text, f" {text}")]
     return ChoicesMask(answers=tuple((*ids, end_id) for ids in encode(forms)))
