@@ -44,12 +44,12 @@ _EXTENSIONS = {
         ".toml .ini .cfg .conf .properties .css .scss .less .vue .svelte .xml .log .tex .diff"
     ),
 }
-_BY_HTML = {"parse_html", "parse_markdown", "parse_notebook", "parse_eml"}  # its parser is in C
-# What Python alone does not read: libraries in C and archives.
+# What is no text.
 _BINARY = {
     "parse_pdf", "parse_docx", "parse_pptx", "parse_xlsx", "parse_xls", "parse_odf", "parse_epub",
-    "parse_rtf", *_BY_HTML,
+    "parse_rtf",
 }  # fmt: skip
+_BY_HTML = {"parse_html", "parse_markdown", "parse_notebook", "parse_eml"}  # its parser is in C
 _MODULES = {"parse_jsonl": "parse_json"}  # where the parser's name is not its module's
 _PARSERS = {suffix: name for name, suffixes in _EXTENSIONS.items() for suffix in suffixes.split()}
 
@@ -112,12 +112,21 @@ def parser_name(filename: str) -> str:
 
 
 def is_binary(filename: str) -> bool:
-    """Says whether a file of this name is read by more than Python's own text handling.
+    """Says whether a file of this name is no text.
 
     Raises:
         UnsupportedFileError: no parser reads it.
     """
     return parser_name(filename) in _BINARY
+
+
+def is_read_in_c(filename: str) -> bool:
+    """Says whether a file of this name is read by more than Python's own text handling.
+
+    Raises:
+        UnsupportedFileError: no parser reads it.
+    """
+    return parser_name(filename) in _BINARY | _BY_HTML
 
 
 def parser_of(filename: str) -> Parser:

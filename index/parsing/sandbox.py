@@ -30,7 +30,7 @@ from index.errors import (
     UnsupportedFileError,
 )
 from index.parsing.document import BLOCK_SEPARATOR, Block, Document, iso_date
-from index.parsing.parse import base_name, check_size, is_binary, parser_name
+from index.parsing.parse import base_name, check_size, is_read_in_c, parser_name
 from index.parsing.parse_limits import ParseLimits
 from index.parsing.sandbox_worker import READY, request_line
 
@@ -260,7 +260,7 @@ def _groups(files: Sequence[tuple[str, bytes]]) -> Iterator[Sequence[tuple[str, 
     """Puts neighbours together that may share a copy; parsers in C can be taken over, so not."""
     group: list[tuple[str, bytes]] = []
     for name, data in files:
-        is_alone = len(data) > _SMALL_BYTES or is_binary(name)
+        is_alone = len(data) > _SMALL_BYTES or is_read_in_c(name)
         if group and (is_alone or len(group) == _GROUP):
             yield group
             group = []

@@ -97,12 +97,27 @@ async def test_a_stream_goes_on_exactly_from_the_delivered_ids(
     assert rest_chunks[-1].num_prompt_tokens == chunks[-1].num_prompt_tokens
 
 
+async def test_the_only_rest_of_an_answer_needs_no_model(generator, monkeypatch):
+    asked = replace(request("?"), constraint=Choices(texts=("naïve 日本語。 €5 [1]",)))
+    monkeypatch.setattr(generator._engine, "generate", None)
+    ids, text, chunks = await write(generator, asked)
+    assert (text, chunks[-1].finish_reason, len(chunks)) == (asked.constraint.texts[0], "stop", 1)
+    resumed = replace(asked, delivered_token_ids=tuple(ids[:3]))
+    rest, _, _ = await write(generator, resumed)
+    assert rest == ids[3:]
+    short = replace(asked, sampling=replace(asked.sampling, max_tokens=2))
+    cut, _, chunks = await write(generator, short)
+    assert (cut, chunks[-1].finish_reason) == (ids[:2], "length")
+
+
 async def test_half_a_character_or_stop_string_survives_the_loss_of_a_replica(generator):
-    asked = replace(
-        request("?", stop=("語。!",)), constraint=Choices(texts=("naïve 日本語。 €5 [1]",))
-    )
+    texts = (
+        "naïve 日本語。 €5 [1]",
+        "naïve 日本語。 €5 [2]",
+    )  # alike, so that each byte is decoded
+    asked = replace(request("?", stop=("語。!",)), constraint=Choices(texts=texts))
     _, text, chunks = await write(generator, asked)
-    assert text.strip() == asked.constraint.texts[0]
+    assert text.strip() in texts
     assert any(chunk.token_ids and not chunk.text for chunk in chunks)  # a byte of a character
     for num_chunks in range(1, len(chunks)):
         resumed = after(asked, chunks, num_chunks)

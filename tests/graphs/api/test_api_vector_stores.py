@@ -94,7 +94,7 @@ async def test_files_given_at_creation_are_in_progress_until_indexed(
     ("name", "data", "code"),
     [
         ("a.txt", b"GIF89a\x00\x01", "invalid_file"),
-        ("a.md", b"caf\xe9 \xff", "invalid_file"),
+        ("a.md", b"# A\n\x00\x00\x01\x02", "invalid_file"),
         ("a.txt", b"  \n ", "invalid_file"),
         ("a.exe", b"text", "unsupported_file"),
     ],

@@ -103,12 +103,14 @@ async def test_two_questions_without_an_answer_between_them_are_one_exchange():
 @pytest.mark.parametrize("settings", [{"history_tokens": 1024}, {"history_tokens": 0}])
 async def test_earlier_turns_that_no_prompt_has_room_for_are_not_checked(settings):
     fake = FakeStages()
-    request = chat("old " * 5000, "Yes.", "new", "No.", QUESTION)
+    request = chat("old " * 5000, "Yes.", "new", "No.", "And in winter?")
     events = await events_of(fake, request, **JOIN, **settings)
     assert "history" in events[-1].degraded
     assert sum(map(len, fake.windows)) < 1000
     assert "new" in fake.windows
-    assert fake.searches[-1].text == f"new {QUESTION}"
+    texts = [search.text for search in fake.searches]
+    assert any("new" in text for text in texts)
+    assert not any("old" in text for text in texts)
 
 
 async def test_a_question_before_of_a_megabyte_takes_no_part_in_the_search():
