@@ -18,6 +18,7 @@ from graphs.pipeline.quoting.words import YEAR, all_stems, content_stems, holds,
 # On logits; chosen by hand and by single steps on the questions of the exam's development half
 # and 97 others. A logistic regression on the same did no better.
 WEIGHTS = (0.8, 0.4, 1.0, 1.0, 1.5, -2.0, -3.0, -3.0, 1.5, -1.575)
+AGAINST = slice(5, 8)  # of the features: those that speak against a unit, 0 or 1
 _UNMET = 1.5
 _CALENDAR = frozenset(
     """january february march april may june july august september october november december

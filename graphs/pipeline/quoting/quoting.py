@@ -14,7 +14,7 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from graphs.pipeline.quoting.fitting import WEIGHTS, Fit, is_possible
+from graphs.pipeline.quoting.fitting import AGAINST, WEIGHTS, Fit, is_possible
 from graphs.pipeline.quoting.question import Part
 from graphs.pipeline.quoting.units import Unit, same_list, units_around, whole_unit
 from graphs.pipeline.quoting.versions import are_versions, named_years, version_of
@@ -71,8 +71,11 @@ def weigh(part: Part, units: Sequence[Unit], passages: Scores, own: Scores) -> l
     found = []
     for unit, passage, alone in zip(units, passages.tolist(), own.tolist(), strict=True):
         if is_possible(part, unit):
-            value = float(np.dot(WEIGHTS, fit.features(unit, passage, alone)))
-            found.append(Candidate(unit=unit, relevance=(passage + alone) / 2, value=value))
+            features = fit.features(unit, passage, alone)
+            relevance, value = (passage + alone) / 2, float(np.dot(WEIGHTS, features))
+            if not any(features[AGAINST]):  # it may say it in other words than the question
+                value = max(value, relevance)
+            found.append(Candidate(unit=unit, relevance=relevance, value=value))
     return sorted(found, key=lambda one: -one.value)
 
 
