@@ -223,6 +223,7 @@ def start_system():
     def use_no_settings(blocks):
         for name in ("Reranker", "SafetyFilter", "Generator"):
             blocks[name]["user_config"] = {}
+        blocks["Gateway"]["user_config"]["answers"] = "free"  # as the simulated generator does
 
     @contextmanager
     def start(import_path):
