@@ -24,6 +24,7 @@ _VALUE = re.compile(
 _ADDRESS = re.compile(r"\S@\S|://|\bwww\.")
 _YEAR = re.compile(r"(?:1[89]|20|21)\d\d")
 _LETTER = re.compile(r"[^\W\d_]")
+_LETTERS, _DIGITS = re.compile(r"[^\W\d_]+"), re.compile(r"\d+")
 
 Row = Sequence[str]
 
@@ -143,6 +144,8 @@ def _has_names(row: Row, body: Sequence[Row]) -> bool:
         return False
     if any(map(_is_value, filled)) and not _are_series(row, body):
         return False
+    if any(_is_code_of(cell, _below(index, body)) for index, cell in enumerate(row)):
+        return False
     return not any(
         cell == other[index]
         for index, cell in enumerate(row)
@@ -150,6 +153,18 @@ def _has_names(row: Row, body: Sequence[Row]) -> bool:
         for other in body
         if index < len(other)
     )
+
+
+def _is_code_of(cell: str, below: Sequence[str]) -> bool:
+    """Whether a cell is written as those below it, with a digit: F-03 above F-07 and F-12."""
+    shape = _shape(cell)
+    alike = sum(_shape(other) == shape for other in below)
+    is_code = "a" in shape and "0" in shape and not _is_value(cell)
+    return is_code and bool(below) and alike >= _MOSTLY * len(below)
+
+
+def _shape(cell: str) -> str:
+    return _DIGITS.sub("0", _LETTERS.sub("a", cell[:_MAX_VALUE_CHARS]))
 
 
 def _are_series(row: Row, body: Sequence[Row]) -> bool:

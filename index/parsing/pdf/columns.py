@@ -110,7 +110,7 @@ def is_prose(rows: Sequence[Row], columns: Columns) -> bool:
         [cell for row in rows for cell in row.in_column(columns, number)]
         for number in range(len(columns))
     ]
-    if any(_is_numeric(column) for column in cells):
+    if any(_is_numeric(column) or _is_labels(column) for column in cells):
         return False
     texts = [cell.text for column in cells for cell in column]
     following = [pair for column in cells for pair in pairwise(column)]
@@ -157,6 +157,12 @@ def _share_a_place(cells: Sequence[Segment]) -> bool:
 def _is_numeric(cells: Sequence[Segment]) -> bool:
     numeric = sum(bool(_NUMBER.match(cell.text)) for cell in cells)
     return numeric >= 0.6 * max(1, len(cells))
+
+
+def _is_labels(cells: Sequence[Segment]) -> bool:
+    """Whether most are single words, as codes and names are; lines of prose are longer."""
+    words = sum(" " not in cell.text and cell.text[0] < _WIDE for cell in cells)
+    return words >= 0.6 * max(1, len(cells))
 
 
 def _goes_on(one: Segment, other: Segment) -> bool:

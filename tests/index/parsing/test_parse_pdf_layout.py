@@ -97,6 +97,15 @@ def test_a_table_is_read_by_rows_however_it_is_drawn(by_columns):
     ]
 
 
+def test_a_column_of_codes_makes_a_table_of_texts_that_might_be_prose():
+    rows = [
+        ("A-03", "water pressure too low", "top up to the line"),
+        ("A-07", "sensor of the door broken", "order another one"),
+        ("A-12", "fan blocked by ice", "let the unit thaw"),
+    ]
+    assert texts(across(rows, (60, 140, 340))) == [" | ".join(row) for row in rows]
+
+
 def test_two_columns_of_names_and_numbers_are_a_table_when_drawn_down():
     page = lines("Tent", "Stove", "Lamp") + lines("2 kg", "1 kg", "300 g", x=250)
     assert texts(page) == ["Tent | 2 kg", "Stove | 1 kg", "Lamp | 300 g"]

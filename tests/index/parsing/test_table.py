@@ -99,6 +99,7 @@ def test_the_header_is_found(table, header):
         "Arnby|Norway\nBirk|Sweden\nCole|Norway",
         "Phone|+47 55 12\nMail|office@example.org\nTown|Oslo",
         "Opens:|nine\nCloses:|five",
+        "F-03|pressure too low|top up\nF-07|sensor broken|order one\nF-12|fan blocked|wait",
         "only|one row",
     ],
 )
