@@ -74,7 +74,7 @@ def wrong_copy(folder, name):
     for old, new in {
         "max_tokens: 192": "max_token: 192",
         "port: 8000": f"port: {free_port()}",
-        "max_queued_requests: 64": "max_queued_request: 64",
+        "max_queued_requests: 16": "max_queued_request: 64",
     }.items():
         assert old in text
         text = text.replace(old, new, 1)

@@ -38,6 +38,11 @@ _TIME_WORDS = (
     r"as soon as|once|when\w*|always|never|daily|january|february|march|april|may|june|july|august|"
     r"september|october|november|december)\b"
 )
+_NEGATION = re.compile(
+    r"\b(?:not|no|none|nobody|nothing|never|neither|nor|cannot|forbidden|prohibited|banned|except|"
+    r"only|without)\b|n't\b",
+    re.IGNORECASE,
+)
 _HOLDS: Mapping[Sort, re.Pattern[str]] = {
     "number": re.compile(rf"\d|{_NUMBER_WORDS}", re.IGNORECASE),
     "time": re.compile(rf"\d|{_TIME_WORDS}", re.IGNORECASE),
@@ -119,7 +124,9 @@ class Fit:
             own: logit of its own.
         """
         part, document = self._part, self._documents[unit.hit.file_id]
-        lacks = self._pattern and not self._pattern.search(f"{unit.title}\n{unit.text}")
+        text = f"{unit.title}\n{unit.whole}"
+        lacks = self._pattern is not None and not self._pattern.search(text)
+        lacks = lacks or (part.asks_what_is_not and not _NEGATION.search(text))
         missing = any(name not in _CALENDAR and stem(name) not in document for name in part.names)
         is_new = part.is_polar or unit.kind == "lead" or _tells_more(part, unit)
         return [

@@ -99,6 +99,7 @@ _CONTENTS = re.compile(
 )
 _STEPS = re.compile(r"\bhow\s+(?:do|can|should|to|is|are|does)\b", re.IGNORECASE)
 _MOST = re.compile(r"\bwhich\b.*\b(?:most|least|\w{3,}est)\b", re.IGNORECASE)
+_NOT = re.compile(r"\b(?:not|forbidden|prohibited|banned)\b|n't\b", re.IGNORECASE)
 _POLAR = re.compile(
     r"^(?:\W*(?:and|so|but|then)\s+)?(?:is|are|was|were|do|does|did|can|could|may|must|will|"
     r"would|should|has|have|am)\b",
@@ -151,6 +152,11 @@ class Part:
     def wants_steps(self) -> bool:
         """Says whether the way to do something is asked for."""
         return bool(_STEPS.search(self.text))
+
+    @property
+    def asks_what_is_not(self) -> bool:
+        """Says whether what is forbidden, or is not so, is asked for."""
+        return not self.is_polar and _NOT.search(self.text) is not None
 
     @property
     def is_polar(self) -> bool:

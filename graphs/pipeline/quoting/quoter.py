@@ -18,6 +18,7 @@ from graphs.pipeline.quoting.quoting import (
     weigh,
     written,
 )
+from graphs.pipeline.quoting.row_text import row_text
 from graphs.pipeline.quoting.units import Unit, units_of
 from graphs.pipeline.quoting.words import all_stems, content_stems
 from graphs.pipeline.relevance import Relevance, ScoredHit
@@ -119,16 +120,18 @@ class Quoter:
         if not cut:
             return []
         units = [unit for _, unit in cut]
-        own = await self._relevance.scores("focus", part.text, [_text(one) for one in units], trace)
+        own = await self._relevance.scores(
+            "focus", part.text, [_text(part, one) for one in units], trace
+        )
         if own is None:
             return None
         whole = logit(np.asarray([score for score, _ in cut], dtype=np.float64))
         return weigh(part, units, whole, logit(own))
 
 
-def _text(unit: Unit) -> str:
+def _text(part: Part, unit: Unit) -> str:
     lead_in = f"{unit.lead_in} " if unit.lead_in else ""
-    return f"{unit.title}\n{lead_in}{unit.text}"
+    return f"{unit.title}\n{lead_in}{row_text(part, unit)}"
 
 
 def _best(

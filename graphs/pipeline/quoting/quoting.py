@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from graphs.pipeline.quoting.fitting import AGAINST, WEIGHTS, Fit, is_possible
 from graphs.pipeline.quoting.question import Part
+from graphs.pipeline.quoting.row_text import row_text
 from graphs.pipeline.quoting.units import Unit, same_list, units_around, whole_unit
 from graphs.pipeline.quoting.versions import are_versions, named_years, version_of
 from graphs.pipeline.quoting.words import all_stems, holds
@@ -105,6 +106,7 @@ def statements(part: Part, best: Candidate, label: str) -> list[Statement]:
     head = _heading(part, best.unit)
     if len(units) == 1 or units[1].continues:
         text = _sentence(part, best.unit) if len(units) == 1 else units[0].text
+        head = "" if head and text.startswith(head) else head
         if label:
             head = f"{head} (as of {label})" if head else f"As of {label}"
         text = f"{head}: {text}" if head else text
@@ -167,6 +169,8 @@ def _values(unit: Unit) -> str:
 
 
 def _sentence(part: Part, unit: Unit) -> str:
+    if unit.kind == "row":
+        return row_text(part, unit)
     asks_reason = part.is_polar or part.text.lower().startswith("why")
     return f"{unit.whole} {unit.after}" if unit.after and asks_reason else unit.whole
 

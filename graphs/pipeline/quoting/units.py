@@ -47,6 +47,7 @@ class Unit:
         text: as it is quoted.
         path: the headings over it, outermost first, without columns and lead-in.
         columns: names of the columns of a row, joined as a row is.
+        row: of a row, its text in the passage.
         lead_in: what leads in the list that it is an item of.
         before: the sentence before it, without which it is not understood.
         after: the next sentence, if that goes on with this one.
@@ -58,6 +59,7 @@ class Unit:
     kind: UnitKind
     path: tuple[str, ...]
     columns: str = ""
+    row: str = ""
     lead_in: str = ""
     before: str = ""
     after: str = ""
@@ -135,8 +137,10 @@ def _cut(hit: Hit, path: tuple[str, ...], columns: str, lead_in: str) -> list[Un
     for block in blocks:
         if _BAR in block and "\n" not in block and (columns or block.count(_BAR) > 0):
             if block != columns:
-                row = readable_row(columns, block)
-                units.append(Unit(hit=hit, text=row, kind="row", path=path, columns=columns))
+                text = readable_row(columns, block)
+                units.append(
+                    Unit(hit=hit, text=text, kind="row", path=path, columns=columns, row=block)
+                )
             lead_in = ""
         elif "\n" in block:
             units.append(Unit(hit=hit, text=block, kind="code", path=path))

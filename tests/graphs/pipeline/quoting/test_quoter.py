@@ -97,3 +97,12 @@ async def test_without_a_reranker_the_generator_chooses_from_one_passage():
     )
     await events_of(fake, chat("What is two?"), **QUOTE)
     assert fake.prompts[-1].constraint == Choices(texts=("One. [1]", "Two. [1]"))
+
+
+async def test_what_is_not_so_is_answered_by_a_sentence_that_says_not():
+    fake = stages(
+        ("a.md", "Pets", "Dogs are pets and allowed outdoors."),
+        ("b.md", "Pets", "Cats are not allowed anywhere."),
+    )
+    question = chat("Which pets are not allowed?")
+    assert text_of(await events_of(fake, question, **QUOTE)).startswith("Cats are not")
