@@ -144,7 +144,7 @@ class WritingClient:
                 "POST", f"/vector_stores/{self._store_id}/search", json=body
             )
             for hit in page["data"]:
-                text = hit["content"][0]["text"]
+                text = hit["content"][0]["text"].rpartition("\n")[2]  # below its heading
                 owner = re.search(rf"\b{self._prefix}w\w+", text)
                 if owner is None or owner[0] not in self.ledger.attempted:
                     strangers.add(text)
