@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -225,7 +226,9 @@ class Load:
 
 
 def _headers(call: ChatCall, outcome: Outcome) -> dict[str, str]:
-    headers = {"idempotency-key": call.key, "x-request-id": call.key}
+    # The runs of several scenarios share a seed, and a key belongs to one body.
+    digest = zlib.crc32(json.dumps(call.body, sort_keys=True).encode())
+    headers = {"idempotency-key": f"{call.key}-{digest:08x}", "x-request-id": call.key}
     if outcome.last_event_id is not None:
         headers["last-event-id"] = outcome.last_event_id
     if call.deadline_s is not None:
