@@ -10,6 +10,8 @@ from collections.abc import Sequence
 BAR = " | "
 TITLE_SEPARATOR = " > "
 _LONE_BAR = re.compile(r"(?<!\S)\|(?!\S)")
+_WORD = re.compile(r"[^\W\d_]{3}")
+MAX_KEY_CELLS = 3
 _NAME_OF_VALUE = re.compile(r"\S: \S")
 
 
@@ -58,3 +60,11 @@ def _without_names(cells: Sequence[str]) -> str:
     if key and len(values) == 1:
         return f"{key.removesuffix(':')}: {values[0]}"
     return BAR.join(filled)
+
+
+def num_key_cells(cells: Sequence[str]) -> int:
+    """How many of the first cells say whose a row is: up to one in words, at most three."""
+    for number, cell in enumerate(cells[:MAX_KEY_CELLS], start=1):
+        if _WORD.search(cell):
+            return number
+    return min(len(cells), MAX_KEY_CELLS)

@@ -11,11 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from index.parsing.document import Block
-from index.rows import BAR, join_cells, readable_row, split_cells
+from index.rows import BAR, MAX_KEY_CELLS, join_cells, num_key_cells, readable_row, split_cells
 
-_MAX_KEY_CELLS = 3
 _MAX_KEY_CHARS = 60
-_WORD = re.compile(r"[^\W\d_]{3}")
 _CELL_END = re.compile(re.escape(BAR))
 
 
@@ -67,18 +65,15 @@ class WideRow:
     @cached_property
     def _key(self) -> str:
         """The first cells in words, up to one that is no mere number."""
-        cells: list[str] = []
-        for cell in split_cells(self._block.text[: self._key_end()]):
-            cells.append(cell[:_MAX_KEY_CHARS])
-            if _WORD.search(cell):
-                break
+        first = split_cells(self._block.text[: self._key_end()])
+        cells = [cell[:_MAX_KEY_CHARS] for cell in first[: num_key_cells(first)]]
         names = self._names[: len(cells)]
         if len(names) < len(cells):
             return readable_row("", join_cells(cells))
         return _in_words(names, cells)
 
     def _key_end(self) -> int:
-        return [*self._starts, len(self._block.text)][: _MAX_KEY_CELLS + 1][-1]
+        return [*self._starts, len(self._block.text)][: MAX_KEY_CELLS + 1][-1]
 
 
 def columns_for(columns: str, rows: Iterable[str]) -> str:

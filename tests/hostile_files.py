@@ -7,6 +7,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import docx
 
+from benchmarks.exam.pdf import pdf_of
+
 
 def archive(members):
     buffer = io.BytesIO()
@@ -49,20 +51,6 @@ def image_of(width, height):
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     parts = [chunk(b"IHDR", header), chunk(b"IDAT", pixels), chunk(b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
-def pdf_of(objects, trailer=b"/Root 1 0 R"):
-    """A PDF of these objects, numbered from 1."""
-    data, offsets = b"%PDF-1.7\n", []
-    for number, body in enumerate(objects, start=1):
-        offsets.append(len(data))
-        data += b"%d 0 obj\n%s\nendobj\n" % (number, body)
-    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    size = len(objects) + 1
-    return data + (
-        b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<</Size %d %s>>\nstartxref\n%d\n%%%%EOF\n"
-        % (size, table, size, trailer, len(data))
-    )
 
 
 def looping_pdf():

@@ -6,7 +6,7 @@
 """
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.exam.sources import Block, Source
@@ -42,7 +42,7 @@ def pdf(source: Source) -> bytes:
             f"/Contents {6 + 2 * number} 0 R/Resources<</Font<</F 3 0 R>>>>>>".encode()
         )
         objects.append(b"<</Length %d>>\nstream\n%s\nendstream" % (len(content), content))
-    return _file(objects)
+    return pdf_of(objects, b"/Root 1 0 R/Info 4 0 R")
 
 
 def _lines(source: Source) -> Iterator[_Line]:
@@ -100,7 +100,8 @@ def _string(text: str) -> bytes:
     return b"(" + escaped.encode("cp1252") + b")"
 
 
-def _file(objects: list[bytes]) -> bytes:
+def pdf_of(objects: Sequence[bytes], trailer: bytes = b"/Root 1 0 R") -> bytes:
+    """Writes a PDF of these objects, numbered from 1."""
     data, offsets = b"%PDF-1.7\n", []
     for number, body in enumerate(objects, start=1):
         offsets.append(len(data))
@@ -108,6 +109,6 @@ def _file(objects: list[bytes]) -> bytes:
     table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     size = len(objects) + 1
     return data + (
-        b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<</Size %d/Root 1 0 R/Info 4 0 R>>\n"
-        b"startxref\n%d\n%%%%EOF\n" % (size, table, size, len(data))
+        b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<</Size %d %s>>\nstartxref\n%d\n%%%%EOF\n"
+        % (size, table, size, trailer, len(data))
     )

@@ -5,17 +5,12 @@ article: A10; name: pump; colour: blue; ...; warranty: 2 years
 -> article: A10; name: pump; warranty: 2 years
 """
 
-import re
-from collections.abc import Sequence
-
 from graphs.pipeline.quoting.question import Part
 from graphs.pipeline.quoting.units import Unit
 from graphs.pipeline.quoting.words import all_stems
-from index.rows import BAR, split_cells
+from index.rows import BAR, num_key_cells, split_cells
 
 _SHORT = 4  # cells that are read at once
-_MAX_KEY = 3  # cells
-_WORD = re.compile(r"[^\W\d_]{3}")
 _FIELD = ": "
 
 Cells = list[tuple[str, str]]
@@ -31,7 +26,7 @@ def row_text(part: Part, unit: Unit) -> str:
     if len(cells) <= _SHORT and not key:
         return unit.text
     asked = set(part.stems)
-    own_key = 0 if key else _key_size(cells)
+    own_key = 0 if key else num_key_cells([value for _, value in cells])
     wanted = [cell for cell in cells[own_key:] if asked & all_stems(cell[0])]
     if not wanted:
         return "; ".join(filter(None, (key, unit.text)))
@@ -55,14 +50,6 @@ def _key_above(unit: Unit) -> str:
     start = unit.hit.char_start
     goes_on = any(start - one.char_end == len(BAR) for one in unit.hit.around)
     return unit.path[-1] if goes_on and unit.path and _FIELD in unit.path[-1] else ""
-
-
-def _key_size(cells: Sequence[tuple[str, str]]) -> int:
-    """How many cells say whose the row is: up to one that is no mere number."""
-    for size, (_, value) in enumerate(cells[:_MAX_KEY], start=1):
-        if _WORD.search(value):
-            return size
-    return min(len(cells), _MAX_KEY)
 
 
 def _written(cell: tuple[str, str]) -> str:

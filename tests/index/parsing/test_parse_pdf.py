@@ -2,10 +2,11 @@
 
 import pytest
 
+from benchmarks.exam.pdf import pdf_of
 from index.errors import FileLimitError, InvalidFileError
 from index.parsing.parse import parse
 from index.parsing.parse_limits import ParseLimits
-from tests.hostile_files import looping_pdf, pdf_of
+from tests.hostile_files import looping_pdf
 
 
 def stream(content):

@@ -2,8 +2,8 @@
 
 import pytest
 
+from benchmarks.exam.pdf import pdf_of
 from index.parsing.parse import parse
-from tests.hostile_files import pdf_of
 
 
 def text(x, y, words, size=11, before=b""):

@@ -3,18 +3,11 @@
 import numpy as np
 import pytest
 
-from index.records import StoredPassage
 from index.searching import lexical
 from index.searching.lexical import LexicalIndex
+from tests.index.searching.passages import passage
 
 FILES = 400
-
-
-def passage(chunk_id, text):
-    return StoredPassage(
-        chunk_id=chunk_id, store_id="vs", file_id="f", filename="f.md", title="", text=text,
-        char_start=0, char_end=len(text),
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

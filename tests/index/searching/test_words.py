@@ -6,9 +6,9 @@ import unicodedata
 
 import pytest
 
-from index.records import StoredPassage
 from index.searching.lexical import LexicalIndex
 from index.searching.words import MAX_WORD_CHARS, indexed_words, query_words
+from tests.index.searching.passages import passage
 
 SUM = "0123456789abcdef" * 4
 TEXTS = [
@@ -34,13 +34,6 @@ QUERIES = [
     ("4.2.1", 9), ("CVE-2024-1234", 9), ("KX-4413", 10), ("TN55", 10), ("ＴＮ５５", 10),
     ("X" * 300, 11), ("anualy", 12), ("fee for the crad", 12), ("人事部", 13), ("ﾘﾓｰﾄﾜｰｸ", 13),
 ]  # fmt: skip
-
-
-def passage(chunk_id, text):
-    return StoredPassage(
-        chunk_id=chunk_id, store_id="vs", file_id="f", filename="f.md", title="", text=text,
-        char_start=0, char_end=len(text),
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
