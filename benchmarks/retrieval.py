@@ -35,6 +35,7 @@ from deployments.embedder import ServedEmbedders
 from deployments.ingester import IngesterConfig
 from deployments.state import models_folder
 from graphs.config import RetrievalSettings
+from graphs.pipeline.relevance import named_fitness
 from graphs.serve_config.reader import read_serve_config
 from index.parsing.document import Document
 from index.records import Change, Chunking, StoredPassage, Vectors, titled_text
@@ -71,7 +72,7 @@ class Asked:
     Attributes:
         rankings: chunk ids, best first, of each way to search that needs no reranker.
         candidates: the first passages of the hybrid search.
-        scores: the reranker's, float64, (n_candidates,).
+        scores: the reranker's, less where another thing is named, float64, (n_candidates,).
     """
 
     question: LabelledQuestion
@@ -247,7 +248,7 @@ def ask(
         relevant=right,
         rankings=found,
         candidates=candidates,
-        scores=scored.scores.astype(np.float64),
+        scores=scored.scores * named_fitness(question.question, candidates),
     )
 
 

@@ -23,12 +23,13 @@ class Group:
 
 
 def groups(questions: Sequence[LabelledQuestion]) -> list[Group]:
-    """Return all questions of the test split, those in other words, the rest, and each source."""
+    """Return all questions of the test split, parts of them, and each source."""
     sources = sorted({question.source for question in questions})
     return [
         Group(name="test", holds=lambda one: True),
         Group(name="test, in other words", holds=lambda one: one.paraphrase),
         Group(name="test, the rest", holds=lambda one: not one.paraphrase),
+        Group(name="test, without identifiers", holds=lambda one: one.source != "identifiers"),
         *(Group(name=f"test, {name}", holds=_of_source(name)) for name in sources),
     ]
 

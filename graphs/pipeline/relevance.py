@@ -18,7 +18,7 @@ from graphs.errors import OverloadedError, StageUnavailableError
 from graphs.pipeline.stages import RerankStage
 from graphs.pipeline.trace import Trace
 from index.identifiers import fitness
-from index.records import titled_text
+from index.records import StoredPassage, titled_text
 from index.searching.request import Hit
 from index.sentences import split_sentences
 from models.scores import logit, sigmoid
@@ -59,6 +59,18 @@ class ScoredHit:
         return self.relevance >= threshold
 
 
+def named_fitness(question: str, passages: Sequence[StoredPassage | Hit]) -> Scores:
+    """Gives the share of each passage's relevance that is left where the question has identifiers.
+
+    A reranker tells KX-4412 from KX-4413 no better than readers in haste do.
+
+    Returns:
+        float64, (n_passages,), 0..1; see `index.identifiers.fitness`.
+    """
+    named = [f"{one.filename}\n{titled_text(one)}" for one in passages]
+    return np.asarray(fitness(question, named), dtype=np.float64)
+
+
 class Relevance:
     """Scores hits against a question; without a reranker the search's own order stands."""
 
@@ -76,9 +88,7 @@ class Relevance:
         scores = await self._rerank("rerank", question, found, trace)
         if scores is None:
             return found
-        # A reranker tells KX-4412 from KX-4413 no better than readers in haste do.
-        named = [f"{hit.filename}\n{titled_text(hit)}" for hit in hits]
-        scores *= fitness(question, named)
+        scores *= named_fitness(question, hits)
         order = np.argsort(-scores, kind="stable").tolist()
         return [
             replace(found[index], score=float(scores[index]), is_reranked=True) for index in order
