@@ -2,6 +2,7 @@
 
     ModelError
     |- ModelNotFoundError          FileNotFoundError   no such model id, folder or file
+    |- DownloadError               OSError             the disk is too small, or the network broke
     |- UnsafeModelError            ValueError          pickled weights, or a hash that differs
     |- InvalidInputError           ValueError          an argument outside its limits
     |  `- ContextLengthError       ValueError          the prompt does not fit the context
@@ -28,6 +29,12 @@ class ModelNotFoundError(ModelError, FileNotFoundError):
     """The model id names nothing that can be loaded."""
 
     code = "model_not_found"
+
+
+class DownloadError(ModelError, OSError):
+    """The files of the model have not all come; the next try goes on from there."""
+
+    code = "download_failed"
 
 
 class UnsafeModelError(ModelError, ValueError):

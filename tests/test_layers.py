@@ -37,7 +37,7 @@ ROOMS = {
     "models": (
         "errors device folders scores identity constraints generation tokens token_counter "
         "chat_template detokenizer gptq personal_data",
-        "bundled",
+        "bundled fetching",
         "hub",
         "encoders",
         "engines",
