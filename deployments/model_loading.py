@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import replace
+from typing import Protocol, TypeVar
 
 import ray
 
@@ -22,9 +23,23 @@ def assigned_share() -> Share:
     )
 
 
-async def load_model(model_class: Callable[..., Model], config: object) -> Model:
+class Placed(Protocol):
+    """What the settings of every model say of its place."""
+
+    @property
+    def allow_cpu(self) -> bool:
+        """Whether the CPU may serve a share of a GPU."""
+        ...
+
+
+def share_for(config: Placed) -> Share:
+    """The share of this replica, as the settings of its model let it be used."""
+    return replace(assigned_share(), allow_cpu=config.allow_cpu)
+
+
+async def load_model(model_class: Callable[..., Model], config: Placed) -> Model:
     """Loads a model within this replica's share, off the event loop."""
-    share = assigned_share()
+    share = share_for(config)
     return await asyncio.to_thread(model_class, config, cache=models_folder(), share=share)
 
 

@@ -8,6 +8,7 @@ import ray
 
 from deployments.life.model_life import LifeReport
 from deployments.model_loading import assigned_share
+from models.device import memory_use
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,8 @@ class ReplicaDescription:
         identity: digest of a generator's model.
         gpu_ids: the GPUs that Ray shows to this process.
         life: how far the model is; None where there is no model.
+        device: where it runs: `cpu`, or the GPU's name.
+        memory_bytes: what its process uses there.
     """
 
     model: str
@@ -30,21 +33,27 @@ class ReplicaDescription:
     gpu_ids: tuple[str, ...]
     identity: str = ""
     life: LifeReport | None = None
+    device: str = "cpu"
+    memory_bytes: int = 0
 
 
 def describe_replica(
     model: str, *, identity: str = "", life: LifeReport | None = None
 ) -> ReplicaDescription:
     """Describes the replica that runs this code."""
+    share = assigned_share()
+    use = memory_use(share)
     context = ray.get_runtime_context() if ray.is_initialized() else None
     return ReplicaDescription(
         model=model,
         pid=os.getpid(),
         node_id=context.get_node_id() if context else "",
-        num_gpus=assigned_share().num_gpus,
+        num_gpus=share.num_gpus,
         gpu_ids=tuple(context.get_accelerator_ids().get("GPU", ())) if context else (),
         identity=identity,
         life=life,
+        device=use.device,
+        memory_bytes=use.num_bytes,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from models.chat_template import TurnWriter
 from models.constraints import Constraint
 from models.detokenizer import AnswerText
-from models.device import ALL_CPUS, Share
+from models.device import ALL_CPUS, Share, has_gpu
 from models.engines.masks import make_mask
 from models.errors import (
     ContextLengthError,
@@ -49,6 +49,7 @@ class GeneratorConfig:
         top_p: nucleus mass in (0, 1].
         top_k: at most so many candidates; 0 means all.
         template_options: variables of the chat template (Qwen3: enable_thinking).
+        allow_cpu: whether the CPU serves where `num_gpus` is set and torch sees no GPU.
         load_timeout_s: a load that takes longer, downloads included, has failed.
     """
 
@@ -62,6 +63,7 @@ class GeneratorConfig:
     top_p: float = 1.0
     top_k: int = 0
     template_options: Mapping[str, Any] = field(default_factory=dict)
+    allow_cpu: bool = False
     load_timeout_s: float = field(default=3600.0, compare=False)  # no reason to load anew
 
     def __post_init__(self) -> None:
@@ -275,6 +277,7 @@ def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
 def _load_engine(
     config: GeneratorConfig, folder: Path, context_tokens: int, share: Share
 ) -> GenerationEngine:
+    has_gpu(share)  # told before minutes of loading
     if config.engine == "vllm":
         from models.engines.vllm_engine import VllmEngine, VllmEngineConfig
 

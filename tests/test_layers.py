@@ -57,7 +57,7 @@ ROOMS = {
         "errors caller deadline config corpus",
         "serve_config",
         "pipeline",
-        "failover clients corpus_client generator_client replicas shards",
+        "model_reports failover clients corpus_client generator_client replicas shards",
         "api",
         "gateway app",
         "commands",

@@ -43,6 +43,7 @@ class EncoderConfig:
         max_batch_tokens: about so many tokens are in work at once, whoever asks; what asks for more
             takes turns with others, and a short call waits for so many. A CPU core takes 0.1 s for
             256 and gains nothing by more; a GPU does.
+        allow_cpu: whether the CPU serves where `num_gpus` is set and torch sees no GPU.
         load_timeout_s: a load that takes longer, downloads included, has failed.
     """
 
@@ -52,6 +53,7 @@ class EncoderConfig:
     max_tokens: int | None = None
     batch_size: int = 32
     max_batch_tokens: int = 256
+    allow_cpu: bool = False
     load_timeout_s: float = field(default=1800.0, compare=False)  # no reason to load anew
 
     def __post_init__(self) -> None:
