@@ -7,8 +7,8 @@ from typing import Protocol, TypeVar
 
 import ray
 
-from deployments.state import models_folder
-from models.device import Share
+from deployments.state import models_folder, state_folder
+from models.device import Share, one_at_a_time
 
 Model = TypeVar("Model")
 
@@ -21,6 +21,13 @@ def assigned_share() -> Share:
     return Share(
         num_gpus=float(resources.get("GPU", 0.0)), num_cpus=float(resources.get("CPU", 1.0))
     )
+
+
+def assigned_cards() -> tuple[str, ...]:
+    """The GPUs that Ray shows to this process, by its numbers of them; none without a share."""
+    if not ray.is_initialized():
+        return ()
+    return tuple(ray.get_runtime_context().get_accelerator_ids().get("GPU", ()))
 
 
 class Placed(Protocol):
@@ -40,7 +47,13 @@ def share_for(config: Placed) -> Share:
 async def load_model(model_class: Callable[..., Model], config: Placed) -> Model:
     """Loads a model within this replica's share, off the event loop."""
     share = share_for(config)
-    return await asyncio.to_thread(model_class, config, cache=models_folder(), share=share)
+
+    def load() -> Model:
+        # A neighbour that loads meanwhile would have its memory measured as ours.
+        with one_at_a_time(assigned_cards(), state_folder() / "cards"):
+            return model_class(config, cache=models_folder(), share=share)
+
+    return await asyncio.to_thread(load)
 
 
 async def replaced(_old: object) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import ray
 
 from deployments.life.model_life import LifeReport
-from deployments.model_loading import assigned_share
+from deployments.model_loading import assigned_cards, assigned_share
 from models.device import memory_use
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def describe_replica(
         pid=os.getpid(),
         node_id=context.get_node_id() if context else "",
         num_gpus=share.num_gpus,
-        gpu_ids=tuple(context.get_accelerator_ids().get("GPU", ())) if context else (),
+        gpu_ids=assigned_cards(),
         identity=identity,
         life=life,
         device=use.device,

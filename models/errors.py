@@ -6,6 +6,7 @@
     |- UnsafeModelError            ValueError          pickled weights, or a hash that differs
     |- InvalidInputError           ValueError          an argument outside its limits
     |  `- ContextLengthError       ValueError          the prompt does not fit the context
+    |- GpuMemoryError              MemoryError         less is free on the GPU than the share
     |- LoadTimeoutError            TimeoutError        the model takes too long to load
     |- EngineStoppedError          RuntimeError        the engine ended: try another replica
     |  `- EngineDrainingError      RuntimeError        it is about to: its node goes away
@@ -47,6 +48,12 @@ class LoadTimeoutError(ModelError, TimeoutError):
     """The model took longer to load than it may."""
 
     code = "load_timeout"
+
+
+class GpuMemoryError(ModelError, MemoryError):
+    """The GPU has less room than the share of this process."""
+
+    code = "gpu_memory"
 
 
 class InvalidInputError(ModelError, ValueError):
