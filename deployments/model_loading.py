@@ -9,6 +9,7 @@ import ray
 
 from deployments.state import models_folder, state_folder
 from models.device import Share, one_at_a_time
+from models.hub import resolve
 
 Model = TypeVar("Model")
 
@@ -31,7 +32,17 @@ def assigned_cards() -> tuple[str, ...]:
 
 
 class Placed(Protocol):
-    """What the settings of every model say of its place."""
+    """What the settings of every model say of where it comes from and where it goes."""
+
+    @property
+    def model(self) -> str:
+        """The model id."""
+        ...
+
+    @property
+    def revision(self) -> str | None:
+        """The commit of a hub model."""
+        ...
 
     @property
     def allow_cpu(self) -> bool:
@@ -46,11 +57,13 @@ def share_for(config: Placed) -> Share:
 
 async def load_model(model_class: Callable[..., Model], config: Placed) -> Model:
     """Loads a model within this replica's share, off the event loop."""
-    share = share_for(config)
+    share, cards = share_for(config), assigned_cards()
 
     def load() -> Model:
+        if cards:
+            resolve(config.model, config.revision, models_folder())  # no neighbour waits for that
         # A neighbour that loads meanwhile would have its memory measured as ours.
-        with one_at_a_time(assigned_cards(), state_folder() / "cards"):
+        with one_at_a_time(cards, state_folder() / "cards"):
             return model_class(config, cache=models_folder(), share=share)
 
     return await asyncio.to_thread(load)

@@ -152,6 +152,10 @@ def interrupted(living, tmp_path):
     return HUB, "the next try goes on from there"
 
 
+def test_models_of_this_machine_ask_no_hub(living):
+    assert living.hub.asked == []
+
+
 @pytest.mark.parametrize(
     "case",
     [nowhere, misspelt, pickled, full_disk, wrong_checksum, interrupted, too_large],
