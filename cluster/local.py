@@ -29,9 +29,8 @@ from cluster.interrupts import interruptible
 from cluster.ports import free_port
 from deployments.state import models_folder, state_folder
 from graphs.errors import ConfigError
-from graphs.serve_config.reader import ServeConfig, read_serve_config
+from graphs.serve_config.reader import read_serve_config
 from models.bundled.prepare import NAMES, prepare
-from models.hub import is_local
 from models.prepare import prepare_graph
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def run(config: Path, documents: Path, store: str, console: Console) -> None:
     )  # fmt: skip
     log = state_folder() / "serve.log"
     bundled = [name for name in NAMES if f"bundled:{name}" in served.models]
-    with serving(config, log, cluster_environment(served)) as child:
+    with serving(config, log, cluster_environment()) as child:
         with progress:
             # While Ray starts; a replica that comes to it first prepares its model itself.
             for name in progress.track(bundled, description="preparing models"):
@@ -128,16 +127,13 @@ def serving(
         shutil.rmtree(ray_folder, ignore_errors=True)
 
 
-def cluster_environment(served: ServeConfig) -> dict[str, str]:
+def cluster_environment() -> dict[str, str]:
     """Gives the cluster its token and port, which command lines find in the state folder."""
     state_folder().mkdir(parents=True, exist_ok=True)
     port = str(free_port())
     (state_folder() / "ray_address").write_text(f"127.0.0.1:{port}\n")
-    # Offline, a start asks nobody; a model of the hub has to be fetched the first time.
-    offline = {"HF_HUB_OFFLINE": "1"} if all(map(is_local, served.models)) else {}
-    return {
+    return {  # HF_HUB_OFFLINE is the operator's: models on this machine ask nobody in either case
         **os.environ,
-        **offline,
         "PYTHONPATH": str(ROOT),  # so that `serve deploy` finds the code, too
         "RAY_GCS_SERVER_PORT": port,
         "RAY_AUTH_MODE": "token",

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from deployments.embeds import LocalEmbeds
-from deployments.model_loading import assigned_share
+from deployments.model_loading import share_for
 from deployments.state import models_folder
 from index.bulk.bulk_cutting import BulkCutter
 from index.bulk.bulk_parcel import Parcel, Stopwatch, Tally
@@ -97,7 +97,7 @@ class EmbeddingStage:
 
     @cached_property
     def _model(self) -> EmbedderModel:
-        share = replace(assigned_share(), num_cpus=self._num_threads)
+        share = replace(share_for(self._config), num_cpus=self._num_threads)
         return EmbedderModel(self._config, cache=models_folder(), share=share)
 
 

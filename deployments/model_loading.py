@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import replace
+from typing import Protocol, TypeVar
 
 import ray
 
-from deployments.state import models_folder
-from models.device import Share
+from deployments.state import models_folder, state_folder
+from models.device import Share, one_at_a_time
+from models.hub import resolve
 
 Model = TypeVar("Model")
 
@@ -22,7 +24,50 @@ def assigned_share() -> Share:
     )
 
 
-async def load_model(model_class: Callable[..., Model], config: object) -> Model:
+def assigned_cards() -> tuple[str, ...]:
+    """The GPUs that Ray shows to this process, by its numbers of them; none without a share."""
+    if not ray.is_initialized():
+        return ()
+    return tuple(ray.get_runtime_context().get_accelerator_ids().get("GPU", ()))
+
+
+class Placed(Protocol):
+    """What the settings of every model say of where it comes from and where it goes."""
+
+    @property
+    def model(self) -> str:
+        """The model id."""
+        ...
+
+    @property
+    def revision(self) -> str | None:
+        """The commit of a hub model."""
+        ...
+
+    @property
+    def allow_cpu(self) -> bool:
+        """Whether the CPU may serve a share of a GPU."""
+        ...
+
+
+def share_for(config: Placed) -> Share:
+    """The share of this replica, as the settings of its model let it be used."""
+    return replace(assigned_share(), allow_cpu=config.allow_cpu)
+
+
+async def load_model(model_class: Callable[..., Model], config: Placed) -> Model:
     """Loads a model within this replica's share, off the event loop."""
-    share = assigned_share()
-    return await asyncio.to_thread(model_class, config, cache=models_folder(), share=share)
+    share, cards = share_for(config), assigned_cards()
+
+    def load() -> Model:
+        if cards:
+            resolve(config.model, config.revision, models_folder())  # no neighbour waits for that
+        # A neighbour that loads meanwhile would have its memory measured as ours.
+        with one_at_a_time(cards, state_folder() / "cards"):
+            return model_class(config, cache=models_folder(), share=share)
+
+    return await asyncio.to_thread(load)
+
+
+async def replaced(_old: object) -> None:
+    """Retires a model whose calls hold it until they end; the last one frees its memory."""

@@ -22,6 +22,7 @@ from ray.exceptions import (
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from deployments.replica import ReplicaDescription
 from graphs.deadline import allowed_s, time_left_s
 from graphs.errors import (
     DeadlineError,
@@ -79,10 +80,19 @@ class DeploymentClient:
     async def answers(self, timeout_s: float) -> bool:
         """Says whether a replica answers in time."""
         try:
-            await self._call("describe", timeout_s=timeout_s)
+            await self.describe(timeout_s)
         except GraphError:
             return False
         return True
+
+    async def describe(self, timeout_s: float) -> ReplicaDescription:
+        """Asks a replica what it is; a generator answers when it has a slot.
+
+        Raises:
+            GraphError: none answers in time.
+        """
+        description: ReplicaDescription = await self._call("describe", timeout_s=timeout_s)
+        return description
 
     async def _call(
         self, method: str, *args: Any, timeout_s: float | None = None, **kwargs: Any

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import FastAPI
@@ -23,6 +24,7 @@ from graphs.config import GatewayConfig
 from graphs.corpus_client import CorpusClient
 from graphs.failover import ResumingGenerator, Retries
 from graphs.generator_client import GeneratorClient, TokenCounters
+from graphs.model_reports import ModelReports
 from graphs.pipeline.events import ChatRequest, Event
 from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.relevance import ScoredHit
@@ -69,6 +71,7 @@ class Graph:
             handles["generator"][0], timeouts=timeouts, retries=retries, counters=counters
         )
         self._handles = handles
+        self.reports = self._reports()
         self.pipeline = RagPipeline(
             config,
             Stages(
@@ -80,6 +83,17 @@ class Graph:
             ),
             observe,
         )
+
+    def _reports(self) -> ModelReports:
+        clients: Mapping[str, DeploymentClient] = {
+            "generator": self.generator,
+            "embedder": self.embedder,
+            "reranker": self.reranker,
+            "safety_filter": self.safety,
+        }
+        ready_s = self.config.timeouts.ready_s
+        ask = {role: partial(client.describe, ready_s) for role, client in clients.items()}
+        return ModelReports(ask, self.runs, resume_s=self.config.failover.resume_s)
 
     def answer(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Answers a chat; see `graphs.pipeline.rag.RagPipeline`."""
@@ -151,7 +165,11 @@ class Gateway:
         self._graph.runs()  # lets the routers of all handles learn who runs
         if self._warming is None:
             # A generator whose slots are all taken would let the first question wait for it.
-            self._warming = asyncio.create_task(self._counters.warm())
+            self._warming = asyncio.create_task(self._warm())
+
+    async def _warm(self) -> None:
+        await self._counters.warm()
+        await self._graph.reports.fresh()  # its load time is compared with `resume_s`
 
     async def describe(self) -> ReplicaDescription:
         """Tells where the Gateway runs."""
@@ -180,4 +198,5 @@ class Gateway:
             safety=graph.safety,
             retriever=graph.retriever,
             corpus=graph.corpus,
+            reports=graph.reports,
         )

@@ -10,9 +10,14 @@ from typing import Any, Literal
 from models.chat_template import TurnWriter
 from models.constraints import Constraint
 from models.detokenizer import AnswerText
-from models.device import ALL_CPUS, Share
+from models.device import ALL_CPUS, Share, has_gpu
 from models.engines.masks import make_mask
-from models.errors import ContextLengthError, InvalidInputError, check_limits
+from models.errors import (
+    ContextLengthError,
+    InvalidInputError,
+    check_limits,
+    check_load_timeout,
+)
 from models.generation import (
     EngineRequest,
     EngineStep,
@@ -44,6 +49,8 @@ class GeneratorConfig:
         top_p: nucleus mass in (0, 1].
         top_k: at most so many candidates; 0 means all.
         template_options: variables of the chat template (Qwen3: enable_thinking).
+        allow_cpu: whether the CPU serves where `num_gpus` is set and torch sees no GPU.
+        load_timeout_s: a load that takes longer, downloads included, has failed.
     """
 
     model: str
@@ -56,6 +63,8 @@ class GeneratorConfig:
     top_p: float = 1.0
     top_k: int = 0
     template_options: Mapping[str, Any] = field(default_factory=dict)
+    allow_cpu: bool = False
+    load_timeout_s: float = field(default=3600.0, compare=False)  # no reason to load anew
 
     def __post_init__(self) -> None:
         """Checks the model id and the ranges."""
@@ -64,6 +73,7 @@ class GeneratorConfig:
             msg = f"engine must be transformers or vllm, got {self.engine!r}"
             raise InvalidInputError(msg)
         check_limits(self, {"context_tokens": (1, inf), "max_answer_tokens": (1, inf)})
+        check_load_timeout(self.load_timeout_s)
         check_sampling(Sampling(temperature=self.temperature, top_p=self.top_p, top_k=self.top_k))
 
 
@@ -267,6 +277,7 @@ def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
 def _load_engine(
     config: GeneratorConfig, folder: Path, context_tokens: int, share: Share
 ) -> GenerationEngine:
+    has_gpu(share)  # told before minutes of loading
     if config.engine == "vllm":
         from models.engines.vllm_engine import VllmEngine, VllmEngineConfig
 

@@ -7,18 +7,18 @@ A model id is one of
     org/name           a Hugging Face hub repository, pinned by its 40-digit commit
 """
 
+import json
 import re
 from pathlib import Path
 
 from models.bundled.prepare import check_name, prepare
 from models.errors import InvalidInputError, ModelNotFoundError, UnsafeModelError
+from models.fetching.download import fetch, fetched_folder
 
 _BUNDLED = "bundled:"
 _FOLDER_PREFIXES = ("/", "./", "../")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-# Pickles run code when they are loaded (CWE-502), so these never leave the hub.
-_SAFE_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "tokenizer*"]
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 
 
@@ -36,6 +36,7 @@ def resolve(model: str, revision: str | None, cache: Path) -> Path:
     Raises:
         InvalidInputError: the id has no known form, or a hub id is not pinned.
         ModelNotFoundError: nothing is there.
+        DownloadError: the files did not come.
         UnsafeModelError: the folder holds only pickled weights, or a hash differs.
     """
     check_model(model, revision)
@@ -43,6 +44,7 @@ def resolve(model: str, revision: str | None, cache: Path) -> Path:
         return prepare(model.removeprefix(_BUNDLED), cache)
     if is_local(model):
         return _local_folder(Path(model), cache)
+    assert revision is not None, "check_model refuses a hub model without its commit"
     return _from_hub(model, revision, cache)
 
 
@@ -75,16 +77,30 @@ def is_pinned(model: str) -> bool:
     return not is_local(model) and _HUB_ID.fullmatch(model) is not None
 
 
-def _from_hub(model: str, revision: str | None, cache: Path) -> Path:
+def _from_hub(model: str, revision: str, cache: Path) -> Path:
+    """Looks in our own folder, then in the cache of huggingface_hub, and asks the hub last."""
+    folder = fetched_folder(model, revision, cache)
+    if not folder.is_dir():
+        folder = _in_shared_cache(model, revision) or fetch(model, revision, cache)
+    return _local_folder(folder, cache)
+
+
+def _in_shared_cache(model: str, revision: str) -> Path | None:
+    """The model as other programs have fetched it, if all of it is there."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        folder = snapshot_download(model, revision=revision, allow_patterns=_SAFE_FILES)
-    except (HfHubHTTPError, LocalEntryNotFoundError) as err:
-        msg = f"cannot fetch {model} at {revision}: {err}"
-        raise ModelNotFoundError(msg) from err
-    return _local_folder(Path(folder), cache)
+        folder = Path(snapshot_download(model, revision=revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
+    weights = {path.name for path in folder.glob("*.safetensors") if path.exists()}
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        is_whole = weights.issuperset(json.loads(index.read_text())["weight_map"].values())
+    else:
+        is_whole = bool(weights)
+    return folder if is_whole and (folder / "config.json").is_file() else None
 
 
 def _local_folder(folder: Path, cache: Path) -> Path:

@@ -37,7 +37,7 @@ ROOMS = {
     "models": (
         "errors device folders scores identity constraints generation tokens token_counter "
         "chat_template detokenizer gptq personal_data",
-        "bundled",
+        "bundled fetching",
         "hub",
         "encoders",
         "engines",
@@ -57,7 +57,7 @@ ROOMS = {
         "errors caller deadline config corpus",
         "serve_config",
         "pipeline",
-        "failover clients corpus_client generator_client replicas shards",
+        "model_reports failover clients corpus_client generator_client replicas shards",
         "api",
         "gateway app",
         "commands",

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from graphs.api.errors import NotReadyError, error_response, reply_of
-from graphs.api.services import InjectedServices
+from graphs.api.services import InjectedServices, Services
 
 router = APIRouter(tags=["health"])
 
@@ -20,11 +20,24 @@ class Liveness(BaseModel):
     status: str
 
 
+class ModelPhase(BaseModel):
+    """How far a model is: `starting`, `loading`, `warming up` or `serving`, and for how long.
+
+    `model` is what answers; `failure` says why what the settings name does not.
+    """
+
+    phase: str
+    seconds: float
+    model: str = ""
+    failure: str = ""
+
+
 class Readiness(BaseModel):
-    """Every stage, and whether it can answer."""
+    """Every stage, and whether it can answer; of each model how far it is."""
 
     status: str
     checks: Mapping[str, bool]
+    models: Mapping[str, ModelPhase] = {}
 
 
 # Load balancers ask with HEAD too; the server leaves the body out.
@@ -45,11 +58,23 @@ async def get_readiness(services: InjectedServices) -> JSONResponse:
     questions here.
     """
     checks = dict(await services.pipeline.ready())
+    models = _phases(services)
     missing = [name for name, is_ready in checks.items() if not is_ready and name not in _OPTIONAL]
     if not missing:
-        return JSONResponse({"status": "ready", "checks": checks})
+        return JSONResponse({"status": "ready", "checks": checks} | models)
     error = NotReadyError(f"not ready: {', '.join(missing)}")
-    body = reply_of(error).model_dump() | {"checks": checks}
+    body = reply_of(error).model_dump() | {"checks": checks} | models
     refused = error_response(error)
     headers = {name: refused.headers[name] for name in ("retry-after", "retry-after-ms")}
     return JSONResponse(body, refused.status_code, headers)
+
+
+def _phases(services: Services) -> dict[str, dict[str, object]]:
+    """The models as they were known last: a busy generator is not waited for."""
+    phases = {
+        role: ModelPhase(
+            phase=report.phase, seconds=report.phase_s, model=report.model, failure=report.failure
+        ).model_dump(exclude_defaults=True)
+        for role, report in services.reports.latest().items()
+    }
+    return {"models": phases} if phases else {}

@@ -1,6 +1,7 @@
 """`/v1/models`: everything that can stand in the field `model`."""
 
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 
 from fastapi import APIRouter, Response
 from openai.types.model import Model
@@ -10,6 +11,7 @@ from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX
 from graphs.api.errors import unknown_model
 from graphs.api.services import InjectedCorpus, InjectedServices, Services
 from graphs.corpus import Corpus, StoreReads
+from graphs.model_reports import ModelReport
 from index.records import StoreRecord
 
 router = APIRouter(tags=["models"], prefix="/v1/models")
@@ -42,6 +44,13 @@ async def _models(services: Services, corpus: Corpus) -> list[Model]:
     writers = [] if services.config.answers == "quote" else [names.generator]
     served = [RAG_MODEL, *writers, names.embedder, names.reranker, names.safety]
     models = {name: _model(name, services.started_at) for name in served}
+    roles = {
+        names.generator: "generator", names.embedder: "embedder", names.reranker: "reranker",
+        names.safety: "safety_filter",
+    }  # fmt: skip
+    for role, report in (await services.reports.fresh()).items():
+        for name in (name for name in models if roles.get(name) == role):
+            models[name] = _model(name, services.started_at, report)
     async for store in _every_store(corpus):
         name = f"{STORE_PREFIX}{store.name or store.id}"
         if name in models:  # the older store has the name; this one still has its id
@@ -63,5 +72,7 @@ async def _every_store(corpus: StoreReads) -> AsyncIterator[StoreRecord]:
         after = page.items[-1].id
 
 
-def _model(name: str, created: int) -> Model:
-    return Model(id=name, object="model", created=created, owned_by=_OWNER)
+def _model(name: str, created: int, report: ModelReport | None = None) -> Model:
+    """A model as OpenAI shows one; `served` tells what of it runs where, when that is known."""
+    served = {"served": asdict(report)} if report else {}
+    return Model(id=name, object="model", created=created, owned_by=_OWNER, **served)

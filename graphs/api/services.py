@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from graphs.caller import Caller
 from graphs.config import GatewayConfig
 from graphs.corpus import Corpora, Corpus
+from graphs.model_reports import NoReports, Reports
 from graphs.pipeline.events import ChatRequest, Event
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Scope
@@ -47,6 +48,7 @@ class Services:
     safety: SafetyStage
     retriever: SearchStage
     corpus: Corpora
+    reports: Reports = field(default_factory=NoReports)
     started_at: int = field(default_factory=lambda: int(time.time()))
 
 

@@ -20,6 +20,7 @@ from graphs.serve_config.blocks import (
     settings_faults,
 )
 from graphs.serve_config.config_file import ConfigFile
+from graphs.serve_config.gpus import gpu_faults
 
 _MAX_PORT = 2**16 - 1
 
@@ -142,6 +143,7 @@ def _block_faults(
     if isinstance(user_config, Mapping):
         faults = settings_faults(expected[name], user_config)
         yield from (fault.under(("user_config",)) for fault in faults)
+        yield from gpu_faults(expected[name], block, user_config)
     elif user_config is None and needs_settings(name, args):
         yield _no_settings(expected[name], is_null="user_config" in block)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from models.constraints import ConstraintKind
-from models.device import Share, pick_device
+from models.device import Share, cache_bytes, pick_device
 from models.errors import EngineStoppedError, InvalidInputError, check_limits
 from models.generation import EngineRequest, EngineStep
 
@@ -144,7 +144,8 @@ def _start(folder: Path, config: TransformersEngineConfig, share: Share) -> Any:
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=config.dtype, use_safetensors=True, attn_implementation="sdpa"
     ).to(device)
-    num_blocks = config.cache_tokens and -(-config.cache_tokens // config.page_tokens)
+    num_tokens = config.cache_tokens or _cache_tokens(model, device, share)
+    num_blocks = num_tokens and -(-num_tokens // config.page_tokens)
     # One double buffer less, but noise keys and stops see every token before the next step.
     batching = ContinuousBatchingConfig(
         num_blocks=num_blocks, page_size=config.page_tokens,
@@ -159,3 +160,26 @@ def _start(folder: Path, config: TransformersEngineConfig, share: Share) -> Any:
     manager.logit_processor = make_processors(model.config.get_text_config().vocab_size)
     manager.start()
     return manager
+
+
+def _cache_tokens(model: Any, device: Any, share: Share) -> int | None:
+    """Tokens in the cache that a share of a GPU has room for; None on a CPU.
+
+    transformers itself takes 0.8 of what is free on the whole card.
+    """
+    import torch
+
+    if device.type != "cuda":
+        return None
+    _, total = torch.cuda.mem_get_info()
+    room = cache_bytes(share, total_bytes=total, held_bytes=torch.cuda.memory_allocated())
+    return room // bytes_a_token(model.config.get_text_config(), model.dtype.itemsize)
+
+
+def bytes_a_token(text_config: Any, bytes_a_number: int) -> int:
+    """Memory that the keys and values of one token take, all layers together."""
+    num_heads = text_config.num_attention_heads
+    head_dim = getattr(text_config, "head_dim", None) or text_config.hidden_size // num_heads
+    num_kv_heads = getattr(text_config, "num_key_value_heads", None) or num_heads
+    numbers: int = 2 * text_config.num_hidden_layers * num_kv_heads * head_dim
+    return numbers * bytes_a_number

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from models.constraints import ConstraintKind
-from models.device import Share
+from models.device import Share, vllm_fraction
 from models.errors import EngineStoppedError, InvalidInputError, check_limits
 from models.generation import EngineRequest, EngineStep
 
@@ -58,7 +58,7 @@ class VllmEngine:
         from vllm.v1.engine.async_llm import AsyncLLM
 
         num_gpus = share.num_gpus
-        memory = num_gpus if 0 < num_gpus < 1 else config.gpu_memory_utilization
+        memory = vllm_fraction(share, config.gpu_memory_utilization)
         self._engine = AsyncLLM.from_engine_args(
             AsyncEngineArgs(
                 model=str(folder),

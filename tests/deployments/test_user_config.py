@@ -21,7 +21,11 @@ MODEL = {"model": "a/b", "revision": "c" * 40}
     ("config_class", "block", "told"),
     [
         (EmbedderConfig, MODEL | {"batchsize": 3}, "'batchsize'; did you mean 'batch_size'"),
-        (EmbedderConfig, MODEL | {"zzz": 3}, "unknown key 'zzz'; known are batch_size, document_"),
+        (
+            EmbedderConfig,
+            MODEL | {"zzz": 3},
+            "unknown key 'zzz'; known are allow_cpu, batch_size, ",
+        ),
         (EmbedderConfig, {}, "missing key 'model'"),
         (EmbedderConfig, MODEL | {"batch_size": 0}, "batch_size must be in 1..1024, got 0"),
         (EmbedderConfig, MODEL | {"batch_size": 0.5}, "batch_size: must be a valid integer, got 0"),

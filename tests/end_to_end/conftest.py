@@ -118,8 +118,8 @@ def handbook(system):
     return load_handbook(system.openai)
 
 
-def ray_start(folder, *options):
-    environment = {**os.environ, **ray_environment(folder)}
+def ray_start(folder, *options, environment=None):
+    environment = {**os.environ, **ray_environment(folder), **(environment or {})}
     subprocess.run(
         [BIN / "ray", "start", *options], env=environment, check=True, capture_output=True,
         timeout=180, cwd=ROOT,
@@ -163,6 +163,8 @@ def use_small_models(blocks):
         "max_answer_tokens": 64,
         "engine_options": {"cache_tokens": 8192, "max_concurrent_requests": 16},
     }
+    for name in ("Embedder", "Reranker", "SafetyFilter", "Generator"):
+        blocks[name]["user_config"]["allow_cpu"] = True  # the GPUs are logical ones
     for block in blocks.values():  # two of each would not fit on the cores of a laptop
         block["autoscaling_config"]["min_replicas"] = 1
     blocks["Gateway"]["user_config"]["retrieval"]["condense"] = "join"
@@ -226,9 +228,9 @@ def start_system():
         blocks["Gateway"]["user_config"]["answers"] = "free"  # as the simulated generator does
 
     @contextmanager
-    def start(import_path):
+    def start(import_path, change=use_no_settings, environment=None):
         with short_folder() as folder:
-            path = write_config("local.yaml", folder / "local.yaml", use_no_settings)
+            path = write_config("local.yaml", folder / "local.yaml", change)
             config = yaml.safe_load(path.read_text())
             database = f"sqlite:///{folder}/corpus.db"
             # In `args`, since the node is started without the environment of `serve run`.
@@ -238,8 +240,9 @@ def start_system():
             port, dashboard = free_port(), free_port()
             head = (f"--port={port}", f"--dashboard-port={dashboard}", "--num-cpus=4")
             try:
-                ray_start(folder, "--head", *head)
+                ray_start(folder, "--head", *head, environment=environment)
                 system = System(path, folder, database, f"127.0.0.1:{port}")
+                system.environment = environment or {}
                 system.start()
                 yield system, f"http://127.0.0.1:{dashboard}"
                 system.stop()

@@ -12,7 +12,10 @@ from ray import serve
 
 
 def answer(question: str) -> object:
-    """Answers `nodes`, `describe NAME`, `active` (streams that hold a slot) or `recent STORE`."""
+    """Answers `nodes`, `describe NAME`, `active` (streams that hold a slot), `recent STORE`.
+
+    `lose NAME` ends an engine (life_app.py).
+    """
     command, *names = question.split()
     if command == "nodes":
         return {node["NodeID"]: node["Labels"] for node in ray.nodes() if node["Alive"]}
@@ -20,6 +23,9 @@ def answer(question: str) -> object:
         retriever = serve.get_deployment_handle("Retriever", "ragfleet")
         return retriever.recent_queries.remote(names[0]).result(timeout_s=30)
     handle = serve.get_deployment_handle(names[0] if names else "Generator", "ragfleet")
+    if command == "lose":
+        handle.lose_engine.remote()
+        return None
     if command == "active":
         return handle.num_active_streams.remote().result(timeout_s=30)
     return asdict(handle.describe.remote().result(timeout_s=30))

@@ -149,7 +149,7 @@ async def test_swapping_one_model_by_an_edit_touches_only_that_model(cluster, as
     shutil.copytree(prepare("reranker", tmp_path / "cache"), other)
 
     def swap(blocks):
-        blocks["Reranker"]["user_config"] = {"model": str(other)}
+        blocks["Reranker"]["user_config"] = {"model": str(other), "allow_cpu": True}
 
     def settled(found):
         models = {ask("describe Reranker")["model"] for _ in range(8)}

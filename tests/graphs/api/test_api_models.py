@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 from openai import NotFoundError
 
+from graphs.model_reports import ModelReport
+
 
 async def test_models_are_rag_its_stores_and_the_five(api_openai, api_catalog):
     api_catalog.create_store(name="docs")
@@ -89,3 +91,39 @@ async def test_docs_page_loads_nothing_from_elsewhere(api_http):
     assert "<code>POST /v1/chat/completions</code>" in page.text
     assert "src=" not in page.text
     assert "http" not in page.text.split("<h2>")[0]
+
+
+class Told:
+    """One model of which all is known, and one that has no replica yet."""
+
+    def latest(self):
+        return {
+            "embedder": ModelReport(
+                phase="serving", phase_s=2.0, model="old", failure="new: no such model",
+                load_s=1.0, device="cpu", num_gpus=0.0, memory_bytes=7,
+            ),
+            "generator": ModelReport(phase="starting", phase_s=3.0),
+        }  # fmt: skip
+
+    async def fresh(self):
+        return self.latest()
+
+
+async def test_readiness_tells_how_far_each_model_is_and_what_failed(
+    api_http, api_app, api_services
+):
+    api_app.state.services = replace(api_services, reports=Told())
+    assert (await api_http.get("/readyz")).json()["models"] == {
+        "embedder": {
+            "phase": "serving", "seconds": 2.0, "model": "old", "failure": "new: no such model"
+        },
+        "generator": {"phase": "starting", "seconds": 3.0},
+    }  # fmt: skip
+
+
+async def test_a_model_tells_what_is_served_under_its_name(api_openai, api_app, api_services):
+    api_app.state.services = replace(api_services, reports=Told())
+    served = (await api_openai.models.retrieve("bundled:embedder")).served
+    assert (served["model"], served["device"], served["memory_bytes"]) == ("old", "cpu", 7)
+    assert served["failure"] == "new: no such model"
+    assert (await api_openai.models.retrieve("local/generator")).served["phase"] == "starting"

@@ -1,0 +1,1 @@
+"""How the files of a hub repository come to this machine: whole, checked, and resumed."""

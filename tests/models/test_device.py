@@ -1,0 +1,141 @@
+"""Devices on a machine without a GPU, and with one that torch is told of."""
+
+import multiprocessing
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from models import device as module
+from models.device import (
+    Share,
+    cache_bytes,
+    check_room,
+    has_gpu,
+    memory_use,
+    one_at_a_time,
+    pick_device,
+    torch_fraction,
+    vllm_fraction,
+)
+from models.engines.transformers_engine import bytes_a_token
+from models.errors import GpuMemoryError, InvalidInputError
+
+GIB = 2**30
+CARD = 80 * GIB
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+def test_a_share_of_a_gpu_that_is_not_there_is_an_error(no_gpu):
+    with pytest.raises(InvalidInputError, match=r"num_gpus is 0\.3, but torch .* sees no GPU"):
+        pick_device(Share(num_gpus=0.3))
+
+
+def test_the_cpu_may_serve_instead_and_tells_so(no_gpu, caplog):
+    share = Share(num_gpus=0.3, allow_cpu=True)
+    assert pick_device(share).type == "cpu"
+    assert "the CPU serves instead" in caplog.text
+    assert not has_gpu(share)
+
+
+def test_without_a_share_it_is_the_cpu_and_nothing_is_told(no_gpu, caplog):
+    assert pick_device(Share()).type == "cpu"
+    assert caplog.text == ""
+
+
+def test_the_memory_of_the_process_is_told(no_gpu):
+    use = memory_use(Share())
+    assert use.device == "cpu"
+    assert use.num_bytes > 2**20
+
+
+@pytest.fixture
+def card(monkeypatch):
+    """One card of 80 GiB, of which half is free, as torch says; gives the caps."""
+    caps = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (CARD // 2, CARD))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", caps.append)
+    return caps
+
+
+@pytest.mark.parametrize(("share", "cap"), [(0.3, 0.29375), (0.4, 0.39375), (0.2, 0.19375)])
+def test_torch_is_capped_at_the_share_less_the_context(card, share, cap):
+    assert pick_device(Share(num_gpus=share)).type == "cuda"
+    assert card == [pytest.approx(cap)]
+
+
+def test_the_caps_and_contexts_of_a_full_card_fit_on_it():
+    shares = [Share(num_gpus=one) for one in (0.3, 0.4, 0.3)]
+    used = sum(torch_fraction(one, CARD) * CARD + module._CONTEXT_BYTES for one in shares)
+    assert used == pytest.approx(CARD)
+
+
+def test_a_share_that_cuda_itself_fills_is_refused():
+    with pytest.raises(InvalidInputError, match=r"num_gpus 0\.05 of 8\.6 GB is less than"):
+        torch_fraction(Share(num_gpus=0.05), 8 * GIB)
+
+
+def test_a_share_that_is_taken_is_refused_and_its_holders_named(card, monkeypatch):
+    told = SimpleNamespace(stdout="pid, process_name, used\n77, python, 40000 MiB\n")
+    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: told)
+    with pytest.raises(GpuMemoryError, match=r"num_gpus 0\.7 means .*held by: 77, python, 40000"):
+        pick_device(Share(num_gpus=0.7))
+    assert card == []
+
+
+def test_without_nvidia_smi_nobody_is_named():
+    with pytest.raises(GpuMemoryError, match="nvidia-smi does not answer"):
+        check_room(Share(num_gpus=2), free_bytes=GIB, total_bytes=CARD)
+
+
+@pytest.mark.parametrize(("num_gpus", "expected"), [(0.3, 0.3), (1, 0.9), (2, 0.9), (0, 0.9)])
+def test_vllm_gets_the_share_or_of_whole_gpus_what_is_configured(num_gpus, expected):
+    assert vllm_fraction(Share(num_gpus=num_gpus), 0.9) == expected
+
+
+def test_the_cache_gets_what_the_share_leaves_beside_the_weights():
+    share = Share(num_gpus=0.5)
+    assert cache_bytes(share, total_bytes=CARD, held_bytes=20 * GIB) == int(0.9 * 19.5 * GIB)
+    whole = cache_bytes(Share(num_gpus=1), total_bytes=CARD, held_bytes=20 * GIB)
+    assert whole == int(0.9 * 59.5 * GIB)
+    with pytest.raises(GpuMemoryError, match="leaves no cache"):
+        cache_bytes(share, total_bytes=CARD, held_bytes=40 * GIB)
+
+
+def test_a_token_takes_its_keys_and_values_of_all_layers():
+    grouped = SimpleNamespace(
+        num_attention_heads=32, num_key_value_heads=8, hidden_size=4096, num_hidden_layers=32
+    )
+    assert bytes_a_token(grouped, 2) == 2 * 32 * 8 * 128 * 2
+
+
+def _load(cards, folder, log):
+    with one_at_a_time(cards, folder):
+        log.put("in")
+        time.sleep(0.05)
+        log.put("out")
+
+
+def test_starts_on_one_card_follow_one_another(tmp_path):
+    cards = (("1", "0"), ("0", "1"))
+    context = multiprocessing.get_context("fork")
+    log = context.Queue()
+    loads = [context.Process(target=_load, args=(one, tmp_path, log)) for one in cards * 2]
+    for one in loads:
+        one.start()
+    told = [log.get(timeout=30) for _ in range(8)]
+    for one in loads:
+        one.join(30)
+    assert told == ["in", "out"] * 4
+
+
+def test_without_cards_nobody_waits(tmp_path):
+    with one_at_a_time((), tmp_path / "cards"), one_at_a_time((), tmp_path / "cards"):
+        assert not (tmp_path / "cards").exists()
