@@ -91,6 +91,7 @@ class Generator:
         served = await self._holding(request.identity)
         served.model.check()  # whose engine has died does not say that it takes the request
         with served.in_use():
+            await served.model.prepare(request)  # what is refused is not taken either
             yield GenerationChunk(
                 position=len(request.delivered_token_ids), token_ids=(), text="",
                 finish_reason=None, num_prompt_tokens=0, attempt=request.attempt,

@@ -7,11 +7,15 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from models.constraints import Constraint, ConstraintKind
 from models.errors import InvalidInputError
 from models.identity import ModelIdentity
 
 StopReason = Literal["stop", "length"]
+PackedMask = npt.NDArray[np.int32]
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 
@@ -163,13 +167,17 @@ class GeneratorProfile:
 class TokenMask(Protocol):
     """Holds an answer to a constraint."""
 
-    def next_ids(self, answer_ids: Sequence[int]) -> Sequence[int]:
-        """Gives the ids that may come next.
+    def allowed(self, answer_ids: Sequence[int]) -> PackedMask:
+        """Packs the ids that may come next: bit `id % 32` of word `id // 32`.
 
-        A pure function, so that it replays where a lost answer is resumed.
+        A pure function, so that it replays where a lost answer is resumed. There is always an id:
+        where the constraint leaves none, it is the one that ends the answer, and `check` raises.
 
         Args:
             answer_ids: the answer so far, ids that were delivered before included.
+
+        Returns:
+            int32, (ceil(vocabulary_size / 32),).
         """
         ...
 
@@ -178,6 +186,10 @@ class TokenMask(Protocol):
 
         None while several are possible, or none is.
         """
+        ...
+
+    def check(self, answer_ids: Sequence[int]) -> None:
+        """Raises InvalidInputError when no answer goes on like this one."""
         ...
 
 

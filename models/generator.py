@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from models.chat_template import TurnWriter
 from models.constraints import Constraint
 from models.detokenizer import AnswerText
 from models.device import ALL_CPUS, Share
-from models.engines.masks import make_mask
+from models.engines.mask_maker import MaskMaker
 from models.errors import ContextLengthError, InvalidInputError, check_limits
 from models.generation import (
     EngineRequest,
@@ -103,11 +103,30 @@ class Generator:
         self.identity = self._profile.identity
         self._special = SpecialTokens(self._profile.special_tokens)
         self._turns = TurnWriter(self._tokenizer.chat_template, self._special)
+        self._masks = MaskMaker(
+            self._profile.tokenizer_json, self._encode,
+            end_id=int(self._tokenizer.eos_token_id), vocabulary_size=self._vocabulary_size,
+        )  # fmt: skip
         self._engine = _load_engine(config, folder, self.context_tokens, share)
 
     def profile(self) -> GeneratorProfile:
         """Gives what counts tokens elsewhere, and the limits of a prompt."""
         return self._profile
+
+    async def prepare(self, request: GenerationRequest) -> EngineRequest:
+        """Settles all of a request, so that what is wrong with it is told before it is taken.
+
+        Raises:
+            InvalidInputError: a value, the constraint or a delivered id is outside its limits.
+            ContextLengthError: the prompt leaves no room for an answer.
+        """
+        check_sampling(request.sampling)
+        settled = self._engine_request(request, self._prompt_ids(request.messages))
+        if request.constraint is None:
+            return settled
+        mask = await self._mask(request.constraint)
+        mask.check(request.delivered_token_ids)
+        return replace(settled, mask=mask)
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
         """Writes an answer; closing the iterator stops it and frees its slot.
@@ -124,19 +143,18 @@ class Generator:
             ContextLengthError: the prompt leaves no room for an answer.
             EngineStoppedError: the engine died or was closed.
         """
-        check_sampling(request.sampling)
-        prompt_ids = self._prompt_ids(request.messages)
-        engine_request = self._engine_request(request, prompt_ids)
+        engine_request = await self.prepare(request)
+        num_prompt = engine_request.answer_start
         answer = AnswerText(self._tokenizer, request, self.identity.digest)
         if (
             engine_request.max_tokens == 0
         ):  # the last id was delivered, but not that it was the last
-            yield answer.extend((), "length", len(prompt_ids))
+            yield answer.extend((), "length", num_prompt)
             return
         steps = self._steps(engine_request)
         async with aclosing(steps):
             async for step in steps:
-                chunk = answer.extend(step.token_ids, step.finish_reason, len(prompt_ids))
+                chunk = answer.extend(step.token_ids, step.finish_reason, num_prompt)
                 yield chunk
                 if chunk.finish_reason is not None:
                     return
@@ -151,8 +169,10 @@ class Generator:
             return
         async with aclosing(self._engine.generate(request)) as steps:
             async for step in steps:
-                yield step
                 written += step.token_ids
+                if step.finish_reason == "stop" and request.mask is not None:
+                    request.mask.check(written)
+                yield step
                 last = None if step.finish_reason else _rest(request.mask, written, end)
                 if last is not None:
                     yield last
@@ -213,7 +233,6 @@ class Generator:
             top_p=self._config.top_p if sampling.top_p is None else sampling.top_p,
             top_k=self._config.top_k if sampling.top_k is None else sampling.top_k,
             seed=sampling.seed or 0,
-            mask=self._mask(request.constraint),
         )
 
     def _known(self, token_ids: tuple[int, ...]) -> tuple[int, ...]:
@@ -225,16 +244,14 @@ class Generator:
                 raise InvalidInputError(msg)
         return token_ids
 
-    def _mask(self, constraint: Constraint | None) -> TokenMask | None:
-        if constraint is None:
-            return None
+    async def _mask(self, constraint: Constraint) -> TokenMask:
         if constraint.kind not in self._engine.constraints:
             msg = (
                 f"the {self._config.engine} engine cannot hold an answer to a constraint of kind "
                 f"{constraint.kind}; it serves {sorted(self._engine.constraints)}"
             )
             raise InvalidInputError(msg)
-        return make_mask(constraint, self._encode, int(self._tokenizer.eos_token_id))
+        return await self._masks.mask(constraint)
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Gives the ids of texts, control tokens broken, without template or special tokens."""

@@ -6,6 +6,7 @@ answer, and the token's index, so a request samples the same tokens alone, in an
 it is resumed elsewhere from its prompt and the tokens that it has so far.
 """
 
+import numpy as np
 import torch
 from transformers import LogitsProcessorList
 from transformers.generation.continuous_batching.cb_logits_processors import (
@@ -22,7 +23,8 @@ from transformers.generation.logits_process import (
     TopPLogitsWarper,
 )
 
-from models.generation import TokenMask
+from models.engines.masks import unpack
+from models.generation import PackedMask, TokenMask
 
 _MASK_32 = 0xFFFFFFFF
 
@@ -110,7 +112,8 @@ class MaskedScores(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]  # 
     ignored_kwargs: tuple[str, ...] = ()
 
     def __init__(self) -> None:
-        self._allowed: list[list[int] | None] = []
+        self._rows: list[int] = []
+        self._allowed = np.empty((0, 0), dtype=np.int32)
 
     def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
         """Fills a batch with "free"."""
@@ -118,28 +121,29 @@ class MaskedScores(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]  # 
 
     def prepare_tensor_args(self, requests: list[FutureRequestState]) -> torch.Tensor:
         """Works out what may come next; gives int32, (n,), 1 where that is restricted."""
-        self._allowed = [self._next_ids(request) for request in requests]
-        return torch.tensor([ids is not None for ids in self._allowed], dtype=torch.int32)
+        packed = [_allowed(request) for request in requests]
+        self._rows = [row for row, words in enumerate(packed) if words is not None]
+        if self._rows:
+            self._allowed = np.stack([words for words in packed if words is not None])
+        return torch.tensor([words is not None for words in packed], dtype=torch.int32)
 
     def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
         """Sets all but the allowed of float (n, vocabulary_size) scores to -inf."""
-        if not any(self._allowed):
+        if not self._rows:
             return scores
+        may_come = torch.from_numpy(unpack(self._allowed, scores.size(-1))).to(scores.device)
         masked = scores.clone()
-        for row, ids in enumerate(self._allowed):
-            if ids:
-                masked[row] = float("-inf")
-                masked[row, ids] = scores[row, ids]
+        masked[self._rows] = scores[self._rows].masked_fill(~may_come, float("-inf"))
         return masked
 
-    @staticmethod
-    def _next_ids(request: FutureRequestState) -> list[int] | None:
-        state = request.state
-        mask: TokenMask | None = state.logit_processor_kwargs.get("mask")
-        if mask is None:
-            return None
-        delivered = state.initial_tokens[state.logit_processor_kwargs["answer_start"] :]
-        return list(mask.next_ids([*delivered, *state.generated_tokens]))
+
+def _allowed(request: FutureRequestState) -> PackedMask | None:
+    state = request.state
+    mask: TokenMask | None = state.logit_processor_kwargs.get("mask")
+    if mask is None:
+        return None
+    delivered = state.initial_tokens[state.logit_processor_kwargs["answer_start"] :]
+    return mask.allowed([*delivered, *state.generated_tokens])
 
 
 class _TopK(ContinuousBatchingTopKLogitsWarper):  # type: ignore[misc]  # transformers is untyped

@@ -11,7 +11,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from models.constraints import ConstraintKind
+from models.constraints import ALL_KINDS, ConstraintKind
 from models.device import Share, pick_device
 from models.errors import EngineStoppedError, InvalidInputError, check_limits
 from models.generation import EngineRequest, EngineStep
@@ -44,7 +44,7 @@ class TransformersEngineConfig:
 class TransformersEngine:
     """One loaded model behind transformers' continuous batching. See `GenerationEngine`."""
 
-    constraints: frozenset[ConstraintKind] = frozenset({"choices"})
+    constraints: frozenset[ConstraintKind] = ALL_KINDS
 
     def __init__(
         self, folder: Path, config: TransformersEngineConfig, *, context_tokens: int,
