@@ -13,7 +13,7 @@ from deployments.light_process import light_process, set_library_defaults
 from deployments.model_loading import assigned_share, load_model
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
-from models.errors import EngineDrainingError, ModelChangedError
+from models.errors import EngineDrainingError, EngineStoppedError, ModelChangedError
 from models.generation import (
     GenerationChunk,
     GenerationRequest,
@@ -172,7 +172,13 @@ class Generator:
 async def _load(config: GeneratorConfig) -> GeneratorModel:
     set_library_defaults()
     with light_process() if config.engine == "transformers" else nullcontext():
-        return await load_model(GeneratorModel, config)
+        model = await load_model(GeneratorModel, config)
+    try:
+        await model.warm_up()
+    except EngineStoppedError:
+        await asyncio.to_thread(model.close)
+        raise
+    return model
 
 
 class _Served:

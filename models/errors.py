@@ -6,7 +6,8 @@
     |- InvalidInputError           ValueError          an argument outside its limits
     |  `- ContextLengthError       ValueError          the prompt does not fit the context
     |- EngineStoppedError          RuntimeError        the engine ended: try another replica
-    |  `- EngineDrainingError      RuntimeError        it is about to: its node goes away
+    |  |- EngineDrainingError      RuntimeError        it is about to: its node goes away
+    |  `- EngineBusyError          RuntimeError        it has no room: another one may have
     `- ModelChangedError           RuntimeError        the model that began an answer is gone
 
 Leaves carry a stable `code`. None defines `__init__`: such an exception would not survive a
@@ -14,7 +15,8 @@ deployment handle.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 
 
 class ModelError(Exception):
@@ -57,6 +59,10 @@ class EngineDrainingError(EngineStoppedError):
     """The engine's machine goes away soon, so another one has to go on."""
 
 
+class EngineBusyError(EngineStoppedError):
+    """The engine takes no more requests, so another one has to take this."""
+
+
 class ModelChangedError(ModelError, RuntimeError):
     """The answer was begun by a model that is not served here, so its rest is not known."""
 
@@ -79,3 +85,17 @@ def check_limits(holder: object, limits: Mapping[str, tuple[float, float]]) -> N
         if value is not None and not low <= value <= high:
             allowed = f"at least {low}" if high == math.inf else f"in {low}..{high}"
             raise InvalidInputError(f"{name} must be {allowed}, got {value}")
+
+
+def check_names(holder: str, given: Iterable[object], known: Iterable[str]) -> None:
+    """Checks that every name is known.
+
+    Raises:
+        InvalidInputError: names the first that is not, and what may have been meant.
+    """
+    names = sorted(known)
+    for name in given:
+        if name not in names:
+            near = get_close_matches(str(name), names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
+            raise InvalidInputError(f"{holder} holds the unknown {name!r}; {hint}")

@@ -11,13 +11,13 @@ from models.chat_template import TurnWriter
 from models.constraints import Constraint
 from models.detokenizer import AnswerText
 from models.device import ALL_CPUS, Share
+from models.engines.loading import load_engine
 from models.engines.mask_maker import MaskMaker
 from models.errors import ContextLengthError, InvalidInputError, check_limits
 from models.generation import (
     EngineRequest,
     EngineStep,
     GenerationChunk,
-    GenerationEngine,
     GenerationRequest,
     GeneratorProfile,
     Message,
@@ -107,7 +107,10 @@ class Generator:
             self._profile.tokenizer_json, self._encode,
             end_id=int(self._tokenizer.eos_token_id), vocabulary_size=self._vocabulary_size,
         )  # fmt: skip
-        self._engine = _load_engine(config, folder, self.context_tokens, share)
+        self._engine = load_engine(
+            config.engine, config.engine_options, folder,
+            context_tokens=self.context_tokens, share=share,
+        )  # fmt: skip
 
     def profile(self) -> GeneratorProfile:
         """Gives what counts tokens elsewhere, and the limits of a prompt."""
@@ -177,6 +180,23 @@ class Generator:
                 if last is not None:
                     yield last
                     return
+
+    async def warm_up(self) -> None:
+        """Decodes one token, so that a model that cannot is found out before anybody asks it.
+
+        A checkpoint whose kernels this machine does not have may load, and end its engine when it
+        is used first.
+
+        Raises:
+            EngineStoppedError: nothing can be decoded.
+        """
+        request = EngineRequest(
+            prompt_ids=(0,), answer_start=1, max_tokens=1, temperature=0.0, top_p=1.0, top_k=0,
+            seed=0,
+        )  # fmt: skip
+        async with aclosing(self._engine.generate(request)) as steps:
+            async for _ in steps:
+                pass
 
     def check(self) -> None:
         """Raises EngineStoppedError when the engine cannot decode."""
@@ -279,21 +299,3 @@ def _rest(mask: TokenMask | None, written: Sequence[int], end: int) -> EngineSte
 def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
     added = tokenizer.added_tokens_decoder.values()
     return tuple(str(token.content) for token in added if token.special and len(token.content) > 1)
-
-
-def _load_engine(
-    config: GeneratorConfig, folder: Path, context_tokens: int, share: Share
-) -> GenerationEngine:
-    if config.engine == "vllm":
-        from models.engines.vllm_engine import VllmEngine, VllmEngineConfig
-
-        return VllmEngine(
-            folder, VllmEngineConfig(**config.engine_options),
-            context_tokens=context_tokens, share=share,
-        )  # fmt: skip
-    from models.engines.transformers_engine import TransformersEngine, TransformersEngineConfig
-
-    return TransformersEngine(
-        folder, TransformersEngineConfig(**config.engine_options),
-        context_tokens=context_tokens, share=share,
-    )  # fmt: skip

@@ -119,16 +119,14 @@ async def _latest(outputs: "asyncio.Queue[Any]") -> Any:
 
 
 def _processor_arguments(request: EngineRequest) -> dict[str, Any]:
+    from models.engines.seeded import Draw
+
     arguments: dict[str, Any] = {}
     if request.mask is not None:
         arguments["mask"] = request.mask
         arguments["answer_start"] = request.answer_start
-    if request.temperature > 0:
-        arguments["temperature"] = float(request.temperature)
-        arguments["top_p"] = float(request.top_p)
-        arguments["seed"] = request.seed
-        if request.top_k > 0:
-            arguments["top_k"] = request.top_k
+    if (draw := Draw.of(request)) is not None:
+        arguments["draw"] = draw
     return arguments
 
 
@@ -156,6 +154,6 @@ def _start(folder: Path, config: TransformersEngineConfig, share: Share) -> Any:
     manager = model.init_continuous_batching(
         generation_config=model.generation_config, continuous_batching_config=batching
     )
-    manager.logit_processor = make_processors(model.config.get_text_config().vocab_size)
+    manager.logit_processor = make_processors()
     manager.start()
     return manager
