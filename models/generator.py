@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from models.chat_template import TurnWriter
-from models.constraints import Constraint
+from models.constraints import Constraint, check_ids, check_sampling
 from models.detokenizer import AnswerText
 from models.device import ALL_CPUS, Share
 from models.engines.loading import load_engine
@@ -67,25 +67,6 @@ class GeneratorConfig:
         check_sampling(Sampling(temperature=self.temperature, top_p=self.top_p, top_k=self.top_k))
 
 
-def check_sampling(sampling: Sampling) -> None:
-    """Checks the ranges of what is set.
-
-    Raises:
-        InvalidInputError: names the field, its value and its limits.
-    """
-    limits = {
-        "max_tokens": (1, 2**31 - 1),
-        "temperature": (0, 2),
-        "top_p": (0, 1),
-        "top_k": (0, 2**31 - 1),
-        "seed": (-(2**63), 2**63 - 1),
-    }
-    check_limits(sampling, limits)
-    if sampling.top_p == 0 or len(sampling.stop) > 4:
-        msg = f"top_p must be above 0 and stop hold at most 4 strings, got {sampling}"
-        raise InvalidInputError(msg)
-
-
 class Generator:
     """A loaded generator; answers many requests at once."""
 
@@ -123,13 +104,30 @@ class Generator:
             InvalidInputError: a value, the constraint or a delivered id is outside its limits.
             ContextLengthError: the prompt leaves no room for an answer.
         """
-        check_sampling(request.sampling)
+        self._check(request)
         settled = self._engine_request(request, self._prompt_ids(request.messages))
         if request.constraint is None:
             return settled
         mask = await self._mask(request.constraint)
         mask.check(request.delivered_token_ids)
         return replace(settled, mask=mask)
+
+    def _check(self, request: GenerationRequest) -> None:
+        """Refuses what is outside its limits, or what the engine would not honour."""
+        sampling, size = request.sampling, self._vocabulary_size
+        check_sampling(sampling)
+        check_ids("delivered_token_ids", request.delivered_token_ids, size)
+        check_ids("stop_token_ids", sampling.stop_token_ids, size)
+        check_ids("logit_bias", tuple(token_id for token_id, _ in sampling.logit_bias), size)
+        for name in self._engine.unserved:
+            if sampling.asks_for(name):
+                value = getattr(sampling, name)
+                msg = f"the {self._config.engine} engine does not serve {name}, got {value}"
+                raise InvalidInputError(msg)
+        for name in ("ignore_eos", "min_tokens") if request.constraint is not None else ():
+            if sampling.asks_for(name):
+                msg = f"{name} does not go with a constraint, which says when the answer ends"
+                raise InvalidInputError(msg)
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
         """Writes an answer; closing the iterator stops it and frees its slot.
@@ -152,12 +150,12 @@ class Generator:
         if (
             engine_request.max_tokens == 0
         ):  # the last id was delivered, but not that it was the last
-            yield answer.extend((), "length", num_prompt)
+            yield answer.extend(EngineStep(token_ids=(), finish_reason="length"), num_prompt)
             return
         steps = self._steps(engine_request)
         async with aclosing(steps):
             async for step in steps:
-                chunk = answer.extend(step.token_ids, step.finish_reason, num_prompt)
+                chunk = answer.extend(step, num_prompt)
                 yield chunk
                 if chunk.finish_reason is not None:
                     return
@@ -165,8 +163,10 @@ class Generator:
     async def _steps(self, request: EngineRequest) -> AsyncGenerator[EngineStep, None]:
         """Decodes until only one answer is left: its rest needs no model."""
         written = list(request.prompt_ids[request.answer_start :])
+        # What no model writes has no probability to be told.
+        mask = request.mask if request.sampling.top_logprobs is None else None
         end = len(written) + request.max_tokens
-        if (last := _rest(request.mask, written, end)) is not None:
+        if (last := _rest(mask, written, end)) is not None:
             self.check()
             yield last
             return
@@ -176,7 +176,7 @@ class Generator:
                 if step.finish_reason == "stop" and request.mask is not None:
                     request.mask.check(written)
                 yield step
-                last = None if step.finish_reason else _rest(request.mask, written, end)
+                last = None if step.finish_reason else _rest(mask, written, end)
                 if last is not None:
                     yield last
                     return
@@ -246,23 +246,15 @@ class Generator:
         wanted = min(sampling.max_tokens or self._config.max_answer_tokens, room)
         temperature = sampling.temperature
         return EngineRequest(
-            prompt_ids=(*prompt_ids, *self._known(request.delivered_token_ids)),
+            prompt_ids=(*prompt_ids, *request.delivered_token_ids),
             answer_start=len(prompt_ids),
             max_tokens=max(wanted - num_delivered, 0),
             temperature=self._config.temperature if temperature is None else temperature,
             top_p=self._config.top_p if sampling.top_p is None else sampling.top_p,
             top_k=self._config.top_k if sampling.top_k is None else sampling.top_k,
             seed=sampling.seed or 0,
+            sampling=sampling,
         )
-
-    def _known(self, token_ids: tuple[int, ...]) -> tuple[int, ...]:
-        """Refuses ids that would end the decoding of everybody else's answers too."""
-        for token_id in token_ids:
-            if not 0 <= token_id < self._vocabulary_size:
-                limit = self._vocabulary_size - 1
-                msg = f"delivered_token_ids must be in 0..{limit}, got {token_id}"
-                raise InvalidInputError(msg)
-        return token_ids
 
     async def _mask(self, constraint: Constraint) -> TokenMask:
         if constraint.kind not in self._engine.constraints:

@@ -11,7 +11,7 @@ it is resumed elsewhere from its prompt and the tokens that it has so far.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import inf
+from math import inf, log
 
 import torch
 
@@ -34,12 +34,14 @@ class Draw:
         temperature: above 0.
         top_p: nucleus mass in (0, 1].
         top_k: at most so many candidates; 0 means all.
+        min_p: least probability of a candidate, as a share of the likeliest one's.
     """
 
     seed: int
     temperature: float
     top_p: float
     top_k: int
+    min_p: float = 0.0
 
     @classmethod
     def of(cls, request: EngineRequest) -> "Draw | None":
@@ -51,6 +53,7 @@ class Draw:
             temperature=float(request.temperature),
             top_p=float(request.top_p),
             top_k=request.top_k,
+            min_p=float(request.sampling.min_p),
         )
 
     def cuts(self, vocabulary_size: int) -> bool:
@@ -90,6 +93,8 @@ def _draw(scores: torch.Tensor, draws: Sequence[Draw], positions: Sequence[int])
     temperatures = torch.tensor([draw.temperature for draw in draws], device=device)
     temperatures.clamp_(min=torch.finfo(torch.float32).tiny)
     scores = (scores - scores.amax(-1, keepdim=True)).div_(temperatures.unsqueeze(-1))
+    floors = torch.tensor([log(draw.min_p) if draw.min_p else -inf for draw in draws])
+    scores.masked_fill_(scores < floors.to(device).unsqueeze(-1), -inf)
     _cut(scores, draws)
     keys = noise_keys(
         torch.tensor([draw.seed for draw in draws], dtype=torch.int64, device=device),
