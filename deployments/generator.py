@@ -54,7 +54,7 @@ class Generator:
             Steps(
                 parse=partial(parse_config, GeneratorConfig),
                 load=_load,
-                warm_up=_probe,
+                warm_up=_warm_up,
                 retire=self._retire,
             ),
             beside=lambda: assigned_share().num_gpus == 0,
@@ -85,6 +85,7 @@ class Generator:
         served = await self._holding(request.identity)
         self._check(served)  # whose engine has died does not say that it takes the request
         with served.in_use():
+            await served.model.prepare(request)  # what is refused is not taken either
             yield GenerationChunk(
                 position=len(request.delivered_token_ids), token_ids=(), text="",
                 finish_reason=None, num_prompt_tokens=0, attempt=request.attempt,
@@ -173,7 +174,16 @@ class Generator:
 async def _load(config: GeneratorConfig) -> "_Served":
     set_library_defaults()
     with light_process() if config.engine == "transformers" else nullcontext():
-        return _Served(config, await load_model(GeneratorModel, config))
+        model = await load_model(GeneratorModel, config)
+    return _Served(config, model)
+
+
+async def _warm_up(served: "_Served") -> None:
+    try:
+        await served.model.warm_up()
+    except EngineStoppedError:
+        await asyncio.to_thread(served.model.close)
+        raise
 
 
 async def _probe(served: "_Served") -> None:

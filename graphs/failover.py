@@ -28,7 +28,12 @@ from graphs.errors import (
     StageUnavailableError,
 )
 from graphs.pipeline.stages import GenerateStage
-from models.errors import EngineDrainingError, EngineStoppedError, ModelChangedError
+from models.errors import (
+    EngineBusyError,
+    EngineDrainingError,
+    EngineStoppedError,
+    ModelChangedError,
+)
 from models.generation import GenerationChunk, GenerationRequest
 from models.token_counter import TokenCounter
 
@@ -248,7 +253,8 @@ class _Delivered:
         if self._num_migrations == self._settings.max_migrations:
             raise err
         self._num_migrations += 1
-        if isinstance(err, EngineDrainingError):  # a machine that goes away is no request's fault
+        # A machine that goes away and a full engine are no request's fault.
+        if isinstance(err, EngineDrainingError | EngineBusyError):
             return True
         self._blame(err)
         return True

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from models.generation import GenerationChunk, GenerationRequest, StopReason
+from models.generation import EngineStep, GenerationChunk, GenerationRequest
 
 _HALF_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
@@ -103,10 +103,9 @@ class AnswerText:
         played = (self._detokenizer.push((token_id,)) for token_id in request.delivered_token_ids)
         self._owed = self._unknown("".join(self._stops.push(text) for text in played))
 
-    def extend(
-        self, token_ids: tuple[int, ...], reason: StopReason | None, num_prompt: int
-    ) -> GenerationChunk:
+    def extend(self, step: EngineStep, num_prompt: int) -> GenerationChunk:
         """Takes the next ids, and why they are the last, and gives the chunk for the reader."""
+        token_ids, reason = step.token_ids, step.finish_reason
         text = self._stops.push(self._detokenizer.push(token_ids))
         if reason is not None and not self._stops.stopped:
             text += self._stops.push(self._detokenizer.flush())
@@ -115,7 +114,7 @@ class AnswerText:
         chunk = GenerationChunk(
             position=self._position, token_ids=token_ids, text=text,
             finish_reason="stop" if self._stops.stopped else reason, num_prompt_tokens=num_prompt,
-            attempt=self._attempt, identity=self._identity,
+            attempt=self._attempt, identity=self._identity, logprobs=step.logprobs,
         )  # fmt: skip
         self._position += len(token_ids)
         return chunk

@@ -9,7 +9,8 @@
     |- GpuMemoryError              MemoryError         less is free on the GPU than the share
     |- LoadTimeoutError            TimeoutError        the model takes too long to load
     |- EngineStoppedError          RuntimeError        the engine ended: try another replica
-    |  `- EngineDrainingError      RuntimeError        it is about to: its node goes away
+    |  |- EngineDrainingError      RuntimeError        it is about to: its node goes away
+    |  `- EngineBusyError          RuntimeError        it has no room: another one may have
     `- ModelChangedError           RuntimeError        the model that began an answer is gone
 
 Leaves carry a stable `code`. None defines `__init__`: such an exception would not survive a
@@ -17,7 +18,8 @@ deployment handle.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 
 
 class ModelError(Exception):
@@ -78,6 +80,10 @@ class EngineDrainingError(EngineStoppedError):
     """The engine's machine goes away soon, so another one has to go on."""
 
 
+class EngineBusyError(EngineStoppedError):
+    """The engine takes no more requests, so another one has to take this."""
+
+
 class ModelChangedError(ModelError, RuntimeError):
     """The answer was begun by a model that is not served here, so its rest is not known."""
 
@@ -110,3 +116,17 @@ def check_load_timeout(load_timeout_s: float) -> None:
     """
     if not load_timeout_s > 0:
         raise InvalidInputError(f"load_timeout_s must be above 0, got {load_timeout_s}")
+
+
+def check_names(holder: str, given: Iterable[object], known: Iterable[str]) -> None:
+    """Checks that every name is known.
+
+    Raises:
+        InvalidInputError: names the first that is not, and what may have been meant.
+    """
+    names = sorted(known)
+    for name in given:
+        if name not in names:
+            near = get_close_matches(str(name), names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
+            raise InvalidInputError(f"{holder} holds the unknown {name!r}; {hint}")

@@ -3,15 +3,20 @@
 Engines speak token ids, in and out: a stream can then go on elsewhere from the ids delivered.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from models.constraints import Constraint, ConstraintKind
+from models.constraints import Sampling as Sampling  # noqa: PLC0414  # stands in requests
 from models.errors import InvalidInputError
 from models.identity import ModelIdentity
 
 StopReason = Literal["stop", "length"]
+PackedMask = npt.NDArray[np.int32]
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
 
@@ -72,24 +77,17 @@ class Message:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How the generator picks tokens; None means the default of its configuration.
+class TokenLogprob:
+    """How likely a token was, before penalties, biases, masks and temperature.
 
     Attributes:
-        max_tokens: most tokens of the answer, at least 1; the context may end it earlier.
-        temperature: 0 (greedy) to 2.
-        top_p: nucleus mass in (0, 1].
-        top_k: at most so many candidates; 0 means all.
-        seed: a 64-bit integer; the same seed and prompt give the same answer.
-        stop: up to 4 strings before which the answer ends.
+        logprob: natural logarithm of its probability.
+        top: the likeliest ids at its place and theirs, likeliest first.
     """
 
-    max_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
+    token_id: int
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +130,7 @@ class GenerationChunk:
         identity: digest of the model that wrote it.
         replica: names the process at work, on the first chunk, which says that it has taken the
             request; empty where nobody asks which one that is.
+        logprobs: of `token_ids`, one each, where they were asked for.
     """
 
     position: int
@@ -142,6 +141,7 @@ class GenerationChunk:
     attempt: int = 0
     identity: str = ""
     replica: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,13 +166,17 @@ class GeneratorProfile:
 class TokenMask(Protocol):
     """Holds an answer to a constraint."""
 
-    def next_ids(self, answer_ids: Sequence[int]) -> Sequence[int]:
-        """Gives the ids that may come next.
+    def allowed(self, answer_ids: Sequence[int]) -> PackedMask:
+        """Packs the ids that may come next: bit `id % 32` of word `id // 32`.
 
-        A pure function, so that it replays where a lost answer is resumed.
+        A pure function, so that it replays where a lost answer is resumed. There is always an id:
+        where the constraint leaves none, it is the one that ends the answer, and `check` raises.
 
         Args:
             answer_ids: the answer so far, ids that were delivered before included.
+
+        Returns:
+            int32, (ceil(vocabulary_size / 32),).
         """
         ...
 
@@ -181,6 +185,10 @@ class TokenMask(Protocol):
 
         None while several are possible, or none is.
         """
+        ...
+
+    def check(self, answer_ids: Sequence[int]) -> None:
+        """Raises InvalidInputError when no answer goes on like this one."""
         ...
 
 
@@ -193,6 +201,7 @@ class EngineRequest:
         answer_start: where in them the answer begins.
         seed: used when the temperature is above 0.
         mask: what may come next; None: every id.
+        sampling: as it was asked; of what is settled in a field above, that one counts.
     """
 
     prompt_ids: tuple[int, ...]
@@ -203,14 +212,25 @@ class EngineRequest:
     top_k: int
     seed: int
     mask: TokenMask | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+
+    def end_ids(self, model_end_ids: Iterable[int]) -> frozenset[int]:
+        """Gives the ids that end the answer."""
+        ends = () if self.sampling.ignore_eos else model_end_ids
+        return frozenset((*ends, *self.sampling.stop_token_ids))
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineStep:
-    """Ids that an engine decoded since its last step, without the end-of-sequence id."""
+    """Ids that an engine decoded since its last step, without the id that ends the answer.
+
+    Attributes:
+        logprobs: of `token_ids`, one each, where they were asked for.
+    """
 
     token_ids: tuple[int, ...]
     finish_reason: StopReason | None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class GenerationEngine(Protocol):
@@ -218,9 +238,11 @@ class GenerationEngine(Protocol):
 
     Attributes:
         constraints: the kinds that its answers can be held to.
+        unserved: fields of `Sampling` that it cannot honour, and that are refused therefore.
     """
 
     constraints: frozenset[ConstraintKind]
+    unserved: frozenset[str]
 
     def generate(self, request: EngineRequest) -> AsyncGenerator[EngineStep, None]:
         """Decodes one request; closing the iterator frees its slot.

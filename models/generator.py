@@ -2,16 +2,17 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
 from models.chat_template import TurnWriter
-from models.constraints import Constraint
+from models.constraints import Constraint, check_ids, check_sampling
 from models.detokenizer import AnswerText
 from models.device import ALL_CPUS, Share, has_gpu
-from models.engines.masks import make_mask
+from models.engines.loading import load_engine
+from models.engines.mask_maker import MaskMaker
 from models.errors import (
     ContextLengthError,
     InvalidInputError,
@@ -22,7 +23,6 @@ from models.generation import (
     EngineRequest,
     EngineStep,
     GenerationChunk,
-    GenerationEngine,
     GenerationRequest,
     GeneratorProfile,
     Message,
@@ -77,25 +77,6 @@ class GeneratorConfig:
         check_sampling(Sampling(temperature=self.temperature, top_p=self.top_p, top_k=self.top_k))
 
 
-def check_sampling(sampling: Sampling) -> None:
-    """Checks the ranges of what is set.
-
-    Raises:
-        InvalidInputError: names the field, its value and its limits.
-    """
-    limits = {
-        "max_tokens": (1, 2**31 - 1),
-        "temperature": (0, 2),
-        "top_p": (0, 1),
-        "top_k": (0, 2**31 - 1),
-        "seed": (-(2**63), 2**63 - 1),
-    }
-    check_limits(sampling, limits)
-    if sampling.top_p == 0 or len(sampling.stop) > 4:
-        msg = f"top_p must be above 0 and stop hold at most 4 strings, got {sampling}"
-        raise InvalidInputError(msg)
-
-
 class Generator:
     """A loaded generator; answers many requests at once."""
 
@@ -113,11 +94,51 @@ class Generator:
         self.identity = self._profile.identity
         self._special = SpecialTokens(self._profile.special_tokens)
         self._turns = TurnWriter(self._tokenizer.chat_template, self._special)
-        self._engine = _load_engine(config, folder, self.context_tokens, share)
+        self._masks = MaskMaker(
+            self._profile.tokenizer_json, self._encode,
+            end_id=int(self._tokenizer.eos_token_id), vocabulary_size=self._vocabulary_size,
+        )  # fmt: skip
+        has_gpu(share)  # told before minutes of loading
+        self._engine = load_engine(
+            config.engine, config.engine_options, folder,
+            context_tokens=self.context_tokens, share=share,
+        )  # fmt: skip
 
     def profile(self) -> GeneratorProfile:
         """Gives what counts tokens elsewhere, and the limits of a prompt."""
         return self._profile
+
+    async def prepare(self, request: GenerationRequest) -> EngineRequest:
+        """Settles all of a request, so that what is wrong with it is told before it is taken.
+
+        Raises:
+            InvalidInputError: a value, the constraint or a delivered id is outside its limits.
+            ContextLengthError: the prompt leaves no room for an answer.
+        """
+        self._check(request)
+        settled = self._engine_request(request, self._prompt_ids(request.messages))
+        if request.constraint is None:
+            return settled
+        mask = await self._mask(request.constraint)
+        mask.check(request.delivered_token_ids)
+        return replace(settled, mask=mask)
+
+    def _check(self, request: GenerationRequest) -> None:
+        """Refuses what is outside its limits, or what the engine would not honour."""
+        sampling, size = request.sampling, self._vocabulary_size
+        check_sampling(sampling)
+        check_ids("delivered_token_ids", request.delivered_token_ids, size)
+        check_ids("stop_token_ids", sampling.stop_token_ids, size)
+        check_ids("logit_bias", tuple(token_id for token_id, _ in sampling.logit_bias), size)
+        for name in self._engine.unserved:
+            if sampling.asks_for(name):
+                value = getattr(sampling, name)
+                msg = f"the {self._config.engine} engine does not serve {name}, got {value}"
+                raise InvalidInputError(msg)
+        for name in ("ignore_eos", "min_tokens") if request.constraint is not None else ():
+            if sampling.asks_for(name):
+                msg = f"{name} does not go with a constraint, which says when the answer ends"
+                raise InvalidInputError(msg)
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
         """Writes an answer; closing the iterator stops it and frees its slot.
@@ -134,19 +155,18 @@ class Generator:
             ContextLengthError: the prompt leaves no room for an answer.
             EngineStoppedError: the engine died or was closed.
         """
-        check_sampling(request.sampling)
-        prompt_ids = self._prompt_ids(request.messages)
-        engine_request = self._engine_request(request, prompt_ids)
+        engine_request = await self.prepare(request)
+        num_prompt = engine_request.answer_start
         answer = AnswerText(self._tokenizer, request, self.identity.digest)
         if (
             engine_request.max_tokens == 0
         ):  # the last id was delivered, but not that it was the last
-            yield answer.extend((), "length", len(prompt_ids))
+            yield answer.extend(EngineStep(token_ids=(), finish_reason="length"), num_prompt)
             return
         steps = self._steps(engine_request)
         async with aclosing(steps):
             async for step in steps:
-                chunk = answer.extend(step.token_ids, step.finish_reason, len(prompt_ids))
+                chunk = answer.extend(step, num_prompt)
                 yield chunk
                 if chunk.finish_reason is not None:
                     return
@@ -154,19 +174,40 @@ class Generator:
     async def _steps(self, request: EngineRequest) -> AsyncGenerator[EngineStep, None]:
         """Decodes until only one answer is left: its rest needs no model."""
         written = list(request.prompt_ids[request.answer_start :])
+        # What no model writes has no probability to be told.
+        mask = request.mask if request.sampling.top_logprobs is None else None
         end = len(written) + request.max_tokens
-        if (last := _rest(request.mask, written, end)) is not None:
+        if (last := _rest(mask, written, end)) is not None:
             self.check()
             yield last
             return
         async with aclosing(self._engine.generate(request)) as steps:
             async for step in steps:
-                yield step
                 written += step.token_ids
-                last = None if step.finish_reason else _rest(request.mask, written, end)
+                if step.finish_reason == "stop" and request.mask is not None:
+                    request.mask.check(written)
+                yield step
+                last = None if step.finish_reason else _rest(mask, written, end)
                 if last is not None:
                     yield last
                     return
+
+    async def warm_up(self) -> None:
+        """Decodes one token, so that a model that cannot is found out before anybody asks it.
+
+        A checkpoint whose kernels this machine does not have may load, and end its engine when it
+        is used first.
+
+        Raises:
+            EngineStoppedError: nothing can be decoded.
+        """
+        request = EngineRequest(
+            prompt_ids=(0,), answer_start=1, max_tokens=1, temperature=0.0, top_p=1.0, top_k=0,
+            seed=0,
+        )  # fmt: skip
+        async with aclosing(self._engine.generate(request)) as steps:
+            async for _ in steps:
+                pass
 
     def check(self) -> None:
         """Raises EngineStoppedError when the engine cannot decode."""
@@ -216,35 +257,24 @@ class Generator:
         wanted = min(sampling.max_tokens or self._config.max_answer_tokens, room)
         temperature = sampling.temperature
         return EngineRequest(
-            prompt_ids=(*prompt_ids, *self._known(request.delivered_token_ids)),
+            prompt_ids=(*prompt_ids, *request.delivered_token_ids),
             answer_start=len(prompt_ids),
             max_tokens=max(wanted - num_delivered, 0),
             temperature=self._config.temperature if temperature is None else temperature,
             top_p=self._config.top_p if sampling.top_p is None else sampling.top_p,
             top_k=self._config.top_k if sampling.top_k is None else sampling.top_k,
             seed=sampling.seed or 0,
-            mask=self._mask(request.constraint),
+            sampling=sampling,
         )
 
-    def _known(self, token_ids: tuple[int, ...]) -> tuple[int, ...]:
-        """Refuses ids that would end the decoding of everybody else's answers too."""
-        for token_id in token_ids:
-            if not 0 <= token_id < self._vocabulary_size:
-                limit = self._vocabulary_size - 1
-                msg = f"delivered_token_ids must be in 0..{limit}, got {token_id}"
-                raise InvalidInputError(msg)
-        return token_ids
-
-    def _mask(self, constraint: Constraint | None) -> TokenMask | None:
-        if constraint is None:
-            return None
+    async def _mask(self, constraint: Constraint) -> TokenMask:
         if constraint.kind not in self._engine.constraints:
             msg = (
                 f"the {self._config.engine} engine cannot hold an answer to a constraint of kind "
                 f"{constraint.kind}; it serves {sorted(self._engine.constraints)}"
             )
             raise InvalidInputError(msg)
-        return make_mask(constraint, self._encode, int(self._tokenizer.eos_token_id))
+        return await self._masks.mask(constraint)
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Gives the ids of texts, control tokens broken, without template or special tokens."""
@@ -272,22 +302,3 @@ def _rest(mask: TokenMask | None, written: Sequence[int], end: int) -> EngineSte
 def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
     added = tokenizer.added_tokens_decoder.values()
     return tuple(str(token.content) for token in added if token.special and len(token.content) > 1)
-
-
-def _load_engine(
-    config: GeneratorConfig, folder: Path, context_tokens: int, share: Share
-) -> GenerationEngine:
-    has_gpu(share)  # told before minutes of loading
-    if config.engine == "vllm":
-        from models.engines.vllm_engine import VllmEngine, VllmEngineConfig
-
-        return VllmEngine(
-            folder, VllmEngineConfig(**config.engine_options),
-            context_tokens=context_tokens, share=share,
-        )  # fmt: skip
-    from models.engines.transformers_engine import TransformersEngine, TransformersEngineConfig
-
-    return TransformersEngine(
-        folder, TransformersEngineConfig(**config.engine_options),
-        context_tokens=context_tokens, share=share,
-    )  # fmt: skip

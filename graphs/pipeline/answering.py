@@ -19,12 +19,11 @@ from graphs.pipeline.events import (
     Finished,
     FinishReason,
     Generated,
-    Passage,
     Retrieved,
     TextDelta,
     Usage,
 )
-from graphs.pipeline.markers import MarkerFilter
+from graphs.pipeline.markers import MarkerFilter, Verbatim
 from graphs.pipeline.segments import Segment, Segmenter
 from graphs.pipeline.stages import SafetyStage, Stages
 from graphs.pipeline.trace import Trace
@@ -86,16 +85,24 @@ class Answering:
         self._stages = stages
 
     async def stream(
-        self, request: GenerationRequest, retrieved: Retrieved, trace: Trace
+        self,
+        request: GenerationRequest,
+        retrieved: Retrieved,
+        trace: Trace,
+        *,
+        verbatim: bool = False,
     ) -> AsyncGenerator[Event, None]:
         """Gives `retrieved`, the text and its citations, and `Finished` last.
+
+        A `verbatim` answer is given character by character, without citations in it.
 
         Nothing is given before a generator has taken the question: until then a lack of generators
         is the request's own error. Closing stops the decoding.
         """
         segments: asyncio.Queue[Segment | None] = asyncio.Queue()
         decoded = _Decoded()
-        decoding = self._decode(request, retrieved.passages, segments, decoded, trace)
+        reader = Verbatim() if verbatim else MarkerFilter({p.number: p for p in retrieved.passages})
+        decoding = self._decode(request, reader, segments, decoded, trace)
         task = asyncio.create_task(decoding)
         task.add_done_callback(lambda _: decoded.taken.set())
         released = _Released()
@@ -123,12 +130,11 @@ class Answering:
     async def _decode(
         self,
         request: GenerationRequest,
-        passages: Sequence[Passage],
+        markers: MarkerFilter | Verbatim,
         segments: "asyncio.Queue[Segment | None]",
         decoded: _Decoded,
         trace: Trace,
     ) -> None:
-        markers = MarkerFilter({passage.number: passage for passage in passages})
         segmenter = Segmenter(
             segment_chars=self._settings.segment_chars, window_chars=self._settings.window_chars
         )

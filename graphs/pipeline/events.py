@@ -14,6 +14,7 @@ from typing import Literal
 from graphs.caller import DEFAULT_CALLER, Caller
 from graphs.config import RetrievalSettings
 from index.searching.filters import Filter
+from models.constraints import Constraint
 from models.generation import Message, Sampling
 
 __all__ = [
@@ -45,6 +46,8 @@ class ChatRequest:
         retrieves: whether passages are searched for; the bare generator is asked otherwise.
         stores: names or ids of the vector stores to search; None: all of them.
         retrieval: the settings of this request: its options over the configured ones.
+        constraint: the form that the answer has to have; such an answer is given as it is written,
+            and passages are told beside it; None: any.
         filters: only files whose attributes pass take part.
         identity: digest of the model that has to answer; None: any.
         caller: who asks.
@@ -56,6 +59,7 @@ class ChatRequest:
     stores: tuple[str, ...] | None = None
     sampling: Sampling = field(default_factory=Sampling)
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
+    constraint: Constraint | None = None
     filters: Filter | None = None
     identity: str | None = None
     caller: Caller = DEFAULT_CALLER
@@ -152,7 +156,8 @@ class Finished:
     """The end of the answer.
 
     Attributes:
-        refusal: why the safety filter ended the answer; None otherwise.
+        refusal: why the safety filter ended the answer, or that the passages hold none in the form
+            that was asked for; None otherwise.
         degraded: names of the stages that were left out because they failed.
         timings: every stage, in the order of their ends.
         num_migrations: how often the answer went on at another generator replica.

@@ -65,3 +65,15 @@ class MarkerFilter:
             end = match.end()
         pieces.append(Piece(text=text[end:]))
         return [piece for piece in pieces if piece.text]
+
+
+class Verbatim:
+    """Gives an answer as it is, where brackets are part of its form."""
+
+    def push(self, text: str) -> list[Piece]:
+        """Adds text and gives it."""
+        return [Piece(text=text)] if text else []
+
+    def flush(self) -> list[Piece]:
+        """Holds nothing back."""
+        return []

@@ -13,7 +13,15 @@ from dataclasses import replace
 from graphs.config import GatewayConfig
 from graphs.pipeline.answering import Answering
 from graphs.pipeline.checking import Checking
-from graphs.pipeline.events import ChatRequest, Event, Finished, Retrieved, TextDelta, Usage
+from graphs.pipeline.events import (
+    ChatRequest,
+    Event,
+    Finished,
+    FinishReason,
+    Retrieved,
+    TextDelta,
+    Usage,
+)
 from graphs.pipeline.prompt import NO_ANSWER, QUOTES_ONLY, alternating, quotable_answers
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Evidence, Retrieval, Scope
@@ -88,6 +96,8 @@ class RagPipeline:
 
         The message of such a reply is known word for word, or goes nowhere: nobody judges it.
         """
+        if request.constraint is not None:
+            return None
         if request.retrieves:
             return small_talk(request.messages[-1].text)
         return QUOTES_ONLY if self._quote else None
@@ -114,11 +124,17 @@ class RagPipeline:
         elif evidence is not None and not passages:
             trace.outcome = "declined"
             yield retrieved
+            if request.constraint is not None:  # no text in that form says it
+                yield self._finished(trace, refusal=NO_ANSWER, reason="stop")
+                return
             yield TextDelta(text=NO_ANSWER)
             yield self._finished(trace)
         else:
             generation = self._generation_request(request, evidence)
-            async with aclosing(self._answering.stream(generation, retrieved, trace)) as events:
+            stream = self._answering.stream(
+                generation, retrieved, trace, verbatim=request.constraint is not None
+            )
+            async with aclosing(stream) as events:
                 async for event in events:
                     yield event
 
@@ -152,6 +168,7 @@ class RagPipeline:
                 request_id=request.request_id,
                 messages=alternating(request.messages),
                 sampling=sampling,
+                constraint=request.constraint,
                 identity=request.identity,
             )
         texts = quotable_answers(evidence.passages) if self._quote else ()
@@ -160,14 +177,16 @@ class RagPipeline:
             request_id=request.request_id,
             messages=evidence.prompt.messages(evidence.passages),
             sampling=sampling,
-            constraint=Choices(texts=texts) if texts else None,
+            constraint=Choices(texts=texts) if texts else request.constraint,
             identity=request.identity,
         )
 
     @staticmethod
-    def _finished(trace: Trace, *, refusal: str | None = None) -> Finished:
+    def _finished(
+        trace: Trace, *, refusal: str | None = None, reason: FinishReason | None = None
+    ) -> Finished:
         return Finished(
-            finish_reason="stop" if refusal is None else "content_filter",
+            finish_reason=reason or ("stop" if refusal is None else "content_filter"),
             usage=_NOT_CALLED,
             refusal=refusal,
             degraded=trace.degraded,

@@ -6,12 +6,12 @@ Loads full-precision and GPTQ checkpoints; the latter run through GPTQModel's ke
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from models.constraints import ConstraintKind
+from models.constraints import ALL_KINDS, ConstraintKind
 from models.device import Share, cache_bytes, pick_device
 from models.errors import EngineStoppedError, InvalidInputError, check_limits
 from models.generation import EngineRequest, EngineStep
@@ -44,7 +44,8 @@ class TransformersEngineConfig:
 class TransformersEngine:
     """One loaded model behind transformers' continuous batching. See `GenerationEngine`."""
 
-    constraints: frozenset[ConstraintKind] = frozenset({"choices"})
+    constraints: frozenset[ConstraintKind] = ALL_KINDS
+    unserved: frozenset[str] = frozenset({"priority"})
 
     def __init__(
         self, folder: Path, config: TransformersEngineConfig, *, context_tokens: int,
@@ -62,7 +63,11 @@ class TransformersEngine:
 
     async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineStep, None]:
         """Decodes one request; see `GenerationEngine`."""
+        from models.engines.picking import Picking
+
         self.check()
+        end_ids = request.end_ids(self._eos_ids)
+        picking = Picking.of(request, sorted(self._eos_ids))
         outputs: asyncio.Queue[Any] = asyncio.Queue()
         engine_id = uuid.uuid4().hex
         self._manager.register_result_handler(engine_id, outputs.put_nowait)
@@ -70,8 +75,8 @@ class TransformersEngine:
         try:
             self._manager.add_request(
                 list(request.prompt_ids), request_id=engine_id, streaming=True,
-                max_new_tokens=request.max_tokens, eos_token_id=list(self._eos_ids),
-                **_processor_arguments(request),
+                max_new_tokens=request.max_tokens, eos_token_id=list(end_ids),
+                **({} if picking is None else {"picking": picking}),
             )  # fmt: skip
             num_given = 0
             while not finished:
@@ -79,9 +84,11 @@ class TransformersEngine:
                 if output.error is not None:
                     raise EngineStoppedError(output.error)
                 finished = output.is_finished()
-                step = self._step(output.generated_tokens[num_given:], finished=finished)
+                new_ids = output.generated_tokens[num_given:]
+                step = _step(new_ids, end_ids, finished=finished)
+                told = picking.told[num_given:] if picking is not None else []
                 num_given = len(output.generated_tokens)
-                yield step
+                yield replace(step, logprobs=tuple(told[: len(step.token_ids)]))
         finally:
             if not finished:
                 self._forget(engine_id)
@@ -98,16 +105,17 @@ class TransformersEngine:
         if self._manager.is_running():
             self._manager.stop(block=True, timeout=5.0, hard_stop=True)
 
-    def _step(self, token_ids: list[int], *, finished: bool) -> EngineStep:
-        if token_ids and token_ids[-1] in self._eos_ids:
-            return EngineStep(token_ids=tuple(token_ids[:-1]), finish_reason="stop")
-        return EngineStep(token_ids=tuple(token_ids), finish_reason="length" if finished else None)
-
     def _forget(self, engine_id: str) -> None:
         self._manager.cancel_request(engine_id)
         # transformers drops a handler when its request finishes, which a cancelled one never does.
         with self._manager.output_router._lock:
             self._manager.output_router.result_handlers.pop(engine_id, None)
+
+
+def _step(token_ids: list[int], end_ids: frozenset[int], *, finished: bool) -> EngineStep:
+    if token_ids and token_ids[-1] in end_ids:
+        return EngineStep(token_ids=tuple(token_ids[:-1]), finish_reason="stop")
+    return EngineStep(token_ids=tuple(token_ids), finish_reason="length" if finished else None)
 
 
 async def _latest(outputs: "asyncio.Queue[Any]") -> Any:
@@ -116,20 +124,6 @@ async def _latest(outputs: "asyncio.Queue[Any]") -> Any:
     while not outputs.empty():
         output = outputs.get_nowait()
     return output
-
-
-def _processor_arguments(request: EngineRequest) -> dict[str, Any]:
-    arguments: dict[str, Any] = {}
-    if request.mask is not None:
-        arguments["mask"] = request.mask
-        arguments["answer_start"] = request.answer_start
-    if request.temperature > 0:
-        arguments["temperature"] = float(request.temperature)
-        arguments["top_p"] = float(request.top_p)
-        arguments["seed"] = request.seed
-        if request.top_k > 0:
-            arguments["top_k"] = request.top_k
-    return arguments
 
 
 def _start(folder: Path, config: TransformersEngineConfig, share: Share) -> Any:
@@ -157,7 +151,7 @@ def _start(folder: Path, config: TransformersEngineConfig, share: Share) -> Any:
     manager = model.init_continuous_batching(
         generation_config=model.generation_config, continuous_batching_config=batching
     )
-    manager.logit_processor = make_processors(model.config.get_text_config().vocab_size)
+    manager.logit_processor = make_processors()
     manager.start()
     return manager
 

@@ -3,17 +3,37 @@
 vLLM is the optional extra `gpu`; it is imported when this engine is chosen and at no other time.
 """
 
+import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
+from contextlib import ExitStack, aclosing
+from dataclasses import dataclass, field, fields
 from math import inf
 from pathlib import Path
 from typing import Any
 
 from models.constraints import ConstraintKind
 from models.device import Share, vllm_fraction
-from models.errors import EngineStoppedError, InvalidInputError, check_limits
+from models.errors import (
+    EngineBusyError,
+    EngineStoppedError,
+    InvalidInputError,
+    check_limits,
+    check_names,
+)
 from models.generation import EngineRequest, EngineStep
+
+# What of AsyncEngineArgs is told in another place, and where.
+_TOLD_ELSEWHERE = {
+    "model": "model",
+    "max_model_len": "context_tokens",
+    "tensor_parallel_size": "num_gpus of the replica",
+    "dtype": "dtype",
+    "max_num_seqs": "max_concurrent_requests",
+    "gpu_memory_utilization": "gpu_memory_utilization",
+    "trust_remote_code": "nothing: code of models is never run",
+    "logits_processors": "nothing: the engine has its own",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,24 +45,34 @@ class VllmEngineConfig:
         gpu_memory_utilization: share of each GPU for weights and cache when whole GPUs were
             allotted; a fraction of a GPU is its own limit.
         dtype: `auto` (the checkpoint's own), `bfloat16`, `float16` or `float32`.
-        options: any other field of vLLM's AsyncEngineArgs; it refuses unknown ones.
+        batch_invariant: whether kernels are used that give the same logits in any batch; slower,
+            and only on the GPUs that vLLM has them for.
+        options: any other field of vLLM's AsyncEngineArgs.
     """
 
     max_concurrent_requests: int = 64
     gpu_memory_utilization: float = 0.9
     dtype: str = "auto"
+    batch_invariant: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
+        """Checks the ranges, and that no field is told twice."""
         check_limits(self, {"max_concurrent_requests": (1, inf)})
         if not 0 < self.gpu_memory_utilization <= 1:
             msg = f"gpu_memory_utilization must be in (0, 1], got {self.gpu_memory_utilization}"
             raise InvalidInputError(msg)
+        for name in self.options:
+            if name in _TOLD_ELSEWHERE:
+                msg = f"options must not hold {name!r}; it is told by {_TOLD_ELSEWHERE[name]}"
+                raise InvalidInputError(msg)
 
 
 class VllmEngine:
-    """One loaded model behind vLLM's async engine. See `GenerationEngine`."""
+    """One loaded model behind vLLM's async engine. See `GenerationEngine`.
+
+    All requests have to come from one event loop, the one of the first.
+    """
 
     constraints: frozenset[ConstraintKind] = frozenset()  # `generate` has no hook for a mask yet
 
@@ -55,55 +85,113 @@ class VllmEngine:
         share: Share,
     ) -> None:
         from vllm import AsyncEngineArgs
-        from vllm.v1.engine.async_llm import AsyncLLM
 
+        known = {one.name for one in fields(AsyncEngineArgs)}
+        check_names("engine_options.options", config.options, known - set(_TOLD_ELSEWHERE))
         num_gpus = share.num_gpus
         memory = vllm_fraction(share, config.gpu_memory_utilization)
-        self._engine = AsyncLLM.from_engine_args(
-            AsyncEngineArgs(
-                model=str(folder),
-                dtype=config.dtype,
-                max_model_len=context_tokens,
-                max_num_seqs=config.max_concurrent_requests,
-                gpu_memory_utilization=memory,
-                tensor_parallel_size=max(1, int(num_gpus)),
-                trust_remote_code=False,
-                **config.options,
-            )
+        arguments = AsyncEngineArgs(
+            model=str(folder),
+            dtype=config.dtype,
+            max_model_len=context_tokens,
+            max_num_seqs=config.max_concurrent_requests,
+            gpu_memory_utilization=memory,
+            tensor_parallel_size=max(1, int(num_gpus)),
+            trust_remote_code=False,
+            **config.options,
         )
+        self._engine = _start(arguments, _environment(config, share))
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_closed = False
 
     async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineStep, None]:
         """Decodes one request; see `GenerationEngine`. vLLM aborts it when this is closed."""
-        from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
-        from vllm.v1.engine.exceptions import EngineDeadError
+        from vllm.exceptions import GracefulHTTPError, VLLMClientError, VLLMError
+        from vllm.inputs.engine import tokens_input
 
-        sampling = SamplingParams(
-            max_tokens=request.max_tokens,
-            temperature=request.temperature,
-            top_p=request.top_p,
-            top_k=request.top_k,
-            seed=request.seed,
-            detokenize=False,
-            output_kind=RequestOutputKind.DELTA,
-        )
-        prompt = {"prompt_token_ids": list(request.prompt_ids)}
+        self.check()
+        self._loop = asyncio.get_running_loop()
         try:
-            async for output in self._engine.generate(prompt, sampling, uuid.uuid4().hex):
-                yield _step(output.outputs[0])
-        except EngineDeadError as err:
-            msg = f"vLLM has died: {err}"
+            prompt = tokens_input(list(request.prompt_ids))
+            outputs = self._engine.generate(prompt, _sampling(request), uuid.uuid4().hex)
+            async with aclosing(outputs):
+                async for output in outputs:
+                    yield _step(output.outputs[0])
+        except VLLMClientError as err:
+            msg = f"vLLM refuses the request: {err}"
+            raise InvalidInputError(msg) from err
+        except GracefulHTTPError as err:
+            raise EngineBusyError(str(err)) from err
+        except VLLMError as err:  # of the core's death or, with a cause, of this request's
+            msg = f"vLLM has lost the request: {err.__cause__ or err}"
             raise EngineStoppedError(msg) from err
 
     def check(self) -> None:
-        """Raises EngineStoppedError when vLLM has died."""
+        """Raises EngineStoppedError when vLLM has died or was closed."""
+        if self._is_closed:
+            msg = "vLLM was closed"
+            raise EngineStoppedError(msg)
         if self._engine.errored:
             msg = f"vLLM has died: {self._engine.dead_error}"
             raise EngineStoppedError(msg)
 
     def close(self) -> None:
         """Ends every request and vLLM's processes."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        # vLLM itself would tell the streams that they were aborted, or nothing at all.
+        if self._loop is not None and not self._loop.is_closed():
+            lose = self._engine.output_processor.propagate_error
+            self._loop.call_soon_threadsafe(lose, EngineDeadError())
         self._engine.shutdown()
+
+
+def _environment(config: VllmEngineConfig, share: Share) -> dict[str, str]:
+    """Gives what vLLM's processes read from the environment alone."""
+    # Forked from a process that has threads, one may wait for ever for a lock.
+    made = {"VLLM_WORKER_MULTIPROC_METHOD": "spawn"}
+    if share.num_gpus == 0 and share.num_threads is not None:
+        # Bound threads of two replicas would share the same cores.
+        made |= {"OMP_NUM_THREADS": str(share.num_threads), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+    if config.batch_invariant:
+        made["VLLM_BATCH_INVARIANT"] = "1"
+    return made
+
+
+def _start(arguments: Any, environment: Mapping[str, str]) -> Any:
+    """Starts vLLM's processes, which draw tokens as `models.engines.vllm_draws` says."""
+    from vllm.utils.system_utils import set_env_var
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    from models.engines.vllm_draws import processor_name
+
+    with ExitStack() as stack:
+        for name, value in environment.items():
+            stack.enter_context(set_env_var(name, value))
+        config = arguments.create_engine_config()
+        name = processor_name(uses_second_runner=config.use_v2_model_runner)
+        config.model_config.logits_processors = [name]
+        return AsyncLLM.from_vllm_config(config)
+
+
+def _sampling(request: EngineRequest) -> Any:
+    """Gives vLLM's parameters: greedy, since the noise of a draw is in the scores already."""
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    from models.engines.seeded import Draw
+    from models.engines.vllm_draws import draw_arguments
+
+    return SamplingParams(
+        max_tokens=request.max_tokens,
+        temperature=0.0,
+        extra_args=draw_arguments(Draw.of(request)),
+        detokenize=False,
+        output_kind=RequestOutputKind.DELTA,
+    )
 
 
 def _step(completion: Any) -> EngineStep:

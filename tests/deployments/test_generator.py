@@ -39,6 +39,9 @@ class FakeModel:
                 finish_reason="stop" if position == 2 else None, identity=self.identity.digest,
             )  # fmt: skip
 
+    async def warm_up(self):
+        self.check()
+
     def go_on(self):
         for _ in range(100):
             self.steps.release()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.constraints import Choices, Grammar, JsonSchema, Regex
+from models.constraints import Choices
 from models.errors import ContextLengthError, InvalidInputError
 from models.generation import GenerationRequest, Message, Sampling
 from models.generator import Generator, GeneratorConfig
@@ -134,7 +134,7 @@ async def test_an_answer_lost_after_its_last_token_only_ends(generator):
 
 
 async def test_a_seed_decides_the_answer_in_any_batch(generator):
-    asked = [request("Why?", temperature=1.5, seed=seed, max_tokens=24) for seed in (1, 2, 1)]
+    asked = [request("Why?", temperature=2.0, seed=seed, max_tokens=24) for seed in (1, 2, 1)]
     one, two, again = [
         ids for ids, _, _ in await asyncio.gather(*(write(generator, a) for a in asked))
     ]
@@ -227,18 +227,6 @@ async def test_the_context_ends_an_answer_whose_max_tokens_lie_beyond_it(generat
 async def test_sampling_outside_its_limits_is_refused(generator, sampling, named):
     with pytest.raises(InvalidInputError, match=named):
         await write(generator, request("Why?", **sampling))
-
-
-@pytest.mark.parametrize(
-    "constraint",
-    [JsonSchema(schema="{}"), Regex(pattern="[0-9]+"), Grammar(rules='root ::= "a"')],
-)
-async def test_a_constraint_that_the_engine_does_not_serve_is_refused_by_name(
-    generator, constraint
-):
-    asked = replace(request("Why?"), constraint=constraint)
-    with pytest.raises(InvalidInputError, match=f"transformers .* {constraint.kind}"):
-        await write(generator, asked)
 
 
 @pytest.mark.parametrize("token_id", [-1, 6144])

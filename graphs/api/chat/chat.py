@@ -23,12 +23,16 @@ from graphs.api.border.json_body import JsonRoute
 from graphs.api.chat.chat_schema import ChatCompletionBody, RagOptions
 from graphs.api.chat.chat_shape import ChatShape, RagCompletion, ReplyHead
 from graphs.api.chat.chat_target import ChatTarget, target_of
+from graphs.api.chat.formats import constraint_of
 from graphs.api.chat.reply import Delivery, EventReply
 from graphs.api.chat.resume import Resumption, resumption_of
 from graphs.api.chat.turns import turns_of
+from graphs.api.errors import BadRequestError
 from graphs.api.services import InjectedServices
+from graphs.config import GatewayConfig
 from graphs.pipeline.events import ChatRequest, Sampling
 from index.searching.filters import parse_filter
+from models.constraints import Constraint
 
 router = APIRouter(tags=["chat"], route_class=JsonRoute)
 
@@ -50,6 +54,7 @@ async def create_chat_completion(
         retrieves=target.retrieves,
         stores=target.stores,
         sampling=_sampling(body, resumption),
+        constraint=_constraint(body, services.config),
         retrieval=options.settings(services.config.retrieval),
         filters=parse_filter(options.filters) if options.filters else None,
         identity=resumption.last.identity if resumption.last else None,
@@ -65,6 +70,16 @@ async def create_chat_completion(
         is_stream=bool(body.stream),
     )
     return EventReply(services.pipeline.answer(chat), ChatShape(head), delivery)
+
+
+def _constraint(body: ChatCompletionBody, config: GatewayConfig) -> Constraint | None:
+    found = constraint_of(body)
+    if found is None:
+        return None
+    if config.answers == "quote":
+        msg = f"{found[0]} needs a server that answers in its own words, but this one quotes"
+        raise BadRequestError(msg, param=found[0], code="unsupported_parameter")
+    return found[1]
 
 
 def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) -> ReplyHead:

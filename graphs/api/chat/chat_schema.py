@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from graphs.api.border.fields import Unsupported, only
 from graphs.api.border.json_body import RequestModel
+from graphs.api.chat.formats import FormatFields
 from graphs.api.corpus.filters import FilterSpec
 from graphs.config import (
     Diversity,
@@ -143,7 +144,7 @@ def _whole(value: object) -> object:
 Whole = Annotated[int, BeforeValidator(_whole)]
 
 
-class ChatCompletionBody(RequestModel):
+class ChatCompletionBody(FormatFields):
     """The body of a chat request: OpenAI's fields, `top_k`, and `rag`."""
 
     model: str
@@ -160,7 +161,6 @@ class ChatCompletionBody(RequestModel):
     rag: RagOptions | None = None
 
     n: Annotated[int | None, only(1, name="n")] = None
-    response_format: Annotated[object, only({"type": "text"}, name="response_format")] = None
     tool_choice: Annotated[object, only("none", "auto", name="tool_choice")] = None
     modalities: Annotated[object, only(["text"], name="modalities")] = None
     repetition_penalty: Annotated[object, only(1, name="repetition_penalty")] = None
@@ -172,7 +172,6 @@ class ChatCompletionBody(RequestModel):
     frequency_penalty: Unsupported = None
     presence_penalty: Unsupported = None
     min_p: Unsupported = None
-    structured_outputs: Unsupported = None
     moderation: Unsupported = None
     data_sources: Unsupported = None
     documents: Unsupported = None

@@ -14,7 +14,8 @@ from graphs.errors import (
     StageUnavailableError,
 )
 from graphs.pipeline.events import Citation, Finished, Retrieved, Sampling, TextDelta
-from models.constraints import Choices
+from graphs.pipeline.prompt import NO_ANSWER
+from models.constraints import JSON_OBJECT, Choices
 from models.errors import ContextLengthError
 from models.reranker import RerankScores
 from tests.graphs.fake_stages import IDENTITY, FakeStages, chat, events_of, hit, pipeline, text_of
@@ -258,3 +259,21 @@ async def test_a_second_reranking_that_fails_leaves_the_passages_whole_and_says_
     events = await events_of(fake, safety=NO_CHECKS, retrieval={"focus": "sentence", "top_k": 2})
     assert events[-1].degraded == ("rerank",)
     assert [p.file_id for p in events[0].passages] == ["file-2", "file-3"]
+
+
+async def test_an_answer_in_a_form_is_given_as_it_is_written():
+    fake = FakeStages(answer=(' {"port": ', "[1], ", '"next": [9]}', " "))
+    asked = chat("What is two?", constraint=JSON_OBJECT)
+    events = await events_of(fake, asked)
+    assert text_of(events) == ' {"port": [1], "next": [9]} '
+    assert not [event for event in events if isinstance(event, Citation)]
+    assert events[0].passages
+    assert fake.prompts[-1].constraint == JSON_OBJECT
+    events = await events_of(fake, replace(asked, retrieves=False))
+    assert text_of(events) == ' {"port": [1], "next": [9]} '
+
+
+async def test_what_no_passage_answers_is_a_refusal_where_a_form_was_asked_for():
+    events = await events_of(FakeStages(hits=()), chat("Hello!", constraint=JSON_OBJECT))
+    assert text_of(events) == ""
+    assert (events[-1].finish_reason, events[-1].refusal) == ("stop", NO_ANSWER)

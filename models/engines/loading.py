@@ -1,0 +1,53 @@
+"""Which engine a name stands for. An engine's libraries are imported when it is chosen only."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from models.device import Share
+from models.errors import check_names
+from models.generation import GenerationEngine
+
+if TYPE_CHECKING:
+    from models.engines.transformers_engine import TransformersEngineConfig
+    from models.engines.vllm_engine import VllmEngineConfig
+
+EngineName = Literal["transformers", "vllm"]
+_Config = TypeVar("_Config", "TransformersEngineConfig", "VllmEngineConfig")
+
+
+def load_engine(
+    name: EngineName,
+    options: Mapping[str, Any],
+    folder: Path,
+    *,
+    context_tokens: int,
+    share: Share,
+) -> GenerationEngine:
+    """Loads a model into an engine.
+
+    Args:
+        name: which engine.
+        options: fields of its configuration.
+        folder: the checkpoint.
+        context_tokens: most tokens of prompt and answer together.
+        share: what of the machine the engine may use.
+
+    Raises:
+        InvalidInputError: an option is unknown or outside its limits.
+    """
+    if name == "vllm":
+        from models.engines.vllm_engine import VllmEngine, VllmEngineConfig
+
+        vllm_config = _parse(VllmEngineConfig, options)
+        return VllmEngine(folder, vllm_config, context_tokens=context_tokens, share=share)
+    from models.engines.transformers_engine import TransformersEngine, TransformersEngineConfig
+
+    config = _parse(TransformersEngineConfig, options)
+    return TransformersEngine(folder, config, context_tokens=context_tokens, share=share)
+
+
+def _parse(config_class: type[_Config], options: Mapping[str, Any]) -> _Config:
+    check_names("engine_options", options, [one.name for one in fields(config_class)])
+    return config_class(**options)

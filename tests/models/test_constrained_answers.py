@@ -1,0 +1,105 @@
+"""Answers that are held to a schema, a regex or a grammar, by the real `transformers` engine."""
+
+import asyncio
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from models.constraints import Grammar, JsonSchema, Regex
+from models.errors import InvalidInputError
+from models.generation import GenerationRequest, Message, Sampling
+from models.generator import Generator, GeneratorConfig
+
+FULL = Path(__file__).parents[2] / "models/bundled/generator-full"
+pytestmark = pytest.mark.filterwarnings("ignore")  # torchao warns at import
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory):
+    config = GeneratorConfig(
+        model=str(FULL),
+        engine_options={"cache_tokens": 8192, "max_concurrent_requests": 8, "dtype": "float32"},
+    )
+    made = Generator(config, cache=tmp_path_factory.mktemp("cache"))
+    yield made
+    made.close()
+
+
+def request(question, delivered=(), **sampling):
+    return GenerationRequest(
+        request_id="r",
+        messages=(Message(role="user", content=question),),
+        sampling=Sampling(**sampling),
+        delivered_token_ids=tuple(delivered),
+    )
+
+
+async def write(generator, asked):
+    chunks = [chunk async for chunk in generator.stream(asked)]
+    ids = [token for chunk in chunks for token in chunk.token_ids]
+    return ids, "".join(chunk.text for chunk in chunks), chunks
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 12},
+        "kind": {"enum": ["http", "grpc"]},
+        "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+        "tags": {"type": "array", "items": {"type": "boolean"}, "maxItems": 3},
+    },
+    "required": ["name", "kind", "port", "tags"],
+    "additionalProperties": False,
+}
+VERSION = r"v[0-9]{1,3}(\.[a-f]{2}){3}"
+CONSTRAINED = {
+    "json_schema": (JsonSchema(schema=json.dumps(SCHEMA)), json.loads),
+    "regex": (Regex(pattern=VERSION), re.compile(VERSION).fullmatch),
+    "grammar": (Grammar(rules='root ::= ("ab" | "ü")+ "."'), re.compile(r"(ab|ü)+\.").fullmatch),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CONSTRAINED)
+async def test_an_answer_keeps_to_its_constraint_beside_free_ones_and_goes_on_from_any_id(
+    generator, kind
+):
+    constraint, read = CONSTRAINED[kind]
+    free = [request(question, max_tokens=24) for question in ("Which port?", "Why?")]
+    alone = [(await write(generator, asked))[1] for asked in free]
+    bound = [
+        replace(
+            request("Which port?", temperature=1.0, seed=seed, max_tokens=400),
+            constraint=constraint,
+        )
+        for seed in (1, -2, 3)
+    ]
+    written = await asyncio.gather(*(write(generator, asked) for asked in [*free, *bound]))
+    assert [text for _, text, _ in written[:2]] == alone
+    for asked, (ids, text, chunks) in zip(bound, written[2:], strict=True):
+        assert read(text)
+        assert chunks[-1].finish_reason == "stop"
+        for size in (1, len(ids) // 2, len(ids) - 1, len(ids)):
+            resumed = replace(asked, delivered_token_ids=tuple(ids[:size]))
+            rest, _, _ = await write(generator, resumed)
+            assert ids[:size] + rest == ids
+
+
+async def test_a_constrained_answer_that_its_limit_cuts_is_told_as_such(generator):
+    asked = replace(request("?", max_tokens=4), constraint=CONSTRAINED["json_schema"][0])
+    ids, _, chunks = await write(generator, asked)
+    assert (len(ids), chunks[-1].finish_reason) == (4, "length")
+
+
+async def test_a_constraint_that_cannot_be_read_is_refused_before_the_request_is_taken(generator):
+    asked = replace(request("Why?"), constraint=Regex(pattern="(a"))
+    with pytest.raises(InvalidInputError, match="regex cannot be served"):
+        await generator.prepare(asked)
+
+
+async def test_delivered_ids_that_break_the_constraint_are_refused(generator):
+    asked = replace(request("Why?", delivered=(9, 9)), constraint=CONSTRAINED["regex"][0])
+    with pytest.raises(InvalidInputError, match="constraint failed at token 2"):
+        await generator.prepare(asked)
