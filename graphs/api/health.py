@@ -69,7 +69,7 @@ async def get_readiness(services: InjectedServices) -> JSONResponse:
     return JSONResponse(body, refused.status_code, headers)
 
 
-def _phases(services: Services) -> dict[str, dict[str, object]]:
+def _phases(services: Services) -> dict[str, object]:
     """The models as they were known last: a busy generator is not waited for."""
     phases = {
         role: ModelPhase(

@@ -74,5 +74,5 @@ async def _every_store(corpus: StoreReads) -> AsyncIterator[StoreRecord]:
 
 def _model(name: str, created: int, report: ModelReport | None = None) -> Model:
     """A model as OpenAI shows one; `served` tells what of it runs where, when that is known."""
-    served = {"served": asdict(report)} if report else {}
-    return Model(id=name, object="model", created=created, owned_by=_OWNER, **served)
+    shown = {"id": name, "object": "model", "created": created, "owned_by": _OWNER}
+    return Model.model_validate(shown | ({"served": asdict(report)} if report else {}))

@@ -102,7 +102,11 @@ def _fetch_file(url: str, file: RemoteFile, target: Path, progress: "_Progress")
 
 
 def _append(url: str, file: RemoteFile, target: Path, progress: "_Progress") -> None:
-    from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # a lazy facade
+        build_hf_headers,
+        get_session,
+        hf_raise_for_status,
+    )
 
     start = _size(target)
     headers = build_hf_headers() | {"accept-encoding": "identity"}

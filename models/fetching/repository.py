@@ -41,7 +41,9 @@ def safe_files(model: str, revision: str) -> tuple[RemoteFile, ...]:
     from httpx2 import HTTPError
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
-    from huggingface_hub.utils import filter_repo_objects
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]  # a lazy facade
+        filter_repo_objects,
+    )
 
     try:
         info = HfApi().model_info(model, revision=revision, files_metadata=True, timeout=30)
