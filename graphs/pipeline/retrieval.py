@@ -16,13 +16,14 @@ from graphs.pipeline.packing import Packer
 from graphs.pipeline.prompt import Prompt, earlier_turns, instructions_of
 from graphs.pipeline.quoting.question import Part, parts_of
 from graphs.pipeline.quoting.quoter import Quote, Quoter
+from graphs.pipeline.quoting.spelling import corrected
+from graphs.pipeline.rankings import best, merged, union
 from graphs.pipeline.relevance import Relevance, ScoredHit
 from graphs.pipeline.stages import Stages
 from graphs.pipeline.together import together
 from graphs.pipeline.trace import Trace
 from graphs.pipeline.writing import Writer
 from index.searching.filters import Filter
-from index.searching.fusion import fuse
 from index.searching.request import Hit, SearchRequest
 
 _REACH = 4  # passages before and after a hit, for what a quote needs of them
@@ -91,9 +92,9 @@ class Retrieval:
             packing = group.create_task(self._packing(question.asked, request, trace))
             finding = group.create_task(self._answering(question, scope, trace))
         packer, prompt, room = packing.result()
-        best, quote = finding.result()
+        found, quote = finding.result()
         with trace.stage("pack"):
-            passages = await packer.passages(best, room=room)
+            passages = await packer.passages(found, room=room)
         trace.num_passages = len(passages)
         numbers = {int(one.chunk_id): one.number for one in passages}
         return Evidence(
@@ -120,7 +121,7 @@ class Retrieval:
         async with together() as group:
             tasks = [group.create_task(ranked(query)) for query in embedded]
         rankings = [task.result() for task in tasks]
-        return _best(rankings)[: scope.settings.top_k]
+        return best(rankings)[: scope.settings.top_k]
 
     async def _answering(
         self, question: Question, scope: Scope, trace: Trace
@@ -129,9 +130,9 @@ class Retrieval:
 
         What seemed to lean on the chat, and finds nothing with it, may have stood alone.
         """
-        best, quote = await self._found(question, scope, trace)
-        if best or not question.context:
-            return best, quote
+        found, quote = await self._found(question, scope, trace)
+        if found or not question.context:
+            return found, quote
         return await self._found(Question(asked=question.asked), scope, trace)
 
     async def _found(
@@ -146,6 +147,9 @@ class Retrieval:
             ranked = await self._relevant(question, relevance, scope, trace)
             return ranked[: self._top_k(settings, trace)], None
         asked = await self._asked(question, scope, trace)
+        meant = await self._meant(question, asked)
+        if meant != question:
+            asked = await self._asked(meant, scope, trace)
         chosen = settings.overridden({"top_k": self._top_k(settings, trace)})
         quote = await Quoter(relevance).quote(asked, chosen, trace)
         if quote is not None:
@@ -169,9 +173,17 @@ class Retrieval:
         whole, *each = [task.result() for task in tasks]
         limit = scope.settings.num_candidates
         return [
-            (part, _union(own[: limit // 2], whole[: limit // 3]))
+            (part, union(own[: limit // 2], whole[: limit // 3]))
             for part, own in zip(parts, each, strict=True)
         ]
+
+    async def _meant(
+        self, question: Question, asked: Sequence[tuple[Part, Sequence[Hit]]]
+    ) -> Question:
+        """Gives the question without what is misspelt in it, by what was found for it."""
+        hits = [hit for _, found in asked for hit in found]
+        spelt = await asyncio.to_thread(corrected, question.asked, hits)
+        return replace(question, asked=spelt)
 
     async def _relevant(
         self, question: Question, relevance: Relevance, scope: Scope, trace: Trace
@@ -207,7 +219,7 @@ class Retrieval:
                     group.create_task(search(_request(query, scope, self._reach)))
                     for query in queries
                 ]
-        return _merged([task.result() for task in tasks], scope.settings.num_candidates)
+        return merged([task.result() for task in tasks], scope.settings.num_candidates)
 
     async def _ranked(
         self, question: str, queries: Sequence[Query], scope: Scope, trace: Trace
@@ -250,24 +262,6 @@ class Retrieval:
         return settings.top_k
 
 
-def _best(rankings: Sequence[list[ScoredHit]]) -> list[ScoredHit]:
-    """Joins the rankings of several queries by the best score of each passage."""
-    if len(rankings) == 1:
-        return rankings[0]
-    every = [one for ranking in rankings for one in ranking]
-    if not all(one.is_reranked for one in every):  # one scale for all: that of the search
-        every = [replace(one, score=one.hit.score, is_reranked=False) for one in every]
-    best: dict[int, ScoredHit] = {}
-    for one in sorted(every, key=lambda one: -one.score):
-        best.setdefault(one.hit.chunk_id, one)
-    return list(best.values())
-
-
-def _union(first: Sequence[Hit], second: Sequence[Hit]) -> tuple[Hit, ...]:
-    """Joins two rankings, each hit once."""
-    return tuple({hit.chunk_id: hit for hit in (*first, *second)}.values())
-
-
 def _request(query: Query, scope: Scope, reach: int) -> SearchRequest:
     settings = scope.settings
     return SearchRequest(
@@ -285,13 +279,3 @@ def _request(query: Query, scope: Scope, reach: int) -> SearchRequest:
         neighbours=max(settings.neighbours, reach),
         filters=scope.filters,
     )
-
-
-def _merged(found: Sequence[tuple[Hit, ...]], limit: int) -> tuple[Hit, ...]:
-    """Fuses the rankings of several searches by rank; one ranking stays as it is."""
-    if len(found) == 1:
-        return found[0]
-    hits = {hit.chunk_id: hit for ranking in reversed(found) for hit in ranking}
-    scores = fuse([[hit.chunk_id for hit in ranking] for ranking in found], [1.0] * len(found))
-    best = list(scores.items())[:limit]
-    return tuple(replace(hits[chunk_id], score=score) for chunk_id, score in best)

@@ -106,3 +106,14 @@ async def test_what_is_not_so_is_answered_by_a_sentence_that_says_not():
     )
     question = chat("Which pets are not allowed?")
     assert text_of(await events_of(fake, question, **QUOTE)).startswith("Cats are not")
+
+
+async def test_a_misspelt_question_is_searched_for_again_and_judged_as_it_was_meant():
+    fake = stages(("plans.md", "Lumen > Plans", "The agency plan has unlimited devices."))
+    text, cited = await asked(fake, "agensy plan devises")
+    assert text == "The agency plan has unlimited devices. [1]"
+    assert cited == ["plans.md"]
+    assert [search.text for search in fake.searches] == [
+        "agensy plan devises",
+        "agency plan devices",
+    ]
