@@ -189,9 +189,9 @@ def check_sampling(sampling: Sampling) -> None:
         if not -100 <= bias <= 100:
             msg = f"logit_bias must be in -100..100, got {bias} for id {token_id}"
             raise InvalidInputError(msg)
-    most, least = sampling.max_tokens, sampling.min_tokens
-    if most is not None and least > most:
-        msg = f"min_tokens must be at most max_tokens, {most}, got {least}"
+    longest, least = sampling.max_tokens, sampling.min_tokens
+    if longest is not None and least > longest:
+        msg = f"min_tokens must be at most max_tokens, {longest}, got {least}"
         raise InvalidInputError(msg)
 
 

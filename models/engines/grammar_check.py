@@ -9,9 +9,13 @@ import json
 import resource
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from llguidance import LLMatcher, LLParserLimits
 from llguidance.gbnf_to_lark import any_to_lark
+
+if TYPE_CHECKING:
+    from llguidance._lib import JsonCompileOptions
 
 CPU_S = 0.3
 MEMORY_BYTES = 2**30
@@ -25,7 +29,11 @@ _LIMITS = {
     "max_grammar_size": 30_000,
 }
 # One way to write a value: a small model would else fill its answer with white space.
-_JSON_FORM = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+_JSON_FORM: "JsonCompileOptions" = {
+    "whitespace_flexible": False,
+    "item_separator": ", ",
+    "key_separator": ": ",
+}
 
 
 def parser_limits() -> LLParserLimits:

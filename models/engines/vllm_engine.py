@@ -76,6 +76,13 @@ class VllmEngine:
 
     constraints: frozenset[ConstraintKind] = frozenset()  # `generate` has no hook for a mask yet
 
+    unserved: frozenset[str] = frozenset(
+        {
+            "presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias",
+            "min_tokens", "top_logprobs", "priority",
+        }
+    )  # fmt: skip
+
     def __init__(
         self,
         folder: Path,
@@ -189,6 +196,8 @@ def _sampling(request: EngineRequest) -> Any:
         max_tokens=request.max_tokens,
         temperature=0.0,
         extra_args=draw_arguments(Draw.of(request)),
+        stop_token_ids=list(request.sampling.stop_token_ids),
+        ignore_eos=request.sampling.ignore_eos,
         detokenize=False,
         output_kind=RequestOutputKind.DELTA,
     )

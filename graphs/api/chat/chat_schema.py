@@ -7,12 +7,12 @@ cannot enter of earlier turns (tool calls and their results, images) is left out
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.fields import Unsupported, only
 from graphs.api.border.json_body import RequestModel
 from graphs.api.chat.formats import FormatFields
+from graphs.api.chat.picking_fields import MAX_INT32, PickingFields, RefusedFields, Whole
 from graphs.api.corpus.filters import FilterSpec
 from graphs.config import (
     Diversity,
@@ -23,13 +23,12 @@ from graphs.config import (
     RetrievalSettings,
     TopK,
 )
+from models.constraints import MAX_STOPS
 
-MAX_STOPS = 4
 # The options of `rag` that are settings of the retrieval.
 _RETRIEVAL_OPTIONS = {
     "top_k", "mode", "expand", "diversity", "neighbours", "rerank", "score_threshold"
 }  # fmt: skip
-MAX_INT32 = 2**31 - 1  # what the engines hold such numbers in
 
 
 class TurnPart(RequestModel):
@@ -136,16 +135,8 @@ def _check_stop(stop: str | list[str] | None) -> str | list[str] | None:
     return [one for one in stops if one]  # an empty one stops nothing
 
 
-def _whole(value: object) -> object:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-# JSON has one kind of number, and some clients write 64 as 64.0.
-Whole = Annotated[int, BeforeValidator(_whole)]
-
-
-class ChatCompletionBody(FormatFields):
-    """The body of a chat request: OpenAI's fields, `top_k`, and `rag`."""
+class ChatCompletionBody(FormatFields, PickingFields, RefusedFields):
+    """The body of a chat request: OpenAI's fields, some of vLLM's, and `rag`."""
 
     model: str
     messages: list[ChatMessage] = Field(min_length=1)
@@ -153,26 +144,5 @@ class ChatCompletionBody(FormatFields):
     stream_options: StreamOptions | None = None
     max_completion_tokens: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = None
     max_tokens: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = None
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, ge=0, le=1)
-    top_k: Annotated[Whole, Field(ge=-1, le=MAX_INT32)] | None = None
-    seed: Annotated[Whole, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: Annotated[str | list[str] | None, AfterValidator(_check_stop)] = None
     rag: RagOptions | None = None
-
-    n: Annotated[int | None, only(1, name="n")] = None
-    tool_choice: Annotated[object, only("none", "auto", name="tool_choice")] = None
-    modalities: Annotated[object, only(["text"], name="modalities")] = None
-    repetition_penalty: Annotated[object, only(1, name="repetition_penalty")] = None
-    tools: Unsupported = None
-    functions: Unsupported = None
-    logprobs: Unsupported = None
-    top_logprobs: Unsupported = None
-    logit_bias: Unsupported = None
-    frequency_penalty: Unsupported = None
-    presence_penalty: Unsupported = None
-    min_p: Unsupported = None
-    moderation: Unsupported = None
-    data_sources: Unsupported = None
-    documents: Unsupported = None
-    web_search_options: Unsupported = None

@@ -7,7 +7,7 @@ import pytest
 from openai import BadRequestError
 
 from graphs.config import GatewayConfig
-from models.constraints import JSON_OBJECT, Grammar, JsonSchema, Regex
+from models.constraints import JSON_OBJECT, Grammar, JsonSchema, Regex, Sampling
 
 SCHEMA = {"type": "object", "properties": {"port": {"type": "integer"}}, "required": ["port"]}
 AS_SCHEMA = JsonSchema(schema=json.dumps(SCHEMA))
@@ -74,8 +74,35 @@ async def test_what_cannot_be_a_form_is_refused_by_its_field(api_openai, fields,
 
 async def test_a_server_that_quotes_refuses_every_form_by_name(api_openai, api_app, api_services):
     api_app.state.services = replace(api_services, config=GatewayConfig(answers="quote"))
-    with pytest.raises(BadRequestError, match=r"response_format needs .* quotes") as refused:
+    with pytest.raises(BadRequestError, match=r"response_format needs .* free") as refused:
         await api_openai.chat.completions.create(
             model="rag", messages=QUESTION, response_format={"type": "json_object"}
         )
     assert refused.value.param == "response_format"
+
+
+async def test_every_way_of_picking_tokens_reaches_the_generator(api_openai, api_pipeline):
+    await api_openai.chat.completions.create(
+        model="local/generator", messages=QUESTION, seed=-5, presence_penalty=0.5,
+        frequency_penalty=-0.5, logit_bias={"7": 3, "9": -100},
+        extra_body={
+            "min_p": 0.1, "repetition_penalty": 1.2, "stop_token_ids": [4, 5], "ignore_eos": True,
+            "min_tokens": 3, "priority": -2,
+        },
+    )  # fmt: skip
+    assert api_pipeline.requests[-1].sampling == Sampling(
+        seed=-5, presence_penalty=0.5, frequency_penalty=-0.5, logit_bias=((7, 3.0), (9, -100.0)),
+        min_p=0.1, repetition_penalty=1.2, stop_token_ids=(4, 5), ignore_eos=True, min_tokens=3,
+        priority=-2,
+    )  # fmt: skip
+
+
+async def test_a_server_that_quotes_refuses_what_it_could_not_honour(
+    api_openai, api_app, api_services
+):
+    api_app.state.services = replace(api_services, config=GatewayConfig(answers="quote"))
+    with pytest.raises(BadRequestError, match="presence_penalty needs") as refused:
+        await api_openai.chat.completions.create(
+            model="rag", messages=QUESTION, presence_penalty=1.0
+        )
+    assert refused.value.param == "presence_penalty"
