@@ -37,7 +37,7 @@ class StoredResponse:
         tenant: whose it is; nobody else sees it.
         key_id: the public name of the key that it was asked with.
         status: as of now; `body` has that of the last writing.
-        request: all that it takes to work on it.
+        request: all that it takes to work on it; empty when it has ended.
         items: its own input, oldest first.
         body: the response as its client sees it.
         previous_id: the response that goes before it.

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from index.catalog.answers.conversations import append_items, prolong, require_conversation
 from index.catalog.answers.records import (
@@ -122,7 +122,11 @@ class Responses(Database):
                 end = update(responses).where(responses.c.id == response_id)
                 connection.execute(
                     end.values(
-                        status="cancelled", body=body, lease_until=None, attempt=row.attempt + 1
+                        status="cancelled",
+                        body=body,
+                        request="",
+                        lease_until=None,
+                        attempt=row.attempt + 1,
                     )
                 )
             return response_of(require_response(connection, tenant, response_id, self._now()))
@@ -159,7 +163,9 @@ def write_outcome(
     """Ends a response, inside a transaction that holds the head."""
     add_events(connection, response.id, outcome.first_number, outcome.events)
     ended = update(responses).where(responses.c.id == response.id)
-    connection.execute(ended.values(status=outcome.status, body=outcome.body, lease_until=None))
+    connection.execute(
+        ended.values(status=outcome.status, body=outcome.body, request="", lease_until=None)
+    )
     if response.conversation_id is None:
         return
     try:
@@ -173,10 +179,19 @@ def write_outcome(
 def add_events(
     connection: Connection, response_id: str, first_number: int, events: Sequence[str]
 ) -> None:
-    """Appends events, numbered from `first_number` on."""
+    """Appends events, numbered from `first_number` on; those that are there already stay.
+
+    They are, when the reply to an earlier call was lost.
+    """
+    if not events:
+        return
+    of_response = response_events.c.response_id == response_id
+    last = connection.execute(select(func.max(response_events.c.number)).where(of_response))
+    kept = last.scalar_one()
     rows = [
         {"response_id": response_id, "number": number, "data": data}
         for number, data in enumerate(events, start=first_number)
+        if kept is None or number > kept
     ]
     if rows:
         connection.execute(insert(response_events), rows)
