@@ -140,7 +140,10 @@ class Run:
             raise ResumeMismatchError(msg)
         if isinstance(event, Finished):
             response = self.shape.response()
-            outputs = [kept_item(item.model_dump(mode="json", exclude_unset=True)) for item in response.output]
+            outputs = [
+                kept_item(item.model_dump(mode="json", exclude_unset=True))
+                for item in response.output
+            ]
             await self._finish(str(response.status), (*self.record.items, *outputs))
         elif self.is_new and self.streams:
             await self._store()
