@@ -47,14 +47,14 @@ class FollowReply(Response):
         self._record = record
         self._corpus = corpus
         self._http = http
-        completed_at = json.loads(record.body)["completed_at"]
         self._shape = ResponseShape(
             head_of(record),
             with_results=with_results,
-            completed_at=completed_at,
+            clock=lambda: self._completed_at,
             starting_after=starting_after,
         )
         self._with_results = with_results
+        self._completed_at = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers, unless the client leaves first."""
@@ -74,6 +74,7 @@ class FollowReply(Response):
         number = 0
         while True:
             seen = await self._corpus.response_events(self._record.tenant, self._record.id, number)
+            self._completed_at = json.loads(seen.body)["completed_at"]
             for event in map(read, seen.events):
                 for frame in self._shape.event(event):
                     yield frame

@@ -12,7 +12,7 @@ send the stream again from any of them.
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from openai.types import responses as api
@@ -34,6 +34,11 @@ _SEARCH_STAGES: Mapping[str, type[BaseModel]] = {
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
+def unix_time() -> int:
+    """The time in whole seconds."""
+    return int(time.time())
+
+
 class RagResponse(api.Response):
     """A response with our extension: what was left out because it failed."""
 
@@ -46,7 +51,7 @@ class ResponseShape:
     Args:
         head: the fields of the response that do not depend on its answer.
         with_results: whether the results of the search are shown.
-        completed_at: when it was completed, where that is known; else it is so with `Finished`.
+        clock: says when it was completed, in unix seconds.
         starting_after: events up to this number are left out.
     """
 
@@ -55,11 +60,11 @@ class ResponseShape:
         head: Mapping[str, Any],
         *,
         with_results: bool,
-        completed_at: int | None = None,
+        clock: Callable[[], int] = unix_time,
         starting_after: int = -1,
     ) -> None:
         self._head = head
-        self._completed_at = completed_at
+        self._clock = clock
         self._with_results = with_results
         self._starting_after = starting_after
         self._next_number = 0
@@ -115,12 +120,8 @@ class ResponseShape:
 
     def whole(self, answer: Answer) -> RagResponse:
         """Makes the body of a reply that is not streamed."""
-        for event in (
-            answer.retrieved,
-            TextDelta(text=answer.text),
-            *answer.citations,
-            answer.finished,
-        ):
+        text = TextDelta(text=answer.text)
+        for event in (answer.retrieved, text, *answer.citations, answer.finished):
             self.event(event)
         return self.response()
 
@@ -195,7 +196,7 @@ class ResponseShape:
         self._state = {
             "status": "incomplete" if reason else "completed",
             "incomplete_details": {"reason": reason} if reason else None,
-            "completed_at": None if reason else self._completed_at or int(time.time()),
+            "completed_at": None if reason else self._clock(),
             "usage": _usage(finished.usage),
         }
         if finished.degraded:

@@ -21,15 +21,16 @@ from graphs.api.errors import BadRequestError
 from graphs.api.responses.follow import FollowReply
 from graphs.api.responses.items import as_json, items_of, read_items, shown, turns_of
 from graphs.api.responses.queries import PageQuery, ReadQuery
-from graphs.api.responses.question import answer, question_of
+from graphs.api.responses.question import Question, answer, question_of
 from graphs.api.responses.response_schema import RESULTS, ResponseBody
-from graphs.api.responses.response_shape import RagResponse, ResponseShape
+from graphs.api.responses.response_shape import RagResponse, ResponseShape, unix_time
 from graphs.api.responses.run import Run
 from graphs.api.responses.runs import Runs
 from graphs.api.responses.stored import context_of, head_of, record_of, response_of
-from graphs.api.services import InjectedCorpus, InjectedServices
+from graphs.api.services import InjectedCorpus, InjectedServices, Services
 from graphs.caller import Caller
-from index.catalog.answers.records import UNFINISHED
+from graphs.corpus import Corpus
+from index.catalog.answers.records import UNFINISHED, StoredResponse
 from index.errors import UnknownConversationError, UnknownCursorError
 
 router = APIRouter(tags=["responses"], prefix="/v1/responses", route_class=JsonRoute)
@@ -49,28 +50,21 @@ async def create_response(
 ) -> Response:
     """Answers with `rag`, `rag:<vector store>`, or the generator with or without `file_search`."""
     _refuse_contradictions(body)
-    caller: Caller = request.state.caller
-    items = read_items(body.input, param="input")
-    try:
-        context = await context_of(body, items, corpus, caller.tenant)
-    except UnknownConversationError as err:
-        raise BadRequestError(str(err), param="conversation", code=err.code) from err
-    turns = turns_of((*context, *(as_json(item) for item in items)), body.instructions)
-    question = question_of(body, turns, services.config)
-    request.state.store_param = question.store_param
-    record = record_of(body, question, items, caller)
-    runs: Runs = request.app.state.runs
+    record, question = await _read(request, body, services, corpus)
     with_results = RESULTS in (body.include or ())
+    runs: Runs = request.app.state.runs
     if body.background:
         await corpus.create_response(record, keep_s=runs.keeping().kept_s)
         runs.wake()
-        if body.stream:
+        if question.streams:
             return FollowReply(record, corpus, services.config.http, with_results=with_results)
         return json_reply(response_of(record, with_results=with_results))
+    request_id = request.state.request_id
     chat = question.chat(
-        services.config, caller, request_id=request.state.request_id, identity=None
+        services.config, request.state.caller, request_id=request_id, identity=None
     )
     events = answer(services.pipeline, chat, shortens=question.shortens)
+    clock = unix_time
     if body.store is not False:
         run = Run(
             record=record,
@@ -80,20 +74,19 @@ async def create_response(
             is_new=True,
             streams=question.streams,
         )
-        if question.streams:
-            runs.begin(run, events)
-            events = run.watch()
-        else:
-            events = run.passing(events)
+        events = runs.watched(run, events) if question.streams else run.passing(events)
+        clock = run.completed_at
+    shape = ResponseShape(head_of(record), with_results=with_results, clock=clock)
+    http = services.config.http
     delivery = Delivery(
-        request_id=request.state.request_id,
+        request_id=request_id,
         created=record.created_at,
         resumption=None,
-        heartbeat_s=services.config.http.heartbeat_s,
-        write_timeout_s=services.config.http.write_s,
+        heartbeat_s=http.heartbeat_s,
+        write_timeout_s=http.write_s,
         is_stream=question.streams,
     )
-    return EventReply(events, ResponseShape(head_of(record), with_results=with_results), delivery)
+    return EventReply(events, shape, delivery)
 
 
 @router.get("/{response_id}", response_model=RagResponse, summary="Read a response")
@@ -159,6 +152,22 @@ async def list_input_items(
     end = start + query.limit
     page = [shown(value, with_results=query.with_results) for value in values[start:end]]
     return list_reply(page, ids[start:end], has_more=end < len(values))
+
+
+async def _read(
+    request: Request, body: ResponseBody, services: Services, corpus: Corpus
+) -> tuple[StoredResponse, Question]:
+    """Reads what is asked, with what goes before it."""
+    caller: Caller = request.state.caller
+    items = read_items(body.input, param="input")
+    try:
+        context = await context_of(body, items, corpus, caller.tenant)
+    except UnknownConversationError as err:
+        raise BadRequestError(str(err), param="conversation", code=err.code) from err
+    turns = turns_of((*context, *map(as_json, items)), body.instructions)
+    question = question_of(body, turns, services.config)
+    request.state.store_param = question.store_param
+    return record_of(body, question, items, caller), question
 
 
 def _refuse_contradictions(body: ResponseBody) -> None:

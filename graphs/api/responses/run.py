@@ -115,6 +115,10 @@ class Run:
         self._failure, self._is_over = failure, True
         self._tell()
 
+    def completed_at(self) -> int:
+        """When the response was completed, so that all who tell it tell the same."""
+        return int(self.shape.response().completed_at or 0)
+
     async def fail(self, error: ErrorReply) -> None:
         """Ends the response as failed.
 

@@ -11,7 +11,7 @@ import logging
 import os
 import uuid
 from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 
 from graphs.api.errors import ApiError, BadRequestError, kind_of, reply_of
 from graphs.api.responses.journal import read
@@ -84,6 +84,22 @@ class Runs:
         task = asyncio.create_task(self._work(run, source, again=again))
         self._working[run.record.id] = task
         task.add_done_callback(lambda _task: self._forget(run.record.id))
+
+    async def watched(
+        self, run: Run, source: AsyncGenerator[Event, None]
+    ) -> AsyncGenerator[Event, None]:
+        """Works on a response, and gives its events.
+
+        Who closes them ends no work, unless that has come to no event: then nobody knows of it.
+        """
+        self.begin(run, source)
+        try:
+            async with aclosing(run.watch()) as events:
+                async for event in events:
+                    yield event
+        finally:
+            if run.is_new:
+                self.drop(run.record.id)
 
     def drop(self, response_id: str) -> None:
         """Ends the work on a response, if it is done here."""
