@@ -3,13 +3,17 @@
 How long stages took is left out: it differs from one making of an answer to the next.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from graphs.pipeline.events import Citation, Event, Finished, Retrieved, TextDelta
 
-_KINDS = {kind.__name__: TypeAdapter(kind) for kind in (Retrieved, TextDelta, Citation, Finished)}
+_KINDS: Mapping[str, TypeAdapter[Any]] = {
+    kind.__name__: TypeAdapter(kind) for kind in (Retrieved, TextDelta, Citation, Finished)
+}
 
 
 def written(event: Event) -> str:

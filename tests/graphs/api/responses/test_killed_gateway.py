@@ -32,7 +32,7 @@ def start(url):
         command = [sys.executable, "-m", "tests.graphs.api.responses.answering_process"]
         process = subprocess.Popen([*command, url, str(port), str(seconds)], cwd=ROOT)
         processes.append(process)
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 180  # the machines that run this are shared
         while True:
             assert process.poll() is None
             try:
@@ -63,7 +63,7 @@ def ended(client, name):
     return response
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_responses_outlive_the_gateway_that_worked_on_them(start):
     dying, dying_client = start(30)  # comes to no end by itself
     asked = {"model": "rag", "input": "Tell me."}
