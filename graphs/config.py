@@ -163,6 +163,22 @@ class DeadlineSettings(_Settings):
     longest_s: float = Field(default=3600.0, gt=0)
 
 
+class ResponseSettings(_Settings):
+    """How responses and conversations are kept and worked on; times of work are in seconds.
+
+    Attributes:
+        kept_days: a response is kept for so long, a conversation for so long after its last use.
+        max_running: most background responses that one Gateway works on at once.
+        lease_s: after so long without a sign of a Gateway another one goes on with its responses.
+        poll_s: how often a Gateway looks for those.
+    """
+
+    kept_days: int = Field(default=30, ge=1, le=3650)
+    max_running: int = Field(default=4, ge=1, le=1024)
+    lease_s: float = Field(default=15.0, gt=0)
+    poll_s: float = Field(default=5.0, gt=0)
+
+
 class ServedNames(_Settings):
     """The model names that clients use."""
 
@@ -223,6 +239,7 @@ class GatewayConfig(_Settings):
     deadline: DeadlineSettings = DeadlineSettings()
     served_names: ServedNames = ServedNames()
     http: HttpSettings = HttpSettings()
+    responses: ResponseSettings = ResponseSettings()
 
 
 class AppArgs(_Settings):

@@ -6,6 +6,7 @@ who needs a part can ask for just that.
 
     Corpora --of(caller)--> Corpus = Reads  (files, stores, store files, batches)
                                    + Writes (files, stores, store files, batches)
+                                   + those of graphs/corpus_answers.py (responses, conversations)
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from types import EllipsisType
 from typing import Protocol
 
 from graphs.caller import Caller
+from graphs.corpus_answers import AnswerReads, AnswerWrites
 from index.records import (
     Attachment,
     Attributes,
@@ -177,11 +179,11 @@ class FileBatchWrites(Protocol):
         """Stops the files of a batch that are not indexed yet."""
 
 
-class Reads(FileReads, StoreReads, StoreFileReads, FileBatchReads, Protocol):
+class Reads(FileReads, StoreReads, StoreFileReads, FileBatchReads, AnswerReads, Protocol):
     """All that changes nothing."""
 
 
-class Writes(FileWrites, StoreWrites, StoreFileWrites, FileBatchWrites, Protocol):
+class Writes(FileWrites, StoreWrites, StoreFileWrites, FileBatchWrites, AnswerWrites, Protocol):
     """All that changes something; what one of them returned from is durable."""
 
 

@@ -67,6 +67,27 @@ class CallerCorpus:
     list_batch_files = _called(Catalog.list_batch_files)
     cancel_file_batch = _called(Catalog.cancel_file_batch)
 
+    create_response = _called(Catalog.create_response)
+    get_response = _called(Catalog.get_response)
+    response_chain = _called(Catalog.response_chain)
+    response_events = _called(Catalog.response_events)
+    cancel_response = _called(Catalog.cancel_response)
+    delete_response = _called(Catalog.delete_response)
+
+    claim_response = _called(Catalog.claim_response)
+    keep_response = _called(Catalog.keep_response)
+    finish_response = _called(Catalog.finish_response)
+
+    create_conversation = _called(Catalog.create_conversation)
+    get_conversation = _called(Catalog.get_conversation)
+    update_conversation = _called(Catalog.update_conversation)
+    delete_conversation = _called(Catalog.delete_conversation)
+
+    add_conversation_items = _called(Catalog.add_conversation_items)
+    list_conversation_items = _called(Catalog.list_conversation_items)
+    get_conversation_item = _called(Catalog.get_conversation_item)
+    delete_conversation_item = _called(Catalog.delete_conversation_item)
+
 
 class CorpusClient(DeploymentClient):
     """See `deployments.ingester.Ingester`. What it calls may write, so nothing is called twice."""

@@ -6,6 +6,10 @@ CorpusError
 |  '- ExpiredStoreError                   it was there, and its expiry has passed
 |- UnknownStoreFileError   (LookupError)  the file is not in this vector store
 |- UnknownFileBatchError   (LookupError)  this vector store has no such batch of files
+|- UnknownAnswerError      (LookupError)  nothing of the kind is kept for this tenant
+|  |- UnknownResponseError
+|  |- UnknownConversationError
+|  '- UnknownConversationItemError
 |- UnknownCursorError      (LookupError)  `after` names nothing in this list
 |- UnsupportedFileError    (ValueError)   no parser for this type of file
 |- InvalidFileError        (ValueError)   empty, broken, not what its name says, or without words
@@ -15,6 +19,9 @@ CorpusError
 |- InvalidChunkingError    (ValueError)   chunk sizes outside their bounds
 |- InvalidAttributesError  (ValueError)   attributes or metadata outside their bounds
 |- InvalidFileBatchError   (ValueError)   too few or many files, or one named in two ways
+|- InvalidAnswerError      (ValueError)   more of them than are kept together
+|  |- InvalidChainError                    too many responses go before one
+|  '- InvalidConversationError             too many items, or one of them twice
 |- InvalidSearchError      (ValueError)   a search request outside its bounds
 |- FingerprintMismatchError (ValueError)  vectors of another embedder
 |- SandboxError            (RuntimeError) the process that reads files does not start
@@ -63,6 +70,30 @@ class UnknownFileBatchError(CorpusError, LookupError):
     """No batch of files of this vector store has this id."""
 
     code = "vector_store_file_batch_not_found"
+
+
+class UnknownAnswerError(CorpusError, LookupError):
+    """No such response, conversation or item is kept for this tenant."""
+
+    code = "not_found"
+
+
+class UnknownResponseError(UnknownAnswerError):
+    """This tenant has no response of this id, or it has expired."""
+
+    code = "response_not_found"
+
+
+class UnknownConversationError(UnknownAnswerError):
+    """This tenant has no conversation of this id, or nobody used it for too long."""
+
+    code = "conversation_not_found"
+
+
+class UnknownConversationItemError(UnknownAnswerError):
+    """The conversation has no item of this id."""
+
+    code = "item_not_found"
 
 
 class UnknownCursorError(CorpusError, LookupError):
@@ -117,6 +148,24 @@ class InvalidFileBatchError(CorpusError, ValueError):
     """A batch without files, with too many, or with one file named in two ways."""
 
     code = "invalid_file_batch"
+
+
+class InvalidAnswerError(CorpusError, ValueError):
+    """Responses or items beyond what is kept together."""
+
+    code = "invalid_value"
+
+
+class InvalidChainError(InvalidAnswerError):
+    """More responses go before one than are read."""
+
+    code = "too_many_responses"
+
+
+class InvalidConversationError(InvalidAnswerError):
+    """A conversation with too many items, or with one of them twice."""
+
+    code = "invalid_conversation"
 
 
 class InvalidSearchError(CorpusError, ValueError):

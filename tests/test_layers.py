@@ -54,7 +54,7 @@ ROOMS = {
         "bulk",
     ),
     "graphs": (
-        "errors caller deadline config corpus",
+        "errors caller deadline config corpus_answers corpus",
         "serve_config",
         "pipeline",
         "model_reports failover clients corpus_client generator_client replicas shards",
@@ -68,6 +68,7 @@ ROOMS = {
         "border",
         "corpus",
         "chat",
+        "responses",
         "docs embeddings health models moderations rerank token_input",
         "app",
     ),

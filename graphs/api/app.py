@@ -1,5 +1,8 @@
 """The HTTP application: routes, borders and error shape put together. A plain FastAPI app."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
@@ -20,10 +23,14 @@ from graphs.api.corpus import (
     vector_stores,
 )
 from graphs.api.errors import ErrorReply, install_error_handlers
+from graphs.api.responses import conversations, responses
+from graphs.api.responses.runs import Runs
 from graphs.api.services import Services
 
 _ROUTED = (
     chat,
+    responses,
+    conversations,
     models,
     embeddings,
     rerank,
@@ -46,9 +53,18 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
         echo_request_id: whether replies name the request; off behind Serve's proxy, which does.
 
     Returns:
-        An ASGI application without any background work of its own.
+        An ASGI application. Where its lifespan is run, it works on responses that wait, of other
+        Gateways too.
     """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.runs.start()
+        yield
+        await app.state.runs.stop()
+
     app = FastAPI(
+        lifespan=lifespan,
         title="Ragfleet",
         description="Retrieval-augmented generation behind an OpenAI-compatible API.",
         docs_url=None,  # FastAPI's page loads its scripts from another host; docs.py needs none
@@ -58,6 +74,7 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     )
     app.state.services = services
     app.state.keys = KnownKeys()
+    app.state.runs = Runs(lambda: app.state.services)
     for module in _ROUTED:
         app.include_router(module.router)
     install_error_handlers(app)

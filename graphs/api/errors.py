@@ -35,6 +35,7 @@ from index.errors import (
     CorpusError,
     CorpusUnavailableError,
     FingerprintMismatchError,
+    InvalidAnswerError,
     InvalidAttributesError,
     InvalidChunkingError,
     InvalidFileBatchError,
@@ -42,6 +43,7 @@ from index.errors import (
     InvalidFilterError,
     InvalidLimitError,
     InvalidSearchError,
+    UnknownAnswerError,
     UnknownCursorError,
     UnknownFileBatchError,
     UnknownFileError,
@@ -183,6 +185,7 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     UnknownStoreError: ErrorKind(status=404, type=_INVALID, param="vector_store_id"),
     UnknownStoreFileError: ErrorKind(status=404, type=_INVALID, param="file_id"),
     UnknownFileBatchError: ErrorKind(status=404, type=_INVALID, param="batch_id"),
+    UnknownAnswerError: ErrorKind(status=404, type=_INVALID),
     UnknownCursorError: ErrorKind(status=400, type=_INVALID, param="after"),
     UnsupportedFileError: ErrorKind(status=400, type=_INVALID),
     InvalidFileError: ErrorKind(status=400, type=_INVALID),
@@ -191,12 +194,12 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     InvalidChunkingError: ErrorKind(status=400, type=_INVALID),
     InvalidAttributesError: ErrorKind(status=400, type=_INVALID),
     InvalidFileBatchError: ErrorKind(status=400, type=_INVALID, param="files"),
+    InvalidAnswerError: ErrorKind(status=400, type=_INVALID),
     InvalidSearchError: ErrorKind(status=400, type=_INVALID),
     FingerprintMismatchError: ErrorKind(status=409, type=_INVALID),
     CorpusUnavailableError: ErrorKind(
         status=503, type=_SERVER, retry_after_s=2, message="The corpus is out of reach. Try again."
     ),
-    # HTTP
     ApiError: _FAILURE,
     BadRequestError: ErrorKind(status=400, type=_INVALID),
     BodyTooLargeError: ErrorKind(status=413, type=_INVALID),
@@ -290,9 +293,8 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 def install_error_handlers(app: FastAPI) -> None:
     """Makes every error of every route leave in the one shape."""
     app.add_exception_handler(HTTPException, _on_http_exception)
-    roots = (GraphError, ModelError, CorpusError)
     of_http = (
         BadRequestError, KeyReusedError, ResumeMismatchError, BodyTooLargeError, BodyTimeoutError,
     )  # fmt: skip
-    for handled in roots + of_http:
+    for handled in _OURS[1:] + of_http:
         app.add_exception_handler(handled, _on_error)

@@ -1,5 +1,8 @@
 """The catalog: the source of truth of the corpus, in one SQL database."""
 
+from index.catalog.answers.conversations import Conversations
+from index.catalog.answers.response_runs import ResponseRuns
+from index.catalog.answers.responses import Responses
 from index.catalog.bulk_load import BulkLoad
 from index.catalog.changes import ChangeLog
 from index.catalog.file_batches import FileBatches
@@ -13,8 +16,8 @@ from index.catalog.store_files import StoreFiles
 from index.catalog.stores import Stores
 
 
-class ClientCatalog(Files, Stores, StoreFiles, FileBatches):
-    """The part that clients of the API see: what they upload, and how they put it together.
+class ClientCatalog(Files, Stores, StoreFiles, FileBatches, Responses, ResponseRuns, Conversations):
+    """The part that the API works with: what clients upload, ask and are answered.
 
     A public method that is added to one of its bases can be called from outside the cluster's
     workers; whatever they must not reach belongs into another part.
@@ -34,6 +37,7 @@ class Catalog(
     """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
 
     Clients    files, stores, store_files, file_batches   (ClientCatalog)
+               responses, response_runs, conversations
     Writers    jobs, passages, bulk_load, reembedding
     Searches   searched_stores, changes, passage_reads
 

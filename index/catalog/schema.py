@@ -10,6 +10,11 @@ vectors        one a chunk and embedder, so that a store can be filled for a new
 jobs           ingestion still to be done; a row goes with the work, the outcome is in store_files
 changes        the log that search replicas fold; no foreign keys, it outlives what it names; that a
                store was switched to another embedder is of no file
+responses      what clients asked and were answered; `request`, `items` and `body` are JSON that the
+               API writes; work on them is leased as that of jobs is
+response_events  what came of a response, in order, so that its stream can be read again
+conversations  named sequences of items
+conversation_items  the items, JSON of the API
 head           one row: the number of the last change, and the next chunk id
 
 `seq` columns keep the order of creation, which whole seconds do not. A change here needs a revision
@@ -171,4 +176,57 @@ changes = Table(
     Column("store_id", String(64), nullable=False),
     Column("file_id", String(64), nullable=False),
     Index("ix_changes_of_store_file", "store_id", "file_id", "number"),
+)
+
+responses = Table(
+    "responses",
+    metadata,
+    Column("seq", RowNumber, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("tenant", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("status", String(16), nullable=False, index=True),
+    Column("request", Text, nullable=False),
+    Column("items", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("previous_id", String(64)),  # no foreign key: each is deleted and expires by itself
+    Column("conversation_id", String(64)),
+    Column("attempt", Integer, nullable=False),
+    Column("lease_owner", Text),
+    Column("lease_until", Float),
+    sqlite_autoincrement=True,
+)
+
+response_events = Table(
+    "response_events",
+    metadata,
+    Column("response_id", ForeignKey("responses.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("data", Text, nullable=False),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("seq", RowNumber, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("tenant", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("keep_s", BigInteger, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+conversation_items = Table(
+    "conversation_items",
+    metadata,
+    Column("seq", RowNumber, primary_key=True),
+    Column("conversation_id", ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False),
+    Column("id", String(128), nullable=False),
+    Column("data", Text, nullable=False),
+    UniqueConstraint("conversation_id", "id"),
+    sqlite_autoincrement=True,
 )

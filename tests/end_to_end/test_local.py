@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,6 +44,22 @@ def test_a_stream_gives_the_same_text_and_the_usage(system, handbook):
     assert text == whole.choices[0].message.content
     assert chunks[-1].usage == whole.usage
     assert len(chunks) > 3
+
+
+def test_answers_are_kept_in_background_and_streamed_again(system, handbook):
+    responses = system.openai.responses
+    response = responses.create(model="rag", input=QUESTION, background=True, stream=False)
+    deadline = time.monotonic() + 120
+    while response.status in {"queued", "in_progress"}:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+        response = responses.retrieve(response.id)
+    assert response.status == "completed"
+    assert response.output[-1].content[0].annotations[0].filename == "safety.md"
+    events = list(responses.create(model="rag", input=QUESTION, stream=True))
+    final = events[-1].response
+    assert final.output_text == response.output_text
+    assert list(responses.retrieve(final.id, stream=True, starting_after=4)) == events[5:]
 
 
 def test_a_question_about_nothing_in_the_documents_is_declined(system, handbook):

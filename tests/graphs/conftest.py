@@ -12,6 +12,7 @@ from openai import AsyncOpenAI
 
 from graphs.api.app import build_app
 from graphs.api.chat.resume import KnownKeys
+from graphs.api.responses.runs import Runs
 from graphs.api.services import Services
 from graphs.config import GatewayConfig, HttpSettings, ServedNames
 from graphs.pipeline.events import (
@@ -150,10 +151,12 @@ def _api_shared_app():
 
 
 @pytest.fixture
-def api_app(_api_shared_app, api_services):
-    _api_shared_app.state.services = api_services
-    _api_shared_app.state.keys = KnownKeys()
-    return _api_shared_app
+async def api_app(_api_shared_app, api_services):
+    state = _api_shared_app.state
+    state.services, state.keys = api_services, KnownKeys()
+    state.runs = Runs(lambda: state.services)
+    yield _api_shared_app
+    await state.runs.stop()
 
 
 @pytest.fixture

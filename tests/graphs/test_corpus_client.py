@@ -11,17 +11,21 @@ from graphs.config import FailoverSettings
 from graphs.corpus import Corpus
 from graphs.corpus_client import CallerCorpus, CorpusClient
 from graphs.failover import Retries
+from index.catalog.answers.records import Item, Outcome, StoredResponse
 from index.catalog.catalog import Catalog
 from index.errors import (
+    UnknownConversationError,
     UnknownCursorError,
     UnknownFileBatchError,
     UnknownFileError,
+    UnknownResponseError,
     UnknownStoreError,
     UnknownStoreFileError,
 )
 from index.records import Attachment, Chunking
 from tests.graphs.fake_services import FakeCorpora
 
+ITEM = Item(id="msg_1", data="{}")
 SMALL = Chunking(max_chunk_tokens=100, chunk_overlap_tokens=10)
 
 
@@ -112,6 +116,37 @@ async def test_files_are_put_into_a_store_together(corpus):
     assert (stopped.status, stopped.file_counts.cancelled) == ("cancelled", 3)
     with pytest.raises(UnknownFileBatchError, match="vsfb_none"):
         await corpus.get_file_batch(store.id, "vsfb_none")
+
+
+async def test_responses_are_stored_worked_on_and_read(corpus):
+    asked = StoredResponse(
+        id="resp_1", tenant="acme", key_id="k", created_at=1, status="queued", request="{}",
+        items=(ITEM,), body="{}",
+    )  # fmt: skip
+    await corpus.create_response(asked, keep_s=60)
+    run = await corpus.claim_response("a", 60)
+    assert await corpus.keep_response(run, first_number=0, events=["e0"], lease_s=60)
+    await corpus.finish_response(run, Outcome(status="completed", body="{}"))
+    assert (await corpus.response_events("acme", "resp_1", 0)).events == ("e0",)
+    assert (await corpus.cancel_response("acme", "resp_1", "")).status == "completed"
+    assert [one.id for one in await corpus.response_chain("acme", "resp_1")] == ["resp_1"]
+    await corpus.delete_response("acme", "resp_1")
+    with pytest.raises(UnknownResponseError, match="resp_1"):
+        await corpus.get_response("acme", "resp_1")
+
+
+async def test_conversations_are_made_changed_and_deleted(corpus):
+    made = await corpus.create_conversation("acme", metadata={"a": "b"}, keep_s=60)
+    assert await corpus.get_conversation("acme", made.id) == made
+    changed = await corpus.update_conversation("acme", made.id, metadata={})
+    assert changed.metadata == {}
+    await corpus.add_conversation_items("acme", made.id, [ITEM])
+    assert (await corpus.list_conversation_items("acme", made.id)).items == (ITEM,)
+    assert await corpus.get_conversation_item("acme", made.id, "msg_1") == ITEM
+    assert await corpus.delete_conversation_item("acme", made.id, "msg_1") == changed
+    await corpus.delete_conversation("acme", made.id)
+    with pytest.raises(UnknownConversationError, match=made.id):
+        await corpus.get_conversation("acme", made.id)
 
 
 async def test_calls_of_one_caller_run_beside_each_other(corpus):

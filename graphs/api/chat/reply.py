@@ -78,14 +78,14 @@ class Delivery:
     Attributes:
         request_id: appears in the log.
         created: when the reply was made, in seconds since 1970; part of its event ids.
-        resumption: what the client has of it already.
+        resumption: what the client has of it already; None: its events have no ids.
         heartbeat_s: longest silence on a stream before a comment is sent.
         write_timeout_s: a client that takes nothing of its stream for so long is dropped.
     """
 
     request_id: str
     created: int
-    resumption: Resumption
+    resumption: Resumption | None
     heartbeat_s: float
     write_timeout_s: float
     is_stream: bool
@@ -125,7 +125,8 @@ class EventReply(Response):
         async with aclosing(self._events) as events:
             retrieved = _first(await anext(events))
             # A stream that cannot be resumed is refused here, while it still has a status.
-            ids = EventIds(delivery.resumption, delivery.created, retrieved)
+            resumption = delivery.resumption
+            ids = resumption and EventIds(resumption, delivery.created, retrieved)
             await sender.start(server_timing(retrieved.timings))
             async with sender.heartbeat(delivery.heartbeat_s):
                 await self._send_events(retrieved, events, _Outlet(sender, ids))
@@ -155,9 +156,12 @@ class _Outlet:
     """Where the frames of one reply go; those that a reconnecting client has are left out."""
 
     sender: SseSender
-    ids: EventIds
+    ids: EventIds | None
 
     async def send(self, frames: Sequence[Frame]) -> None:
+        if self.ids is None:
+            await self.send_unnumbered(frames)
+            return
         for frame in frames:
             event_id = self.ids.next()
             if event_id is not None:

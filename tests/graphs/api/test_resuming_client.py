@@ -2,12 +2,12 @@
 
 import asyncio
 import importlib.util
-import socket
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
+
+from tests.graphs.serving import serving
 
 BODY = {"model": "rag", "messages": [{"role": "user", "content": "Where?"}], "seed": 1}
 
@@ -47,16 +47,8 @@ class Breaking:
 @pytest.fixture
 async def server(api_app):
     breaking = Breaking(api_app)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(breaking, log_level="critical", lifespan="off")
-        running = uvicorn.Server(config)
-        task = asyncio.create_task(running.serve(sockets=[listener]))
-        while not running.started:  # noqa: ASYNC110  # uvicorn has no event for it
-            await asyncio.sleep(0.01)
-        breaking.url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+    async with serving(breaking) as breaking.url:
         yield breaking
-        running.should_exit = True
-        await task
 
 
 async def read(client, server, **options):

@@ -1,0 +1,237 @@
+"""What `/v1/responses` and `/v1/conversations` accept.
+
+A documented field is honoured, or echoed where it changes no answer, or refused by name:
+
+    honoured    model, input, instructions, previous_response_id, conversation, store, background,
+                stream, max_output_tokens, temperature, top_p, truncation, metadata, include,
+                tools (file_search), tool_choice, max_tool_calls
+    echoed      parallel_tool_calls, prompt_cache_key, prompt_cache_retention, safety_identifier,
+                user, service_tier ("auto", "default")
+    one value   text (plain text), reasoning (none), top_logprobs (0),
+                stream_options (no obfuscation)
+    refused     all others, and tools other than file_search
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from graphs.api.border.fields import Unsupported, only
+from graphs.api.border.json_body import RequestModel
+from graphs.api.chat.chat_schema import MAX_INT32, Whole
+from graphs.api.corpus.filters import FilterSpec
+from graphs.api.corpus.vector_store_schema import Metadata
+from graphs.config import Relevance, TopK
+
+RESULTS = "file_search_call.results"
+MAX_ITEM_ID_CHARS = 64
+MAX_NEW_ITEMS = 20  # OpenAI's bound for what is added to a conversation at once
+_MAX_WEIGHT_RATIO = 10
+# Of items that never occur here, so that there is nothing to include.
+_NOTHING = {
+    "web_search_call.results", "web_search_call.action.sources", "message.input_image.image_url",
+    "computer_call_output.output.image_url", "code_interpreter_call.outputs",
+    "reasoning.encrypted_content",
+}  # fmt: skip
+# What chat completions call otherwise, or have beside; silently left out it would change answers.
+_OF_CHAT = {
+    "messages": "input", "max_tokens": "max_output_tokens",
+    "max_completion_tokens": "max_output_tokens", "response_format": "text.format",
+    "reasoning_effort": "reasoning.effort", "rag": "tools",
+}  # fmt: skip
+_NOT_HERE = {
+    "n", "seed", "stop", "logit_bias", "logprobs", "frequency_penalty", "presence_penalty",
+    "top_k", "min_p", "functions", "structured_outputs", "documents", "data_sources",
+}  # fmt: skip
+
+
+class Part(RequestModel):
+    """One part of a message."""
+
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+    annotations: list[dict[str, Any]] | None = None
+
+
+class InputItem(RequestModel):
+    """One item of the input: a message, or what an earlier response has put out."""
+
+    type: str = "message"
+    id: Annotated[str, Field(min_length=1, max_length=MAX_ITEM_ID_CHARS)] | None = None
+    role: Literal["user", "assistant", "system", "developer"] | None = None
+    content: str | list[Part] | None = None
+    queries: list[str] | None = None
+
+
+class HybridSearch(RequestModel):
+    """How much the two searches count."""
+
+    embedding_weight: float = Field(ge=0)
+    text_weight: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> "HybridSearch":
+        if self.embedding_weight == self.text_weight == 0:
+            raise PydanticCustomError("invalid_value", "one of the two weights must be above 0")
+        if self.embedding_weight and self.text_weight / self.embedding_weight > _MAX_WEIGHT_RATIO:
+            raise PydanticCustomError(
+                "invalid_value",
+                "text_weight must be at most {limit} times embedding_weight, or that 0",
+                {"limit": _MAX_WEIGHT_RATIO},
+            )
+        return self
+
+
+class Ranking(RequestModel):
+    """How results are ordered: "none" leaves the order of the search."""
+
+    ranker: Literal["none", "auto", "default-2024-11-15"] | None = None
+    score_threshold: Relevance | None = None
+    hybrid_search: HybridSearch | None = None
+
+
+def _check_tool(kind: str) -> str:
+    if kind != "file_search":
+        raise PydanticCustomError(
+            "unsupported_value",
+            "only tools of type 'file_search' are served here, got '{kind}'",
+            {"kind": kind[:64]},
+        )
+    return kind
+
+
+class FileSearch(RequestModel):
+    """A search in vector stores, which the answer stands on."""
+
+    type: Annotated[str, AfterValidator(_check_tool)]
+    vector_store_ids: list[str] = Field(min_length=1, max_length=64)
+    max_num_results: TopK | None = None
+    ranking_options: Ranking | None = None
+    filters: FilterSpec | None = None
+
+
+class FileSearchChoice(RequestModel):
+    """The search must be made; it is made in any case."""
+
+    type: Annotated[str, AfterValidator(_check_tool)]
+
+
+class NamedConversation(RequestModel):
+    """A conversation by its id."""
+
+    id: str
+
+
+def _check_include(names: list[str]) -> list[str]:
+    for name in names:
+        if name != RESULTS and name not in _NOTHING:
+            raise PydanticCustomError(
+                "unsupported_value", "include knows '{known}' here, got '{name}'",
+                {"known": RESULTS, "name": name[:64]},
+            )  # fmt: skip
+    return names
+
+
+Include = Annotated[list[str], AfterValidator(_check_include)]
+_NO_OBFUSCATION = ({}, {"include_obfuscation": False}, {"include_obfuscation": None})
+
+
+class Format(RequestModel):
+    """What the text is: plain here."""
+
+    type: Annotated[str, only("text", name="text.format.type")]
+
+
+class TextOptions(RequestModel):
+    """How the text is written."""
+
+    format: Format | None = None
+    verbosity: Annotated[object, only("medium", name="text.verbosity")] = None
+
+
+class ReasoningOptions(RequestModel):
+    """How long a model thinks before it answers: not at all here."""
+
+    effort: Annotated[object, only("none", name="reasoning.effort")] = None
+    summary: Unsupported = None
+    generate_summary: Unsupported = None
+    context: Unsupported = None
+
+
+class ResponseBody(RequestModel):
+    """The body of `POST /v1/responses`."""
+
+    model: str
+    input: str | list[InputItem]
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    conversation: str | NamedConversation | None = None
+    store: bool | None = None
+    background: bool | None = None
+    stream: bool | None = None
+    max_output_tokens: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = None
+    max_tool_calls: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = None
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    truncation: Literal["auto", "disabled"] | None = None
+    metadata: Metadata | None = None
+    include: Include | None = None
+    tools: Annotated[list[FileSearch], Field(max_length=1)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | FileSearchChoice | None = None
+
+    parallel_tool_calls: bool | None = None
+    prompt_cache_key: str | None = Field(None, max_length=1024)
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    safety_identifier: str | None = Field(None, max_length=128)
+    user: str | None = Field(None, max_length=1024)
+    service_tier: Annotated[str | None, only("auto", "default", name="service_tier")] = None
+
+    text: TextOptions | None = None
+    reasoning: ReasoningOptions | None = None
+    top_logprobs: Unsupported = None
+    stream_options: Annotated[object, only(*_NO_OBFUSCATION, name="stream_options")] = None
+    access_programs: Unsupported = None
+    context_management: Unsupported = None
+    image: Unsupported = None
+    moderation: Unsupported = None
+    prompt: Unsupported = None
+    prompt_cache_options: Unsupported = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_fields_of_chat(cls, body: Any) -> Any:
+        for name in body if isinstance(body, dict) else ():
+            if name in _OF_CHAT or name in _NOT_HERE:
+                instead = f"; send {_OF_CHAT[name]}" if name in _OF_CHAT else ""
+                raise PydanticCustomError(
+                    "unsupported_parameter", "{name} is no field of a response{instead}",
+                    {"name": name, "instead": instead},
+                )  # fmt: skip
+        return body
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation that is meant."""
+        named = self.conversation
+        return named.id if isinstance(named, NamedConversation) else named
+
+
+class ConversationBody(RequestModel):
+    """A new conversation."""
+
+    metadata: Metadata | None = None
+    items: Annotated[list[InputItem], Field(max_length=MAX_NEW_ITEMS)] | None = None
+
+
+class MetadataBody(RequestModel):
+    """Other metadata for a conversation."""
+
+    metadata: Metadata | None
+
+
+class ItemsBody(RequestModel):
+    """Items for a conversation."""
+
+    items: Annotated[list[InputItem], Field(min_length=1, max_length=MAX_NEW_ITEMS)]

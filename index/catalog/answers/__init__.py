@@ -1,0 +1,1 @@
+"""What clients asked and were answered, kept for them: responses and conversations."""

@@ -1,0 +1,137 @@
+"""Every documented field of a response is honoured, echoed, or refused by its name."""
+
+from typing import get_type_hints
+
+import pytest
+from openai.types.responses.response_create_params import (
+    ResponseCreateParamsBase,
+    ResponseCreateParamsStreaming,
+)
+
+ASKED = {"model": "rag", "input": "Where?"}
+SEARCH = {"type": "file_search", "vector_store_ids": ["vs_1"]}
+# What it is honoured by is in test_responses.py and test_background.py.
+HONOURED = {
+    "model", "input", "instructions", "previous_response_id", "conversation", "store",
+    "background", "stream", "max_output_tokens", "temperature", "top_p", "truncation", "metadata",
+    "include", "tools", "tool_choice",
+}  # fmt: skip
+ECHOED = {
+    "parallel_tool_calls": False, "prompt_cache_key": "k", "prompt_cache_retention": "24h",
+    "safety_identifier": "s", "user": "u", "max_tool_calls": 3, "instructions": "Be brief.",
+    "max_output_tokens": 9, "temperature": 0.5, "top_p": 0.5, "truncation": "auto",
+    "metadata": {"a": "b"}, "service_tier": "default", "background": False, "store": False,
+}  # fmt: skip
+HARMLESS = [
+    {"text": {"format": {"type": "text"}, "verbosity": "medium"}}, {"text": {}},
+    {"reasoning": {"effort": None, "summary": None}}, {"reasoning": {"effort": "none"}},
+    {"top_logprobs": 0}, {"stream_options": {"include_obfuscation": False}},
+    {"service_tier": "auto"}, {"include": ["reasoning.encrypted_content"]}, {"tools": []},
+    {"tool_choice": "auto"}, {"moderation": None}, {"prompt": None}, {"image": None},
+]  # fmt: skip
+REFUSED = [
+    ({"text": {"format": {"type": "json_schema", "name": "a", "schema": {}}}}, "text.format.type"),
+    ({"text": {"verbosity": "low"}}, "text.verbosity"),
+    ({"reasoning": {"effort": "high"}}, "reasoning.effort"),
+    ({"reasoning": {"summary": "auto"}}, "reasoning.summary"),
+    ({"top_logprobs": 3}, "top_logprobs"),
+    ({"stream_options": {"include_obfuscation": True}}, "stream_options"),
+    ({"service_tier": "priority"}, "service_tier"),
+    ({"access_programs": {"cyber": "standard"}}, "access_programs"),
+    ({"context_management": [{"type": "compaction"}]}, "context_management"),
+    ({"image": {"context_compression": "auto"}}, "image"),
+    ({"moderation": {"model": "m"}}, "moderation"),
+    ({"prompt": {"id": "p"}}, "prompt"),
+    ({"prompt_cache_options": {"mode": "explicit"}}, "prompt_cache_options"),
+    ({"include": ["message.output_text.logprobs"]}, "include"),
+    ({"tools": [{"type": "function", "name": "f", "parameters": {}}]}, "tools[0].type"),
+    ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+    ({"tools": [SEARCH, SEARCH]}, "tools"),
+    ({"tools": [SEARCH | {"max_num_results": 51}]}, "tools[0].max_num_results"),
+    ({"tools": [SEARCH | {"filters": {"type": "like"}}]}, "tools[0].filters"),
+    ({"tool_choice": "required"}, "tool_choice"),
+    ({"tool_choice": "none", "tools": [SEARCH]}, "tool_choice"),
+    ({"tool_choice": {"type": "web_search"}}, "tool_choice.type"),
+    ({"model": "rag:docs", "tools": [SEARCH]}, "tools"),
+    ({"background": True, "store": False}, "background"),
+    ({"max_output_tokens": 0}, "max_output_tokens"),
+    ({"temperature": 3}, "temperature"),
+    ({"truncation": "half"}, "truncation"),
+    ({"metadata": {"a": "b" * 513}}, "metadata.a"),
+    ({"input": []}, "input"),
+    ({"input": " "}, "input"),
+    ({"input": [{"role": "assistant", "content": "Hi."}]}, "input"),
+    ({"input": [{"role": "user"}]}, "input[0].content"),
+    ({"input": [{"content": "Hi."}]}, "input[0].role"),
+    ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0].type"),
+    ({"input": [{"type": "function_call_output", "output": "1"}]}, "input[0].type"),
+    (
+        {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]},
+        "input[0].content[0].type",
+    ),
+    (
+        {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "x"}]}]},
+        "input[0].content[0].type",
+    ),
+]
+OF_CHAT = ["messages", "max_tokens", "response_format", "n", "seed", "stop", "rag", "top_k"]
+
+
+async def create(api_http, **fields):
+    return await api_http.post("/v1/responses", json=ASKED | fields)
+
+
+def test_no_documented_field_is_forgotten():
+    documented = set(get_type_hints(ResponseCreateParamsBase))
+    documented |= set(get_type_hints(ResponseCreateParamsStreaming))
+    told = HONOURED | set(ECHOED) | {name for fields, _ in REFUSED for name in fields}
+    told |= {name for fields in HARMLESS for name in fields}
+    assert documented <= told
+
+
+@pytest.mark.parametrize("name", ECHOED)
+async def test_a_field_stands_in_the_response(api_http, name):
+    reply = await create(api_http, **{name: ECHOED[name]})
+    assert reply.json()[name] == ECHOED[name]
+
+
+@pytest.mark.parametrize("fields", HARMLESS)
+async def test_what_changes_no_answer_is_taken(api_http, fields):
+    reply = await create(api_http, **fields)
+    assert reply.status_code == 200, reply.text
+
+
+@pytest.mark.parametrize(("fields", "param"), REFUSED)
+async def test_what_is_not_served_is_refused_by_name(api_http, api_pipeline, fields, param):
+    reply = await create(api_http, **fields)
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, param), reply.text
+    assert api_pipeline.requests == []
+
+
+@pytest.mark.parametrize("name", OF_CHAT)
+async def test_a_field_of_chats_is_no_field_of_responses(api_http, name):
+    reply = await create(api_http, **{name: 1})
+    error = reply.json()["error"]
+    assert (reply.status_code, error["code"]) == (400, "unsupported_parameter")
+    assert name in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "param"),
+    [
+        ("/v1/responses/resp_none", 404, None),
+        ("/v1/responses/resp_none/input_items", 404, None),
+        ("/v1/responses/resp_none?starting_after=1", 400, "starting_after"),
+        ("/v1/responses/resp_none?stream=true&starting_after=-1", 400, "starting_after"),
+        ("/v1/responses/resp_none?include[]=all", 400, "include[]"),
+        ("/v1/conversations/conv_none/items?limit=101", 400, "limit"),
+    ],
+)
+async def test_a_wrong_read_is_told(api_http, path, status, param):
+    reply = await api_http.get(path)
+    assert (reply.status_code, reply.json()["error"]["param"]) == (status, param), reply.text
+
+
+async def test_an_unknown_model_is_none(api_http):
+    reply = await create(api_http, model="gpt-9")
+    assert (reply.status_code, reply.json()["error"]["param"]) == (404, "model")
