@@ -9,7 +9,7 @@ from models.errors import EngineStoppedError
 from models.generation import EngineStep
 
 _SPREAD = 2.0  # of its logits, so that draws differ from the likeliest ids
-_LONGEST = 300  # ids of an answer, after which it is likely to end
+_LONGEST = 60  # ids of an answer, after which it is likely to end
 
 
 class FakeEngine:

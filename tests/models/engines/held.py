@@ -98,10 +98,27 @@ class Held:
         return []
 
     def memory_bytes(self):
-        """Resident memory of this process and of vLLM's core."""
-        pids = [os.getpid(), *(self.core_pids() if self.kind == "vllm" else ())]
-        statm = [Path(f"/proc/{pid}/statm").read_text().split() for pid in pids]
-        return sum(int(fields[1]) * PAGE_BYTES for fields in statm)
+        """Resident memory of this process and of those that it started."""
+        return sum(memory for pid, memory in _processes().items() if os.getpid() in _line(pid))
+
+
+def _line(pid):
+    """The process and its parents, up to the first that has ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while pid > 1:
+            yield pid
+            stat = Path(f"/proc/{pid}/stat").read_text()
+            pid = int(stat.rpartition(")")[2].split()[1])
+
+
+def _processes():
+    """Each process and its resident memory in bytes."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            num_pages = int((path / "statm").read_text().split()[1])
+            found[int(path.name)] = num_pages * PAGE_BYTES
+    return found
 
 
 def request(question, delivered=(), **sampling):

@@ -74,7 +74,7 @@ async def test_an_answer_ends_at_its_length_or_by_itself(held, max_tokens):
 
 
 async def test_an_answer_ends_by_itself(held):
-    # The likeliest answer of the bundled model is short; the fake ends after 300 tokens.
+    # The likeliest answer of the bundled model is short; the fake ends after 60 tokens.
     chunks = await chunks_of(held, request("Which port?", max_tokens=400))
     assert chunks[-1].finish_reason == "stop"
     assert 1 not in [token for chunk in chunks for token in chunk.token_ids]  # the end id
@@ -135,7 +135,7 @@ async def test_an_answer_goes_on_exactly_from_every_position(held, sampling, tog
     else:
         got = [await write(held, rest) for rest in rests]
     assert [cut for cut in cuts if whole[:cut] + got[cut - 1] != whole] == []
-    assert len(whole) > 10
+    assert len(whole) > 5
 
 
 @pytest.mark.parametrize("token_id", [-1, 6144, 2**40])
