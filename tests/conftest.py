@@ -21,6 +21,10 @@ def pytest_addoption(parser):
         "--streams", type=int, default=24,
         help="answers that tests/graphs/test_failover_bundled.py moves from engine to engine",
     )  # fmt: skip
+    parser.addoption(
+        "--cancelled", type=int, default=200,
+        help="streams that tests/models/engines/test_contract.py cancels on each engine",
+    )  # fmt: skip
 
 
 class Scheduling(LoadFileScheduling):

@@ -181,7 +181,11 @@ def _start(arguments: Any, environment: Mapping[str, str]) -> Any:
         config = arguments.create_engine_config()
         name = processor_name(uses_second_runner=config.use_v2_model_runner)
         config.model_config.logits_processors = [name]
-        return AsyncLLM.from_vllm_config(config)
+        return AsyncLLM.from_vllm_config(
+            config,
+            enable_log_requests=arguments.enable_log_requests,
+            disable_log_stats=arguments.disable_log_stats,
+        )
 
 
 def _sampling(request: EngineRequest) -> Any:

@@ -1,12 +1,17 @@
-"""What of vLLM's output passes; the engine itself needs a GPU and the extra `gpu`."""
+"""What is vLLM's alone; test_contract.py has what it promises as the other engines do."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from models.engines.vllm_engine import _step
-from models.errors import EngineStoppedError
+from models.device import Share
+from models.engines.vllm_engine import VllmEngineConfig, _environment, _step
+from models.errors import EngineStoppedError, InvalidInputError
 from models.generation import EngineStep
+from models.generator import Generator, GeneratorConfig
+
+CPU = Path("/proc/cpuinfo").read_text()
 
 
 @pytest.mark.parametrize(
@@ -21,3 +26,48 @@ def test_an_answer_ends_by_itself_or_by_its_length(reason, token_ids):
 def test_an_answer_that_is_cut_otherwise_is_lost_and_not_finished(reason):
     with pytest.raises(EngineStoppedError, match=reason):
         _step(SimpleNamespace(token_ids=[5], finish_reason=reason))
+
+
+@pytest.mark.parametrize("name", ["model", "max_num_seqs", "logits_processors"])
+def test_what_is_told_elsewhere_is_no_option(name):
+    with pytest.raises(InvalidInputError, match=f"'{name}'; it is told by"):
+        VllmEngineConfig(options={name: 1})
+
+
+@pytest.mark.parametrize(
+    ("share", "batch_invariant", "expected"),
+    [
+        (Share(num_cpus=1.5), False, {"OMP_NUM_THREADS": "1"}),
+        (Share(num_cpus=4.0), False, {"VLLM_CPU_OMP_THREADS_BIND": "nobind"}),
+        (Share(num_gpus=1.0, num_cpus=4.0), True, {"VLLM_BATCH_INVARIANT": "1"}),
+    ],
+)
+def test_what_vllm_reads_from_the_environment_is_set_for_it(share, batch_invariant, expected):
+    made = _environment(VllmEngineConfig(batch_invariant=batch_invariant), share)
+    assert expected.items() <= made.items()
+    assert ("OMP_NUM_THREADS" in made) == (share.num_gpus == 0)
+    assert ("VLLM_BATCH_INVARIANT" in made) == batch_invariant
+
+
+@pytest.mark.vllm
+def test_an_option_that_vllm_does_not_know_is_refused_with_what_may_be_meant(tmp_path):
+    pytest.importorskip("vllm", reason="make test-vllm installs it")
+    config = GeneratorConfig(
+        model="bundled:generator", engine="vllm",
+        engine_options={"options": {"enable_prefix_cachin": True}},
+    )  # fmt: skip
+    with pytest.raises(InvalidInputError, match="did you mean 'enable_prefix_caching'"):
+        Generator(config, cache=tmp_path)
+
+
+@pytest.mark.vllm
+@pytest.mark.skipif("avx512f" in CPU, reason="vLLM has its GPTQ kernel where there is AVX-512")
+async def test_a_checkpoint_whose_kernel_is_missing_fails_before_it_serves(tmp_path):
+    pytest.importorskip("vllm", reason="make test-vllm installs it")
+    config = GeneratorConfig(
+        model="bundled:generator", engine="vllm", engine_options={"dtype": "bfloat16"}
+    )
+    made = Generator(config, cache=tmp_path, share=Share(num_cpus=2.0))
+    with pytest.raises(EngineStoppedError):
+        await made.warm_up()
+    made.close()

@@ -1,0 +1,61 @@
+"""An engine without a model: the next id is a hash of the last ones. See `GenerationEngine`."""
+
+import asyncio
+
+import torch
+
+from models.engines.seeded import Draw, drawn_scores, gumbel_noise, noise_keys
+from models.errors import EngineStoppedError
+from models.generation import EngineStep
+
+_SPREAD = 2.0  # of its logits, so that draws differ from the likeliest ids
+_LONGEST = 60  # ids of an answer, after which it is likely to end
+
+
+class FakeEngine:
+    """Decodes up to 32 requests at once, each id for itself."""
+
+    constraints = frozenset()
+
+    def __init__(self, vocabulary_size, end_id):
+        self._vocabulary_size = vocabulary_size
+        self._end_id = end_id
+        self._slots = asyncio.Semaphore(32)
+        self._ended = None
+        self.num_active = 0
+
+    async def generate(self, request):
+        self.check()
+        ids = list(request.prompt_ids)
+        self.num_active += 1
+        try:
+            async with self._slots:
+                for num_left in range(request.max_tokens - 1, -1, -1):
+                    await asyncio.sleep(0)
+                    self.check()
+                    ids.append(self._next_id(request, ids))
+                    if ids[-1] == self._end_id:
+                        yield EngineStep(token_ids=(), finish_reason="stop")
+                        return
+                    reason = "length" if num_left == 0 else None
+                    yield EngineStep(token_ids=(ids[-1],), finish_reason=reason)
+        finally:
+            self.num_active -= 1
+
+    def _next_id(self, request, ids):
+        key = noise_keys(torch.tensor([ids[-2] if len(ids) > 1 else 0]), torch.tensor([ids[-1]]))
+        logits = gumbel_noise(key, self._vocabulary_size) * _SPREAD
+        logits[0, self._end_id] = 100.0 if len(ids) - request.answer_start >= _LONGEST else -100.0
+        draw = Draw.of(request)
+        rows = [] if draw is None else [0]
+        return int(drawn_scores(logits, rows, [draw], [len(ids)]).argmax())
+
+    def check(self):
+        if self._ended is not None:
+            raise EngineStoppedError(self._ended)
+
+    def kill(self):
+        self._ended = "the engine has died"
+
+    def close(self):
+        self._ended = self._ended or "the engine was closed"

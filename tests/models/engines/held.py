@@ -1,0 +1,140 @@
+"""A generator over one of the three engines, and what its tests do to it and see of it."""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from models import generator as module
+from models.device import Share
+from models.errors import ModelError
+from models.generation import EngineRequest, GenerationRequest, Message, Sampling
+from models.generator import Generator, GeneratorConfig
+from tests.models.engines.fake_engine import FakeEngine
+
+ROOT = Path(__file__).parents[3]
+ENGINE_OPTIONS = {
+    "transformers": {"dtype": "float32", "max_concurrent_requests": 32, "cache_tokens": 32768},
+    # Eager: compiling takes longer than these tests.
+    "vllm": {
+        "dtype": "float32",
+        "max_concurrent_requests": 32,
+        "options": {"enforce_eager": True},
+    },
+}
+PAGE_BYTES = os.sysconf("SC_PAGESIZE")
+
+
+class Held:
+    """A loaded generator.
+
+    Attributes:
+        kind: fake, transformers or vllm.
+    """
+
+    def __init__(self, kind, cache, patch):
+        self.kind = kind
+        if kind == "fake":
+            patch.setattr(
+                module, "load_engine", lambda *_args, **_kwargs: FakeEngine(6144, end_id=1)
+            )
+        config = GeneratorConfig(
+            model=str(ROOT / "models/bundled/generator-full"),
+            engine="transformers" if kind == "fake" else kind,
+            engine_options=ENGINE_OPTIONS.get(kind, {}),
+            max_answer_tokens=48,
+        )
+        self.generator = Generator(config, cache=cache, share=Share(num_cpus=2.0))
+        self.engine = self.generator._engine
+
+    async def kill(self):
+        """Ends what decodes, as a fault would."""
+        if self.kind == "fake":
+            self.engine.kill()
+        elif self.kind == "transformers":
+            await self._decode_unknown_id()
+        else:
+            for pid in self.core_pids():
+                os.kill(pid, signal.SIGKILL)
+
+    async def _decode_unknown_id(self):
+        """A forward pass over an id that the embedding does not have ends the decoding thread."""
+        request = EngineRequest(
+            prompt_ids=(10**6,), answer_start=1, max_tokens=1, temperature=0.0, top_p=1.0,
+            top_k=0, seed=0,
+        )  # fmt: skip
+        with suppress(ModelError):
+            async for _ in self.engine.generate(request):
+                pass
+
+    def core_pids(self):
+        """The processes of vLLM that decode."""
+        manager = self.engine._engine.engine_core.resources.engine_manager
+        return [process.pid for process in manager.processes]
+
+    def num_active(self):
+        """Counts the requests that hold or wait for a slot, and what is kept for each."""
+        if self.kind == "fake":
+            return self.engine.num_active
+        if self.kind == "vllm":
+            return len(self.engine._engine.output_processor.request_states)
+        manager = self.engine._manager
+        scheduler = manager.batch_processor.scheduler
+        held = len(scheduler.active_requests) + len(scheduler.waiting_requests)
+        handlers = len(manager.output_router.result_handlers)
+        return held + manager.input_queue.qsize() + handlers
+
+    async def cache_use(self):
+        """Tells how full the KV cache is right after one short answer."""
+        await write(self, request("Which port?", max_tokens=2))
+        if self.kind == "vllm":
+            from vllm.v1.metrics.reader import get_metrics_snapshot
+
+            return [one.value for one in get_metrics_snapshot() if "kv_cache_usage" in one.name]
+        if self.kind == "transformers":
+            cache = self.engine._manager.batch_processor.cache
+            return [cache.pool.count_free_blocks(one.index) for one in
+                    cache.cache_allocators.values()]  # fmt: skip
+        return []
+
+    def memory_bytes(self):
+        """Resident memory of this process and of those that it started."""
+        return sum(memory for pid, memory in _processes().items() if os.getpid() in _line(pid))
+
+
+def _line(pid):
+    """The process and its parents, up to the first that has ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while pid > 1:
+            yield pid
+            stat = Path(f"/proc/{pid}/stat").read_text()
+            pid = int(stat.rpartition(")")[2].split()[1])
+
+
+def _processes():
+    """Each process and its resident memory in bytes."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            num_pages = int((path / "statm").read_text().split()[1])
+            found[int(path.name)] = num_pages * PAGE_BYTES
+    return found
+
+
+def request(question, delivered=(), **sampling):
+    content = f"[1] Port\nThe API listens on port 8000.\n\nQuestion: {question}"
+    return GenerationRequest(
+        request_id="r",
+        messages=(Message(role="user", content=content),),
+        sampling=Sampling(**sampling),
+        delivered_token_ids=tuple(delivered),
+    )
+
+
+async def chunks_of(held, asked):
+    return [chunk async for chunk in held.generator.stream(asked)]
+
+
+async def write(held, asked):
+    """The ids of an answer."""
+    return [token for chunk in await chunks_of(held, asked) for token in chunk.token_ids]
