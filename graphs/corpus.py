@@ -42,6 +42,7 @@ class FileReads(Protocol):
         limit: int = 10_000,
         order: Order = "desc",
         after: str | None = None,
+        before: str | None = None,
     ) -> Page[FileRecord]:
         """Gives one page of the files."""
 
@@ -71,7 +72,12 @@ class StoreReads(Protocol):
         """Gives the store with this id, else the oldest with this name."""
 
     async def list_stores(
-        self, *, limit: int = 20, order: Order = "desc", after: str | None = None
+        self,
+        *,
+        limit: int = 20,
+        order: Order = "desc",
+        after: str | None = None,
+        before: str | None = None,
     ) -> Page[StoreRecord]:
         """Gives one page of the stores."""
 
@@ -118,6 +124,7 @@ class StoreFileReads(Protocol):
         limit: int = 20,
         order: Order = "desc",
         after: str | None = None,
+        before: str | None = None,
         status: StoreFileStatus | None = None,
     ) -> Page[StoreFileRecord]:
         """Gives one page of the files of a store."""
@@ -154,7 +161,7 @@ class FileBatchReads(Protocol):
     async def get_file_batch(self, store_id: str, batch_id: str) -> FileBatchRecord:
         """Gives the state of a batch."""
 
-    async def list_batch_files(
+    async def list_batch_files(  # noqa: PLR0913 - one argument a query parameter
         self,
         store_id: str,
         batch_id: str,
@@ -162,6 +169,7 @@ class FileBatchReads(Protocol):
         limit: int = 20,
         order: Order = "desc",
         after: str | None = None,
+        before: str | None = None,
         status: StoreFileStatus | None = None,
     ) -> Page[StoreFileRecord]:
         """Gives one page of the files of a batch."""

@@ -11,6 +11,7 @@ CorpusError
 |  |- UnknownConversationError
 |  '- UnknownConversationItemError
 |- UnknownCursorError      (LookupError)  `after` names nothing in this list
+|  '- UnknownBeforeError                   nor does `before`
 |- UnsupportedFileError    (ValueError)   no parser for this type of file
 |- InvalidFileError        (ValueError)   empty, broken, not what its name says, or without words
 |  '- FileLimitError                       reading it would need more than a limit allows
@@ -100,6 +101,10 @@ class UnknownCursorError(CorpusError, LookupError):
     """The `after` of a list request names nothing in that list."""
 
     code = "unknown_cursor"
+
+
+class UnknownBeforeError(UnknownCursorError):
+    """The `before` of a list request names nothing in that list."""
 
 
 class UnsupportedFileError(CorpusError, ValueError):

@@ -1,9 +1,9 @@
 """Texts to vectors."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -55,12 +55,15 @@ class Embeddings:
         vectors: float32, (n_texts, dim), unit L2 norm.
         token_counts: int32, (n_texts,), tokens of every text after cutting.
         fingerprint: names the embedder; vectors of two fingerprints must not be compared.
+        num_cut: of each text that was too long, by its place, how many of its tokens the model has
+            not read.
         others: the same queries as other embedders see them, where several are served.
     """
 
     vectors: npt.NDArray[np.float32]
     token_counts: npt.NDArray[np.int32]
     fingerprint: str
+    num_cut: Mapping[int, int] = field(default_factory=dict)
     others: tuple["Embeddings", ...] = ()
 
     def others_of(self, index: int) -> dict[str, npt.NDArray[np.float32]]:
@@ -75,10 +78,16 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class Row:
-    """The vector of one text, float32, (dim,), unit L2 norm, and the tokens that it cost."""
+    """The vector of one text, float32, (dim,), unit L2 norm.
+
+    Attributes:
+        num_tokens: that it cost.
+        num_cut: of its tokens that were left out; of a very long text, at least so many.
+    """
 
     vector: npt.NDArray[np.float32]
     num_tokens: int
+    num_cut: int = 0
 
 
 class Embedder:
@@ -121,7 +130,7 @@ class Embedder:
         encodings = self._encoder.tokenize(prefixed)
         vectors = _with_unit_norm(self._encoder.run(encodings))
         return [
-            Row(vector=vector, num_tokens=len(encoding.ids))
+            Row(vector=vector, num_tokens=len(encoding.ids), num_cut=_num_cut(encoding))
             for vector, encoding in zip(vectors, encodings, strict=True)
         ]
 
@@ -138,6 +147,7 @@ class Embedder:
             vectors=np.stack([row.vector for row in rows]),
             token_counts=np.asarray([row.num_tokens for row in rows], dtype=np.int32),
             fingerprint=self.fingerprint,
+            num_cut={place: row.num_cut for place, row in enumerate(rows) if row.num_cut},
         )
 
     def cost(self, prefixed: str) -> int:
@@ -161,6 +171,11 @@ class Embedder:
     def tokenizer_json(self) -> str:
         """Gives the tokenizer, for whoever must cut texts by this model's tokens."""
         return self._encoder.tokenizer_json()
+
+
+def _num_cut(encoding: Any) -> int:
+    """Counts the tokens of a text that its encoding leaves out; the special ones are no text."""
+    return sum(piece.special_tokens_mask.count(0) for piece in encoding.overflowing)
 
 
 def _with_unit_norm(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -31,18 +31,23 @@ class RerankScores:
     Attributes:
         scores: float32, (n_documents,), the sigmoid of the logit, in 0..1.
         num_tokens: tokens of all pairs after cutting.
+        max_tokens: of the longest pair after cutting.
+        cut: places of the documents that were too long with the query.
     """
 
     scores: npt.NDArray[np.float32]
     num_tokens: int
+    max_tokens: int = 0
+    cut: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class PairScore:
-    """The score of one document, and the tokens that it cost with its query."""
+    """The score of one document, the tokens that it cost with its query, and whether it was cut."""
 
     score: float
     num_tokens: int
+    is_cut: bool = False
 
 
 class Reranker:
@@ -80,7 +85,7 @@ class Reranker:
         encodings = self._encoder.tokenize(pairs)
         scores = sigmoid(self._encoder.run(encodings))[:, 0].tolist()
         return [
-            PairScore(score=score, num_tokens=len(encoding.ids))
+            PairScore(score=score, num_tokens=len(encoding.ids), is_cut=bool(encoding.overflowing))
             for score, encoding in zip(scores, encodings, strict=True)
         ]
 
@@ -105,4 +110,6 @@ def joined(found: Sequence[PairScore]) -> RerankScores:
     return RerankScores(
         scores=np.asarray([one.score for one in found], dtype=np.float32),
         num_tokens=sum(one.num_tokens for one in found),
+        max_tokens=max((one.num_tokens for one in found), default=0),
+        cut=tuple(place for place, one in enumerate(found) if one.is_cut),
     )

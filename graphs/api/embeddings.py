@@ -11,14 +11,13 @@ from openai.types.create_embedding_response import CreateEmbeddingResponse, Usag
 from openai.types.embedding import Embedding
 from pydantic import Discriminator, Field, Tag
 
-from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
+from graphs.api.embedding import Truncate, embedded
 from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import InjectedServices
 from graphs.api.token_input import decode_inputs
 from graphs.config import HttpSettings
-from models.errors import InvalidInputError
 
 router = APIRouter(tags=["embeddings"], route_class=JsonRoute)
 
@@ -46,13 +45,18 @@ EmbeddingInput = Annotated[
 
 
 class EmbeddingsBody(RequestModel):
-    """The body of an embeddings request; `input_type` is an extension that Cohere has too."""
+    """The body of an embeddings request.
+
+    `input_type` and `truncate` are extensions that Cohere and NVIDIA have too. Without them texts
+    are documents, and one that is too long is refused, as OpenAI's API does.
+    """
 
     input: EmbeddingInput
     model: str
     dimensions: int | None = Field(None, ge=1)
     encoding_format: Literal["float", "base64"] | None = None
     input_type: Literal["query", "document"] | None = None
+    truncate: Truncate | None = None
 
 
 @router.post("/v1/embeddings", response_model=CreateEmbeddingResponse, summary="Embed texts")
@@ -63,16 +67,16 @@ async def create_embeddings(
     if body.model != services.config.served_names.embedder:
         raise unknown_model(body.model)
     texts = await _texts(body.input, services.config.http)
-    work = services.embedder.embed(
-        texts, kind=body.input_type or "document", dimensions=body.dimensions
+    embeddings = await embedded(
+        request,
+        services,
+        texts,
+        kind=body.input_type or "document",
+        truncate=body.truncate or "NONE",
+        dimensions=body.dimensions,
+        is_list=isinstance(body.input, list) and not isinstance(body.input[0], int),
     )
-    try:
-        embeddings = await unless_disconnected(request.receive, work)
-    except InvalidInputError as err:
-        if body.dimensions is None:
-            raise
-        raise BadRequestError(str(err), param="dimensions") from err  # the input is checked
-    num_tokens = int(embeddings.token_counts.sum())
+    num_tokens = embeddings.num_tokens
     reply = CreateEmbeddingResponse.model_construct(
         object="list",
         data=[

@@ -8,7 +8,7 @@ from openai.types.model import Model
 
 from graphs.api.border.replies import json_reply, list_reply
 from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX
-from graphs.api.errors import unknown_model
+from graphs.api.errors import BadRequestError, ErrorReply, unknown_model
 from graphs.api.services import InjectedCorpus, InjectedServices, Services
 from graphs.corpus import Corpus, StoreReads
 from graphs.model_reports import ModelReport
@@ -37,6 +37,23 @@ async def get_model(model_id: str, services: InjectedServices, corpus: InjectedC
         if model.id == model_id:
             return json_reply(model)
     raise unknown_model(model_id)
+
+
+@router.delete("/{model_id:path}", response_model=ErrorReply, summary="Refuse to delete a model")
+async def delete_model(
+    model_id: str, services: InjectedServices, corpus: InjectedCorpus
+) -> Response:
+    """Models are those of the configuration, so they are not deleted by requests."""
+    model = next((one for one in await _models(services, corpus) if one.id == model_id), None)
+    if model is None:
+        raise unknown_model(model_id)
+    how = (
+        "it goes with its vector store"
+        if model_id.startswith(STORE_PREFIX)
+        else "which models are served says the configuration of the server"
+    )
+    msg = f"The model '{model_id}' cannot be deleted: {how}"
+    raise BadRequestError(msg, param="model", code="model_not_deletable")
 
 
 async def _models(services: Services, corpus: Corpus) -> list[Model]:

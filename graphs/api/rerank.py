@@ -12,6 +12,7 @@ from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import InjectedServices
+from models.reranker import RerankScores
 
 router = APIRouter(tags=["rerank"], route_class=JsonRoute)
 
@@ -34,9 +35,17 @@ class RerankBody(RequestModel):
     top_n: int | None = Field(None, ge=1)
     return_documents: bool | None = None
     rank_fields: Annotated[object, only(["text"], name="rank_fields")] = None
+    max_tokens_per_doc: int | None = Field(None, ge=1)
+    max_chunks_per_doc: Annotated[object, only(1, name="max_chunks_per_doc")] = None
+    truncate_prompt_tokens: Annotated[object, only(-1, name="truncate_prompt_tokens")] = None
+    priority: int | None = Field(None, ge=0, le=999)
     texts: Annotated[list[str], Field(fail_fast=True)] | None = None
     return_text: bool | None = None
     raw_scores: Unsupported = None
+    truncate: bool | None = None
+    truncation_direction: Annotated[object, only("Right", "right", name="truncation_direction")] = (
+        None
+    )
 
 
 class DocumentText(BaseModel):
@@ -77,6 +86,7 @@ class RerankMeta(BaseModel):
 
     api_version: ApiVersion
     billed_units: BilledUnits
+    warnings: list[str] | None = None
 
 
 class RerankReply(BaseModel):
@@ -112,6 +122,7 @@ async def create_rerank(request: Request, body: RerankBody, services: InjectedSe
     documents = _documents(body, services.config.http.max_documents)
     work = services.reranker.rerank(body.query, documents)
     ranked = await unless_disconnected(request.receive, work)
+    _check_cuts(body, ranked)
     scores = [float(score) for score in ranked.scores]
     order = sorted(range(len(scores)), key=lambda index: -scores[index])[: body.top_n]
     if body.texts is not None:
@@ -128,6 +139,7 @@ async def create_rerank(request: Request, body: RerankBody, services: InjectedSe
         meta=RerankMeta(
             api_version=ApiVersion(version="2"),
             billed_units=BilledUnits(search_units=-(-len(documents) // _DOCUMENTS_PER_UNIT)),
+            **({"warnings": [_cut_warning(ranked)]} if ranked.cut else {}),
         ),
     )
     return json_reply(reply)
@@ -149,6 +161,35 @@ def _documents(body: RerankBody, max_documents: int) -> list[str]:
         msg = "query must not be blank"
         raise BadRequestError(msg, param="query", code="empty_query")
     return [one if isinstance(one, str) else one.text for one in given]
+
+
+def _check_cuts(body: RerankBody, ranked: RerankScores) -> None:
+    """Refuses what was cut against the will of the client.
+
+    Raises:
+        BadRequestError: a document was cut though `truncate` is false, or would have to be shorter.
+    """
+    if ranked.cut and body.truncate is False:
+        where = f"{'documents' if body.texts is None else 'texts'}[{ranked.cut[0]}]"
+        msg = (
+            f"{where} and the query have more than {ranked.max_tokens} tokens, the most that the "
+            "reranker reads of both: send less, or `truncate: true`"
+        )
+        raise BadRequestError(msg, param=where, code="context_length_exceeded")
+    least = ranked.max_tokens
+    if body.max_tokens_per_doc is not None and body.max_tokens_per_doc < least:
+        msg = (
+            f"max_tokens_per_doc must be at least {least}, the tokens of the longest document and "
+            f"the query as they are read, got {body.max_tokens_per_doc}"
+        )
+        raise BadRequestError(msg, param="max_tokens_per_doc", code="unsupported_value")
+
+
+def _cut_warning(ranked: RerankScores) -> str:
+    return (
+        f"{len(ranked.cut)} documents are longer than the {ranked.max_tokens} tokens that the "
+        "reranker reads with the query: what lies beyond was not read"
+    )
 
 
 def _result(index: int, scores: list[float], documents: list[str] | None) -> RankedDocument:

@@ -26,6 +26,7 @@ from index.records import (
     Attachment,
     FileBatchRecord,
     FileCounts,
+    Listing,
     Order,
     Page,
     StoreFileRecord,
@@ -73,7 +74,7 @@ class FileBatches(Database):
         with self._read() as connection:
             return _record(connection, store_id, batch_id)
 
-    def list_batch_files(
+    def list_batch_files(  # noqa: PLR0913 - one argument a query parameter
         self,
         store_id: str,
         batch_id: str,
@@ -81,6 +82,7 @@ class FileBatches(Database):
         limit: int = 20,
         order: Order = "desc",
         after: str | None = None,
+        before: str | None = None,
         status: StoreFileStatus | None = None,
     ) -> Page[StoreFileRecord]:
         """One page of the files of a batch, all or those of one status.
@@ -88,14 +90,12 @@ class FileBatches(Database):
         Raises:
             UnknownStoreError: no such store.
             UnknownFileBatchError: it has no such batch.
-            UnknownCursorError: `after` names no file of the batch.
+            UnknownCursorError: `after` or `before` names no file of the batch.
         """
-        scope = {"batch_id": batch_id}
+        listing = Listing(limit=limit, order=order, after=after, before=before)
         with self._read() as connection:
             _require_batch(connection, store_id, batch_id)
-            return store_files_page(
-                connection, scope, limit=limit, order=order, after=after, status=status
-            )
+            return store_files_page(connection, {"batch_id": batch_id}, listing, status)
 
     def cancel_file_batch(self, store_id: str, batch_id: str) -> FileBatchRecord:
         """Stops the files of a batch that are not indexed yet; those that are stay as they are.

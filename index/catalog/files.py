@@ -10,7 +10,7 @@ from index.catalog.database import Database, log_changes
 from index.catalog.lookups import FILE_COLUMNS, AnyRow, read_page, require_file
 from index.catalog.schema import files, store_files
 from index.errors import InvalidFileError
-from index.records import FileRecord, Order, Page
+from index.records import FileRecord, Listing, Order, Page
 
 MAX_FILE_BYTES = 256 * 1024 * 1024  # SQLite holds at most 1 GB in one value
 MAX_FILENAME_CHARS = 255
@@ -65,21 +65,21 @@ class Files(Database):
         limit: int = 10_000,
         order: Order = "desc",
         after: str | None = None,
+        before: str | None = None,
     ) -> Page[FileRecord]:
         """One page of the files that have not expired.
 
         Raises:
-            UnknownCursorError: `after` names no file.
+            UnknownCursorError: `after` or `before` names no file.
         """
         query = select(*FILE_COLUMNS).where(
             or_(files.c.expires_at.is_(None), files.c.expires_at > self._now())
         )
         if purpose is not None:
             query = query.where(files.c.purpose == purpose if is_storable(purpose) else false())
+        listing = Listing(limit=limit, order=order, after=after, before=before)
         with self._read() as connection:
-            rows, has_more = read_page(
-                connection, query, files, limit=limit, order=order, cursor={"id": after}
-            )
+            rows, has_more = read_page(connection, query, files, listing)
         return Page(items=tuple(_record(row) for row in rows), has_more=has_more)
 
     def file_content(self, file_id: str) -> bytes:

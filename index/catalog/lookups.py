@@ -3,21 +3,23 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, and_, bindparam, func, select, union_all
+from sqlalchemy import Connection, Row, Select, Table, bindparam, func, select, union_all
 
 from index.catalog.attributes import is_storable
 from index.catalog.schema import files, store_files, vector_stores
 from index.errors import (
     ExpiredStoreError,
+    UnknownBeforeError,
     UnknownCursorError,
     UnknownFileError,
     UnknownStoreError,
     UnknownStoreFileError,
 )
-from index.records import Chunking, Order
+from index.records import Chunking, Listing
 
 SECONDS_A_DAY = 86_400
 AnyRow = Row[Any]
+_EVERYWHERE: Mapping[str, str] = {}
 
 _STORE = select(vector_stores).where(vector_stores.c.id == bindparam("store_id"))
 # What a search must know of a store. The statements are built once, since every search asks them.
@@ -169,10 +171,10 @@ def read_page(
     connection: Connection,
     query: Select[Any],
     table: Table,
+    listing: Listing,
     *,
-    limit: int,
-    order: Order,
-    cursor: Mapping[str, str | None],
+    key: str = "id",
+    scope: Mapping[str, str] = _EVERYWHERE,
 ) -> tuple[list[AnyRow], bool]:
     """One page of a query over `table`, in the order of creation.
 
@@ -180,23 +182,34 @@ def read_page(
         connection: the transaction.
         query: selects the whole list.
         table: the table whose `seq` orders it.
-        limit: rows on the page.
-        order: "desc" is newest first.
-        cursor: column values of the row after which the page starts; any None means from the start.
+        listing: which page. With `before` alone it is the one that ends there.
+        key: the column that cursors name.
+        scope: column values of the rows that a cursor may name.
 
     Returns:
-        The rows, and whether more follow.
+        The rows, and whether more follow; with `before` alone, whether more precede.
 
     Raises:
-        UnknownCursorError: the cursor names no row.
+        UnknownCursorError: a cursor names no row.
     """
-    values = [value for value in cursor.values() if value is not None]
-    if len(values) == len(cursor):
-        named = and_(*(table.c[name] == value for name, value in cursor.items()))
-        row = find_row(connection, select(table.c.seq).where(named), *values)
-        if row is None:
-            raise UnknownCursorError(f"no such `after`: {', '.join(values)}")
-        query = query.where(table.c.seq < row.seq if order == "desc" else table.c.seq > row.seq)
-    query = query.order_by(table.c.seq.desc() if order == "desc" else table.c.seq)
-    rows = connection.execute(query.limit(limit + 1)).all()
-    return list(rows[:limit]), len(rows) > limit
+    is_backward = listing.before is not None and listing.after is None
+    is_falling = listing.order == "desc"
+    for name, value in (("after", listing.after), ("before", listing.before)):
+        if value is not None:
+            named = {**scope, key: value}
+            is_older = is_falling == (name == "after")
+            seq = _seq_of(connection, table, named, name)
+            query = query.where(table.c.seq < seq if is_older else table.c.seq > seq)
+    query = query.order_by(table.c.seq.desc() if is_falling != is_backward else table.c.seq)
+    rows = list(connection.execute(query.limit(listing.limit + 1)).all())
+    page = rows[: listing.limit]
+    return page[::-1] if is_backward else page, len(rows) > listing.limit
+
+
+def _seq_of(connection: Connection, table: Table, named: Mapping[str, str], cursor: str) -> int:
+    query = select(table.c.seq).where(*(table.c[name] == named[name] for name in named))
+    row = find_row(connection, query, *named.values())
+    if row is None:
+        error = UnknownCursorError if cursor == "after" else UnknownBeforeError
+        raise error(f"no such `{cursor}`: {', '.join(named.values())}")
+    return int(row.seq)

@@ -21,6 +21,7 @@ from index.records import (
     Attachment,
     Attributes,
     Chunking,
+    Listing,
     Order,
     Page,
     StoreFileRecord,
@@ -76,20 +77,19 @@ class StoreFiles(Database):
         limit: int = 20,
         order: Order = "desc",
         after: str | None = None,
+        before: str | None = None,
         status: StoreFileStatus | None = None,
     ) -> Page[StoreFileRecord]:
         """One page of the files of a store, all or those of one status.
 
         Raises:
             UnknownStoreError: no such store.
-            UnknownCursorError: `after` names no file of the store.
+            UnknownCursorError: `after` or `before` names no file of the store.
         """
-        scope = {"store_id": store_id}
+        listing = Listing(limit=limit, order=order, after=after, before=before)
         with self._read() as connection:
             require_store(connection, store_id)
-            return store_files_page(
-                connection, scope, limit=limit, order=order, after=after, status=status
-            )
+            return store_files_page(connection, {"store_id": store_id}, listing, status)
 
     def update_attributes(
         self, store_id: str, file_id: str, attributes: Attributes
@@ -154,27 +154,21 @@ def _is(store_id: str, file_id: str) -> tuple[ColumnElement[bool], ColumnElement
     return store_files.c.store_id == store_id, store_files.c.file_id == file_id
 
 
-def store_files_page(  # a page has so many knobs
+def store_files_page(
     connection: Connection,
     scope: Mapping[str, str],
-    *,
-    limit: int,
-    order: Order,
-    after: str | None,
+    listing: Listing,
     status: StoreFileStatus | None,
 ) -> Page[StoreFileRecord]:
     """One page of the store files whose columns have the values of `scope`.
 
     Raises:
-        UnknownCursorError: `after` names no file among them.
+        UnknownCursorError: a cursor names no file among them.
     """
     query = select_store_files().where(*(store_files.c[name] == scope[name] for name in scope))
     if status is not None:
         query = query.where(store_files.c.status == status)
-    cursor = {**scope, "file_id": after}
-    rows, has_more = read_page(
-        connection, query, store_files, limit=limit, order=order, cursor=cursor
-    )
+    rows, has_more = read_page(connection, query, store_files, listing, key="file_id", scope=scope)
     return Page(items=tuple(store_file_record(row) for row in rows), has_more=has_more)
 
 

@@ -21,7 +21,7 @@ from index.catalog.lookups import (
     store_expires_at,
 )
 from index.catalog.schema import store_files, vector_stores
-from index.records import Attachment, Chunking, FileCounts, Order, Page, StoreRecord
+from index.records import Attachment, Chunking, FileCounts, Listing, Order, Page, StoreRecord
 
 
 class Stores(Database):
@@ -83,22 +83,22 @@ class Stores(Database):
             return self._record(connection, require_store(connection, found.id))
 
     def list_stores(
-        self, *, limit: int = 20, order: Order = "desc", after: str | None = None
+        self,
+        *,
+        limit: int = 20,
+        order: Order = "desc",
+        after: str | None = None,
+        before: str | None = None,
     ) -> Page[StoreRecord]:
         """One page of all stores.
 
         Raises:
-            UnknownCursorError: `after` names no store.
+            UnknownCursorError: `after` or `before` names no store.
         """
+        listing = Listing(limit=limit, order=order, after=after, before=before)
         with self._read() as connection:
-            rows, has_more = read_page(
-                connection,
-                select(vector_stores),
-                vector_stores,
-                limit=limit,
-                order=order,
-                cursor={"id": after},
-            )
+            query = select(vector_stores)
+            rows, has_more = read_page(connection, query, vector_stores, listing)
             return Page(
                 items=tuple(self._record(connection, row) for row in rows), has_more=has_more
             )

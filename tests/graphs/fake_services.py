@@ -14,6 +14,7 @@ from models.reranker import RerankScores
 from models.safety import MODERATION_CATEGORIES, Verdict
 
 DIM = 64
+MAX_TOKENS = 100  # words that the fakes of embedder and reranker read
 FINGERPRINT = f"words/{DIM}"
 
 
@@ -39,8 +40,13 @@ class FakeEmbedder:
             raise self.error
         vectors = np.stack([word_vector(text) for text in texts])[:, :dimensions]
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        token_counts = np.array([len(text.split()) for text in texts], dtype=np.int32)
-        return Embeddings(vectors=vectors, token_counts=token_counts, fingerprint=FINGERPRINT)
+        counts = [len(text.split()) for text in texts]
+        return Embeddings(
+            vectors=vectors,
+            token_counts=np.minimum(counts, MAX_TOKENS).astype(np.int32),
+            fingerprint=FINGERPRINT,
+            num_cut={at: num - MAX_TOKENS for at, num in enumerate(counts) if num > MAX_TOKENS},
+        )
 
 
 class FakeReranker:
@@ -49,8 +55,13 @@ class FakeReranker:
     async def rerank(self, query, documents):
         words = set(query.lower().split())
         scores = [len(words & set(text.lower().split())) / len(words) for text in documents]
-        num_tokens = sum(len(text.split()) for text in documents)
-        return RerankScores(scores=np.array(scores, dtype=np.float32), num_tokens=num_tokens)
+        counts = [len(text.split()) for text in documents]
+        return RerankScores(
+            scores=np.array(scores, dtype=np.float32),
+            num_tokens=sum(min(num, MAX_TOKENS) for num in counts),
+            max_tokens=min(max(counts), MAX_TOKENS),
+            cut=tuple(at for at, num in enumerate(counts) if num > MAX_TOKENS),
+        )
 
 
 class FakeSafety:

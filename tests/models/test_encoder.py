@@ -52,6 +52,10 @@ def test_texts_are_cut_to_max_tokens(engine):
     long, cut = model.embed([TEXTS[2], " ".join(TEXTS[2].split()[:6])]).vectors
     assert model.embed([TEXTS[2]]).token_counts.tolist() == [8]
     assert long == pytest.approx(cut, abs=1e-5)
+    whole = Embedder(EmbedderConfig(model="bundled:embedder", engine=engine), cache=CACHE)
+    read = whole.embed([TEXTS[2]])
+    assert read.num_cut == {0: 80}
+    assert model.embed(["a", TEXTS[2]]).num_cut == {1: 80 + 256 - 8}
     assert '"truncation":null' in model.tokenizer_json().replace(" ", "")
 
 
@@ -69,6 +73,7 @@ def test_scores_are_those_of_the_cross_encoder(engine):
     found = Reranker(config, cache=CACHE).rerank(TEXTS[0], TEXTS)
     assert found.scores == pytest.approx(reference.predict(pairs), abs=1e-5)
     assert found.scores.dtype == np.float32
+    assert (found.cut, found.max_tokens) == ((2,), 64)
 
 
 def test_both_engines_judge_alike_window_by_window():

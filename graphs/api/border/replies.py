@@ -6,8 +6,6 @@ from typing import Literal
 from fastapi import Response
 from pydantic import BaseModel, SerializeAsAny
 
-from graphs.api.errors import BadRequestError
-
 
 class ListPage(BaseModel):
     """One page of a list, as the OpenAI clients page through it."""
@@ -39,14 +37,3 @@ def list_reply(items: Sequence[BaseModel], ids: Sequence[str], *, has_more: bool
         has_more=has_more,
     )
     return json_reply(page)
-
-
-def refuse_before(before: str | None) -> None:
-    """Refuses backward paging, which the corpus does not have.
-
-    Raises:
-        BadRequestError: `before` was sent.
-    """
-    if before is not None:
-        msg = "before is not supported: page with after, and order=asc|desc"
-        raise BadRequestError(msg, param="before", code="unsupported_parameter")

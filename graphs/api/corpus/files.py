@@ -55,9 +55,12 @@ async def list_files(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
     order: Order = "desc",
     after: str | None = None,
+    before: str | None = None,
 ) -> Response:
     """Gives one page."""
-    page = await corpus.list_files(purpose=purpose, limit=limit, order=order, after=after)
+    page = await corpus.list_files(
+        purpose=purpose, limit=limit, order=order, after=after, before=before
+    )
     ids = [record.id for record in page.items]
     return list_reply([_file_object(record) for record in page.items], ids, has_more=page.has_more)
 

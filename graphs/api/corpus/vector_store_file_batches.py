@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 from openai.types.vector_stores.vector_store_file_batch import VectorStoreFileBatch
 
 from graphs.api.border.json_body import JsonRoute
-from graphs.api.border.replies import json_reply, list_reply, refuse_before
+from graphs.api.border.replies import json_reply, list_reply
 from graphs.api.corpus.vector_store_files import POLL_AFTER_MS
 from graphs.api.corpus.vector_store_schema import (
     CreateFileBatchBody,
@@ -57,9 +57,8 @@ async def list_batch_files(  # noqa: PLR0913, PLR0917 - one argument a query par
     status: Annotated[StoreFileStatus | None, Query(alias="filter")] = None,
 ) -> Response:
     """Gives one page."""
-    refuse_before(before)
     page = await corpus.list_batch_files(
-        store_id, batch_id, limit=limit, order=order, after=after, status=status
+        store_id, batch_id, limit=limit, order=order, after=after, before=before, status=status
     )
     files = [store_file_object(record) for record in page.items]
     return list_reply(files, [file.id for file in files], has_more=page.has_more)

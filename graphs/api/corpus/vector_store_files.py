@@ -9,7 +9,7 @@ from openai.types.vector_stores.vector_store_file_deleted import VectorStoreFile
 from pydantic import BaseModel
 
 from graphs.api.border.json_body import JsonRoute
-from graphs.api.border.replies import json_reply, list_reply, refuse_before
+from graphs.api.border.replies import json_reply, list_reply
 from graphs.api.corpus.vector_store_schema import (
     AttachFileBody,
     ModifyFileBody,
@@ -59,9 +59,8 @@ async def list_store_files(  # noqa: PLR0913, PLR0917 - one argument a query par
     status: Annotated[StoreFileStatus | None, Query(alias="filter")] = None,
 ) -> Response:
     """Gives one page."""
-    refuse_before(before)
     page = await corpus.list_store_files(
-        store_id, limit=limit, order=order, after=after, status=status
+        store_id, limit=limit, order=order, after=after, before=before, status=status
     )
     files = [store_file_object(record) for record in page.items]
     return list_reply(files, [file.id for file in files], has_more=page.has_more)

@@ -12,7 +12,8 @@ from openai.types.vector_stores.vector_store_file_batch import VectorStoreFileBa
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.json_body import RequestModel
+from graphs.api.border.fields import Unsupported
+from graphs.api.border.json_body import REQUEST_CONFIG, RequestModel
 from graphs.api.corpus.filters import FilterSpec
 from graphs.api.errors import BadRequestError
 from index.catalog.attributes import MAX_KEY_CHARS, MAX_KEYS, MAX_VALUE_CHARS
@@ -160,6 +161,8 @@ class ModifyFileBody(RequestModel):
 class RankingOptions(RequestModel):
     """How results are ordered: "none" leaves the fused order, none given means the server's own."""
 
+    model_config = REQUEST_CONFIG | {"extra": "forbid"}
+
     ranker: Literal["none", "auto", "default-2024-11-15"] | None = None
     score_threshold: float | None = Field(default=None, ge=0, le=1)
 
@@ -179,6 +182,7 @@ class SearchBody(RequestModel):
     query: Query | Annotated[list[Query], Field(min_length=1, max_length=16)]
     max_num_results: int = Field(10, ge=1, le=50)
     filters: FilterSpec | None = None
+    rewrite_query: Unsupported = None
     ranking_options: RankingOptions | None = None
 
 

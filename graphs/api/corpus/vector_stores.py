@@ -8,7 +8,7 @@ from openai.types.vector_store import VectorStore
 from openai.types.vector_store_deleted import VectorStoreDeleted
 
 from graphs.api.border.json_body import JsonRoute
-from graphs.api.border.replies import json_reply, list_reply, refuse_before
+from graphs.api.border.replies import json_reply, list_reply
 from graphs.api.corpus.vector_store_schema import (
     CreateStoreBody,
     ModifyStoreBody,
@@ -43,8 +43,7 @@ async def list_stores(
     before: str | None = None,
 ) -> Response:
     """Gives one page."""
-    refuse_before(before)
-    page = await corpus.list_stores(limit=limit, order=order, after=after)
+    page = await corpus.list_stores(limit=limit, order=order, after=after, before=before)
     stores = [store_object(record) for record in page.items]
     return list_reply(stores, [store.id for store in stores], has_more=page.has_more)
 

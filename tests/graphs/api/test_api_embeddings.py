@@ -140,6 +140,22 @@ async def test_bad_field_is_refused_by_name(api_http, fields, param):
     assert error["param"] == param
 
 
+LONG = "word " * 130
+
+
+async def test_a_text_that_is_too_long_is_refused_with_its_length_and_the_limit(api_http):
+    body = {"model": MODEL, "input": ["short", LONG]}
+    error = (await api_http.post("/v1/embeddings", json=body)).json()["error"]
+    assert (error["param"], error["code"]) == ("input[1]", "context_length_exceeded")
+    assert "130 tokens" in error["message"]
+    assert "at most 100" in error["message"]
+
+
+async def test_a_text_that_is_too_long_is_cut_where_the_client_says_so(api_openai):
+    reply = await embed(api_openai, ["short", LONG], extra_body={"truncate": "END"})
+    assert reply.usage.prompt_tokens == 101
+
+
 async def test_unknown_model_is_404(api_openai):
     with pytest.raises(NotFoundError) as caught:
         await embed(api_openai, model="text-embedding-3-small")

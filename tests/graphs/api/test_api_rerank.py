@@ -75,6 +75,9 @@ async def test_texts_get_the_bare_list_of_tei(api_http):
         ({"top_n": 0}, "top_n"),
         ({"rank_fields": ["title"]}, "rank_fields"),
         ({"raw_scores": True}, "raw_scores"),
+        ({"max_chunks_per_doc": 10}, "max_chunks_per_doc"),
+        ({"truncate_prompt_tokens": 10}, "truncate_prompt_tokens"),
+        ({"truncation_direction": "Left"}, "truncation_direction"),
     ],
 )
 async def test_bad_field_is_refused_by_name(api_http, fields, param):
@@ -82,6 +85,33 @@ async def test_bad_field_is_refused_by_name(api_http, fields, param):
     error = reply.json()["error"]
     assert (reply.status_code, error["type"]) == (400, "invalid_request_error")
     assert error["param"] == param
+
+
+LONG = "queue " * 130
+
+
+async def test_what_of_a_document_is_not_read_is_told(api_http, api_cohere):
+    reply = await api_cohere.rerank(
+        model="bundled:reranker", query=QUERY, documents=[LONG, "a queue"]
+    )
+    (warning,) = reply.meta.warnings
+    assert "1 documents are longer than the 100 tokens" in warning
+    assert (await rerank(api_http)).json()["meta"].get("warnings") is None
+
+
+@pytest.mark.parametrize("field", ["documents", "texts"])
+async def test_a_client_that_wants_no_cut_gets_none(api_http, field):
+    body = {"query": QUERY, field: ["a queue", LONG], "truncate": False}
+    error = (await api_http.post("/rerank", json=body)).json()["error"]
+    assert (error["param"], error["code"]) == (f"{field}[1]", "context_length_exceeded")
+    body["truncate"] = True
+    assert (await api_http.post("/rerank", json=body)).status_code == 200
+
+
+async def test_documents_may_be_bounded_no_lower_than_they_are_read(api_http):
+    assert (await rerank(api_http, max_tokens_per_doc=4096)).status_code == 200
+    error = (await rerank(api_http, max_tokens_per_doc=2)).json()["error"]
+    assert error["param"] == "max_tokens_per_doc"
 
 
 async def test_unknown_model_is_404(api_http):

@@ -1,0 +1,380 @@
+"""Every field that the openai package's request types name: honoured, or refused by its name.
+
+A case is a value, and either the `param` of the refusal or what the reply has to show.
+"""
+
+import pytest
+from openai.types import (
+    CreateEmbeddingResponse,
+    FileDeleted,
+    FileObject,
+    Model,
+    ModerationCreateResponse,
+    VectorStore,
+    VectorStoreDeleted,
+    embedding_create_params,
+    file_create_params,
+    file_list_params,
+    moderation_create_params,
+    vector_store_create_params,
+    vector_store_list_params,
+    vector_store_search_params,
+    vector_store_update_params,
+)
+from openai.types.vector_store_search_response import VectorStoreSearchResponse
+from openai.types.vector_stores import (
+    VectorStoreFile,
+    VectorStoreFileBatch,
+    VectorStoreFileDeleted,
+    file_batch_create_params,
+    file_update_params,
+)
+from openai.types.vector_stores import file_create_params as store_file_create_params
+from openai.types.vector_stores import file_list_params as store_file_list_params
+
+EMBEDDER = "bundled:embedder"
+LONG = "word " * 130
+STATIC = {"type": "static", "static": {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 50}}
+SMALL = {"type": "static", "static": {"max_chunk_size_tokens": 99, "chunk_overlap_tokens": 0}}
+WEEK = {"anchor": "last_active_at", "days": 7}
+MANY = {str(number): "v" for number in range(17)}
+
+
+def has(**wanted):
+    """Says that a reply shows these values."""
+
+    def check(reply):
+        assert {name: reply[name] for name in wanted} == wanted
+
+    return check
+
+
+def anything(reply):
+    """The field changes nothing that a reply shows."""
+
+
+def of_size(size):
+    def check(reply):
+        assert len(reply["data"][0]["embedding"]) == size
+
+    return check
+
+
+def base64_text(reply):
+    assert isinstance(reply["data"][0]["embedding"], str)
+
+
+def costs(tokens):
+    return has(usage={"prompt_tokens": tokens, "total_tokens": tokens})
+
+
+def num_results(number):
+    def check(reply):
+        assert len(reply["results" if "results" in reply else "data"]) == number
+
+    return check
+
+
+def expires_in(days):
+    def check(reply):
+        assert reply["expires_at"] == reply["last_active_at"] + days * 86_400
+
+    return check
+
+
+def chunked(reply):
+    assert reply["chunking_strategy"] == STATIC
+
+
+EMBEDDINGS = [
+    ("input", "two words", costs(2)),
+    ("input", ["one", "two words"], costs(3)),
+    ("input", [1, 2], anything),
+    ("input", [[1], [2]], num_results(2)),
+    ("input", "", "input"),
+    ("input", LONG, "input"),
+    ("input", ["short", LONG], "input[1]"),
+    ("model", "gpt-9", "model"),
+    ("dimensions", 16, of_size(16)),
+    ("dimensions", 17, "dimensions"),
+    ("encoding_format", "base64", base64_text),
+    ("encoding_format", "float", of_size(64)),
+    ("encoding_format", "ubinary", "encoding_format"),
+    ("user", "someone", anything),
+]
+MODERATIONS = [
+    ("input", ["a", "violence"], num_results(2)),
+    ("input", [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], num_results(1)),
+    ("input", [{"type": "image_url", "image_url": {"url": "data:,"}}], "input[0].type"),
+    ("model", "omni-moderation-latest", has(model="bundled:safety")),
+    ("model", "gpt-9", "model"),
+]
+STORES = [
+    ("name", "docs", has(name="docs")),
+    ("name", "n" * 257, "name"),
+    ("description", "ours", has(description="ours")),
+    ("description", "d" * 513, "description"),
+    ("file_ids", ["FILE"], anything),
+    ("file_ids", "FILE", "file_ids"),
+    ("file_ids", ["file-none"], "file_id"),
+    ("expires_after", WEEK, expires_in(7)),
+    ("expires_after", WEEK | {"days": 366}, "expires_after.days"),
+    ("expires_after", WEEK | {"anchor": "created_at"}, "expires_after.anchor"),
+    ("chunking_strategy", {"type": "auto"}, anything),
+    ("chunking_strategy", STATIC, anything),
+    ("chunking_strategy", SMALL, "chunking_strategy.static.max_chunk_size_tokens"),
+    ("metadata", {"team": "a"}, has(metadata={"team": "a"})),
+    ("metadata", None, has(metadata={})),
+    ("metadata", MANY, "metadata"),
+    ("metadata", {"k": "v" * 513}, "metadata.k"),
+]
+STORE_UPDATES = [
+    ("name", None, has(name="first")),
+    ("name", "papers", has(name="papers")),
+    ("expires_after", WEEK, expires_in(7)),
+    ("expires_after", None, has(expires_after=None)),
+    ("expires_after", WEEK | {"days": 0}, "expires_after.days"),
+    ("metadata", {"team": "b"}, has(metadata={"team": "b"})),
+    ("metadata", None, has(metadata={})),
+    ("metadata", MANY, "metadata"),
+]
+STORE_FILES = [
+    ("file_id", "FILE", has(object="vector_store.file")),
+    ("file_id", "file-none", "file_id"),
+    ("attributes", None, has(attributes={})),
+    ("attributes", {"lang": "en", "year": 2024, "draft": False, "score": 0.5},
+     has(attributes={"lang": "en", "year": 2024, "draft": False, "score": 0.5})),
+    ("attributes", MANY, "attributes"),
+    ("attributes", {"k": ["v"]}, "attributes.k"),
+    ("chunking_strategy", STATIC, chunked),
+    ("chunking_strategy", {"type": "auto"}, anything),
+    ("chunking_strategy", SMALL, "chunking_strategy.static.max_chunk_size_tokens"),
+]  # fmt: skip
+STORE_FILE_UPDATES = [
+    ("attributes", {"lang": "fr"}, has(attributes={"lang": "fr"})),
+    ("attributes", None, has(attributes={})),
+    ("attributes", MANY, "attributes"),
+]
+BATCHES = [
+    ("file_ids", ["FILE"], has(object="vector_store.files_batch")),
+    ("file_ids", [], "file_ids"),
+    ("files", [{"file_id": "FILE"}], "files"),  # beside file_ids
+    ("attributes", {"lang": "en"}, anything),
+    ("attributes", MANY, "attributes"),
+    ("chunking_strategy", STATIC, anything),
+    ("chunking_strategy", SMALL, "chunking_strategy.static.max_chunk_size_tokens"),
+]
+SEARCHES = [
+    ("query", "bounded queue", has(search_query=["bounded queue"])),
+    ("query", ["queue", "node"], has(search_query=["queue", "node"])),
+    ("query", " ", "query"),
+    ("max_num_results", 1, num_results(1)),
+    ("max_num_results", 51, "max_num_results"),
+    ("filters", {"type": "eq", "key": "lang", "value": "fr"}, num_results(0)),
+    ("filters", {"type": "like", "key": "lang", "value": "fr"}, "filters"),
+    ("ranking_options", {"ranker": "none"}, num_results(2)),
+    ("ranking_options", {"score_threshold": 1.0}, num_results(1)),
+    ("ranking_options", {"score_threshold": 2}, "ranking_options.score_threshold"),
+    ("ranking_options", {"ranker": "best"}, "ranking_options.ranker"),
+    ("ranking_options", {"hybrid_search": {}}, "ranking_options.hybrid_search"),
+    ("rewrite_query", False, num_results(2)),
+    ("rewrite_query", True, "rewrite_query"),
+]
+UPLOADS = [
+    ("purpose", "evals", has(purpose="evals")),
+    ("purpose", "fun", "purpose"),
+    ("expires_after[anchor]", "created_at", "expires_after"),  # alone
+    ("expires_after[seconds]", "3599", "expires_after[seconds]"),
+]
+FILE_LISTS = [
+    ("limit", 1, num_results(1)),
+    ("limit", 0, "limit"),
+    ("limit", 10_001, "limit"),
+    ("order", "asc", num_results(2)),
+    ("order", "up", "order"),
+    ("after", "NEWEST", num_results(1)),
+    ("after", "none", "after"),
+    ("before", "OLDEST", num_results(1)),
+    ("before", "none", "before"),
+    ("purpose", "batch", num_results(0)),
+]
+LISTS = [case for case in FILE_LISTS if case[1] != 10_001 and case[0] != "purpose"] + [
+    ("limit", 101, "limit")
+]
+STATUSES = [
+    ("filter", "completed", num_results(2)),
+    ("filter", "failed", num_results(0)),
+    ("filter", "odd", "filter"),
+]
+
+# Path, the least body, the cases, the type with every field, and that of the reply.
+POSTS = {
+    "embeddings": (
+        "/v1/embeddings", {"model": EMBEDDER, "input": "two words"}, EMBEDDINGS,
+        embedding_create_params.EmbeddingCreateParams, CreateEmbeddingResponse,
+    ),
+    "moderations": (
+        "/v1/moderations", {"input": "hello"}, MODERATIONS,
+        moderation_create_params.ModerationCreateParams, ModerationCreateResponse,
+    ),
+    "stores": (
+        "/v1/vector_stores", {}, STORES,
+        vector_store_create_params.VectorStoreCreateParams, VectorStore,
+    ),
+    "store updates": (
+        "/v1/vector_stores/STORE", {}, STORE_UPDATES,
+        vector_store_update_params.VectorStoreUpdateParams, VectorStore,
+    ),
+    "store files": (
+        "/v1/vector_stores/STORE/files", {"file_id": "FILE"}, STORE_FILES,
+        store_file_create_params.FileCreateParams, VectorStoreFile,
+    ),
+    "store file updates": (
+        "/v1/vector_stores/STORE/files/OLDEST", {"attributes": {}}, STORE_FILE_UPDATES,
+        file_update_params.FileUpdateParams, VectorStoreFile,
+    ),
+    "file batches": (
+        "/v1/vector_stores/STORE/file_batches", {"file_ids": ["FILE"]}, BATCHES,
+        file_batch_create_params.FileBatchCreateParams, VectorStoreFileBatch,
+    ),
+    "searches": (
+        "/v1/vector_stores/STORE/search", {"query": "queue"}, SEARCHES,
+        vector_store_search_params.VectorStoreSearchParams, None,
+    ),
+}  # fmt: skip
+GETS = {
+    "files": ("/v1/files", FILE_LISTS, file_list_params.FileListParams, FileObject),
+    "stores": (
+        "/v1/vector_stores", LISTS, vector_store_list_params.VectorStoreListParams, VectorStore,
+    ),
+    "store files": (
+        "/v1/vector_stores/STORE/files", LISTS + STATUSES,
+        store_file_list_params.FileListParams, VectorStoreFile,
+    ),
+}  # fmt: skip
+IN_PATH = {"vector_store_id"}
+
+
+@pytest.fixture
+async def ids(api_openai, api_ingest):
+    """A store with two indexed files, and a third file that is in no store."""
+    texts = [b"Requests wait in a bounded queue.", b"A queue of spot nodes.", b"Loose."]
+    files = [
+        await api_openai.files.create(file=(f"{at}.txt", text), purpose="assistants")
+        for at, text in enumerate(texts)
+    ]
+    store = await api_openai.vector_stores.create(name="first")
+    for file in files[:2]:
+        await api_openai.vector_stores.files.create(store.id, file_id=file.id)
+    api_ingest()
+    return {"STORE": store.id, "FILE": files[2].id, "OLDEST": files[0].id, "NEWEST": files[1].id}
+
+
+def filled(value, ids):
+    """Puts ids for their names, at any depth."""
+    if isinstance(value, str):
+        return ids.get(value, value)
+    if isinstance(value, list):
+        return [filled(one, ids) for one in value]
+    return {key: filled(one, ids) for key, one in value.items()} if isinstance(value, dict) else (
+        value
+    )  # fmt: skip
+
+
+def check(reply, expected, *, of_type=None):
+    """Compares a reply with its case, and its shape with the type of the openai package."""
+    if isinstance(expected, str):
+        error = reply.json()["error"]
+        status = 404 if error["code"] in {"model_not_found", "file_not_found"} else 400
+        assert (reply.status_code, error["param"]) == (status, expected), error
+        return
+    assert reply.status_code == 200, reply.text
+    expected(reply.json())
+    if of_type is not None:
+        of_type.model_validate_json(reply.text, strict=True)
+
+
+@pytest.mark.parametrize("group", POSTS)
+async def test_the_fields_of_a_body(api_http, ids, group):
+    path, least, cases, _, of_type = POSTS[group]
+    for name, one in ids.items():
+        path = path.replace(name, one)
+    for field, value, expected in cases:
+        reply = await api_http.post(path, json=filled(least | {field: value}, ids))
+        # Numbers in base64 are a text, which the type of the openai package does not say.
+        check(reply, expected, of_type=None if expected is base64_text else of_type)
+
+
+@pytest.mark.parametrize("group", GETS)
+async def test_the_fields_of_a_list(api_http, api_openai, ids, group):
+    if group == "files":
+        await api_openai.files.delete(ids["FILE"])
+    if group == "stores":
+        ids |= {"OLDEST": ids["STORE"], "NEWEST": (await api_openai.vector_stores.create()).id}
+    path, cases, _, of_type = GETS[group]
+    path = path.replace("STORE", ids["STORE"])
+    for field, value, expected in cases:
+        reply = await api_http.get(path, params={field: ids.get(str(value), value)})
+        check(reply, expected)
+        for item in reply.json().get("data", []):
+            of_type.model_validate(item, strict=True)
+
+
+async def test_the_fields_of_an_upload(api_http):
+    for field, value, expected in UPLOADS:
+        form = {"purpose": "assistants"} | {field: value}
+        reply = await api_http.post("/v1/files", data=form, files={"file": ("a.txt", b"a")})
+        check(reply, expected)
+
+
+@pytest.mark.parametrize(
+    ("cases", "params"),
+    [(cases, params) for _, _, cases, params, _ in POSTS.values()]
+    + [(cases, params) for _, cases, params, _ in GETS.values()]
+    + [(UPLOADS, file_create_params.FileCreateParams)],
+)
+def test_no_documented_field_is_left_out(cases, params):
+    tried = {field.partition("[")[0] for field, *_ in cases} | {"file"}
+    assert set(params.__annotations__) - IN_PATH <= tried
+
+
+async def test_every_other_reply_has_the_shape_of_its_type(api_http, ids):
+    store, file = f"/v1/vector_stores/{ids['STORE']}", ids["OLDEST"]
+    shapes = {
+        f"/v1/files/{file}": FileObject,
+        "/v1/models/rag": Model,
+        store: VectorStore,
+        f"{store}/files/{file}": VectorStoreFile,
+    }
+    for path, of_type in shapes.items():
+        of_type.model_validate_json((await api_http.get(path)).text, strict=True)
+    found = await api_http.post(f"{store}/search", json={"query": "queue"})
+    for hit in found.json()["data"]:
+        VectorStoreSearchResponse.model_validate(hit, strict=True)
+    gone = {f"{store}/files/{file}": VectorStoreFileDeleted, store: VectorStoreDeleted,
+            f"/v1/files/{file}": FileDeleted}  # fmt: skip
+    for path, of_type in gone.items():
+        of_type.model_validate_json((await api_http.delete(path)).text, strict=True)
+
+
+async def test_a_list_pages_backward(api_openai):
+    ids = [(await api_openai.vector_stores.create(name=str(at))).id for at in range(5)]
+    stores = api_openai.vector_stores
+    page = await stores.list(order="asc", before=ids[4], limit=2)
+    assert ([one.id for one in page.data], page.has_more) == (ids[2:4], True)
+    page = await stores.list(order="asc", before=ids[2], limit=2)
+    assert ([one.id for one in page.data], page.has_more) == (ids[:2], False)
+    page = await stores.list(before=ids[0], limit=2)
+    assert [one.id for one in page.data] == [ids[2], ids[1]]
+    page = await stores.list(order="asc", after=ids[0], before=ids[4], limit=2)
+    assert ([one.id for one in page.data], page.has_more) == (ids[1:3], True)
+
+
+@pytest.mark.parametrize("model", ["rag", "local/generator", "rag:first"])
+async def test_a_model_is_not_deleted_and_told_why(api_http, ids, model):
+    reply = await api_http.delete(f"/v1/models/{model}")
+    error = reply.json()["error"]
+    assert (reply.status_code, error["param"]) == (400, "model")
+    assert error["code"] == "model_not_deletable"
+    assert ("vector store" in error["message"]) == model.startswith("rag:")
+    assert (await api_http.delete("/v1/models/gpt-9")).status_code == 404
