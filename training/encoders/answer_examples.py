@@ -45,7 +45,12 @@ class Pair:
 
 
 def written_pairs(
-    documents: Sequence[WrittenDocument], embed: Embed, rng: random.Random, *, n_others: int = 2
+    documents: Sequence[WrittenDocument],
+    embed: Embed,
+    rng: random.Random,
+    *,
+    n_others: int = 2,
+    share_asked: float = 1.0,
 ) -> Iterator[Pair]:
     """Gives the pairs of written documents.
 
@@ -54,9 +59,11 @@ def written_pairs(
         embed: texts to vectors of unit length, float32, (n_texts, dim).
         rng: draws titles and negatives.
         n_others: sentences that do not answer, for each question.
+        share_asked: of the questions with an answer.
     """
     for document in documents:
-        texts, asked = _cut(document, rng)
+        texts, questions = _cut(document, rng)
+        asked = [one for one in questions if one[2] != "answer" or rng.random() < share_asked]
         if not asked or len(texts) < 2:
             continue
         alike = embed([question for question, _, _ in asked]) @ embed(texts).T

@@ -29,7 +29,7 @@ from training.written import FOLDER, read_documents
 
 SHAPE = minilm.Shape(n_layers=6, n_trained=4)
 MAX_TOKENS = 96
-N_FACTS, N_ROWS = 3000, 1500
+N_FACTS, N_ROWS, SHARE_ASKED = 2000, 1200, 0.5
 POSITIVE_WEIGHT = 2.0  # three pairs of four are wrong
 SCALES = {"classifier.": 5.0}
 
@@ -69,7 +69,7 @@ def pairs(options: argparse.Namespace, *, evaluation: bool) -> list[Pair]:
 
     documents = read_documents(evaluation=evaluation)[: options.documents]
     share = len(documents) / 600
-    found = list(written_pairs(documents, embed, rng))
+    found = list(written_pairs(documents, embed, rng, share_asked=SHARE_ASKED))
     maker = FactMaker(FOLDER.parent / "facts.txt")
     found += fact_pairs(maker, rng, int(share * N_FACTS))
     found += table_pairs(rng, int(share * N_ROWS))
@@ -116,7 +116,7 @@ def fit(
         model,
         batches,
         loss_of,
-        schedule=Schedule(learning_rate=1.5e-4, scales=SCALES),
+        schedule=Schedule(learning_rate=1e-4, scales=SCALES),
         work=options.work,
         seed=options.seed,
     )
