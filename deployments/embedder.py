@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 from ray import serve
 
 from deployments.batcher import Batcher
-from deployments.model_loading import load_model
+from deployments.life.model_life import ModelLife, Steps
+from deployments.model_loading import load_model, replaced
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
 from models.embedder import Embedder as EmbedderModel
@@ -74,18 +76,18 @@ class Embedder:
     """
 
     def __init__(self) -> None:
-        self._loaded: tuple[_Loaded, ...] = ()
+        self._life = ModelLife(
+            Steps(
+                parse=partial(parse_config, ServedEmbedders),
+                load=self._load,
+                warm_up=_probe,
+                retire=replaced,
+            )
+        )
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Loads the models that the settings name; requests go on with the old ones meanwhile."""
-        held = {one.config: one for one in self._loaded}
-        configs = parse_config(ServedEmbedders, user_config).configs
-        self._loaded = tuple(
-            [
-                held.get(config) or _Loaded(config, await load_model(EmbedderModel, config))
-                for config in configs
-            ]
-        )
+        await self._life.change(user_config)
 
     async def embed(
         self,
@@ -95,37 +97,53 @@ class Embedder:
         fingerprint: str | None = None,
     ) -> Embeddings:
         """Embeds texts; see `models.embedder.Embedder`."""
-        loaded = self._loaded
+        loaded = await self._life.current()
         if kind == "query" and len(loaded) > 1:
             first, *others = await asyncio.gather(*(one.embed(texts, kind) for one in loaded))
             return replace(loaded[0].model.cut(first, dimensions), others=tuple(others))
-        one = self._of(fingerprint)
+        one = _of(loaded, fingerprint)
         return one.model.cut(await one.embed(texts, kind), dimensions)
 
     async def tokenizer_json(self, fingerprint: str | None = None) -> str:
         """Gives the tokenizer, so that documents are cut by the tokens of this model."""
-        return self._of(fingerprint).model.tokenizer_json()
+        return _of(await self._life.current(), fingerprint).model.tokenizer_json()
 
     async def fingerprint(self, wanted: str | None = None) -> str:
         """Names the model that embeds for a store: the wanted one if it is loaded, else the main.
 
         With it content which the model has embedded before is not sent again.
         """
-        return self._of(wanted).model.fingerprint
+        return _of(await self._life.current(), wanted).model.fingerprint
 
     async def served(self) -> dict[str, EmbedderConfig]:
         """The settings of every loaded model, by its fingerprint; the main one first."""
-        return {one.model.fingerprint: one.config for one in self._loaded}
+        return {one.model.fingerprint: one.config for one in await self._life.current()}
 
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where."""
-        return describe_replica(self._loaded[0].config.model)
+        report = self._life.report()
+        return describe_replica(report.model, life=report)
 
     async def check_health(self) -> None:
         """Embeds one word with every model, before all that waits; raises when that fails."""
-        health = (one.embed(["health"], "query", urgent=True) for one in self._loaded)
-        await asyncio.gather(*health)
+        self._life.remind()
+        if self._life.loaded is not None:
+            await _probe(self._life.loaded)
 
-    def _of(self, fingerprint: str | None) -> _Loaded:
-        named = (one for one in self._loaded if one.model.fingerprint == fingerprint)
-        return next(named, self._loaded[0])
+    async def _load(self, config: ServedEmbedders) -> tuple[_Loaded, ...]:
+        held = {one.config: one for one in self._life.loaded or ()}
+        return tuple(
+            [
+                held.get(one) or _Loaded(one, await load_model(EmbedderModel, one))
+                for one in config.configs
+            ]
+        )
+
+
+async def _probe(loaded: tuple[_Loaded, ...]) -> None:
+    await asyncio.gather(*(one.embed(["health"], "query", urgent=True) for one in loaded))
+
+
+def _of(loaded: tuple[_Loaded, ...], fingerprint: str | None) -> _Loaded:
+    named = (one for one in loaded if one.model.fingerprint == fingerprint)
+    return next(named, loaded[0])

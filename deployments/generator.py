@@ -1,19 +1,22 @@
 """The Generator deployment."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import ray
 from ray import serve
 
 from deployments.drain_watch import DrainWatch
+from deployments.life.model_life import ModelLife, Steps
 from deployments.light_process import light_process, set_library_defaults
 from deployments.model_loading import assigned_share, load_model
-from deployments.replica import ReplicaDescription, describe_replica
+from deployments.replica import ReplicaDescription, describe_replica, end_replica
 from deployments.user_config import parse_config
-from models.errors import EngineDrainingError, ModelChangedError
+from models.errors import EngineDrainingError, EngineStoppedError, ModelChangedError
 from models.generation import (
     GenerationChunk,
     GenerationRequest,
@@ -37,7 +40,7 @@ class Generator:
 
     Duties: load the model of `user_config`, swap it without losing a stream, free the slot of a
     stream whose reader has gone, hand over the streams that are left when the node goes away,
-    prove its health by decoding.
+    prove its health by decoding, end the process when the engine has died.
 
     A new model is loaded beside the old one on a CPU. A GPU has no room for two: there the
     streams end first and new ones wait until the new model is loaded.
@@ -47,33 +50,24 @@ class Generator:
     """
 
     def __init__(self) -> None:
-        self._served: _Served | None = None
+        self._life = ModelLife(
+            Steps(
+                parse=partial(parse_config, GeneratorConfig),
+                load=_load,
+                warm_up=_probe,
+                retire=self._retire,
+            ),
+            beside=lambda: assigned_share().num_gpus == 0,
+        )
+        self._name = uuid.uuid4().hex[:8]
         self._retiring: list[_Served] = []
-        self._reloading = asyncio.Lock()
-        self._loaded = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_ending = False
         self._drain = DrainWatch()
         self._watching: asyncio.Task[None] | None = None
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
-        """Loads the model that the settings name and retires the old one.
-
-        Serve calls this with unchanged settings too, when a replica's rank changes.
-        """
-        config = parse_config(GeneratorConfig, user_config)
-        async with self._reloading:
-            old = self._served
-            if old is not None and old.config == config:
-                return
-            if old is not None and assigned_share().num_gpus > 0:
-                self._served = None  # so that nobody asks it for its health while it is closed
-                self._loaded.clear()
-                await self._retire(old)
-                old = None
-            self._served = _Served(config, await _load(config))
-            self._loaded.set()
-        if old is not None:
-            self._run(self._retire(old))
+        """Loads the model that the settings name and retires the old one."""
+        await self._life.change(user_config)
         if self._watching is None and ray.is_initialized():
             self._watching = asyncio.create_task(self._drain.run())
 
@@ -89,45 +83,53 @@ class Generator:
         """
         self._check_drain()
         served = await self._holding(request.identity)
-        served.model.check()  # whose engine has died does not say that it takes the request
+        self._check(served)  # whose engine has died does not say that it takes the request
         with served.in_use():
             yield GenerationChunk(
                 position=len(request.delivered_token_ids), token_ids=(), text="",
                 finish_reason=None, num_prompt_tokens=0, attempt=request.attempt,
-                identity=served.digest,
+                identity=served.digest, replica=self._name,
             )  # fmt: skip
-            async with aclosing(served.model.stream(request)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-                    if chunk.finish_reason is None:
-                        self._check_drain()
+            try:
+                async with aclosing(served.model.stream(request)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                        if chunk.finish_reason is None:
+                            self._check_drain()
+            except EngineStoppedError:
+                self._check(served)  # has it died, or given up this answer alone?
+                raise
 
     async def profile(self) -> GeneratorProfile:
         """Gives what counts tokens elsewhere; see `models.generator.Generator`."""
-        return (await self._current()).model.profile()
+        return (await self._life.current()).model.profile()
 
     async def num_active_streams(self) -> int:
         """Counts the streams that hold a slot of the current model."""
-        return (await self._current()).num_streams
+        return (await self._life.current()).num_streams
 
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where; none while a GPU changes from one to another."""
-        if self._served is None:
-            return describe_replica("")
-        return describe_replica(self._served.config.model, identity=self._served.digest)
+        served, report = self._life.loaded, self._life.report()
+        return describe_replica(report.model, identity=served.digest if served else "", life=report)
 
     async def check_health(self) -> None:
-        """Decodes one token when idle; under load, raises when the engine has died."""
-        if self._served is None:
+        """Decodes one token when idle; under load, looks whether the engine has died."""
+        self._life.remind()
+        served = self._life.loaded
+        if served is None:
             return
-        self._served.model.check()
-        if self._served.num_streams == 0:
-            async with aclosing(self._served.model.stream(_PROBE)) as chunks:
-                async for _ in chunks:
-                    pass
+        self._check(served)
+        if served.num_streams == 0:
+            try:
+                await _probe(served)
+            except EngineStoppedError:
+                self._check(served)
+                raise
 
     async def __del__(self) -> None:
         """Ends the engines, whose threads would keep the process alive."""
+        self._is_ending = True
         for served in self._held():
             await asyncio.to_thread(served.model.close)
 
@@ -136,20 +138,25 @@ class Generator:
             msg = "the node of this generator goes away"
             raise EngineDrainingError(msg)
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _check(self, served: "_Served") -> None:
+        """Raises EngineStoppedError when the engine has died; that ends the replica, too."""
+        try:
+            served.model.check()
+        except EngineStoppedError as err:
+            if not self._is_ending:
+                end_replica(f"the engine of {served.config.model} has died: {err}")
+            raise
 
     def _held(self) -> list["_Served"]:
-        return [*([self._served] if self._served else []), *self._retiring]
+        current = self._life.loaded
+        return [*([current] if current else []), *self._retiring]
 
     async def _holding(self, identity: str | None) -> "_Served":
         """Gives the model that has to answer, the current one where any may."""
         for served in self._held():
             if served.digest == identity:
                 return served
-        current = await self._current()
+        current = await self._life.current()
         if identity not in {None, current.digest}:
             msg = f"the answer was begun by model {identity}, but {current.digest} is served here"
             raise ModelChangedError(msg)
@@ -162,16 +169,18 @@ class Generator:
         self._retiring.remove(served)
         await asyncio.to_thread(served.model.close)
 
-    async def _current(self) -> "_Served":
-        await self._loaded.wait()
-        assert self._served is not None
-        return self._served
 
-
-async def _load(config: GeneratorConfig) -> GeneratorModel:
+async def _load(config: GeneratorConfig) -> "_Served":
     set_library_defaults()
     with light_process() if config.engine == "transformers" else nullcontext():
-        return await load_model(GeneratorModel, config)
+        return _Served(config, await load_model(GeneratorModel, config))
+
+
+async def _probe(served: "_Served") -> None:
+    """Decodes one token."""
+    async with aclosing(served.model.stream(_PROBE)) as chunks:
+        async for _ in chunks:
+            pass
 
 
 class _Served:

@@ -26,3 +26,7 @@ async def load_model(model_class: Callable[..., Model], config: object) -> Model
     """Loads a model within this replica's share, off the event loop."""
     share = assigned_share()
     return await asyncio.to_thread(model_class, config, cache=models_folder(), share=share)
+
+
+async def replaced(_old: object) -> None:
+    """Retires a model whose calls hold it until they end; the last one frees its memory."""

@@ -1,21 +1,26 @@
-"""Who answers: where the replica that runs this code stands."""
+"""Who answers: where the replica that runs this code stands, and how it ends itself."""
 
+import logging
 import os
 from dataclasses import dataclass
 
 import ray
 
+from deployments.life.model_life import LifeReport
 from deployments.model_loading import assigned_share
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicaDescription:
-    """Who answers: what tests of clusters, and people, ask a replica. The graph asks for none.
+    """Who answers: what `/v1/models`, tests of clusters and people ask a replica.
 
     Attributes:
-        model: the loaded model's id, or the name of the index.
+        model: the loaded model's id, or the name of the index; empty while there is none.
         identity: digest of a generator's model.
         gpu_ids: the GPUs that Ray shows to this process.
+        life: how far the model is; None where there is no model.
     """
 
     model: str
@@ -24,9 +29,12 @@ class ReplicaDescription:
     num_gpus: float
     gpu_ids: tuple[str, ...]
     identity: str = ""
+    life: LifeReport | None = None
 
 
-def describe_replica(model: str, *, identity: str = "") -> ReplicaDescription:
+def describe_replica(
+    model: str, *, identity: str = "", life: LifeReport | None = None
+) -> ReplicaDescription:
     """Describes the replica that runs this code."""
     context = ray.get_runtime_context() if ray.is_initialized() else None
     return ReplicaDescription(
@@ -36,4 +44,17 @@ def describe_replica(model: str, *, identity: str = "") -> ReplicaDescription:
         num_gpus=assigned_share().num_gpus,
         gpu_ids=tuple(context.get_accelerator_ids().get("GPU", ())) if context else (),
         identity=identity,
+        life=life,
     )
+
+
+def end_replica(reason: str) -> None:
+    """Ends this process at once, so that Serve starts another one without waiting for its checks.
+
+    Calls that are at work here are lost; who made them asks another replica. Outside of Ray there
+    is no replica to end.
+    """
+    logger.critical("this replica ends itself: %s", reason)
+    if ray.is_initialized():
+        logging.shutdown()
+        os._exit(1)

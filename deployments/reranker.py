@@ -1,16 +1,20 @@
 """The Reranker deployment."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ray import serve
 
 from deployments.batcher import Batcher
-from deployments.model_loading import load_model
+from deployments.life.model_life import ModelLife, Steps
+from deployments.model_loading import load_model, replaced
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
 from models.reranker import PairScore, RerankerConfig, RerankScores, check_rerank, joined
 from models.reranker import Reranker as RerankerModel
+
+Pairs = Batcher[tuple[str, str], PairScore]
 
 
 @serve.deployment
@@ -22,31 +26,41 @@ class Reranker:
     """
 
     def __init__(self) -> None:
-        self._config: RerankerConfig | None = None
+        self._life = ModelLife(
+            Steps(
+                parse=partial(parse_config, RerankerConfig),
+                load=_load,
+                warm_up=_probe,
+                retire=replaced,
+            )
+        )
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
-        """Loads the model that the settings name; requests go on with the old one meanwhile.
-
-        Serve calls this with unchanged settings too, when a replica's rank changes.
-        """
-        config = parse_config(RerankerConfig, user_config)
-        if config == self._config:
-            return
-        model = await load_model(RerankerModel, config)
-        self._batcher = Batcher[tuple[str, str], PairScore](
-            model.score, cost=model.cost, max_cost=config.max_batch_tokens
-        )
-        self._config = config
+        """Loads the model that the settings name; requests go on with the old one meanwhile."""
+        await self._life.change(user_config)
 
     async def rerank(self, query: str, documents: Sequence[str]) -> RerankScores:
         """Scores every document; see `models.reranker.Reranker`."""
         check_rerank(query, documents)
-        return joined(await self._batcher.submit([(query, document) for document in documents]))
+        pairs = await self._life.current()
+        return joined(await pairs.submit([(query, document) for document in documents]))
 
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where."""
-        return describe_replica(self._config.model if self._config else "")
+        report = self._life.report()
+        return describe_replica(report.model, life=report)
 
     async def check_health(self) -> None:
         """Scores one pair before all that waits; raises when that fails."""
-        await self._batcher.submit([("health", "health")], urgent=True)
+        self._life.remind()
+        if self._life.loaded is not None:
+            await _probe(self._life.loaded)
+
+
+async def _load(config: RerankerConfig) -> Pairs:
+    model = await load_model(RerankerModel, config)
+    return Pairs(model.score, cost=model.cost, max_cost=config.max_batch_tokens)
+
+
+async def _probe(pairs: Pairs) -> None:
+    await pairs.submit([("health", "health")], urgent=True)

@@ -1,16 +1,20 @@
 """The SafetyFilter deployment."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from ray import serve
 
 from deployments.batcher import Batcher
-from deployments.model_loading import load_model
+from deployments.life.model_life import ModelLife, Steps
+from deployments.model_loading import load_model, replaced
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
 from models.safety import Row, SafetyClassifier, SafetyConfig, Verdict, check_texts
+
+Judge = tuple[SafetyClassifier, Batcher[str, Row]]
 
 
 @serve.deployment
@@ -22,36 +26,45 @@ class SafetyFilter:
     """
 
     def __init__(self) -> None:
-        self._config: SafetyConfig | None = None
+        self._life = ModelLife(
+            Steps(
+                parse=partial(parse_config, SafetyConfig),
+                load=_load,
+                warm_up=_probe,
+                retire=replaced,
+            )
+        )
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
-        """Loads the model that the settings name; requests go on with the old one meanwhile.
-
-        Serve calls this with unchanged settings too, when a replica's rank changes.
-        """
-        config = parse_config(SafetyConfig, user_config)
-        if config == self._config:
-            return
-        model = await load_model(SafetyClassifier, config)
-        self._loaded = (
-            model,
-            Batcher[str, Row](model.score, cost=model.cost, max_cost=config.max_batch_tokens),
-        )
-        self._config = config
+        """Loads the model that the settings name; requests go on with the old one meanwhile."""
+        await self._life.change(user_config)
 
     async def classify(self, texts: Sequence[str]) -> tuple[Verdict, ...]:
         """Judges every text; see `models.safety.SafetyClassifier`."""
         check_texts(texts)
-        model, batcher = self._loaded
+        model, batcher = await self._life.current()
         cut_texts = [model.pieces(text) for text in texts]
         rows = await batcher.submit(list(chain.from_iterable(cut_texts)))
         return model.verdicts(cut_texts, rows)
 
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where."""
-        return describe_replica(self._config.model if self._config else "")
+        report = self._life.report()
+        return describe_replica(report.model, life=report)
 
     async def check_health(self) -> None:
         """Judges one word before all that waits; raises when that fails."""
-        _, batcher = self._loaded
-        await batcher.submit(["health"], urgent=True)
+        self._life.remind()
+        if self._life.loaded is not None:
+            await _probe(self._life.loaded)
+
+
+async def _load(config: SafetyConfig) -> Judge:
+    model = await load_model(SafetyClassifier, config)
+    batcher = Batcher[str, Row](model.score, cost=model.cost, max_cost=config.max_batch_tokens)
+    return model, batcher
+
+
+async def _probe(judge: Judge) -> None:
+    _, batcher = judge
+    await batcher.submit(["health"], urgent=True)

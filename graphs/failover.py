@@ -184,7 +184,9 @@ class _Delivered:
         self._num_chars = request.num_delivered_chars
         self._num_migrations = 0
         self._is_taken = False
+        self._replica = ""
         self._lost_at: int | None = None
+        self._lost_there: set[str] = set()
         self._waits_until = float("inf")
         self._num_refusals = 0
         self.identity = request.identity
@@ -196,6 +198,7 @@ class _Delivered:
     def rest(self) -> GenerationRequest:
         """Gives the request for what is lacking."""
         self._is_taken = False
+        self._replica = ""
         return replace(
             self._request,
             delivered_token_ids=tuple(self._token_ids),
@@ -223,6 +226,7 @@ class _Delivered:
             msg = f"the answer is of model {self.identity}, but a chunk of {chunk.identity} came"
             raise ModelChangedError(msg)
         self.identity = chunk.identity
+        self._replica = chunk.replica or self._replica
         if chunk.position != self.position:
             msg = f"the next token has position {self.position}, but {chunk.position} came"
             raise ReplicaLostError(msg)
@@ -246,11 +250,16 @@ class _Delivered:
         self._num_migrations += 1
         if isinstance(err, EngineDrainingError):  # a machine that goes away is no request's fault
             return True
-        if self._lost_at == self.position:
+        self._blame(err)
+        return True
+
+    def _blame(self, err: Exception) -> None:
+        """Counts the replicas that were lost at this position; the same one counts once."""
+        if self._lost_at != self.position:
+            self._lost_at, self._lost_there = self.position, {self._replica}
+        elif not self._replica or self._replica not in self._lost_there:
             msg = f"two replicas were lost at token {self.position} of this answer"
             raise PoisonRequestError(msg) from err
-        self._lost_at = self.position
-        return True
 
     def _check_wait(self, err: Exception) -> None:
         """Only an answer that has begun waits for room, and not for ever.

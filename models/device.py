@@ -1,5 +1,7 @@
 """What of a machine a model may use: its share, its device, its threads."""
 
+import gc
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,14 @@ class Share:
 
 
 ALL_CPUS = Share()
+
+
+def release_memory() -> None:
+    """Frees what a model that failed to load, or was closed, has left behind in this process."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def pick_device(share: Share) -> "torch.device":

@@ -5,6 +5,7 @@
     |- UnsafeModelError            ValueError          pickled weights, or a hash that differs
     |- InvalidInputError           ValueError          an argument outside its limits
     |  `- ContextLengthError       ValueError          the prompt does not fit the context
+    |- LoadTimeoutError            TimeoutError        the model takes too long to load
     |- EngineStoppedError          RuntimeError        the engine ended: try another replica
     |  `- EngineDrainingError      RuntimeError        it is about to: its node goes away
     `- ModelChangedError           RuntimeError        the model that began an answer is gone
@@ -33,6 +34,12 @@ class UnsafeModelError(ModelError, ValueError):
     """The files of the model must not be loaded."""
 
     code = "unsafe_model"
+
+
+class LoadTimeoutError(ModelError, TimeoutError):
+    """The model took longer to load than it may."""
+
+    code = "load_timeout"
 
 
 class InvalidInputError(ModelError, ValueError):
@@ -79,3 +86,13 @@ def check_limits(holder: object, limits: Mapping[str, tuple[float, float]]) -> N
         if value is not None and not low <= value <= high:
             allowed = f"at least {low}" if high == math.inf else f"in {low}..{high}"
             raise InvalidInputError(f"{name} must be {allowed}, got {value}")
+
+
+def check_load_timeout(load_timeout_s: float) -> None:
+    """Checks the time that a model may take to load.
+
+    Raises:
+        InvalidInputError: it is not above 0.
+    """
+    if not load_timeout_s > 0:
+        raise InvalidInputError(f"load_timeout_s must be above 0, got {load_timeout_s}")

@@ -130,6 +130,8 @@ class GenerationChunk:
         finish_reason: set on the last chunk only.
         attempt: the request's.
         identity: digest of the model that wrote it.
+        replica: names the process at work, on the first chunk, which says that it has taken the
+            request; empty where nobody asks which one that is.
     """
 
     position: int
@@ -139,6 +141,7 @@ class GenerationChunk:
     num_prompt_tokens: int
     attempt: int = 0
     identity: str = ""
+    replica: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,12 @@ from models.constraints import Constraint
 from models.detokenizer import AnswerText
 from models.device import ALL_CPUS, Share
 from models.engines.masks import make_mask
-from models.errors import ContextLengthError, InvalidInputError, check_limits
+from models.errors import (
+    ContextLengthError,
+    InvalidInputError,
+    check_limits,
+    check_load_timeout,
+)
 from models.generation import (
     EngineRequest,
     EngineStep,
@@ -44,6 +49,7 @@ class GeneratorConfig:
         top_p: nucleus mass in (0, 1].
         top_k: at most so many candidates; 0 means all.
         template_options: variables of the chat template (Qwen3: enable_thinking).
+        load_timeout_s: a load that takes longer, downloads included, has failed.
     """
 
     model: str
@@ -56,6 +62,7 @@ class GeneratorConfig:
     top_p: float = 1.0
     top_k: int = 0
     template_options: Mapping[str, Any] = field(default_factory=dict)
+    load_timeout_s: float = field(default=3600.0, compare=False)  # no reason to load anew
 
     def __post_init__(self) -> None:
         """Checks the model id and the ranges."""
@@ -64,6 +71,7 @@ class GeneratorConfig:
             msg = f"engine must be transformers or vllm, got {self.engine!r}"
             raise InvalidInputError(msg)
         check_limits(self, {"context_tokens": (1, inf), "max_answer_tokens": (1, inf)})
+        check_load_timeout(self.load_timeout_s)
         check_sampling(Sampling(temperature=self.temperature, top_p=self.top_p, top_k=self.top_k))
 
 

@@ -11,7 +11,7 @@ Both give the same numbers to within float32 rounding.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,7 +20,7 @@ import numpy as np
 
 from models.device import Share, pick_device
 from models.encoders.encoder_engine import EncoderModel, Ids, Rows, Task
-from models.errors import InvalidInputError, check_limits
+from models.errors import InvalidInputError, check_limits, check_load_timeout
 from models.hub import check_model, resolve
 
 EncoderEngine = Literal["torch", "onnx"]
@@ -43,6 +43,7 @@ class EncoderConfig:
         max_batch_tokens: about so many tokens are in work at once, whoever asks; what asks for more
             takes turns with others, and a short call waits for so many. A CPU core takes 0.1 s for
             256 and gains nothing by more; a GPU does.
+        load_timeout_s: a load that takes longer, downloads included, has failed.
     """
 
     model: str
@@ -51,6 +52,7 @@ class EncoderConfig:
     max_tokens: int | None = None
     batch_size: int = 32
     max_batch_tokens: int = 256
+    load_timeout_s: float = field(default=1800.0, compare=False)  # no reason to load anew
 
     def __post_init__(self) -> None:
         """Checks the model id and the ranges."""
@@ -61,6 +63,7 @@ class EncoderConfig:
         check_limits(
             self, {"batch_size": (1, 1024), "max_tokens": (8, inf), "max_batch_tokens": (1, inf)}
         )
+        check_load_timeout(self.load_timeout_s)
 
 
 class Encoder:

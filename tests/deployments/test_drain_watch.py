@@ -9,6 +9,7 @@ from deployments.drain_watch import DrainWatch
 from deployments.generator import Generator
 from models.errors import EngineDrainingError
 from models.generation import GenerationChunk, GenerationRequest
+from models.generator import GeneratorConfig
 
 
 async def is_over_soon(read_deadline):
@@ -67,8 +68,7 @@ class Undying(Generator.func_or_class):
 @pytest.fixture
 def generator():
     made = Undying()
-    made._served = TwoTokens()
-    made._loaded.set()
+    made._life._serve(GeneratorConfig(model="./x"), TwoTokens())
     return made
 
 

@@ -1,5 +1,7 @@
 """The Embedder without Ray: several models at once, and settings that change."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
@@ -58,8 +60,14 @@ def loads(monkeypatch):
 
 async def embedder_of(**block):
     made = Embedder.func_or_class()
-    await made.reconfigure(block)
+    await change(made, **block)
     return made
+
+
+async def change(embedder, **block):
+    """Other settings, and the end of what they begin."""
+    await embedder.reconfigure(block)
+    await asyncio.gather(*embedder._life._tasks)
 
 
 def test_the_main_model_and_the_others_are_typed():
@@ -123,13 +131,13 @@ async def test_with_one_model_nothing_is_embedded_twice(loads):
 
 async def test_models_that_stay_are_not_loaded_again(loads):
     embedder = await embedder_of(model="./x")
-    await embedder.reconfigure({"model": "./x", "also": [{"model": "./new"}]})
-    await embedder.reconfigure({"model": "./new", "also": [{"model": "./x"}]})
+    await change(embedder, model="./x", also=[{"model": "./new"}])
+    await change(embedder, model="./new", also=[{"model": "./x"}])
     assert (await embedder.describe()).model == "./new"
-    await embedder.reconfigure({"model": "./new"})
+    await change(embedder, model="./new")
     assert loads == ["./x", "./new"]
     assert list(await embedder.served()) == ["./new@local/5"]
-    await embedder.reconfigure({"model": "./new", "batch_size": 2})
+    await change(embedder, model="./new", batch_size=2)
     assert loads == ["./x", "./new", "./new"]
 
 
@@ -139,5 +147,5 @@ async def test_documents_are_embedded_some_at_a_time_and_come_back_in_their_orde
     found = await embedder.embed(texts)
     assert found.vectors[:, 0].tolist() == [3, 1, 2, 9, 1]
     assert found.token_counts.tolist() == [1] * 5
-    [loaded] = embedder._loaded
-    assert loaded.model.batches == [["aaa", "a"], ["aa"], ["a" * 9], ["a"]]
+    [loaded] = await embedder._life.current()
+    assert loaded.model.batches[1:] == [["aaa", "a"], ["aa"], ["a" * 9], ["a"]]

@@ -8,7 +8,7 @@ import pytest
 from deployments import generator as module
 from deployments.generator import Generator
 from models.device import Share
-from models.errors import EngineStoppedError, InvalidInputError, ModelChangedError
+from models.errors import EngineStoppedError, ModelChangedError, ModelNotFoundError
 from models.generation import GenerationChunk, GenerationRequest, Message
 from models.identity import ModelIdentity
 
@@ -30,6 +30,7 @@ class FakeModel:
     async def stream(self, request):
         if request.request_id == "health":
             self.num_probes += 1
+            self.check()
             return
         for position, word in list(enumerate(WORDS))[len(request.delivered_token_ids) :]:
             await self.steps.acquire()
@@ -60,6 +61,9 @@ class Loads(list):
 
     async def load(self, _model_class, config):
         await self.may_load.wait()
+        if config.model.startswith("./bad"):
+            msg = f"no model at {config.model}"
+            raise ModelNotFoundError(msg)
         self.append(FakeModel(config))
         return self[-1]
 
@@ -122,6 +126,7 @@ async def test_a_resumed_stream_joins_its_model_until_that_has_no_streams(loads)
     async with aclosing(made.stream(ask())) as running:
         old = (await anext(running)).identity
         await made.reconfigure({"model": "./new"})
+        await settle()
         resumed = asyncio.create_task(read(made.stream(ask(old, delivered=(0,)))))
         await settle()
         loads[0].go_on()
@@ -136,6 +141,7 @@ async def test_a_resumed_stream_joins_its_model_until_that_has_no_streams(loads)
 async def test_a_stream_that_names_no_model_gets_the_new_one(loads):
     made = await generator_of("./old")
     await made.reconfigure({"model": "./new"})
+    await settle()
     chunk = await anext(made.stream(ask()))
     assert chunk.identity == loads[1].identity.digest
 
@@ -173,7 +179,7 @@ async def test_a_gpu_that_loads_is_healthy_and_says_that_it_has_no_model(loads, 
         await swap
         assert (await waiting).identity == loads[1].identity.digest
     await made.check_health()
-    assert loads[1].num_probes == 1
+    assert loads[1].num_probes == 2  # one to warm up
 
 
 async def test_a_gpu_lets_the_streams_of_the_old_model_end_first(loads, monkeypatch):
@@ -190,11 +196,50 @@ async def test_a_gpu_lets_the_streams_of_the_old_model_end_first(loads, monkeypa
     assert [model.closed for model in loads] == [True, False]
 
 
-async def test_settings_that_make_no_sense_leave_the_model_that_is_there(loads):
+@pytest.mark.parametrize("block", [{"model": "./new", "modle": 1}, {"model": "./bad"}])
+@pytest.mark.parametrize("num_gpus", [0.0, 1.0])
+async def test_settings_that_cannot_be_served_leave_the_model_that_is_there(
+    loads, monkeypatch, num_gpus, block
+):
+    monkeypatch.setattr(module, "assigned_share", lambda: Share(num_gpus=num_gpus))
     made = await generator_of("./old")
-    with pytest.raises(InvalidInputError, match="unknown key"):
-        await made.reconfigure({"model": "./new", "modle": 1})
+    await made.reconfigure(block)
+    await settle()
     assert (await anext(made.stream(ask()))).identity == loads[0].identity.digest
+    await made.check_health()
+    life = (await made.describe()).life
+    assert (life.model, life.phase) == ("./old", "serving")
+    assert "./old goes on answering" in life.failure
+    if num_gpus and "modle" not in block:  # there was no room for two: it was loaded again
+        assert [model.closed for model in loads] == [True, False]
+
+
+async def test_an_engine_that_dies_ends_its_replica_before_it_takes_another_stream(
+    loads, monkeypatch
+):
+    reasons = []
+    monkeypatch.setattr(module, "end_replica", reasons.append)
+    made = await generator_of("./old")
+    loads[0].dead = True
+    for call in (anext(made.stream(ask())), made.check_health()):
+        with pytest.raises(EngineStoppedError):
+            await call
+    assert reasons == ["the engine of ./old has died: the engine has ended"] * 2
+
+
+async def test_an_answer_that_its_engine_gave_up_alone_ends_no_replica(loads, monkeypatch):
+    reasons = []
+    monkeypatch.setattr(module, "end_replica", reasons.append)
+    made = await generator_of("./old")
+
+    async def give_up(_request):
+        raise EngineStoppedError("this answer alone")
+        yield
+
+    loads[0].stream = give_up
+    with pytest.raises(EngineStoppedError, match="alone"):
+        await read(made.stream(ask()))
+    assert reasons == []
 
 
 async def test_at_the_end_every_engine_is_closed(loads):

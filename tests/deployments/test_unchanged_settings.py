@@ -1,5 +1,7 @@
 """Serve calls `reconfigure` again when a replica's rank changes: then nothing is loaded."""
 
+import asyncio
+
 import pytest
 
 from deployments import reranker, safety_filter
@@ -28,5 +30,6 @@ async def test_only_other_settings_load_a_model(monkeypatch, module, deployment)
     made = deployment.func_or_class()
     for model in ("./one", "./one", "./two", "./two"):
         await made.reconfigure({"model": model})
+        await asyncio.gather(*made._life._tasks)
     assert loaded == ["./one", "./two"]
     assert (await made.describe()).model == "./two"

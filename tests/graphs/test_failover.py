@@ -114,6 +114,22 @@ async def test_more_losses_than_migrations_end_the_answer_with_an_error():
     assert len(replicas.requests) == 4
 
 
+async def test_a_replica_that_is_met_twice_at_a_token_is_lost_once():
+    losses = [(5, EngineStoppedError("its engine has died"))] * 2
+
+    class Named(Replicas):
+        """The first two attempts meet the same replica."""
+
+        async def stream(self, request, *, slot_s=None):
+            name = "dead" if len(self.requests) < 2 else "alive"
+            async for one in super().stream(request, slot_s=slot_s):
+                yield replace(one, replica="" if one.token_ids else name)
+
+    replicas = Named(*losses)
+    assert text_of(await read(replicas)) == "".join(WORDS)
+    assert len(replicas.requests) == 3
+
+
 async def test_two_losses_at_the_same_token_are_the_requests_own_fault():
     replicas = Replicas((5, ReplicaDiedError("died")), (5, ReplicaDiedError("died")))
     with pytest.raises(PoisonRequestError, match="token 5"):
