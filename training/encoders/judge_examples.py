@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.encoders.answer_tables import draw_rows
+from training.encoders.judge_tables import draw_rows
 from training.facts import FactMaker, pseudo_word
 from training.written import WrittenDocument
 

@@ -1,6 +1,6 @@
 """Train the bundled judge of answers: does this sentence answer this question, or only touch it?
 
-    python -m training.encoders.answers --work FOLDER
+    python -m training.encoders.judge --work FOLDER
 
 A cross-encoder: all six layers of MiniLM see question and sentence together; the lowest two never
 change, so their states of every pair are computed once.
@@ -22,7 +22,7 @@ from transformers import BertForSequenceClassification
 from models.bundled.prepare import BUNDLED
 from models.embedder import Embedder, EmbedderConfig
 from training.encoders import minilm
-from training.encoders.answer_examples import Pair, fact_pairs, table_pairs, written_pairs
+from training.encoders.judge_examples import Pair, fact_pairs, table_pairs, written_pairs
 from training.encoders.loop import Schedule, draw_curve, train
 from training.facts import FactMaker
 from training.written import FOLDER, read_documents
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="checkpoints; resumes from them")
     parser.add_argument("--cache", type=Path, required=True, help="of assembled models")
-    parser.add_argument("--out", type=Path, default=BUNDLED / "answers", help="the shipped folder")
+    parser.add_argument("--out", type=Path, default=BUNDLED / "judge", help="the shipped folder")
     parser.add_argument("--seed", type=int, default=17)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--batch-tokens", type=int, default=1536)
@@ -62,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def pairs(options: argparse.Namespace, *, evaluation: bool) -> list[Pair]:
     """Draws the pairs of one side of the split."""
     rng = random.Random(options.seed + evaluation)
-    embedder = Embedder(EmbedderConfig(model="bundled:embedder", engine="onnx"), cache=options.cache)
+    config = EmbedderConfig(model="bundled:embedder", engine="onnx")
+    embedder = Embedder(config, cache=options.cache)
 
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         return embedder.embed(texts).vectors
