@@ -33,6 +33,7 @@ from benchmarks.retrieval_set import (
 from benchmarks.retrieval_tables import Means, compare, differences, means, print_table
 from deployments.embedder import ServedEmbedders
 from deployments.ingester import IngesterConfig
+from deployments.reranker import ServedRerankers
 from deployments.state import models_folder
 from graphs.config import RetrievalSettings
 from graphs.pipeline.relevance import named_fitness
@@ -160,7 +161,7 @@ def read_settings(options: argparse.Namespace) -> Settings:
         ),
         retrieval=config.gateway.retrieval.overridden({"num_candidates": options.candidates}),
         embedder=config.settings("Embedder", ServedEmbedders).configs[0],
-        reranker=config.settings("Reranker", RerankerConfig),
+        reranker=config.settings("Reranker", ServedRerankers).main,
     )
 
 

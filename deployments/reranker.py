@@ -1,6 +1,7 @@
 """The Reranker deployment."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,30 @@ from models.reranker import Reranker as RerankerModel
 Pairs = Batcher[tuple[str, str], PairScore]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServedRerankers(RerankerConfig):
+    """The cross-encoder that orders passages, and the one that judges sentences.
+
+    Attributes:
+        judge: says whether a single sentence answers a question, where answers are quoted, with the
+            keys of the main one. None: the main one does.
+    """
+
+    judge: RerankerConfig | None = None
+
+    @property
+    def main(self) -> RerankerConfig:
+        """The one that orders passages."""
+        own = {field.name: getattr(self, field.name) for field in fields(RerankerConfig)}
+        return RerankerConfig(**own)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    main: Pairs
+    judge: Pairs
+
+
 @serve.deployment
 class Reranker:
     """Scores documents against a query; the calls that wait take turns.
@@ -28,7 +53,7 @@ class Reranker:
     def __init__(self) -> None:
         self._life = ModelLife(
             Steps(
-                parse=partial(parse_config, RerankerConfig),
+                parse=partial(parse_config, ServedRerankers),
                 load=_load,
                 warm_up=_probe,
                 retire=replaced,
@@ -42,8 +67,12 @@ class Reranker:
     async def rerank(self, query: str, documents: Sequence[str]) -> RerankScores:
         """Scores every document; see `models.reranker.Reranker`."""
         check_rerank(query, documents)
-        pairs = await self._life.current()
-        return joined(await pairs.submit([(query, document) for document in documents]))
+        return await _scored((await self._life.current()).main, query, documents)
+
+    async def judge(self, query: str, sentences: Sequence[str]) -> RerankScores:
+        """Scores how likely each sentence, with its titles, answers the query."""
+        check_rerank(query, sentences)
+        return await _scored((await self._life.current()).judge, query, sentences)
 
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where."""
@@ -57,10 +86,20 @@ class Reranker:
             await _probe(self._life.loaded)
 
 
-async def _load(config: RerankerConfig) -> Pairs:
+async def _load(config: ServedRerankers) -> _Loaded:
+    main = await _pairs(config.main)
+    return _Loaded(main, await _pairs(config.judge) if config.judge else main)
+
+
+async def _pairs(config: RerankerConfig) -> Pairs:
     model = await load_model(RerankerModel, config)
     return Pairs(model.score, cost=model.cost, max_cost=config.max_batch_tokens)
 
 
-async def _probe(pairs: Pairs) -> None:
-    await pairs.submit([("health", "health")], urgent=True)
+async def _scored(pairs: Pairs, query: str, documents: Sequence[str]) -> RerankScores:
+    return joined(await pairs.submit([(query, document) for document in documents]))
+
+
+async def _probe(loaded: _Loaded) -> None:
+    for pairs in dict.fromkeys((loaded.main, loaded.judge)):
+        await pairs.submit([("health", "health")], urgent=True)

@@ -136,6 +136,15 @@ class RerankerClient(DeploymentClient):
         return scores
 
 
+class JudgeClient(DeploymentClient):
+    """See `deployments.reranker.Reranker.judge`."""
+
+    async def rerank(self, query: str, documents: Sequence[str]) -> RerankScores:
+        """Scores how likely each sentence answers the query, in the same order."""
+        scores: RerankScores = await self._call_pure("judge", query, list(documents))
+        return scores
+
+
 class SafetyClient(DeploymentClient):
     """See `deployments.safety_filter.SafetyFilter`."""
 

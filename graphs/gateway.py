@@ -16,6 +16,7 @@ from graphs.api.services import Services
 from graphs.clients import (
     DeploymentClient,
     EmbedderClient,
+    JudgeClient,
     RerankerClient,
     RetrieverClient,
     SafetyClient,
@@ -58,6 +59,7 @@ class Graph:
 
         self.embedder = client(EmbedderClient, handles["embedder"][0], timeouts.model_s)
         self.reranker = client(RerankerClient, handles["reranker"][0], timeouts.model_s)
+        judge = client(JudgeClient, handles["reranker"][0], timeouts.model_s)
         self.safety = client(SafetyClient, handles["safety_filter"][0], timeouts.model_s)
         self.retrievers = {  # one, or its shards
             handle.deployment_name: client(RetrieverClient, handle, timeouts.corpus_s)
@@ -78,6 +80,7 @@ class Graph:
                 embedder=self.embedder,
                 retriever=self.retriever,
                 reranker=self.reranker,
+                judge=judge,
                 safety=self.safety,
                 generator=ResumingGenerator(self.generator, config.failover),
             ),

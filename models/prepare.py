@@ -20,6 +20,7 @@ from models.errors import ModelNotFoundError, UnsafeModelError
 TASKS: Mapping[str, Task] = {
     "embedder": "embedding",
     "reranker": "classification",
+    "judge": "classification",
     "safety": "classification",
 }
 
@@ -34,7 +35,7 @@ def prepare_graph(name: str, cache: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Prepares all four models and prints one line for each; 1 when one is unusable."""
+    """Prepares all models and prints one line for each; 1 when one is unusable."""
     parser = argparse.ArgumentParser(prog="python -m models.prepare", description=main.__doc__)
     # No default: what is written elsewhere than replicas look for it is written in vain.
     parser.add_argument("cache", type=Path, help="the folder `models` of the state folder")

@@ -1,8 +1,8 @@
 """The documents written for this project, with natural questions about their sentences.
 
 `documents/*.txt` hold one item a line: `T:` a title, `H:` a heading, `S:` a sentence, `Q:` a
-question that the sentence above it answers, `U:` a question near the document that it does not
-answer.
+question that the sentence above it answers, `N:` one that it seems to answer and neither it nor the
+rest of the document does, `U:` a question near the document that it does not answer.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ SENTENCES_PER_PASSAGE = (1, 1, 1, 2, 2, 3)
 
 @dataclass(kw_only=True)
 class WrittenSentence:
-    """A sentence and the questions that it answers."""
+    """A sentence, the questions that it answers, and those that it only seems to answer."""
 
     text: str
     questions: list[str] = field(default_factory=list)
+    near_misses: list[str] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
@@ -92,10 +93,12 @@ def _add(document: WrittenDocument, mark: str, text: str) -> None:
             document.sections[-1].sentences.append(WrittenSentence(text=text))
         case "Q":
             document.sections[-1].sentences[-1].questions.append(text)
+        case "N":
+            document.sections[-1].sentences[-1].near_misses.append(text)
         case "U":
             document.unanswered.append(text)
         case _:
-            raise ValueError(f"expected T:, H:, S:, Q: or U:, got {mark!r}: {text!r}")
+            raise ValueError(f"expected T:, H:, S:, Q:, N: or U:, got {mark!r}: {text!r}")
 
 
 def cut_passages(document: WrittenDocument, rng: random.Random) -> list[WrittenPassage]:

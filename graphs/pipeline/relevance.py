@@ -74,9 +74,12 @@ def named_fitness(question: str, passages: Sequence[StoredPassage | Hit]) -> Sco
 class Relevance:
     """Scores hits against a question; without a reranker the search's own order stands."""
 
-    def __init__(self, deadline: DeadlineSettings, reranker: RerankStage) -> None:
+    def __init__(
+        self, deadline: DeadlineSettings, reranker: RerankStage, judge: RerankStage
+    ) -> None:
         self._deadline = deadline
         self._reranker = reranker
+        self._judge = judge
 
     async def by_passage(
         self, question: str, hits: Sequence[Hit], settings: RetrievalSettings, trace: Trace
@@ -114,25 +117,32 @@ class Relevance:
         order = np.argsort(-scores, kind="stable").tolist()
         return [replace(cut[index], score=float(scores[index])) for index in order]
 
+    async def judged(self, question: str, sentences: Sequence[str], trace: Trace) -> Scores | None:
+        """Asks the judge whether each titled sentence answers, float64, (n_sentences,), 0..1.
+
+        None when it does not answer.
+        """
+        return await _scores("focus", self._judge, question, sentences, trace)
+
     async def _rerank(
         self, stage: str, question: str, scored: Sequence[ScoredHit], trace: Trace
     ) -> Scores | None:
-        """Asks the reranker, float64, (n_hits,); None when it does not answer."""
         documents = [
             titled_text(replace(one.hit, text=one.excerpt) if one.excerpt else one.hit)
             for one in scored
         ]
-        return await self.scores(stage, question, documents, trace)
+        return await _scores(stage, self._reranker, question, documents, trace)
 
-    async def scores(
-        self, stage: str, question: str, documents: Sequence[str], trace: Trace
-    ) -> Scores | None:
-        """Asks the reranker, float64, (n_documents,); None when it does not answer."""
-        try:
-            with trace.stage(stage):
-                scores = (await self._reranker.rerank(question, documents)).scores
-        except (StageUnavailableError, OverloadedError) as err:
-            logger.warning("%s left out, request %s: %s", stage, trace.request_id, err)
-            trace.degrade("rerank")
-            return None
-        return scores.astype(np.float64)
+
+async def _scores(
+    stage: str, model: RerankStage, question: str, documents: Sequence[str], trace: Trace
+) -> Scores | None:
+    """Asks a cross-encoder, float64, (n_documents,); None when it does not answer."""
+    try:
+        with trace.stage(stage):
+            scores = (await model.rerank(question, documents)).scores
+    except (StageUnavailableError, OverloadedError) as err:
+        logger.warning("%s left out, request %s: %s", stage, trace.request_id, err)
+        trace.degrade("rerank")
+        return None
+    return scores.astype(np.float64)

@@ -73,7 +73,7 @@ class Retrieval:
         self._stages = stages
         self._condenser = Condenser(config.deadline, writer)
         self._expansion = Expansion(stages.embedder, writer)
-        self._relevance = Relevance(config.deadline, stages.reranker)
+        self._relevance = Relevance(config.deadline, stages.reranker, stages.judge)
         self._reach = 0 if self._reads_chat else _REACH
 
     async def evidence(self, request: ChatRequest, trace: Trace) -> Evidence:
@@ -142,7 +142,8 @@ class Retrieval:
         relevance = self._relevance
         if question.context:
             reranker = FollowUpReranker(self._stages.reranker, question)
-            relevance = Relevance(self._deadline, reranker)
+            judge = FollowUpReranker(self._stages.judge, question)
+            relevance = Relevance(self._deadline, reranker, judge)
         if self._reads_chat or settings.focus == "passage" or not settings.rerank:
             ranked = await self._relevant(question, relevance, scope, trace)
             return ranked[: self._top_k(settings, trace)], None

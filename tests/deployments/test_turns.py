@@ -78,3 +78,22 @@ async def test_what_is_empty_is_refused_at_once():
             await reranker.rerank(query, documents)
     with pytest.raises(InvalidInputError, match="texts must not be empty"):
         await safety.classify([])
+
+
+async def test_sentences_are_judged_by_the_judge_where_there_is_one():
+    block = {"model": "bundled:reranker", "max_tokens": 64}
+    judge = {"model": "bundled:judge", "engine": "onnx", "max_tokens": 64}
+    question, sentences = "What does parking cost?", ["Mill\nParking is free.", "Mill\nIt opens at 9."]
+    expected = {
+        name: RerankerModel(
+            RerankerConfig(model=f"bundled:{name}", engine="onnx", max_tokens=64), cache=CACHE
+        ).rerank(question, sentences).scores
+        for name in ("reranker", "judge")
+    }  # fmt: skip
+    both, one = await served(Reranker, **block, judge=judge), await served(Reranker, **block)
+    for reranker, name in ((both, "judge"), (one, "reranker")):
+        judged = await reranker.judge(question, sentences)
+        assert judged.scores == pytest.approx(expected[name], abs=1e-4)
+        ranked = await reranker.rerank(question, sentences)
+        assert ranked.scores == pytest.approx(expected["reranker"], abs=1e-4)
+        await reranker.check_health()

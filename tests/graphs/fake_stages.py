@@ -114,7 +114,9 @@ def word_counter(**limits):
 
 
 def pipeline(fake, observe=log_trace, **settings):
-    stages = Stages(embedder=fake, retriever=fake, reranker=fake, safety=fake, generator=fake)
+    stages = Stages(
+        embedder=fake, retriever=fake, reranker=fake, judge=fake, safety=fake, generator=fake
+    )
     return RagPipeline(GatewayConfig.model_validate(settings), stages, observe)
 
 

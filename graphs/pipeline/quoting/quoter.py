@@ -120,9 +120,7 @@ class Quoter:
         if not cut:
             return []
         units = [unit for _, unit in cut]
-        own = await self._relevance.scores(
-            "focus", part.text, [_text(part, one) for one in units], trace
-        )
+        own = await self._relevance.judged(part.text, [_text(part, one) for one in units], trace)
         if own is None:
             return None
         whole = logit(np.asarray([score for score, _ in cut], dtype=np.float64))

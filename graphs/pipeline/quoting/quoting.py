@@ -14,7 +14,7 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from graphs.pipeline.quoting.fitting import AGAINST, WEIGHTS, Fit, is_possible
+from graphs.pipeline.quoting.fitting import ANSWER_WEIGHTS, WEIGHTS, Fit, is_possible
 from graphs.pipeline.quoting.question import Part
 from graphs.pipeline.quoting.row_text import row_text
 from graphs.pipeline.quoting.units import Unit, same_list, units_around, whole_unit
@@ -35,8 +35,8 @@ class Candidate:
     """A unit with what speaks for it.
 
     Attributes:
-        relevance: of the reranker, for the passage and the unit together, a logit.
-        value: the relevance and how well the words fit, a logit.
+        relevance: that it answers, a logit.
+        value: that it answers, and how well its words fit: the higher, the rather it is quoted.
     """
 
     unit: Unit
@@ -66,16 +66,14 @@ def weigh(part: Part, units: Sequence[Unit], passages: Scores, own: Scores) -> l
         part: what is asked.
         units: what could be quoted.
         passages: logits of their passages, float64, (n_units,).
-        own: their own logits, float64, (n_units,).
+        own: of the judge of answers, logits, float64, (n_units,).
     """
     fit = Fit(part, units)
     found = []
     for unit, passage, alone in zip(units, passages.tolist(), own.tolist(), strict=True):
         if is_possible(part, unit):
             features = fit.features(unit, passage, alone)
-            relevance, value = (passage + alone) / 2, float(np.dot(WEIGHTS, features))
-            if not any(features[AGAINST]):  # it may say it in other words than the question
-                value = max(value, relevance)
+            relevance, value = np.dot((ANSWER_WEIGHTS, WEIGHTS), features).tolist()
             found.append(Candidate(unit=unit, relevance=relevance, value=value))
     return sorted(found, key=lambda one: -one.value)
 
@@ -223,4 +221,4 @@ def written(found: Sequence[Statement], numbers: dict[int, int]) -> str:
 
 def passes(candidate: Candidate, threshold: float) -> bool:
     """Says whether a candidate is good enough to be quoted."""
-    return candidate.value >= float(logit(np.asarray([threshold], np.float64))[0])
+    return candidate.relevance >= float(logit(np.asarray([threshold], np.float64))[0])

@@ -68,7 +68,9 @@ class Fakes:
 
 async def find(fakes, options=None, **settings):
     config = GatewayConfig.model_validate({"retrieval": settings})
-    stages = Stages(embedder=fakes, retriever=fakes, reranker=fakes, safety=None, generator=fakes)
+    stages = Stages(
+        embedder=fakes, retriever=fakes, reranker=fakes, judge=fakes, safety=None, generator=fakes
+    )
     request = ChatRequest(
         request_id="r",
         messages=(Message(role="user", content=ASKED),),
@@ -168,7 +170,9 @@ async def test_every_search_carries_the_vectors_of_all_embedders(expand):
 
 async def searched(fakes, *queries, **settings):
     config = GatewayConfig.model_validate({"retrieval": settings})
-    stages = Stages(embedder=fakes, retriever=fakes, reranker=fakes, safety=None, generator=fakes)
+    stages = Stages(
+        embedder=fakes, retriever=fakes, reranker=fakes, judge=fakes, safety=None, generator=fakes
+    )
     scope = Scope(stores=None, filters=None, settings=config.retrieval)
     trace = Trace("r")
     return await Retrieval(config, stages).search(queries, scope, trace), trace
