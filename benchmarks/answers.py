@@ -1,6 +1,10 @@
 """The exam: hand-written documents and questions, asked over the OpenAI-compatible HTTP API alone.
 
     python -m benchmarks.answers --base-url http://127.0.0.1:8000/v1 --out answers.json
+    python -m benchmarks.answers --in-process --half dev
+
+The second way starts the system of a Serve config in this process, without Ray and without its
+generator (benchmarks/exam/in_process.py): for tuning, where answers are quoted.
 
 It uploads the documents of `benchmarks/data/exam` into a new vector store, asks each question to
 the model `rag:<store>`, and judges the answers: all asked facts, nothing false, the right documents
@@ -26,11 +30,22 @@ from benchmarks.exam.documents import build
 from benchmarks.exam.questions import FIRST_KINDS, HALVES, KINDS, Question, read_questions
 from benchmarks.exam.report import excerpts, numbers, table
 
+LOCAL = Path(__file__).resolve().parent.parent / "local.yaml"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the exam, print its table and write the numbers and the transcripts."""
     options = _options(arguments)
-    client = OpenAI(base_url=options.base_url, api_key=options.api_key, timeout=300)
+    if options.in_process:
+        from benchmarks.exam.in_process import served  # loads Serve, which no other system needs
+
+        with served(options.config) as base_url:
+            return _run(options, base_url)
+    return _run(options, options.base_url)
+
+
+def _run(options: argparse.Namespace, base_url: str) -> int:
+    client = OpenAI(base_url=base_url, api_key=options.api_key, timeout=300)
     halves = HALVES if options.half == "both" else (options.half,)
     questions = read_questions(halves, options.kinds)[: options.limit]
     transcripts: list[Transcript] = []
@@ -69,6 +84,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--base-url", default="http://127.0.0.1:8000/v1")
+    parser.add_argument(
+        "--in-process", action="store_true", help="start the system here instead, without Ray"
+    )
+    parser.add_argument("--config", type=Path, default=LOCAL, help="what is started in process")
     parser.add_argument("--api-key", default=os.environ.get("OPENAI_API_KEY", "none"))
     parser.add_argument("--store", help="a filled vector store; default: upload into a new one")
     parser.add_argument("--half", choices=(*HALVES, "both"), default="both")

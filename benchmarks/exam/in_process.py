@@ -1,0 +1,203 @@
+"""The served system in one process, over HTTP but without Ray: for tuning what it answers.
+
+Gateway, models, index and catalog are those of a Serve config, settings included; only Serve's
+handles are replaced by plain calls, and the generator by `Writer`, which takes the text that it
+would be held to. A question costs a part of a second, and a start a few seconds.
+"""
+
+import asyncio
+import socket
+import tempfile
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import uvicorn
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from deployments.embedder import Embedder
+from deployments.ingester import Ingester
+from deployments.reranker import Reranker
+from deployments.retriever import Retriever
+from deployments.safety_filter import SafetyFilter
+from deployments.state import models_folder
+from graphs.api.app import build_app
+from graphs.api.services import Services
+from graphs.gateway import Graph
+from graphs.generator_client import TokenCounters
+from graphs.pipeline.trace import log_trace
+from graphs.serve_config.reader import ServeConfig, read_serve_config
+from models.constraints import Choices
+from models.generation import GenerationChunk, GenerationRequest, GeneratorProfile
+from models.generator import GeneratorConfig
+from models.hub import resolve
+from models.identity import ModelIdentity
+
+_CONTEXT_TOKENS = 1024  # of the bundled generator
+_START_S = 120.0
+
+
+class Writer:
+    """Stands in for a generator that only quotes: it writes the first text that it may write."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        folder = resolve(config.model, config.revision, models_folder())
+        self._identity = ModelIdentity(model="writer", source="", template="", engine="none")
+        self._profile = GeneratorProfile(
+            identity=self._identity,
+            tokenizer_json=(folder / "tokenizer.json").read_text(encoding="utf-8"),
+            special_tokens=(),
+            context_tokens=config.context_tokens or _CONTEXT_TOKENS,
+            max_answer_tokens=config.max_answer_tokens,
+        )
+
+    async def profile(self) -> GeneratorProfile:
+        """Gives what the graph counts tokens with."""
+        return self._profile
+
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+        """Gives the whole answer as one chunk.
+
+        Raises:
+            ValueError: the answer is not settled.
+        """
+        if not isinstance(request.constraint, Choices):
+            raise ValueError("without a generator only `answers: quote` can be asked")
+        yield GenerationChunk(
+            position=0, token_ids=(0,), text=request.constraint.texts[0], finish_reason="stop",
+            num_prompt_tokens=1, identity=self._identity.digest,
+        )  # fmt: skip
+
+
+class _Handle:
+    """Calls a deployment of this process as Serve's handles do."""
+
+    def __init__(self, name: str, deployment: object) -> None:
+        self.deployment_name = name
+        self._deployment = deployment
+
+    def options(self, *, stream: bool) -> "_Handle":
+        return _Streams(self.deployment_name, self._deployment) if stream else self
+
+    def __getattr__(self, method: str) -> "_Method":
+        return _Method(getattr(self._deployment, method))
+
+
+class _Streams(_Handle):
+    def __getattr__(self, method: str) -> "_Method":
+        call = getattr(self._deployment, method)
+        return _Method(lambda *args: _Stream(call(*args)))
+
+
+class _Method:
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self.remote = call
+
+
+class _Stream:
+    def __init__(self, chunks: AsyncGenerator[GenerationChunk, None]) -> None:
+        self._chunks = chunks
+
+    async def __anext__(self) -> GenerationChunk:
+        return await anext(self._chunks)
+
+    def cancel(self) -> None:
+        """Nothing is left to stop: there is one chunk."""
+
+
+@contextmanager
+def served(config_file: Path) -> Iterator[str]:
+    """Serves a Serve config from this process, with an empty corpus; gives the base URL.
+
+    Raises:
+        ConfigError: the file has faults.
+        TimeoutError: it does not start.
+    """
+    config = read_serve_config(config_file)
+    with tempfile.TemporaryDirectory() as folder:
+        server = _Server(config, f"sqlite:///{folder}/corpus.db")
+        thread = threading.Thread(target=server.run, name="in-process", daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.wait()}/v1"
+        finally:
+            server.stop()
+            thread.join()
+
+
+class _Server:
+    def __init__(self, config: ServeConfig, database_url: str) -> None:
+        self._config = config
+        self._database_url = database_url
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._is_up = threading.Event()
+        self._error: BaseException | None = None
+        self._server: uvicorn.Server | None = None
+
+    def run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as err:
+            self._error = err
+        finally:
+            self._is_up.set()
+
+    def wait(self) -> int:
+        """Gives the port, once every model is loaded."""
+        if not self._is_up.wait(_START_S):
+            raise TimeoutError(f"the system has not started after {_START_S} s")
+        if self._error is not None:
+            raise self._error
+        return int(self._socket.getsockname()[1])
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.should_exit = True
+
+    async def _serve(self) -> None:
+        services = await _services(self._config, self._database_url)
+        app = build_app(services)
+        self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        self._is_up.set()
+        await self._server.serve(sockets=[self._socket])
+
+
+async def _services(config: ServeConfig, database_url: str) -> Services:
+    """Loads every model and puts the graph over them."""
+    embedder = _Handle("Embedder", await _started(config, Embedder, "Embedder"))
+    writer = Writer(config.settings("Generator", GeneratorConfig))
+    ingester = await _started(config, Ingester, "Ingester", database_url, embedder)
+    deployed: Mapping[str, _Handle] = {
+        "embedder": embedder,
+        "retriever": _Handle(
+            "Retriever", await _started(config, Retriever, "Retriever", database_url)
+        ),
+        "reranker": _Handle("Reranker", await _started(config, Reranker, "Reranker")),
+        "safety_filter": _Handle(
+            "SafetyFilter", await _started(config, SafetyFilter, "SafetyFilter")
+        ),
+        "generator": _Handle("Generator", writer),
+        "ingester": _Handle("Ingester", ingester),
+    }
+    handles = {role: (cast(DeploymentHandle, handle),) for role, handle in deployed.items()}
+    graph = Graph(config.gateway, handles, log_trace, TokenCounters())
+    return Services(
+        config=config.gateway,
+        pipeline=graph,
+        embedder=graph.embedder,
+        reranker=graph.reranker,
+        safety=graph.safety,
+        retriever=graph.retriever,
+        corpus=graph.corpus,
+    )
+
+
+async def _started(config: ServeConfig, deployment: Any, name: str, *args: object) -> Any:
+    """Makes a deployment's object and gives it its `user_config`."""
+    assert isinstance(deployment, serve.Deployment)
+    made = deployment.func_or_class(*args)
+    await made.reconfigure(config.blocks[name].deployment.user_config or {})
+    return made
