@@ -222,14 +222,6 @@ def titled_text(passage: Titled) -> str:
     return f"{passage.title}\n{passage.text}"
 
 
-def headed_text(title: str, text: str, *, filename: str) -> str:
-    """Writes a text as clients read it, below its headings: "Ten days." alone says nothing.
-
-    A document without headings is titled by its name, which clients have already.
-    """
-    return text if title in ("", filename) else f"{title}\n{text}"
-
-
 def content_hash(passage: Titled) -> str:
     """Names what an embedder sees of a passage: SHA-256 of its title and text, in hex."""
     return hashlib.sha256(titled_text(passage).encode()).hexdigest()

@@ -17,6 +17,7 @@ from index.catalog.lookups import (
     select_store_files,
 )
 from index.catalog.schema import chunks, store_files
+from index.headings import headed_text
 from index.records import (
     Attachment,
     Attributes,
@@ -25,7 +26,6 @@ from index.records import (
     Page,
     StoreFileRecord,
     StoreFileStatus,
-    headed_text,
 )
 
 

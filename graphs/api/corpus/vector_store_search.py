@@ -17,7 +17,7 @@ from graphs.config import RetrievalSettings
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Scope
 from graphs.pipeline.trace import Trace
-from index.records import headed_text
+from index.headings import headed_text
 from index.searching.filters import parse_filter
 
 router = APIRouter(tags=["vector stores"], prefix="/v1/vector_stores", route_class=JsonRoute)
