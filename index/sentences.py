@@ -30,6 +30,7 @@ from index.abbreviations import (
 from index.parsing.document import BLOCK_SEPARATOR
 
 MAX_LEAD_IN_CHARS = 200
+LEADS_IN = (":", "：")
 _LOOK_CHARS = 40  # how far around a mark is looked; a longer word is no abbreviation
 _SHORT = 4  # letters
 _UNIT_LETTERS = frozenset("gmlshtVAWKCFNJBΩ%°")
@@ -85,7 +86,7 @@ def sentences(text: str, title: str = "") -> list[Sentence]:
         title: of the passage; its end leads in the items that the passage begins with.
     """
     lead_in = title.rsplit(" > ", 1)[-1]
-    lead_in = lead_in if lead_in.endswith((":", "：")) else ""
+    lead_in = lead_in if lead_in.endswith(LEADS_IN) else ""
     found: list[Sentence] = []
     for block in text.split(BLOCK_SEPARATOR):
         pieces = _split(block)
@@ -107,7 +108,7 @@ def is_item(text: str) -> bool:
 def lead_in_of(text: str) -> str:
     """What of a block leads in the list below it: its last sentence, if that ends with a colon."""
     tail = text.rstrip()
-    if not tail.endswith((":", "：")):
+    if not tail.endswith(LEADS_IN):
         return ""
     # A longer one would be cut anyway.
     tail = tail[-2 * MAX_LEAD_IN_CHARS :]

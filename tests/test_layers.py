@@ -45,7 +45,7 @@ ROOMS = {
         "embedder reranker safety generator prepare quantize",
     ),
     "index": (
-        "errors records rows shard reuse",
+        "errors records headings rows shard reuse",
         "parsing",
         "abbreviations sentences identifiers wide_rows chunk",
         "catalog",

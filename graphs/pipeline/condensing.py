@@ -21,6 +21,7 @@ from graphs.config import DeadlineSettings
 from graphs.pipeline.events import ChatRequest, Message
 from graphs.pipeline.markers import without_markers
 from graphs.pipeline.prompt import NO_ANSWER, condense_messages
+from graphs.pipeline.quoting.words import all_stems, content_stems
 from graphs.pipeline.small_talk import small_talk
 from graphs.pipeline.stages import RerankStage
 from graphs.pipeline.together import together
@@ -59,10 +60,12 @@ class Question:
     Attributes:
         asked: what the generator is asked, and what passages are judged by.
         context: what it leans on of the turns before; empty: it stands alone.
+        before: the questions of the context, without the answer.
         said: the answer before it, where it leans on that.
     """
 
     asked: str
+    before: str = ""
     context: str = ""
     said: str = ""
 
@@ -133,10 +136,10 @@ def _leaning(messages: Sequence[Message]) -> Question:
     first = len(recent) - 1
     while first and leans_on_chat(recent[first].question):
         first -= 1
-    questions = [one.question[:_MAX_CHARS] for one in recent[first:]]
+    before = " ".join(one.question[:_MAX_CHARS] for one in recent[first:])
     said = recent[-1].answer
-    context = " ".join([*questions, said[:_MAX_CHARS]]).strip()
-    return Question(asked=messages[-1].text, context=context, said=said)
+    context = f"{before} {said[:_MAX_CHARS]}".strip()
+    return Question(asked=messages[-1].text, context=context, before=before, said=said)
 
 
 class FollowUpReranker:
@@ -158,12 +161,15 @@ class FollowUpReranker:
             tasks = [group.create_task(self._reranker.rerank(form, documents)) for form in forms]
         alone, joined = [task.result() for task in tasks]
         logits = (logit(alone.scores) + logit(joined.scores)) / 2
-        logits -= _SAID_PENALTY * np.asarray([self._was_said(one) for one in documents])
+        logits -= _SAID_PENALTY * np.asarray([self._was_said(query, one) for one in documents])
         return RerankScores(
             scores=sigmoid(logits).astype(np.float32),
             num_tokens=alone.num_tokens + joined.num_tokens,
         )
 
-    def _was_said(self, document: str) -> bool:
+    def _was_said(self, query: str, document: str) -> bool:
+        """Says whether a text was the answer before, and holds nothing of what is asked now."""
         text = document.partition("\n")[2].strip()
-        return bool(text) and text in self._question.said
+        if not text or text not in self._question.said:
+            return False
+        return not set(content_stems(query)) & all_stems(text)

@@ -14,7 +14,8 @@ from graphs.pipeline.events import ChatRequest, Passage
 from graphs.pipeline.expansion import Expansion, Query
 from graphs.pipeline.packing import Packer
 from graphs.pipeline.prompt import Prompt, earlier_turns, instructions_of
-from graphs.pipeline.quoting.question import Part, parts_of
+from graphs.pipeline.quoting.part import Part
+from graphs.pipeline.quoting.question import parts_of
 from graphs.pipeline.quoting.quoter import Quote, Quoter
 from graphs.pipeline.quoting.spelling import corrected
 from graphs.pipeline.rankings import best, merged, union
@@ -152,7 +153,7 @@ class Retrieval:
         if meant != question:
             asked = await self._asked(meant, scope, trace)
         chosen = settings.overridden({"top_k": self._top_k(settings, trace)})
-        quote = await Quoter(relevance).quote(asked, chosen, trace)
+        quote = await Quoter(relevance).quote(asked, chosen, trace, said=question.said)
         if quote is not None:
             return quote.passages(), quote
         # Without reranker the small generator reads one passage: of several it chooses worse.
@@ -163,7 +164,9 @@ class Retrieval:
         self, question: Question, scope: Scope, trace: Trace
     ) -> list[tuple[Part, Sequence[Hit]]]:
         """Searches for each part of a question, and for all of it where it has several."""
-        parts = parts_of(question.asked)
+        parts = [
+            replace(one, context=one.context or question.before) for one in parts_of(question.asked)
+        ]
         if len(parts) == 1:
             queries = await self._queries(question, scope, trace)
             return [(parts[0], await self._searched(queries, scope, trace))]

@@ -17,6 +17,7 @@ from index.catalog.lookups import (
     select_store_files,
 )
 from index.catalog.schema import chunks, store_files
+from index.headings import headed_text
 from index.records import (
     Attachment,
     Attributes,
@@ -120,20 +121,22 @@ class StoreFiles(Database):
             log_changes(connection, "delete", [(store_id, file_id)])
 
     def store_file_text(self, store_id: str, file_id: str) -> tuple[str, ...]:
-        """The texts of the file's passages, in the order of the document.
+        """The texts of the file's passages below their headings, in the order of the document.
 
         Raises:
             UnknownStoreError: no such store.
             UnknownStoreFileError: the file is not in it.
         """
         query = (
-            select(chunks.c.text)
+            select(chunks.c.title, chunks.c.text)
             .where(chunks.c.store_id == store_id, chunks.c.file_id == file_id)
             .order_by(chunks.c.ordinal)
         )
         with self._read() as connection:
-            require_store_file(connection, store_id, file_id)
-            return tuple(connection.execute(query).scalars())
+            name = require_store_file(connection, store_id, file_id).filename
+            return tuple(
+                headed_text(row.title, row.text, filename=name) for row in connection.execute(query)
+            )
 
 
 def _set_attributes(

@@ -59,11 +59,16 @@ class DocumentBuilder:
     A heading with nothing below it becomes a block of its own, so that no text is lost. Set `page`
     before what stands on it.
 
+    Attributes:
+        title: of the document, or the name of its file.
+        own_title: the title that it gives itself; empty: none.
+
     Raises:
         FileLimitError: the text or the number of blocks exceeds its limit.
     """
 
     title: str
+    own_title: str = ""
     limits: ParseLimits = field(default_factory=ParseLimits)
     date: str | None = None
     page: int | None = None
@@ -82,6 +87,12 @@ class DocumentBuilder:
         self._headings.append((level, text))
         self._path = (*self._path, text)
         self._last_heading_is_bare = True
+
+    def add_part(self, name: str) -> None:
+        """Opens a sheet or a slide below the document's own title: "Terms" is of many documents."""
+        self.add_heading(1, self.own_title)
+        if name != self.own_title:
+            self.add_heading(2, name)
 
     def end_section(self, level: int) -> None:
         """Closes the sections from this level inwards."""

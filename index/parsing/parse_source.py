@@ -39,7 +39,7 @@ class Source:
 
     def builder(self, title: str = "") -> DocumentBuilder:
         """An empty document under this title, else under the file's name."""
-        return DocumentBuilder(title=title or self.name, limits=self.limits)
+        return DocumentBuilder(title=title or self.name, own_title=title, limits=self.limits)
 
     def nature(self) -> str:
         """What the first bytes say that the file is; empty for text and what is not known."""

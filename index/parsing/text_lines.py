@@ -129,6 +129,16 @@ def _is_meant(line: str, following: str, width: int) -> bool:
     return _starts_anew(following) and bool(_UNFINISHED.search(line.rstrip()))
 
 
+def begins_own_line(line: str, following: str, width: int) -> bool:
+    """Says whether a line is no rest of the one before, which had room for its first word."""
+    return _fits(line, following, width) and _starts_anew(following)
+
+
+def is_field(line: str) -> bool:
+    """Says whether a line is a name and its value."""
+    return _FIELD.match(line) is not None
+
+
 def _fits(line: str, following: str, width: int) -> bool:
     """Says whether the next word would have fitted on the line."""
     return len(line.rstrip()) + 1 + len(following.split(maxsplit=1)[0]) <= width

@@ -83,7 +83,10 @@ async def test_what_is_empty_is_refused_at_once():
 async def test_sentences_are_judged_by_the_judge_where_there_is_one():
     block = {"model": "bundled:reranker", "max_tokens": 64}
     judge = {"model": "bundled:judge", "engine": "onnx", "max_tokens": 64}
-    question, sentences = "What does parking cost?", ["Mill\nParking is free.", "Mill\nIt opens at 9."]
+    question, sentences = (
+        "What does parking cost?",
+        ["Mill\nParking is free.", "Mill\nIt opens at 9."],
+    )
     expected = {
         name: RerankerModel(
             RerankerConfig(model=f"bundled:{name}", engine="onnx", max_tokens=64), cache=CACHE

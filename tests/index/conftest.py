@@ -68,7 +68,7 @@ class Corpus:
 
 def drafts_of(texts: list[str]) -> list[ChunkDraft]:
     return [
-        ChunkDraft(text=text, title="Handbook", char_start=i, char_end=i + 1, ordinal=i)
+        ChunkDraft(text=text, title="handbook.md", char_start=i, char_end=i + 1, ordinal=i)
         for i, text in enumerate(texts)
     ]
 

@@ -83,7 +83,7 @@ async def modify_store_file(
 
 @router.get("/{file_id}/content", response_model=ContentPage, summary="Read a file's passages")
 async def get_store_file_content(store_id: str, file_id: str, corpus: InjectedCorpus) -> Response:
-    """Gives the text as it was cut for search."""
+    """Gives the text as it was cut for search, each passage below its headings."""
     texts = await corpus.store_file_text(store_id, file_id)
     page = ContentPage(
         object="vector_store.file_content.page",

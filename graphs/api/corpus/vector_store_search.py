@@ -17,8 +17,8 @@ from graphs.config import RetrievalSettings
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Scope
 from graphs.pipeline.trace import Trace
+from index.headings import headed_text
 from index.searching.filters import parse_filter
-from index.searching.request import Hit
 
 router = APIRouter(tags=["vector stores"], prefix="/v1/vector_stores", route_class=JsonRoute)
 
@@ -73,17 +73,11 @@ def _scope(store_id: str, body: SearchBody, configured: RetrievalSettings) -> Sc
 
 def _result(found: ScoredHit) -> VectorStoreSearchResponse:
     hit = found.hit
+    text = headed_text(hit.title, hit.context or hit.text, filename=hit.filename)
     return VectorStoreSearchResponse(
         file_id=hit.file_id,
         filename=hit.filename,
         score=found.score,
         attributes=hit.attributes,
-        content=[Content(type="text", text=_headed(hit))],
+        content=[Content(type="text", text=text)],
     )
-
-
-def _headed(hit: Hit) -> str:
-    """What was found below its heading, without which "Ten days." says nothing."""
-    text = hit.context or hit.text
-    # A document without headings is titled by its name, which the result has already.
-    return text if hit.title in ("", hit.filename) else f"{hit.title}\n{text}"

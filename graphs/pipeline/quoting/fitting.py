@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from graphs.pipeline.quoting.question import Part, Sort
+from graphs.pipeline.quoting.part import Part, Sort
 from graphs.pipeline.quoting.units import Unit
-from graphs.pipeline.quoting.versions import named_years, tells_year
+from graphs.pipeline.quoting.versions import has_number, named_years, tells_year
 from graphs.pipeline.quoting.words import YEAR, all_stems, content_stems, holds, stem
 
 # On logits; chosen on the questions of the exam's development half, and on 600 of documents that no
@@ -21,6 +21,7 @@ WEIGHTS = (0.5, 1.0, 0.5, 0.5, 0.75, -2.0, -3.0, -3.0, 1.5, 0.0)  # what answers
 # Whether it answers at all: words that it shares with the question speak for a near miss as well.
 ANSWER_WEIGHTS = (0.25, 1.0, 0.0, 0.0, 0.0, -2.0, -3.0, -3.0, 0.0, 0.75)
 _UNMET = 1.5
+_LEANT_ON = 0.4  # what a word of the question before counts
 _CALENDAR = frozenset(
     """january february march april may june july august september october november december
     monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays
@@ -81,7 +82,7 @@ def is_possible(part: Part, unit: Unit) -> bool:
 
 
 def _has_identifiers(part: Part, unit: Unit) -> bool:
-    return all(holds(unit.about, one) for one in part.identifiers)
+    return all(holds(unit.about, one) or has_number(unit, one) for one in part.identifiers)
 
 
 def _is_of_year(unit: Unit, years: Sequence[str]) -> bool:
@@ -101,14 +102,17 @@ class Fit:
 
     def __init__(self, part: Part, units: Sequence[Unit]) -> None:
         self._part = part
-        self._asked = part.stems
+        leant_on = [one for one in content_stems(part.context) if one not in part.stems]
+        self._asked = [*part.stems, *leant_on]
         context = Context.of(units)
         self._documents = {file: context.stems_of(file) for file in context.texts}
         self._about = [all_stems(unit.about) for unit in units]
         counts = [sum(one in about for about in self._about) for one in self._asked]
         # A word that tells the units apart counts more; one that none has says less.
         self._weights = [
-            math.log((len(units) + 1) / (count + 0.5)) if count else _UNMET for count in counts
+            (math.log((len(units) + 1) / (count + 0.5)) if count else _UNMET)
+            * (1.0 if number < len(part.stems) else _LEANT_ON)
+            for number, count in enumerate(counts)
         ]
         self._pattern = _HOLDS.get(part.sort)
 
@@ -155,6 +159,4 @@ class Fit:
 def _tells_more(part: Part, unit: Unit) -> bool:
     """Says whether a unit holds a word that neither the question nor its headings have."""
     known = all_stems(f"{part.text} {' '.join(unit.path)}")
-    return any(one not in known for one in content_stems(unit.text)) or any(
-        char.isdigit() for char in unit.text
-    )
+    return any(one not in known for one in content_stems(unit.text))

@@ -1,4 +1,4 @@
-"""What a question asks for: its parts, what kind of thing each wants to know, whether it is a list.
+"""Takes a question apart.
 
 "When does the camp open and what does a hut cost?" -> "When does the camp open?"
                                                        "what does a hut cost?"
@@ -6,16 +6,15 @@
 """
 
 import re
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
+from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.words import YEAR, content_stems, identifiers, names, words_of
 
 MAX_PARTS = 3
 _FEWEST_WORDS, _MOST_WORDS = 3, 8  # of a clause; of a subject
+_MOST_BARE_WORDS = 4  # of a clause without a verb
 _MAX_CHARS = 1000  # of a question that is taken apart
-Sort = Literal["number", "time", "phone", "email", "any"]
-
 _ASKS = (
     r"(?:also\s+)?(?:(?:about|after|at|before|by|during|for|from|in|of|on|since|to|under|until|with|within)\s+)?"
     r"(?:what|when|where|who|whom|whose|which|why|how|is|are|does|do|did|can|may|must|will|should|"
@@ -24,7 +23,9 @@ _ASKS = (
 _CLAUSES = re.compile(
     rf"\s*(?:,\s*(?:and|but|or)?|;|\?|\s(?:and|but|or))\s+(?={_ASKS})", re.IGNORECASE
 )
-_JOINT = re.compile(r"\s+(?:and|or|vs\.?|versus|compared (?:to|with)|than|from)\s+", re.IGNORECASE)
+_JOINT = re.compile(
+    r"\s+(?:and|or|vs\.?|versus|compared (?:to|with)|than|from|with)\s+", re.IGNORECASE
+)
 _LEADS = frozenset(
     (
         "a",
@@ -49,7 +50,9 @@ _STOPS = _LEADS | frozenset(
     """is are was were do does did can may must will should has have what when where who which why
     how compare if that than differ i you we they it be there""".split()  # noqa: SIM905
 )
-_PRONOUN = re.compile(r"\b(?:it|they|them|he|she|him|these|those)\b", re.IGNORECASE)
+_PRONOUN = re.compile(
+    r"\b(?:it|they|them|he|she|him|these|those)\b|\b(?:that|this)(?=\W*$)", re.IGNORECASE
+)
 _AUXILIARY = re.compile(
     r"\b(?:do|does|did|is|are|was|were|can|may|must|will|should|has|have)\s+", re.IGNORECASE
 )
@@ -64,104 +67,11 @@ _ELLIPTIC = re.compile(
     r"(?:about|at|for|in|on|of|with|from|to)\b",
     re.IGNORECASE,
 )
+_VERBLESS = re.compile(  # "on which machine"
+    r"(?:(?:at|by|for|from|in|of|on|to|under|until|with)\s+)?(?:what|which|whose)(?:\s+[\w-]+){1,2}",
+    re.IGNORECASE,
+)
 _SPEAKERS = frozenset(("i", "we", "you", "one", "people"))
-_SORTS: tuple[tuple[Sort, re.Pattern[str]], ...] = (
-    ("email", re.compile(r"\be-?mail(?:\s+address)?\b", re.IGNORECASE)),
-    ("phone", re.compile(r"\b(?:tele)?phone\s+number\b|\bhotline\b", re.IGNORECASE)),
-    (
-        "time",
-        re.compile(
-            r"^\W*(?:and |so )?when\b|\b(?:by|from|since|till|until) when\b|"
-            r"\bwhat (?:time|day|date|year)\b|\bwhich (?:day|date|year|month)\b",
-            re.IGNORECASE,
-        ),
-    ),
-    (
-        "number",
-        re.compile(
-            r"\bhow (?:many|much|long|old|far|high|deep|large|big|heavy|often|fast|warm|wide|tall|"
-            r"early|late)\b|\b(?:price|cost|costs|fee|weigh|weight|deposit|fine|age|pay)\b",
-            re.IGNORECASE,
-        ),
-    ),
-)
-_PLURAL = re.compile(
-    r"\b(?:what|which)\s+(?:(?!does\b|is\b|was\b|has\b|kinds\b)[\w-]+\s+){0,2}?"
-    r"(?!does\b|is\b|was\b|has\b|this\b)[\w-]{2,}s\b"
-    r"|\bwhat\s+(?:are|were|else)\b|\b(?:list|steps|everything|name all|tell me all)\b",
-    re.IGNORECASE,
-)
-_CONTENTS = re.compile(
-    r"\bwhat\b.*\b(?:needs?|needed|bring|contains?|included?|includes|offers?|consists?|"
-    r"in the box|allowed|forbidden|prohibited|changed|new|belongs?|comes?|take along|required|"
-    r"delivered|covers?|check)\b",
-    re.IGNORECASE,
-)
-_STEPS = re.compile(r"\bhow\s+(?:do|can|should|to|is|are|does)\b", re.IGNORECASE)
-_MOST = re.compile(r"\bwhich\b.*\b(?:most|least|\w{3,}est)\b", re.IGNORECASE)
-_NOT = re.compile(r"\b(?:not|forbidden|prohibited|banned)\b|n't\b", re.IGNORECASE)
-_POLAR = re.compile(
-    r"^(?:\W*(?:and|so|but|then)\s+)?(?:is|are|was|were|do|does|did|can|could|may|must|will|"
-    r"would|should|has|have|am)\b",
-    re.IGNORECASE,
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One thing that is asked.
-
-    Attributes:
-        text: as a question by itself.
-        side: of a comparison or an enumeration: the words that the others have not.
-        goes_on: it speaks of what the part before speaks of.
-    """
-
-    text: str
-    side: str = ""
-    goes_on: bool = False
-
-    @property
-    def stems(self) -> list[str]:
-        """What it is about."""
-        return content_stems(self.text)
-
-    @property
-    def identifiers(self) -> list[str]:
-        """What must be met exactly."""
-        return identifiers(self.text)
-
-    @property
-    def names(self) -> list[str]:
-        """Names of persons, places, things; those in lower case are not seen."""
-        return names(self.text)
-
-    @property
-    def sort(self) -> Sort:
-        """What the answer has to hold."""
-        return next((sort for sort, pattern in _SORTS if pattern.search(self.text)), "any")
-
-    @property
-    def wants_list(self) -> bool:
-        """Says whether all items of a list may be meant."""
-        return bool(
-            _PLURAL.search(self.text) or _CONTENTS.search(self.text) or _MOST.search(self.text)
-        )
-
-    @property
-    def wants_steps(self) -> bool:
-        """Says whether the way to do something is asked for."""
-        return bool(_STEPS.search(self.text))
-
-    @property
-    def asks_what_is_not(self) -> bool:
-        """Says whether what is forbidden, or is not so, is asked for."""
-        return not self.is_polar and _NOT.search(self.text) is not None
-
-    @property
-    def is_polar(self) -> bool:
-        """Says whether yes or no would answer it."""
-        return bool(_POLAR.search(self.text))
 
 
 def parts_of(question: str) -> list[Part]:
@@ -201,7 +111,8 @@ def _clauses(question: str) -> list[str]:
     if not all(re.match(_ASKS, piece, re.IGNORECASE) for piece in pieces):
         return [question]  # a sentence that tells, then one that asks
     for piece in pieces:
-        if clauses and (min(len(words_of(piece)), len(words_of(clauses[-1]))) < _FEWEST_WORDS):
+        fewest = min(len(words_of(piece)), len(words_of(clauses[-1]))) if clauses else _MOST_WORDS
+        if fewest < _FEWEST_WORDS and not _is_bare_name(piece):
             clauses[-1] = f"{clauses[-1]} and {piece}"
         else:
             clauses.append(piece)
@@ -213,16 +124,32 @@ def _completed(clauses: list[str]) -> list[Part]:
     first = clauses[0]
     parts, subject = [Part(text=f"{first}?")], _subject(first)
     for clause in clauses[1:]:
-        if _ELLIPTIC.match(clause):
+        if _ELLIPTIC.match(clause) or _is_bare_name(clause):
             named = set(names(first)) | set(identifiers(first))
             kept = " ".join(word for word in first.split() if word.lower().strip(",.") not in named)
             parts.append(Part(text=f"{kept} {clause}?", side=clause))
+        elif _VERBLESS.fullmatch(clause) and not _AUXILIARY.search(f"{clause} "):
+            parts.append(Part(text=f"{first} {clause}?", goes_on=True))
         elif _PRONOUN.search(clause):
-            named_one = _PRONOUN.sub(subject.replace("\\", r"\\"), clause, count=1)
-            parts.append(Part(text=f"{named_one}?", goes_on=True))
+            meant = YEAR.sub("", subject) if YEAR.search(clause) else subject
+            named_one = _PRONOUN.sub(meant.replace("\\", r"\\"), clause, count=1)
+            parts.append(Part(text=f"{named_one}?", goes_on=not YEAR.search(clause)))
         else:
-            parts.append(Part(text=f"{clause}?", goes_on=not names(clause)))
+            goes_on = not names(clause)
+            context = first if goes_on else ""
+            parts.append(Part(text=f"{clause}?", goes_on=goes_on, context=context))
     return parts
+
+
+def _is_bare_name(clause: str) -> bool:
+    """Says whether a clause is a question word and a name: "when Basalt"."""
+    words = clause.split()
+    return (
+        len(words) <= _MOST_BARE_WORDS
+        and bool(names(clause))
+        and not _AUXILIARY.search(clause)
+        and _VERBS.isdisjoint(word.lower() for word in words)
+    )
 
 
 def _subject(clause: str) -> str:
@@ -244,6 +171,8 @@ def _sides(question: str) -> list[Part]:
     for joint in _JOINT.finditer(question):
         word = joint.group().strip().lower()
         before, after = question[: joint.start()].split(), question[joint.end() :].split()
+        if word == "with" and not question.lower().startswith("compare"):
+            continue
         if word in ("from", "than") and not re.search(r"\bdiffer", question, re.IGNORECASE):
             continue
         left, right = _left(before), _right(after)

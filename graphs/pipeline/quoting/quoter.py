@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from graphs.config import RetrievalSettings
-from graphs.pipeline.quoting.question import Part
+from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.quoting import (
     SAME_FILE,
     Candidate,
@@ -73,6 +73,8 @@ class Quoter:
         asked: Sequence[tuple[Part, Sequence[Hit]]],
         settings: RetrievalSettings,
         trace: Trace,
+        *,
+        said: str = "",
     ) -> Quote | None:
         """Gives the quote; None where no reranker answers.
 
@@ -80,6 +82,7 @@ class Quoter:
             asked: the parts of the question, each with what was found for it.
             settings: of the request.
             trace: of the request.
+            said: the answer that the question leans on.
         """
         num_passages = _PASSAGES if len(asked) == 1 else _PASSAGES_A_PART
         async with together() as group:
@@ -92,7 +95,8 @@ class Quoter:
             return None
         chosen: list[tuple[Part, Candidate, str]] = []
         for (part, _), candidates in zip(asked, found, strict=True):
-            best = _best(part, candidates or [], chosen, settings.rerank_threshold)
+            file = _file_of(part, candidates or [], chosen, said)
+            best = _best(part, candidates or [], file, settings.rerank_threshold)
             if best is not None:
                 chosen.append((part, *newest(part, best, candidates or [])))
         told = [one for part, best, label in chosen for one in statements(part, best, label)]
@@ -132,19 +136,37 @@ def _text(part: Part, unit: Unit) -> str:
     return f"{unit.title}\n{lead_in}{row_text(part, unit)}"
 
 
-def _best(
+def _file_of(
     part: Part,
     candidates: Sequence[Candidate],
     before: Sequence[tuple[Part, Candidate, str]],
+    said: str,
+) -> str:
+    """Names the file that a part goes on with: of the part before, or of the answer before."""
+    if before:
+        return before[0][1].unit.hit.file_id if part.goes_on else ""
+    units = (one.unit for one in candidates if said)
+    return next((unit.hit.file_id for unit in units if unit.text in said), "")
+
+
+def _best(
+    part: Part,
+    candidates: Sequence[Candidate],
+    file: str,
     threshold: float,
 ) -> Candidate | None:
-    """Gives the unit that answers a part; None when none is good enough."""
-    if part.goes_on and before:
-        file = before[0][1].unit.hit.file_id
-        candidates = [
-            replace(one, value=one.value + SAME_FILE * (one.unit.hit.file_id == file))
-            for one in candidates
-        ]
+    """Gives the unit that answers a part; None when none is good enough.
+
+    Args:
+        part: what is asked.
+        candidates: what could answer.
+        file: id of the file that the part goes on with; empty: none.
+        threshold: of relevance, 0..1.
+    """
+    candidates = [
+        replace(one, value=one.value + SAME_FILE * (one.unit.hit.file_id == file))
+        for one in candidates
+    ]
     if part.side:
         side = set(content_stems(part.side))
         candidates = [one for one in candidates if side & all_stems(one.unit.about)]

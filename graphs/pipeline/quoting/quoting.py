@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from graphs.pipeline.quoting.fitting import ANSWER_WEIGHTS, WEIGHTS, Fit, is_possible
-from graphs.pipeline.quoting.question import Part
-from graphs.pipeline.quoting.row_text import row_text
+from graphs.pipeline.quoting.part import Part
+from graphs.pipeline.quoting.row_text import cells_of, row_text
 from graphs.pipeline.quoting.units import Unit, same_list, units_around, whole_unit
 from graphs.pipeline.quoting.versions import are_versions, named_years, version_of
 from graphs.pipeline.quoting.words import all_stems, holds
@@ -27,7 +27,9 @@ Scores = npt.NDArray[np.float64]
 
 MAX_WORDS = 110
 SAME_FILE = 1.5  # for the second part of a question that goes on with the first
+_YES, _NO = frozenset(("yes", "true", "x", "✓")), frozenset(("no", "false", "-", "–"))  # noqa: RUF001
 _ALIKE = 0.6  # of two sentences without their numbers
+_WORSE = 3.0  # than the best, a logit: what another version says under the same heading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +72,11 @@ def weigh(part: Part, units: Sequence[Unit], passages: Scores, own: Scores) -> l
     """
     fit = Fit(part, units)
     found = []
-    for unit, passage, alone in zip(units, passages.tolist(), own.tolist(), strict=True):
+    for unit, passage, itself in zip(units, passages.tolist(), own.tolist(), strict=True):
         if is_possible(part, unit):
+            # An item says little of its list.
+            is_listed = part.may_mean_list and unit.kind in ("lead", "item")
+            alone = max(itself, passage) if is_listed else itself
             features = fit.features(unit, passage, alone)
             relevance, value = np.dot((ANSWER_WEIGHTS, WEIGHTS), features).tolist()
             found.append(Candidate(unit=unit, relevance=relevance, value=value))
@@ -79,21 +84,31 @@ def weigh(part: Part, units: Sequence[Unit], passages: Scores, own: Scores) -> l
 
 
 def newest(part: Part, best: Candidate, found: Sequence[Candidate]) -> tuple[Candidate, str]:
-    """Gives the newest version of the best, and since when that is so if an older one differs."""
-    if named_years(part.text):
+    """Gives what the newest version says of it, and of when that is if other versions differ.
+
+    Versions seldom say a thing in the same words, but mostly under the same heading.
+    """
+    others = [one for one in found if are_versions(best.unit, one.unit)]
+    if named_years(part.text) or not others:
         return best, ""
-    chosen, label = best, ""
-    for other in found:
-        if not (are_versions(chosen.unit, other.unit) and _tell_the_same(best.unit, other.unit)):
-            continue
-        if chosen.unit.text != other.unit.text:
-            label = "yes"
-        if version_of(other.unit).age > version_of(chosen.unit).age:
-            chosen = other
-    return chosen, version_of(chosen.unit).label if label else ""
+    telling = [one for one in others if _is_below_its_heading(best, one)] or [
+        one for one in others if _are_alike(best.unit, one.unit)
+    ]
+    chosen = best
+    for one in telling:  # the best first
+        if version_of(one.unit).age > version_of(chosen.unit).age:
+            chosen = one
+    is_newest = version_of(chosen.unit).age >= max(version_of(one.unit).age for one in others)
+    differs = any(one.unit.text != chosen.unit.text for one in (best, *telling))
+    return chosen, version_of(chosen.unit).label if differs or not is_newest else ""
 
 
-def _tell_the_same(one: Unit, other: Unit) -> bool:
+def _is_below_its_heading(best: Candidate, other: Candidate) -> bool:
+    section = best.unit.path[1:]
+    return bool(section) and section == other.unit.path[1:] and other.value >= best.value - _WORSE
+
+
+def _are_alike(one: Unit, other: Unit) -> bool:
     first, second = (re.sub(r"\d[\d.,:]*", "0", unit.text.lower()) for unit in (one, other))
     return SequenceMatcher(None, first[:400], second[:400], autojunk=False).ratio() >= _ALIKE
 
@@ -134,7 +149,7 @@ def _together(part: Part, unit: Unit) -> list[Unit]:
     if unit.kind not in ("lead", "item", "row"):
         return alone
     whole = list(same_list(around, unit))
-    is_meant = part.wants_list or (part.wants_steps and unit.kind != "row")
+    is_meant = part.wants_list or (unit.kind == "item" and _is_of_all(part, unit))
     names_one = unit.kind == "row" and any(
         holds(unit.text.lower(), one) for one in part.identifiers
     )
@@ -143,10 +158,20 @@ def _together(part: Part, unit: Unit) -> list[Unit]:
     return alone
 
 
+def _is_of_all(part: Part, item: Unit) -> bool:
+    """Says whether nothing that is asked tells an item from the others of its list."""
+    if part.wants_steps:
+        return True
+    above = all_stems(f"{item.title} {item.lead_in} {item.hit.filename}")
+    return part.may_mean_list and not (set(part.stems) - above) & all_stems(item.text)
+
+
 def _meant(part: Part, units: Sequence[Unit]) -> list[Unit]:
     """Gives those of a list that hold what is asked, where that tells them from the others."""
     if units[0].kind != "row":
         return list(units)
+    if marked := _marked(part, units):
+        return marked
     groups: list[list[Unit]] = []
     for unit in units:
         if unit.continues and groups:
@@ -159,6 +184,20 @@ def _meant(part: Part, units: Sequence[Unit]) -> list[Unit]:
     most = max(map(len, held))
     kept = [group for group, known in zip(groups, held, strict=True) if len(known) == most]
     return [unit for group in kept for unit in group]
+
+
+def _marked(part: Part, rows: Sequence[Unit]) -> list[Unit]:
+    """Gives the rows with a yes (or a no) in a column that is asked for; [] where none is so."""
+    asked, wanted = set(part.stems), _NO if part.asks_what_is_not else _YES
+    cells = [cells_of(row) for row in rows]
+    columns = {
+        name for row in cells for name, value in row
+        if asked & all_stems(name) and value.lower() in _YES | _NO
+    }  # fmt: skip
+    return [
+        unit for unit, row in zip(rows, cells, strict=True)
+        if any(name in columns and value.lower() in wanted for name, value in row)
+    ]  # fmt: skip
 
 
 def _values(unit: Unit) -> str:

@@ -5,7 +5,7 @@ article: A10; name: pump; colour: blue; ...; warranty: 2 years
 -> article: A10; name: pump; warranty: 2 years
 """
 
-from graphs.pipeline.quoting.question import Part
+from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.units import Unit
 from graphs.pipeline.quoting.words import all_stems
 from index.rows import BAR, num_key_cells, split_cells
@@ -21,7 +21,7 @@ def row_text(part: Part, unit: Unit) -> str:
 
     The second part of a row that is too long for a passage begins with the row's key.
     """
-    cells = _cells(unit)
+    cells = cells_of(unit)
     key = _key_above(unit)
     if len(cells) <= _SHORT and not key:
         return unit.text
@@ -34,7 +34,7 @@ def row_text(part: Part, unit: Unit) -> str:
     return "; ".join(filter(None, (key, *shown)))
 
 
-def _cells(unit: Unit) -> Cells:
+def cells_of(unit: Unit) -> Cells:
     """The filled cells of a row with the names of their columns; none of any other unit."""
     if not unit.row:
         return []

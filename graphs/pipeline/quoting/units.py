@@ -10,20 +10,19 @@ E-11 | dry                        row       Code: E-11; Meaning: dry
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Literal
 
 from index.parsing.document import BLOCK_SEPARATOR
 from index.records import StoredPassage
 from index.rows import readable_row
 from index.searching.request import Hit
-from index.sentences import split_sentences
+from index.sentences import LEADS_IN, is_item, lead_in_of, split_sentences
 
 UnitKind = Literal["sentence", "lead", "item", "row", "code"]
 
 _TITLE_SEPARATOR, _BAR = " > ", " | "
-_ITEM = re.compile(r"(?:[-*•‣▪◦·–—]|\(?(?:\d{1,3}|[A-Za-z])[.)])\s+\S")  # noqa: RUF001
-_LEADS_IN = (":", "：")  # noqa: RUF001
+_FEWEST_LINES, _MOST_LINE_WORDS = 3, 25  # of a list without bullets
 # It goes on with what the sentence before it speaks of.
 _GOES_ON = re.compile(
     r"(?:it|they|them|this|these|that|those|he|she|its|their|otherwise|both|such|because|instead|"
@@ -52,6 +51,7 @@ class Unit:
         before: the sentence before it, without which it is not understood.
         after: the next sentence, if that goes on with this one.
         continues: it is the rest of the unit before, which was too long for a passage.
+        is_line: it is short and a paragraph by itself.
     """
 
     hit: Hit
@@ -64,6 +64,7 @@ class Unit:
     before: str = ""
     after: str = ""
     continues: bool = False
+    is_line: bool = False
 
     @property
     def title(self) -> str:
@@ -91,7 +92,7 @@ def units_around(hit: Hit) -> list[Unit]:
     for passage in near:
         _, last = _split_title(passage.title)
         columns = last if _BAR in last else ""
-        lead_in = last if last.endswith(_LEADS_IN) else lead_in
+        lead_in = last if last.endswith(LEADS_IN) else lead_in
         found = _cut(_hit_of(hit, passage), path, columns, lead_in)
         if units and found and 0 <= passage.char_start - end < len(BLOCK_SEPARATOR):
             is_cut = units[-1].kind != "item" and not units[-1].text.endswith((".", "!", "?", ")"))
@@ -111,13 +112,14 @@ def units_around(hit: Hit) -> list[Unit]:
         unit for number, unit in enumerate(units)
         if not _is_title(unit, titles, is_first=number == 0 and not is_alone)
     ]  # fmt: skip
-    return _linked(kept)
+    return _listed(_linked(kept))
 
 
 def _is_title(unit: Unit, titles: set[str], *, is_first: bool) -> bool:
     """Says whether a unit is a heading once more, or the first line of a text file."""
     is_first_line = (
         is_first
+        and not unit.path
         and unit.kind == "sentence"
         and unit.hit.char_start == 0
         and unit.text[-1:] not in ".!?)\"'"
@@ -145,13 +147,15 @@ def _cut(hit: Hit, path: tuple[str, ...], columns: str, lead_in: str) -> list[Un
         elif "\n" in block:
             units.append(Unit(hit=hit, text=block, kind="code", path=path))
             lead_in = ""
-        elif _ITEM.match(block):
+        elif is_item(block):
             units.append(Unit(hit=hit, text=block, kind="item", path=path, lead_in=lead_in))
         else:
-            for sentence in split_sentences(block):
-                kind: UnitKind = "lead" if sentence.endswith(_LEADS_IN) else "sentence"
-                units.append(Unit(hit=hit, text=sentence, kind=kind, path=path))
-            lead_in = units[-1].text if units and units[-1].kind == "lead" else ""
+            lead_in = lead_in_of(block)
+            found = split_sentences(block)
+            for sentence in found:
+                kind: UnitKind = "lead" if sentence == lead_in else "sentence"
+                is_line = len(found) == 1 and len(sentence.split()) <= _MOST_LINE_WORDS
+                units.append(Unit(hit=hit, text=sentence, kind=kind, path=path, is_line=is_line))
     return units
 
 
@@ -179,10 +183,25 @@ def _linked(units: list[Unit]) -> list[Unit]:
     return linked
 
 
+def _listed(units: list[Unit]) -> list[Unit]:
+    """Takes three lines or more that stand together, as on slides, for a list."""
+    listed: list[Unit] = []
+    for is_list, run in groupby(units, key=_is_line):
+        lines = list(run)
+        if is_list and len(lines) >= _FEWEST_LINES:
+            lines = [replace(unit, kind="item") for unit in lines]
+        listed += lines
+    return listed
+
+
+def _is_line(unit: Unit) -> bool:
+    return unit.is_line and unit.kind == "sentence" and not (unit.before or unit.after)
+
+
 def _split_title(title: str) -> tuple[tuple[str, ...], str]:
     """Gives the headings, and the last part where that is columns or a lead-in."""
     *above, last = title.split(_TITLE_SEPARATOR)
-    if _BAR in last or last.endswith(_LEADS_IN):
+    if _BAR in last or last.endswith(LEADS_IN):
         return tuple(above), last
     return (*above, last), ""
 

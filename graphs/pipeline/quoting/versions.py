@@ -101,6 +101,23 @@ def are_versions(one: Unit, other: Unit) -> bool:
     return same_name or (bool(title_family(one)) and title_family(one) == title_family(other))
 
 
+def has_number(unit: Unit, wanted: str) -> bool:
+    """Says whether a unit is of the version that a question names: 2.0 is version 2."""
+    found = re.fullmatch(r"\d+(?:\.\d+)*", wanted)
+    number = version_of(unit).age[3]
+    return (
+        found is not None and bool(number) and _plain(map(int, wanted.split("."))) == _plain(number)
+    )
+
+
+def _plain(number: Iterable[int]) -> tuple[int, ...]:
+    """A version number without the zeros at its end."""
+    parts = list(number)
+    while parts and not parts[-1]:
+        parts.pop()
+    return tuple(parts)
+
+
 def named_years(question: str) -> list[str]:
     """Gives the years that a question names."""
     return YEAR.findall(question)

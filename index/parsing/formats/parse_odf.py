@@ -75,7 +75,7 @@ def _read_sheet(reader: TextReader, sheet: Any) -> None:
     rows = (row for row in sheet_rows(sheet, reader.text) if any(row))
     first = next(rows, None)
     if first is not None:  # an empty sheet leaves no heading
-        builder.add_heading(1, sheet.get(f"{TABLE}name", ""))
+        builder.add_part(sheet.get(f"{TABLE}name", ""))
         builder.add_table(row for part in ([first], rows) for row in part)
 
 
@@ -84,12 +84,12 @@ def _read_slide(reader: TextReader, slide: Any, number: int) -> None:
     frames = [one for one in slide if one.tag != f"{PRESENTATION}notes"]
     titles = [one for one in frames if one.get(f"{PRESENTATION}class") == "title"]
     words = " ".join(reader.text(one) for title in titles for one in title.iter(*PARAGRAPHS))
-    reader.builder.add_heading(1, words or f"Slide {number}")
+    reader.builder.add_part(words or f"Slide {number}")
     reader.read([one for one in frames if one not in titles])
     for notes in slide.iterchildren(f"{PRESENTATION}notes"):
         bodies = [one for one in notes if one.get(f"{PRESENTATION}class") == "notes"]
         if any(reader.text(one) for body in bodies for one in body.iter(*PARAGRAPHS)):
-            reader.builder.add_heading(2, "Notes")
+            reader.builder.add_heading(3, "Notes")
             reader.read(bodies)
 
 

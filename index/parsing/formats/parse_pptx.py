@@ -51,7 +51,7 @@ def parse_pptx(source: Source) -> Document:
 def _read_slide(builder: DocumentBuilder, number: int, slide: Any) -> None:
     title = slide.shapes.title
     words = "" if title is None else body_text(_paragraphs(title))
-    builder.add_heading(1, words or f"Slide {number}")
+    builder.add_part(words or f"Slide {number}")
     for shape in _flat(slide.shapes):
         if title is None or shape.shape_id != title.shape_id:
             _read_shape(builder, shape)
@@ -61,7 +61,7 @@ def _read_slide(builder: DocumentBuilder, number: int, slide: Any) -> None:
                 builder.add_block(paragraph_text(paragraph))
     notes = slide.notes_slide.notes_text_frame if slide.has_notes_slide else None
     if notes is not None and notes.text.strip():
-        builder.add_heading(2, "Notes")
+        builder.add_heading(3, "Notes")
         for paragraph in notes.paragraphs:
             builder.add_block(paragraph_text(paragraph._p))
 

@@ -56,7 +56,7 @@ def _read_sheet(builder: DocumentBuilder, sheet: Any, notes: SheetNotes) -> None
     sheet.reset_dimensions()  # as declared they may be wrong, or a trap of 17 billion cells
     filled = dropwhile(lambda cells: not any(cells), _rows(sheet, notes))
     if (first := next(filled, None)) is not None:  # an empty sheet leaves no heading
-        builder.add_heading(1, sheet.title)
+        builder.add_part(sheet.title)
         builder.add_table(chain([first], filled))
 
 

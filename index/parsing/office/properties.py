@@ -1,6 +1,7 @@
 """The properties of a document that Office packages keep in docProps/core.xml."""
 
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -9,11 +10,15 @@ from zipfile import ZipFile
 from lxml import etree
 
 _PART = "docProps/core.xml"
+# What PowerPoint writes where nobody has given a title, in its languages.
+_NO_TITLE = re.compile(
+    r"(?:pr[eé]sentation |presentaci[oó]n de )?powerpoint\S*(?: \S+)?$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Properties:
-    """Title, empty if there is none, and the day of the last change (or of creation), ISO 8601."""
+    """Title, empty if its author gave none, and the day of the last change (or of creation)."""
 
     title: str = ""
     date: str | None = None
@@ -31,7 +36,8 @@ def read_properties(data: bytes) -> Properties:
         return Properties()
     values = {etree.QName(one).localname: one.text or "" for one in root.iter(etree.Element)}
     days = [values.get("modified", ""), values.get("created", "")]
-    return Properties(title=values.get("title", "").strip(), date=first_day(days))
+    title = values.get("title", "").strip()
+    return Properties(title="" if _NO_TITLE.match(title) else title, date=first_day(days))
 
 
 def parse_xml(content: bytes) -> etree._Element:

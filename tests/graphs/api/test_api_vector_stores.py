@@ -61,7 +61,7 @@ async def test_file_is_indexed_described_and_taken_out(stores, api_openai, add):
     texts = [
         part.text async for part in await stores.files.content(file.id, vector_store_id=store.id)
     ]
-    assert texts == ["Requests wait in a bounded queue.", "Spot nodes may vanish."]
+    assert texts == ["Queues\nRequests wait in a bounded queue.", "Nodes\nSpot nodes may vanish."]
     changed = await stores.files.update(
         file.id, vector_store_id=store.id, attributes={"lang": "fr"}
     )

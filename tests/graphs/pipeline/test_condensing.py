@@ -170,6 +170,14 @@ async def test_what_was_said_comes_after_what_was_not():
     assert ranked.scores[1] > ranked.scores[0]
 
 
+async def test_what_was_said_may_hold_what_is_asked_next():
+    row = "Ship: Amrum; Built: 1912; Crew: 14"
+    question = Question(asked="And the crew?", context=f"When was she built? {row}", said=row)
+    reranker = FollowUpReranker(ByWords([2, 1], [2, 1]), question)
+    ranked = await reranker.rerank("And the crew?", [f"Ships\n{row}", "Ships\nThe crew is paid."])
+    assert ranked.scores[0] > ranked.scores[1]
+
+
 async def test_a_short_question_that_finds_nothing_with_the_chat_is_asked_alone():
     class OnlyAlone(FakeStages):
         async def rerank(self, query, documents):

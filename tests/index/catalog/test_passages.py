@@ -7,7 +7,8 @@ from index.records import ChunkDraft, Chunking, content_hash
 
 def draft(text, **fields):
     return ChunkDraft(
-        text=text, **({"title": "Handbook", "char_start": 0, "char_end": 1, "ordinal": 0} | fields)
+        text=text,
+        **({"title": "handbook.md", "char_start": 0, "char_end": 1, "ordinal": 0} | fields),
     )
 
 

@@ -7,7 +7,7 @@ from index.errors import (
     UnknownStoreError,
     UnknownStoreFileError,
 )
-from index.records import Chunking
+from index.records import ChunkDraft, Chunking
 
 
 def test_an_attached_file_waits_for_its_job(corpus):
@@ -105,3 +105,17 @@ def test_nothing_is_attached_to_an_expired_store(corpus, clock):
     clock.now += 86_400
     with pytest.raises(ExpiredStoreError):
         corpus.catalog.attach_file(store_id, corpus.upload())
+
+
+def test_the_text_of_a_file_stands_below_its_headings(corpus, vectors_of):
+    store_id = corpus.store()
+    file_id = corpus.upload("faq.html")
+    corpus.catalog.attach_file(store_id, file_id)
+    titles = ("FAQ > How long does charging take?", "faq.html")
+    drafts = [
+        ChunkDraft(text="Two hours.", title=title, char_start=i, char_end=i + 1, ordinal=i)
+        for i, title in enumerate(titles)
+    ]
+    corpus.catalog.complete_job(corpus.claim(), drafts, vectors_of(2), "words@1")
+    below, alone = corpus.catalog.store_file_text(store_id, file_id)
+    assert (below, alone) == (f"{titles[0]}\nTwo hours.", "Two hours.")

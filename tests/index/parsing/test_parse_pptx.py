@@ -159,3 +159,16 @@ def test_shows_and_templates_are_read_too(name, kind):
     assert plain in types
     members["[Content_Types].xml"] = types.replace(plain, f"{kind}.main".encode())
     assert parse(name, archive(members.items())).text == "Words."
+
+
+def test_slides_stand_below_the_title_that_the_author_gave():
+    deck = pptx.Presentation()
+    deck.core_properties.title = "Harbour museum"
+    for words in ("Harbour museum", "Rules"):
+        deck.slides.add_slide(deck.slide_layouts[5]).shapes.title.text = words
+    box(deck.slides[1], "No flash")
+    paths = [block.heading_path for block in parse("a.pptx", saved(deck)).blocks]
+    assert paths == [("Harbour museum",), ("Harbour museum", "Rules")]
+    deck.core_properties.title = "PowerPoint Presentation"
+    paths = [block.heading_path for block in parse("a.pptx", saved(deck)).blocks]
+    assert paths == [("Harbour museum",), ("Rules",)]

@@ -167,3 +167,22 @@ def test_broken_files_are_refused_and_the_place_is_named(name, data, message):
 def test_deep_json_is_refused(depth):
     with pytest.raises(FileLimitError, match="nested deeper than 64 levels"):
         parse("a.json", b"[" * depth + b"]" * depth)
+
+
+def test_short_lines_right_above_their_paragraphs_are_headings():
+    text = (
+        "Harbour rules, as of May\n\nBerths\nGuests moor at the north pier.\n\n"
+        "Quiet\nEngines are silent\nfrom ten on.\n\nTo bring\n- rope\n- fenders\n"
+    )
+    rules = "Harbour rules, as of May"
+    assert blocks("a.txt", text.encode()) == [
+        ((rules, "Berths"), "prose", "Guests moor at the north pier."),
+        ((rules, "Quiet"), "prose", "Engines are silent from ten on."),
+        ((rules, "To bring"), "prose", "- rope"),
+        ((rules, "To bring"), "prose", "- fenders"),
+    ]
+
+
+def test_one_such_line_may_be_an_accident():
+    found = blocks("a.txt", b"Letter\n\nBerths\nGuests moor here.\n")
+    assert [path for path, _, _ in found] == [()] * 3

@@ -21,6 +21,26 @@ from graphs.pipeline.quoting.words import holds, identifiers, stem
             ["Mill Fair: when does it open?", "Mill Fair: how do I get there?"],
         ),
         (
+            "When does the bus leave, and from which stop?",
+            ["When does the bus leave?", "When does the bus leave from which stop?"],
+        ),
+        (
+            "When does Marlow open and when Talberg?",
+            ["When does Marlow open?", "When does open when Talberg?"],
+        ),
+        (
+            "What does a hut cost and for how many people is that?",
+            ["What does a hut cost?", "for how many people is a hut?"],
+        ),
+        (
+            "How long was the ride in 2021, and how long is it in 2022?",
+            ["How long was the ride in 2021?", "how long is the ride in  in 2022?"],
+        ),
+        (
+            "Compare the tent with the hut",
+            ["Compare the tent", "Compare the hut"],
+        ),
+        (
             "Is the tent or the hut cheaper in May?",
             ["Is the tent in May?", "Is the hut cheaper in May?"],
         ),

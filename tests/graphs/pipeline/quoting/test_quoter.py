@@ -117,3 +117,38 @@ async def test_a_misspelt_question_is_searched_for_again_and_judged_as_it_was_me
         "agensy plan devises",
         "agency plan devices",
     ]
+
+
+async def test_a_newer_version_in_other_words_leads_where_it_has_the_same_heading():
+    fake = stages(
+        ("mail-v1.md", "Mail rules > Letters", "The old letters are kept for two years."),
+        (
+            "mail-v2.md",
+            "Mail rules > Letters",
+            "Years after, old letters are burnt; none are kept.",
+        ),
+        ("mail-v3.md", "Mail rules > Parcels", "The parcels are kept open for one day."),
+    )
+    text, cited = await asked(fake, "For how many years are old letters kept?")
+    assert text == "As of version 2: Years after, old letters are burnt; none are kept. [1]"
+    assert cited == ["mail-v2.md"]
+    text, _ = await asked(fake, "For how many years are old letters kept in version 1.0 ?")
+    assert text == "The old letters are kept for two years. [1]"
+
+
+async def test_rows_with_a_yes_in_the_column_that_is_asked_for_are_meant():
+    rows = "soup | yes | 4\n\ntoast | no | 5\n\nsalad | yes | 6"
+    fake = stages(("menu.csv", "Menu > dishes | vegan | price", rows))
+    text, _ = await asked(fake, "Which dishes on the menu are vegan?")
+    soup, salad = "dishes: soup; vegan: yes; price: 4", "dishes: salad; vegan: yes; price: 6"
+    assert text == f"Menu:\n{soup}\n{salad} [1]"
+
+
+async def test_a_list_of_which_nothing_tells_one_item_is_quoted_whole():
+    fake = stages(
+        ("tour.pptx", "Before a tour", "Fetch the radio\n\nCount heads\n\nLock the door twice")
+    )
+    text, _ = await asked(fake, "What is done before a tour?")
+    assert text == "Before a tour:\nFetch the radio\nCount heads\nLock the door twice [1]"
+    text, _ = await asked(fake, "Which door is locked before a tour?")
+    assert text == "Lock the door twice [1]"

@@ -63,3 +63,9 @@ def test_a_passage_of_another_heading_is_not_around():
 def test_headings_are_not_quoted_as_if_they_were_sentences():
     assert units_of(found("Start")) == []
     assert units_of(replace(hit(1), text="", title="")) == []
+
+
+def test_three_lines_that_stand_together_are_a_list():
+    kinds = [unit.kind for unit in units_of(found("Fetch the radio\n\nCount heads\n\nLock up"))]
+    assert kinds == ["item"] * 3
+    assert [unit.kind for unit in units_of(found("Count heads.\n\nLock up."))] == ["sentence"] * 2

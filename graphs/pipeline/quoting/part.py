@@ -1,0 +1,116 @@
+"""One thing that is asked: what kind of answer it wants, and whether it is a list."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from graphs.pipeline.quoting.words import content_stems, identifiers, names
+
+Sort = Literal["number", "time", "phone", "email", "any"]
+
+_SORTS: tuple[tuple[Sort, re.Pattern[str]], ...] = (
+    ("email", re.compile(r"\be-?mail(?:\s+address)?\b", re.IGNORECASE)),
+    ("phone", re.compile(r"\b(?:tele)?phone\s+number\b|\bhotline\b", re.IGNORECASE)),
+    (
+        "time",
+        re.compile(
+            r"^\W*(?:and |so )?when\b|\b(?:by|from|since|till|until) when\b|"
+            r"\bwhat (?:time|day|date|year)\b|\bwhich (?:day|date|year|month)\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "number",
+        re.compile(
+            r"\bhow (?:many|much|long|old|far|high|deep|large|big|heavy|often|fast|warm|wide|tall|"
+            r"early|late)\b|\b(?:price|cost|costs|fee|weigh|weight|deposit|fine|age|pay)\b",
+            re.IGNORECASE,
+        ),
+    ),
+)
+_PLURAL = re.compile(
+    r"\b(?:what|which)\s+(?:(?!does\b|is\b|was\b|has\b|kinds\b)[\w-]+\s+){0,2}?"
+    r"(?!does\b|is\b|was\b|has\b|this\b)[\w-]{2,}s\b"
+    r"|\bwhat\s+(?:are|were|else)\b|\b(?:list|steps|everything|name all|tell me all)\b",
+    re.IGNORECASE,
+)
+_CONTENTS = re.compile(
+    r"\bwhat\b.*\b(?:needs?|needed|bring|contains?|included?|includes|offers?|consists?|"
+    r"in the box|allowed|forbidden|prohibited|changed|new|belongs?|comes?|take along|required|"
+    r"delivered|covers?|check)\b",
+    re.IGNORECASE,
+)
+_WHAT = re.compile(r"^\W*(?:and |so )?(?:what|which|whom?|name|list|tell)\b", re.IGNORECASE)
+_STEPS = re.compile(r"\bhow\s+(?:do|can|should|to|is|are|does)\b", re.IGNORECASE)
+_MOST = re.compile(r"\bwhich\b.*\b(?:most|least|\w{3,}est)\b", re.IGNORECASE)
+_NOT = re.compile(r"\b(?:not|forbidden|prohibited|banned)\b|n't\b", re.IGNORECASE)
+_POLAR = re.compile(
+    r"^(?:\W*(?:and|so|but|then)\s+)?(?:is|are|was|were|do|does|did|can|could|may|must|will|"
+    r"would|should|has|have|am)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One thing that is asked.
+
+    Attributes:
+        text: as a question by itself.
+        side: of a comparison or an enumeration: the words that the others have not.
+        goes_on: it speaks of what the part before speaks of.
+        context: what was asked before, where it leans on that.
+    """
+
+    text: str
+    side: str = ""
+    goes_on: bool = False
+    context: str = ""
+
+    @property
+    def stems(self) -> list[str]:
+        """What it is about."""
+        return content_stems(self.text)
+
+    @property
+    def identifiers(self) -> list[str]:
+        """What must be met exactly."""
+        return identifiers(self.text)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of persons, places, things; those in lower case are not seen."""
+        return names(self.text)
+
+    @property
+    def sort(self) -> Sort:
+        """What the answer has to hold."""
+        return next((sort for sort, pattern in _SORTS if pattern.search(self.text)), "any")
+
+    @property
+    def wants_list(self) -> bool:
+        """Says whether all items of a list may be meant."""
+        return bool(
+            _PLURAL.search(self.text) or _CONTENTS.search(self.text) or _MOST.search(self.text)
+        )
+
+    @property
+    def may_mean_list(self) -> bool:
+        """Says whether a list could be the answer, if nothing tells one of its items."""
+        is_open = self.sort == "any" and _WHAT.search(self.text) is not None
+        return self.wants_list or self.wants_steps or is_open
+
+    @property
+    def wants_steps(self) -> bool:
+        """Says whether the way to do something is asked for."""
+        return bool(_STEPS.search(self.text))
+
+    @property
+    def asks_what_is_not(self) -> bool:
+        """Says whether what is forbidden, or is not so, is asked for."""
+        return not self.is_polar and _NOT.search(self.text) is not None
+
+    @property
+    def is_polar(self) -> bool:
+        """Says whether yes or no would answer it."""
+        return bool(_POLAR.search(self.text))
