@@ -22,7 +22,7 @@ class SureReranker:
 
 async def ranked(question, *texts):
     hits = [replace(hit(number), text=text) for number, text in enumerate(texts, start=1)]
-    relevance = Relevance(DeadlineSettings(), SureReranker())
+    relevance = Relevance(DeadlineSettings(), SureReranker(), SureReranker())
     found = await relevance.by_passage(question, hits, RetrievalSettings(), Trace("request"))
     return {one.hit.chunk_id: one.score for one in found}
 
