@@ -125,8 +125,9 @@ class EventReply(Response):
         async with aclosing(self._events) as events:
             retrieved = _first(await anext(events))
             # A stream that cannot be resumed is refused here, while it still has a status.
-            resumption = delivery.resumption
-            ids = resumption and EventIds(resumption, delivery.created, retrieved)
+            ids = None
+            if delivery.resumption is not None:
+                ids = EventIds(delivery.resumption, delivery.created, retrieved)
             await sender.start(server_timing(retrieved.timings))
             async with sender.heartbeat(delivery.heartbeat_s):
                 await self._send_events(retrieved, events, _Outlet(sender, ids))

@@ -158,7 +158,7 @@ def _options(search: FileSearch | None) -> dict[str, Any]:
     if search is None:
         return {}
     ranking = search.ranking_options or Ranking()
-    options = {
+    options: dict[str, Any] = {
         "top_k": search.max_num_results,
         "rerank": None if ranking.ranker is None else ranking.ranker != "none",
         "score_threshold": ranking.score_threshold,

@@ -135,7 +135,11 @@ def _check_include(names: list[str]) -> list[str]:
 
 
 Include = Annotated[list[str], AfterValidator(_check_include)]
-_NO_OBFUSCATION = ({}, {"include_obfuscation": False}, {"include_obfuscation": None})
+_NO_OBFUSCATION: tuple[dict[str, bool | None], ...] = (
+    {},
+    {"include_obfuscation": False},
+    {"include_obfuscation": None},
+)
 
 
 class Format(RequestModel):

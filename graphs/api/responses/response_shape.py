@@ -121,7 +121,8 @@ class ResponseShape:
     def whole(self, answer: Answer) -> RagResponse:
         """Makes the body of a reply that is not streamed."""
         text = TextDelta(text=answer.text)
-        for event in (answer.retrieved, text, *answer.citations, answer.finished):
+        events: tuple[Event, ...] = (answer.retrieved, text, *answer.citations, answer.finished)
+        for event in events:
             self.event(event)
         return self.response()
 
@@ -130,7 +131,8 @@ class ResponseShape:
         state: dict[str, Any] = {
             "error": None, "incomplete_details": None, "completed_at": None, "usage": None,
         }  # fmt: skip
-        response = RagResponse(**self._head, **state | self._state, output=list(self._done))
+        state |= self._state | {"output": list(self._done)}
+        response = RagResponse(**self._head, **state)
         response.created_at = self._head["created_at"]  # whole seconds, as OpenAI sends them
         response.completed_at = self._state.get("completed_at")
         return response

@@ -13,6 +13,8 @@ import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 
+from pydantic import ValidationError
+
 from graphs.api.errors import ApiError, BadRequestError, kind_of, reply_of
 from graphs.api.responses.journal import read
 from graphs.api.responses.question import Question, answer
@@ -158,30 +160,31 @@ class Runs:
         services = self._services()
         caller = Caller(tenant=record.tenant, key_id=record.key_id)
         corpus = services.corpus.of(caller)
-        question = Question.model_validate_json(record.request)
         known = (await corpus.response_events(record.tenant, record.id, 0)).events
-        first = read(known[0]) if known else None
-        identity = first.identity or None if isinstance(first, Retrieved) else None
-        chat = question.chat(services.config, caller, request_id=record.id, identity=identity)
         run = Run(
             record=record,
             shape=ResponseShape(head_of(record), with_results=True),
             corpus=corpus,
             keeping=self.keeping(),
             known=known,
-            streams=question.streams,
         )
+        try:
+            if record.attempt > MAX_ATTEMPTS:
+                msg = f"given up: {MAX_ATTEMPTS} Gateways did not come to an end with it"
+                raise GivenUpError(msg)
+            question = Question.model_validate_json(record.request)
+            first = read(known[0]) if known else None
+            identity = first.identity or None if isinstance(first, Retrieved) else None
+            config = services.config
+            chat = question.chat(config, caller, request_id=record.id, identity=identity)
+        except (GivenUpError, ValidationError, CorpusError) as err:  # of another version, say
+            logger.warning("response %s cannot be worked on: %r", record.id, err)
+            await self._fail(run, err, again=False)
+            return
+        run.streams = question.streams
         self._claimed.add(record.id)
         source = answer(services.pipeline, chat, shortens=question.shortens)
-        if record.attempt > MAX_ATTEMPTS:
-            source = _given_up()
         self.begin(run, source, again=True)
-
-
-async def _given_up() -> AsyncGenerator[Event, None]:
-    msg = f"given up: {MAX_ATTEMPTS} Gateways did not come to an end with it"
-    raise GivenUpError(msg)
-    yield  # a generator that gives nothing
 
 
 class GivenUpError(ApiError, RuntimeError):

@@ -218,16 +218,16 @@ async def newest(api_app):
     return catalog.get_response("default", name)
 
 
-async def test_a_response_that_takes_every_gateway_down_is_given_up(ask, client, api_catalog):
-    response = await ask(background=True)
-    done = await ended(client, response.id)
-    record = api_catalog.get_response("default", response.id)
-    request = '{"turns": [["user", "Where?"]], "retrieves": true, "stores": null, '
-    request += '"store_param": "model", "options": {}, "filters": null, "max_tokens": null, '
-    request += '"temperature": null, "top_p": null, "seed": 1, "shortens": false, "streams": false}'
+@pytest.mark.parametrize(("attempt", "request_"), [(5, "{}"), (0, '{"of": "another version"}')])
+async def test_a_response_that_no_gateway_can_answer_is_given_up(
+    ask, client, api_catalog, attempt, request_
+):
+    record = api_catalog.get_response("default", (await ask()).id)
     again = dataclasses.replace(
-        record, id="resp_again", status="in_progress", request=request, attempt=5
+        record, id="resp_again", status="in_progress", request=request_, attempt=attempt
     )
     api_catalog.create_response(again, keep_s=60, lease=Lease(owner="dead", seconds=0))
+    other = await ask(background=True)
     done = await ended(client, "resp_again")
     assert (done.status, done.error.code) == ("failed", "server_error")
+    assert (await ended(client, other.id)).status == "completed"
