@@ -13,6 +13,7 @@ from types import EllipsisType
 from typing import Protocol
 
 from graphs.caller import Caller
+from index.catalog.uploads import UploadPartRecord, UploadRecord
 from index.records import (
     Attachment,
     Attributes,
@@ -58,6 +59,26 @@ class FileWrites(Protocol):
 
     async def delete_file(self, file_id: str) -> None:
         """Deletes a file, and all that stores hold of it."""
+
+
+class UploadWrites(Protocol):
+    """Uploads files in parts."""
+
+    async def create_upload(
+        self, *, filename: str, purpose: str, num_bytes: int, file_expires_after_s: int | None
+    ) -> UploadRecord:
+        """Begins an upload."""
+
+    async def add_upload_part(self, upload_id: str, data: bytes) -> UploadPartRecord:
+        """Keeps a part; on return it is durable."""
+
+    async def complete_upload(
+        self, upload_id: str, part_ids: Sequence[str], *, md5: str | None = None
+    ) -> UploadRecord:
+        """Makes a file of the parts."""
+
+    async def cancel_upload(self, upload_id: str) -> UploadRecord:
+        """Gives an upload up."""
 
 
 class StoreReads(Protocol):
@@ -189,7 +210,7 @@ class Reads(FileReads, StoreReads, StoreFileReads, FileBatchReads, Protocol):
     """All that changes nothing."""
 
 
-class Writes(FileWrites, StoreWrites, StoreFileWrites, FileBatchWrites, Protocol):
+class Writes(FileWrites, UploadWrites, StoreWrites, StoreFileWrites, FileBatchWrites, Protocol):
     """All that changes something; what one of them returned from is durable."""
 
 

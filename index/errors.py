@@ -4,12 +4,14 @@ CorpusError
 |- UnknownFileError        (LookupError)  no such file, or it has expired
 |- UnknownStoreError       (LookupError)  no such vector store
 |  '- ExpiredStoreError                   it was there, and its expiry has passed
+|- UnknownUploadError      (LookupError)  no such upload
 |- UnknownStoreFileError   (LookupError)  the file is not in this vector store
 |- UnknownFileBatchError   (LookupError)  this vector store has no such batch of files
 |- UnknownCursorError      (LookupError)  `after` names nothing in this list
 |  '- UnknownBeforeError                   nor does `before`
 |- UnsupportedFileError    (ValueError)   no parser for this type of file
 |- InvalidFileError        (ValueError)   empty, broken, not what its name says, or without words
+|  |- InvalidUploadError                   its parts are not what was announced
 |  '- FileLimitError                       reading it would need more than a limit allows
 |- InvalidLimitError       (ValueError)   a limit of parsing outside its bounds
 |- InvalidFilterError      (ValueError)   a filter that has no meaning
@@ -54,6 +56,12 @@ class ExpiredStoreError(UnknownStoreError):
     code = "vector_store_expired"
 
 
+class UnknownUploadError(CorpusError, LookupError):
+    """No upload has this id, or it was swept away."""
+
+    code = "upload_not_found"
+
+
 class UnknownStoreFileError(CorpusError, LookupError):
     """The file is not attached to this vector store."""
 
@@ -86,6 +94,12 @@ class InvalidFileError(CorpusError, ValueError):
     """The content of a file cannot be used: empty, too large, or not what its name promises."""
 
     code = "invalid_file"
+
+
+class InvalidUploadError(InvalidFileError):
+    """An upload is not pending any more, or its parts are not what was announced."""
+
+    code = "invalid_upload"
 
 
 class FileLimitError(InvalidFileError):

@@ -68,7 +68,9 @@ ROOMS = {
         "border",
         "corpus",
         "chat",
-        "docs embeddings health models moderations rerank token_input",
+        "completions docs embedding embeddings health models moderations openapi rerank "
+        "token_input",
+        "dialects",
         "app",
     ),
 }

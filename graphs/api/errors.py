@@ -48,6 +48,7 @@ from index.errors import (
     UnknownFileError,
     UnknownStoreError,
     UnknownStoreFileError,
+    UnknownUploadError,
     UnsupportedFileError,
 )
 from models.errors import (
@@ -182,6 +183,7 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     CorpusError: _FAILURE,
     UnknownFileError: ErrorKind(status=404, type=_INVALID, param="file_id"),
     UnknownStoreError: ErrorKind(status=404, type=_INVALID, param="vector_store_id"),
+    UnknownUploadError: ErrorKind(status=404, type=_INVALID, param="upload_id"),
     UnknownStoreFileError: ErrorKind(status=404, type=_INVALID, param="file_id"),
     UnknownFileBatchError: ErrorKind(status=404, type=_INVALID, param="batch_id"),
     UnknownCursorError: ErrorKind(status=400, type=_INVALID, param="after"),
@@ -198,7 +200,6 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     CorpusUnavailableError: ErrorKind(
         status=503, type=_SERVER, retry_after_s=2, message="The corpus is out of reach. Try again."
     ),
-    # HTTP
     ApiError: _FAILURE,
     BadRequestError: ErrorKind(status=400, type=_INVALID),
     BodyTooLargeError: ErrorKind(status=413, type=_INVALID),
@@ -211,7 +212,6 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
 
 # The trees whose errors carry a `code` for clients.
 _OURS = (ApiError, GraphError, ModelError, CorpusError)
-# Statuses that Starlette and FastAPI raise themselves.
 _HTTP_CODES = {400: "invalid_body", 404: "unknown_url", 405: "method_not_allowed"}
 
 
@@ -292,9 +292,9 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 def install_error_handlers(app: FastAPI) -> None:
     """Makes every error of every route leave in the one shape."""
     app.add_exception_handler(HTTPException, _on_http_exception)
-    roots = (GraphError, ModelError, CorpusError)
     of_http = (
         BadRequestError, KeyReusedError, ResumeMismatchError, BodyTooLargeError, BodyTimeoutError,
+        BodyCodedError,
     )  # fmt: skip
-    for handled in roots + of_http:
+    for handled in _OURS[1:] + of_http:
         app.add_exception_handler(handled, _on_error)

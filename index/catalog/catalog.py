@@ -11,9 +11,10 @@ from index.catalog.reembedding import Reembedding
 from index.catalog.searched_stores import SearchedStores
 from index.catalog.store_files import StoreFiles
 from index.catalog.stores import Stores
+from index.catalog.uploads import Uploads
 
 
-class ClientCatalog(Files, Stores, StoreFiles, FileBatches):
+class ClientCatalog(Files, Uploads, Stores, StoreFiles, FileBatches):
     """The part that clients of the API see: what they upload, and how they put it together.
 
     A public method that is added to one of its bases can be called from outside the cluster's
@@ -33,7 +34,7 @@ class Catalog(
 ):
     """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
 
-    Clients    files, stores, store_files, file_batches   (ClientCatalog)
+    Clients    files, uploads, stores, store_files, file_batches   (ClientCatalog)
     Writers    jobs, passages, bulk_load, reembedding
     Searches   searched_stores, changes, passage_reads
 

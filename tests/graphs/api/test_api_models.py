@@ -89,3 +89,14 @@ async def test_docs_page_loads_nothing_from_elsewhere(api_http):
     assert "<code>POST /v1/chat/completions</code>" in page.text
     assert "src=" not in page.text
     assert "http" not in page.text.split("<h2>")[0]
+
+
+@pytest.mark.parametrize("model", ["rag", "local/generator", "rag:first"])
+async def test_a_model_is_not_deleted_and_told_why(api_http, api_catalog, model):
+    api_catalog.create_store(name="first")
+    reply = await api_http.delete(f"/v1/models/{model}")
+    error = reply.json()["error"]
+    assert (reply.status_code, error["param"]) == (400, "model")
+    assert error["code"] == "model_not_deletable"
+    assert ("vector store" in error["message"]) == model.startswith("rag:")
+    assert (await api_http.delete("/v1/models/gpt-9")).status_code == 404
