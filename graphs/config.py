@@ -188,6 +188,11 @@ class ServedNames(_Settings):
     safety: str = "safety"
 
 
+_ORIGIN = r"^(\*|https?://[^/\s*]+)$"
+_URL = r"^https?://[^/\s]+(/[^/\s]+)*$"
+Origin = Annotated[str, Field(pattern=_ORIGIN)]
+
+
 class HttpSettings(_Settings):
     """Limits of the HTTP API; times are in seconds.
 
@@ -201,6 +206,9 @@ class HttpSettings(_Settings):
         token_input: how token ids sent for embedding are read: as ids of OpenAI's `cl100k_base`
             (what OpenAI's clients send), or refused.
         default_store: name or id of the vector store that the model `rag` searches; None: all.
+        cors_origins: whose pages may call the API from a browser, such as `https://chat.example`;
+            they may send credentials. `*` alone: everybody's, without credentials. None by default.
+        public_url: how clients know this server, for links in replies; None: as each request asks.
         body_s: a body that takes longer to arrive gets 408.
         heartbeat_s: longest silence on a stream before a comment is sent.
         write_s: a client that takes nothing of its stream for so long is dropped.
@@ -213,9 +221,18 @@ class HttpSettings(_Settings):
     max_documents: int = Field(default=1000, ge=1)
     token_input: Literal["cl100k_base", "reject"] = "cl100k_base"
     default_store: str | None = None
+    cors_origins: tuple[Origin, ...] = ()
+    public_url: Annotated[str, Field(pattern=_URL)] | None = None
     body_s: float = Field(default=60.0, gt=0)
     heartbeat_s: float = Field(default=10.0, gt=0)
     write_s: float = Field(default=30.0, gt=0)
+
+    @model_validator(mode="after")
+    def _check_origins(self) -> Self:
+        if "*" in self.cors_origins and len(self.cors_origins) > 1:
+            msg = f"cors_origins must be '*' alone or named origins, got {self.cors_origins}"
+            raise ValueError(msg)
+        return self
 
 
 class GatewayConfig(_Settings):

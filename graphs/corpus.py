@@ -15,6 +15,7 @@ from typing import Protocol
 
 from graphs.caller import Caller
 from graphs.corpus_answers import AnswerReads, AnswerWrites
+from index.catalog.uploads import UploadPartRecord, UploadRecord
 from index.records import (
     Attachment,
     Attributes,
@@ -60,6 +61,26 @@ class FileWrites(Protocol):
 
     async def delete_file(self, file_id: str) -> None:
         """Deletes a file, and all that stores hold of it."""
+
+
+class UploadWrites(Protocol):
+    """Uploads files in parts."""
+
+    async def create_upload(
+        self, *, filename: str, purpose: str, num_bytes: int, file_expires_after_s: int | None
+    ) -> UploadRecord:
+        """Begins an upload."""
+
+    async def add_upload_part(self, upload_id: str, data: bytes) -> UploadPartRecord:
+        """Keeps a part; on return it is durable."""
+
+    async def complete_upload(
+        self, upload_id: str, part_ids: Sequence[str], *, md5: str | None = None
+    ) -> UploadRecord:
+        """Makes a file of the parts."""
+
+    async def cancel_upload(self, upload_id: str) -> UploadRecord:
+        """Gives an upload up."""
 
 
 class StoreReads(Protocol):
@@ -191,7 +212,9 @@ class Reads(FileReads, StoreReads, StoreFileReads, FileBatchReads, AnswerReads, 
     """All that changes nothing."""
 
 
-class Writes(FileWrites, StoreWrites, StoreFileWrites, FileBatchWrites, AnswerWrites, Protocol):
+class Writes(
+    FileWrites, UploadWrites, StoreWrites, StoreFileWrites, FileBatchWrites, AnswerWrites, Protocol
+):
     """All that changes something; what one of them returned from is durable."""
 
 

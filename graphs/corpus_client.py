@@ -48,6 +48,11 @@ class CallerCorpus:
     file_content = _called(Catalog.file_content)
     delete_file = _called(Catalog.delete_file)
 
+    create_upload = _called(Catalog.create_upload)
+    add_upload_part = _called(Catalog.add_upload_part)
+    complete_upload = _called(Catalog.complete_upload)
+    cancel_upload = _called(Catalog.cancel_upload)
+
     create_store = _called(Catalog.create_store)
     get_store = _called(Catalog.get_store)
     find_store = _called(Catalog.find_store)

@@ -4,6 +4,7 @@ CorpusError
 |- UnknownFileError        (LookupError)  no such file, or it has expired
 |- UnknownStoreError       (LookupError)  no such vector store
 |  '- ExpiredStoreError                   it was there, and its expiry has passed
+|- UnknownUploadError      (LookupError)  no such upload
 |- UnknownStoreFileError   (LookupError)  the file is not in this vector store
 |- UnknownFileBatchError   (LookupError)  this vector store has no such batch of files
 |- UnknownAnswerError      (LookupError)  nothing of the kind is kept for this tenant
@@ -14,6 +15,7 @@ CorpusError
 |  '- UnknownBeforeError                   nor does `before`
 |- UnsupportedFileError    (ValueError)   no parser for this type of file
 |- InvalidFileError        (ValueError)   empty, broken, not what its name says, or without words
+|  |- InvalidUploadError                   its parts are not what was announced
 |  '- FileLimitError                       reading it would need more than a limit allows
 |- InvalidLimitError       (ValueError)   a limit of parsing outside its bounds
 |- InvalidFilterError      (ValueError)   a filter that has no meaning
@@ -59,6 +61,12 @@ class ExpiredStoreError(UnknownStoreError):
     """The vector store was not used for longer than its `expires_after` allows."""
 
     code = "vector_store_expired"
+
+
+class UnknownUploadError(CorpusError, LookupError):
+    """No upload has this id, or it was swept away."""
+
+    code = "upload_not_found"
 
 
 class UnknownStoreFileError(CorpusError, LookupError):
@@ -117,6 +125,12 @@ class InvalidFileError(CorpusError, ValueError):
     """The content of a file cannot be used: empty, too large, or not what its name promises."""
 
     code = "invalid_file"
+
+
+class InvalidUploadError(InvalidFileError):
+    """An upload is not pending any more, or its parts are not what was announced."""
+
+    code = "invalid_upload"
 
 
 class FileLimitError(InvalidFileError):

@@ -36,23 +36,6 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listing:
-    """Which page of a list is wanted.
-
-    Attributes:
-        limit: most items on it.
-        order: of creation; "desc" is newest first.
-        after: id of the item after which the page begins.
-        before: id of the item before which it ends.
-    """
-
-    limit: int
-    order: Order
-    after: str | None = None
-    before: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class FileRecord:
     """An uploaded file without its bytes."""
 

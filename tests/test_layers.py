@@ -68,8 +68,10 @@ ROOMS = {
         "border",
         "corpus",
         "chat",
+        "completions docs embedding embeddings health models moderations openapi rerank "
+        "token_input",
         "responses",
-        "docs embeddings health models moderations rerank token_input",
+        "dialects",
         "app",
     ),
 }

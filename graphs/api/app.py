@@ -6,9 +6,12 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
-from graphs.api import docs, embeddings, health, models, moderations, rerank
+from graphs.api import completions, docs, embeddings, health, models, moderations, rerank
+from graphs.api.border.cors import Cors
+from graphs.api.border.head import HeadAsGet
 from graphs.api.border.last_resort import LastResort
 from graphs.api.border.limits import BodyLimit
+from graphs.api.border.public_url import PublicUrl
 from graphs.api.border.request_caller import RequestCaller
 from graphs.api.border.request_deadline import RequestDeadline
 from graphs.api.border.request_id import RequestId
@@ -17,25 +20,34 @@ from graphs.api.chat import chat
 from graphs.api.chat.resume import KnownKeys
 from graphs.api.corpus import (
     files,
+    uploads,
     vector_store_file_batches,
     vector_store_files,
     vector_store_search,
     vector_stores,
 )
+from graphs.api.dialects import cohere, tei, vllm
+from graphs.api.dialects.errors import DialectErrors
 from graphs.api.errors import ErrorReply, install_error_handlers
+from graphs.api.openapi import describe
 from graphs.api.responses import conversations, responses
 from graphs.api.responses.runs import Runs
 from graphs.api.services import Services
 
 _ROUTED = (
     chat,
+    completions,
     responses,
     conversations,
     models,
     embeddings,
     rerank,
     moderations,
+    cohere,
+    tei,
+    vllm,
     files,
+    uploads,
     vector_stores,
     vector_store_files,
     vector_store_file_batches,
@@ -78,11 +90,16 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     for module in _ROUTED:
         app.include_router(module.router)
     install_error_handlers(app)
+    describe(app)
     app.add_exception_handler(RequestValidationError, on_invalid)
     # The last one added sees a request first.
     app.add_middleware(BodyLimit)
+    app.add_middleware(PublicUrl)
     app.add_middleware(RequestDeadline)
     app.add_middleware(RequestCaller)
     app.add_middleware(LastResort)
+    app.add_middleware(DialectErrors)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(Cors)
     app.add_middleware(RequestId, echo=echo_request_id)
     return app

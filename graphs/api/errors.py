@@ -50,6 +50,7 @@ from index.errors import (
     UnknownFileError,
     UnknownStoreError,
     UnknownStoreFileError,
+    UnknownUploadError,
     UnsupportedFileError,
 )
 from models.errors import (
@@ -184,6 +185,7 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     CorpusError: _FAILURE,
     UnknownFileError: ErrorKind(status=404, type=_INVALID, param="file_id"),
     UnknownStoreError: ErrorKind(status=404, type=_INVALID, param="vector_store_id"),
+    UnknownUploadError: ErrorKind(status=404, type=_INVALID, param="upload_id"),
     UnknownStoreFileError: ErrorKind(status=404, type=_INVALID, param="file_id"),
     UnknownFileBatchError: ErrorKind(status=404, type=_INVALID, param="batch_id"),
     UnknownAnswerError: ErrorKind(status=404, type=_INVALID),
@@ -214,7 +216,6 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
 
 # The trees whose errors carry a `code` for clients.
 _OURS = (ApiError, GraphError, ModelError, CorpusError)
-# Statuses that Starlette and FastAPI raise themselves.
 _HTTP_CODES = {400: "invalid_body", 404: "unknown_url", 405: "method_not_allowed"}
 
 
@@ -297,6 +298,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     of_http = (
         BadRequestError, KeyReusedError, ResumeMismatchError, BodyTooLargeError, BodyTimeoutError,
+        BodyCodedError,
     )  # fmt: skip
     for handled in _OURS[1:] + of_http:
         app.add_exception_handler(handled, _on_error)

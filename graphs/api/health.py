@@ -1,6 +1,7 @@
 """`/healthz` says that the process lives, `/readyz` that it can answer."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -17,7 +18,7 @@ _OPTIONAL = {"ingester", "reranker"}
 class Liveness(BaseModel):
     """The process lives."""
 
-    status: str
+    status: Literal["ok"]
 
 
 class ModelPhase(BaseModel):
@@ -35,20 +36,17 @@ class ModelPhase(BaseModel):
 class Readiness(BaseModel):
     """Every stage, and whether it can answer; of each model how far it is."""
 
-    status: str
+    status: Literal["ready"]
     checks: Mapping[str, bool]
     models: Mapping[str, ModelPhase] = {}
 
 
-# Load balancers ask with HEAD too; the server leaves the body out.
-@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", response_model=Liveness, summary="Is the process alive?")
 async def get_health() -> JSONResponse:
     """Answers 200 without asking anybody else."""
     return JSONResponse({"status": "ok"})
 
 
-@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=Readiness, summary="Can it answer?")
 async def get_readiness(services: InjectedServices) -> JSONResponse:
     """Answers 200 when questions can be answered, else the usual error with `checks` beside it.

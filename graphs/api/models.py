@@ -6,7 +6,7 @@ from dataclasses import asdict
 from fastapi import APIRouter, Response
 from openai.types.model import Model
 
-from graphs.api.border.replies import json_reply, list_reply
+from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX
 from graphs.api.errors import BadRequestError, ErrorReply, unknown_model
 from graphs.api.services import InjectedCorpus, InjectedServices, Services
@@ -20,7 +20,7 @@ _OWNER = "ragfleet"
 _PAGE_SIZE = 100
 
 
-@router.get("", summary="List the models")
+@router.get("", response_model=ListPage[Model], summary="List the models")
 async def list_models(services: InjectedServices, corpus: InjectedCorpus) -> Response:
     """Gives `rag`, one `rag:<vector store>` a store, the generator, and the other models.
 

@@ -1,7 +1,7 @@
 """`POST /rerank`, `/v1/rerank`, `/v2/rerank`: one route for Cohere, Jina, vLLM and TEI clients."""
 
 import uuid
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, SerializeAsAny, TypeAdapter
@@ -93,7 +93,7 @@ class RerankReply(BaseModel):
     """The superset of the Cohere, Jina and vLLM replies."""
 
     id: str
-    object: str
+    object: Literal["list"]
     model: str
     results: list[RankedDocument]
     usage: RerankUsage

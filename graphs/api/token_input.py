@@ -1,17 +1,21 @@
-"""Token ids in embeddings requests: OpenAI clients may send ids of cl100k_base in place of text.
+"""What is embedded or completed: texts, or ids of cl100k_base, which OpenAI's clients may send.
 
-They are never ids of the embedder that is served, so they are decoded and embedded as text.
+They are never ids of the models that are served, so they are decoded and read as text.
 """
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import tiktoken
+from pydantic import Discriminator, Field, Tag
 
 from graphs.api.errors import BadRequestError
+from graphs.config import HttpSettings
 from models.errors import UnsafeModelError
 
 _RANKS = Path(__file__).parents[2] / "models" / "bundled" / "cl100k_base.tiktoken"
@@ -28,6 +32,29 @@ _SPECIAL_TOKENS = {
     "<|fim_suffix|>": 100260,
     "<|endofprompt|>": 100276,
 }
+
+
+Text = Annotated[str, Field(min_length=1)]
+TokenIds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, fail_fast=True)]
+
+
+def _input_tag(value: object) -> str:
+    """Tells the four shapes apart by the first element: faults are then told for that one only."""
+    if not isinstance(value, list):
+        return "text"
+    first = value[0] if value else ""
+    if isinstance(first, list):
+        return "token_lists"
+    return "tokens" if isinstance(first, int) else "texts"
+
+
+TextInput = Annotated[
+    Annotated[Text, Tag("text")]
+    | Annotated[list[Text], Field(min_length=1, fail_fast=True), Tag("texts")]
+    | Annotated[TokenIds, Tag("tokens")]
+    | Annotated[list[TokenIds], Field(fail_fast=True), Tag("token_lists")],
+    Discriminator(_input_tag),
+]
 
 
 @cache
@@ -50,7 +77,34 @@ def cl100k_base() -> tiktoken.Encoding:
     )
 
 
-def decode_inputs(inputs: Sequence[Sequence[int]]) -> list[str]:
+async def texts_of(
+    value: str | list[str] | list[int] | list[list[int]],
+    settings: HttpSettings,
+    *,
+    param: str = "input",
+) -> list[str]:
+    """Gives the texts of an input, in their order.
+
+    Raises:
+        BadRequestError: too many, or ids that are not accepted, or not of cl100k_base.
+    """
+    given = [value] if isinstance(value, str) else value
+    texts = [one for one in given if isinstance(one, str)]
+    token_lists = [one for one in given if isinstance(one, list)]
+    if not texts and not token_lists:
+        token_lists = [[one for one in given if isinstance(one, int)]]
+    count = len(texts) + len(token_lists)
+    if count > settings.max_inputs:
+        msg = f"{param} must have at most {settings.max_inputs} texts, got {count}"
+        raise BadRequestError(msg, param=param)
+    if token_lists and settings.token_input == "reject":
+        msg = f"{param} must be text: token ids are not accepted here"
+        raise BadRequestError(msg, param=param)
+    # On a thread, since the first call of a process loads the vocabulary.
+    return texts or await asyncio.to_thread(decode_inputs, token_lists, param)
+
+
+def decode_inputs(inputs: Sequence[Sequence[int]], param: str = "input") -> list[str]:
     """Gives the text of every list of token ids.
 
     Raises:
@@ -61,4 +115,4 @@ def decode_inputs(inputs: Sequence[Sequence[int]]) -> list[str]:
         return [encoding.decode(list(ids)) for ids in inputs]
     except (KeyError, OverflowError) as err:
         msg = f"token ids must be of cl100k_base, in 0..{encoding.max_token_value}: {err}"
-        raise BadRequestError(msg, param="input") from err
+        raise BadRequestError(msg, param=param) from err

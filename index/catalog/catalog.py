@@ -14,9 +14,12 @@ from index.catalog.reembedding import Reembedding
 from index.catalog.searched_stores import SearchedStores
 from index.catalog.store_files import StoreFiles
 from index.catalog.stores import Stores
+from index.catalog.uploads import Uploads
 
 
-class ClientCatalog(Files, Stores, StoreFiles, FileBatches, Responses, ResponseRuns, Conversations):
+class ClientCatalog(
+    Files, Uploads, Stores, StoreFiles, FileBatches, Responses, ResponseRuns, Conversations
+):
     """The part that the API works with: what clients upload, ask and are answered.
 
     A public method that is added to one of its bases can be called from outside the cluster's
@@ -36,7 +39,7 @@ class Catalog(
 ):
     """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
 
-    Clients    files, stores, store_files, file_batches   (ClientCatalog)
+    Clients    files, uploads, stores, store_files, file_batches   (ClientCatalog)
                responses, response_runs, conversations
     Writers    jobs, passages, bulk_load, reembedding
     Searches   searched_stores, changes, passage_reads

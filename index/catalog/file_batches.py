@@ -14,6 +14,7 @@ from index.catalog.attributes import check_attributes
 from index.catalog.database import Database
 from index.catalog.lookups import (
     AnyRow,
+    Listing,
     find_row,
     require_live_store,
     require_store,
@@ -26,7 +27,6 @@ from index.records import (
     Attachment,
     FileBatchRecord,
     FileCounts,
-    Listing,
     Order,
     Page,
     StoreFileRecord,

@@ -2,15 +2,16 @@
 
 import hashlib
 import uuid
+from typing import Any
 
 from sqlalchemy import delete, false, insert, or_, select
 
 from index.catalog.attributes import check_storable, is_storable
 from index.catalog.database import Database, log_changes
-from index.catalog.lookups import FILE_COLUMNS, AnyRow, read_page, require_file
+from index.catalog.lookups import FILE_COLUMNS, AnyRow, Listing, read_page, require_file
 from index.catalog.schema import files, store_files
 from index.errors import InvalidFileError
-from index.records import FileRecord, Listing, Order, Page
+from index.records import FileRecord, Order, Page
 
 MAX_FILE_BYTES = 256 * 1024 * 1024  # SQLite holds at most 1 GB in one value
 MAX_FILENAME_CHARS = 255
@@ -29,25 +30,18 @@ class Files(Database):
             InvalidAttributesError: a name that cannot be stored.
         """
         check_storable(filename)
-        if not 1 <= len(data) <= MAX_FILE_BYTES:
-            raise InvalidFileError(f"a file must have 1..{MAX_FILE_BYTES} bytes, got {len(data)}")
-        if not 1 <= len(filename) <= MAX_FILENAME_CHARS:
-            raise InvalidFileError(
-                f"a filename must have 1..{MAX_FILENAME_CHARS} characters, got {len(filename)}"
-            )
-        now = self._now()
-        record = FileRecord(
-            id=f"file-{uuid.uuid4().hex}",
+        check_file(filename, len(data))
+        values = file_values(
             filename=filename,
             purpose=purpose,
-            num_bytes=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
-            created_at=now,
-            expires_at=None if expires_after_s is None else now + expires_after_s,
+            data=data,
+            now=self._now(),
+            expires_after_s=expires_after_s,
         )
         with self._write_beside() as connection:
-            connection.execute(insert(files).values(**vars(record), content=data))
-        return record
+            connection.execute(insert(files).values(values))
+        del values["content"]
+        return FileRecord(**values)
 
     def get_file(self, file_id: str) -> FileRecord:
         """The file's record.
@@ -56,7 +50,7 @@ class Files(Database):
             UnknownFileError: it does not exist, or has expired.
         """
         with self._read() as connection:
-            return _record(require_file(connection, file_id, self._now()))
+            return file_record(require_file(connection, file_id, self._now()))
 
     def list_files(
         self,
@@ -80,7 +74,7 @@ class Files(Database):
         listing = Listing(limit=limit, order=order, after=after, before=before)
         with self._read() as connection:
             rows, has_more = read_page(connection, query, files, listing)
-        return Page(items=tuple(_record(row) for row in rows), has_more=has_more)
+        return Page(items=tuple(file_record(row) for row in rows), has_more=has_more)
 
     def file_content(self, file_id: str) -> bytes:
         """The bytes as they were uploaded.
@@ -107,7 +101,39 @@ class Files(Database):
             log_changes(connection, "delete", gone)
 
 
-def _record(row: AnyRow) -> FileRecord:
+def check_file(filename: str, num_bytes: int) -> None:
+    """Checks size and name of a file that is to be kept.
+
+    Raises:
+        InvalidFileError: no bytes, too many bytes, or a name of a bad length.
+    """
+    if not 1 <= num_bytes <= MAX_FILE_BYTES:
+        raise InvalidFileError(f"a file must have 1..{MAX_FILE_BYTES} bytes, got {num_bytes}")
+    if not 1 <= len(filename) <= MAX_FILENAME_CHARS:
+        raise InvalidFileError(
+            f"a filename must have 1..{MAX_FILENAME_CHARS} characters, got {len(filename)}"
+        )
+
+
+def file_values(
+    *, filename: str, purpose: str, data: bytes, now: int, expires_after_s: int | None
+) -> dict[str, Any]:
+    """The row of a new file."""
+    return {
+        "id": f"file-{uuid.uuid4().hex}",
+        "filename": filename,
+        "purpose": purpose,
+        "num_bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "created_at": now,
+        "expires_at": None if expires_after_s is None else now + expires_after_s,
+        "status": "processed",
+        "content": data,
+    }
+
+
+def file_record(row: AnyRow) -> FileRecord:
+    """The record of a row of `FILE_COLUMNS`."""
     return FileRecord(
         id=row.id,
         filename=row.filename,

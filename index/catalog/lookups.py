@@ -1,6 +1,7 @@
 """Rows found by id, or the error that says what is missing; and pages of rows."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, bindparam, func, select, union_all
@@ -15,7 +16,7 @@ from index.errors import (
     UnknownStoreError,
     UnknownStoreFileError,
 )
-from index.records import Chunking, Listing
+from index.records import Chunking, Order
 
 SECONDS_A_DAY = 86_400
 AnyRow = Row[Any]
@@ -40,6 +41,23 @@ _NAMED_STORES = union_all(
     _IN_BRIEF.where(vector_stores.c.seq.in_(_OLDEST_OF_NAME)),
 )
 FILE_COLUMNS = [column for column in files.c if column.name != "content"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """Which page of a list is wanted.
+
+    Attributes:
+        limit: most items on it.
+        order: of creation; "desc" is newest first.
+        after: id of the item after which the page begins.
+        before: id of the item before which it ends.
+    """
+
+    limit: int
+    order: Order
+    after: str | None = None
+    before: str | None = None
 
 
 def require_file(connection: Connection, file_id: str, now: int) -> AnyRow:

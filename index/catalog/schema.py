@@ -2,6 +2,8 @@
 
 files          uploaded bytes, never changed after upload
 vector_stores  named sets of files; each holds vectors of one embedder, named by `fingerprint`
+uploads        files that come in parts; of what they are in the end, `file_id` tells
+upload_parts   the parts, until they are put together
 file_batches   files put into a store together; which ones is in store_files
 store_files    a file in a store, with its attributes and its state of ingestion
 chunks         the passages of a store file
@@ -229,4 +231,34 @@ conversation_items = Table(
     Column("data", Text, nullable=False),
     UniqueConstraint("conversation_id", "id"),
     sqlite_autoincrement=True,
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("filename", Text, nullable=False),
+    Column("purpose", String(64), nullable=False),
+    Column("num_bytes", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("file_expires_after_s", BigInteger),
+    Column("cancelled_at", BigInteger),
+    Column("file_id", String(64)),  # no foreign key: it tells of a file that was deleted since
+)
+
+upload_parts = Table(
+    "upload_parts",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column(
+        "upload_id",
+        String(64),
+        ForeignKey("uploads.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("num_bytes", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
 )

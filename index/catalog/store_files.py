@@ -9,6 +9,7 @@ from index.catalog.attributes import check_attributes
 from index.catalog.database import Database, log_changes
 from index.catalog.lookups import (
     AnyRow,
+    Listing,
     chunking_of,
     read_page,
     require_live_store,
@@ -22,7 +23,6 @@ from index.records import (
     Attachment,
     Attributes,
     Chunking,
-    Listing,
     Order,
     Page,
     StoreFileRecord,

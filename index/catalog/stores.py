@@ -12,6 +12,7 @@ from index.catalog.attributes import check_attributes, check_storable
 from index.catalog.database import Database, log_changes
 from index.catalog.lookups import (
     AnyRow,
+    Listing,
     chunking_of,
     chunking_values,
     has_expired,
@@ -21,7 +22,7 @@ from index.catalog.lookups import (
     store_expires_at,
 )
 from index.catalog.schema import store_files, vector_stores
-from index.records import Attachment, Chunking, FileCounts, Listing, Order, Page, StoreRecord
+from index.records import Attachment, Chunking, FileCounts, Order, Page, StoreRecord
 
 
 class Stores(Database):

@@ -1,17 +1,19 @@
 """Pydantic models to JSON replies: only the fields that were set, under their wire names."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from fastapi import Response
 from pydantic import BaseModel, SerializeAsAny
 
+Item = TypeVar("Item", bound=BaseModel)
 
-class ListPage(BaseModel):
+
+class ListPage(BaseModel, Generic[Item]):
     """One page of a list, as the OpenAI clients page through it."""
 
     object: Literal["list"] = "list"
-    data: list[SerializeAsAny[BaseModel]]
+    data: list[SerializeAsAny[Item]]
     first_id: str | None
     last_id: str | None
     has_more: bool
@@ -29,7 +31,7 @@ def json_reply(model: BaseModel, headers: Mapping[str, str] | None = None) -> Re
 
 def list_reply(items: Sequence[BaseModel], ids: Sequence[str], *, has_more: bool) -> Response:
     """Makes the reply for one page; `ids` belong to `items`."""
-    page = ListPage(
+    page = ListPage[BaseModel](
         object="list",
         data=list(items),
         first_id=ids[0] if ids else None,

@@ -10,9 +10,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 # What is echoed goes into logs and headers, so a client's id has to be short and plain.
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
+_API_VERSION = "2020-10-01"  # of OpenAI's API, as it names itself
+
 
 class RequestId:
-    """Echoes `x-request-id`, or makes one, and adds `openai-processing-ms`.
+    """Echoes `x-request-id`, or makes one, and adds `openai-processing-ms` and `openai-version`.
 
     The id is found at `request.state.request_id`. Ray Serve's proxy names requests and echoes the
     name itself; behind it `echo` is off, or the header would come twice.
@@ -38,6 +40,7 @@ class RequestId:
                     headers["x-request-id"] = request_id
                 latency_ms = (time.perf_counter() - started) * 1000
                 headers["openai-processing-ms"] = str(round(latency_ms))
+                headers["openai-version"] = _API_VERSION
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from openai.types.chat.chat_completion_message import Annotation, AnnotationURLCitation
 from pydantic import BaseModel
 
+from graphs.api.border.public_url import public_url
 from graphs.pipeline.events import Citation, Passage, Retrieved
 
 
@@ -44,8 +45,8 @@ class SearchResult(BaseModel):
 
 
 def url_of(passage: Passage) -> str:
-    """Gives the path at which the file of a passage can be read."""
-    return f"/v1/files/{passage.file_id}/content#chunk={passage.chunk_id}"
+    """Gives the URL at which the file of a passage can be read."""
+    return f"{public_url()}/v1/files/{passage.file_id}/content#chunk={passage.chunk_id}"
 
 
 def title_of(passage: Passage) -> str:

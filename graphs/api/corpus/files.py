@@ -6,7 +6,7 @@ from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 from openai.types.file_deleted import FileDeleted
 from openai.types.file_object import FileObject
 
-from graphs.api.border.replies import json_reply, list_reply
+from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.corpus.file_names import name_of_upload
 from graphs.api.errors import BadRequestError
 from graphs.api.services import InjectedCorpus, InjectedServices
@@ -45,10 +45,10 @@ async def create_file(
         data=await file.read(),
         expires_after_s=seconds,
     )
-    return json_reply(_file_object(record))
+    return json_reply(file_object(record))
 
 
-@router.get("", summary="List the files")
+@router.get("", response_model=ListPage[FileObject], summary="List the files")
 async def list_files(
     corpus: InjectedCorpus,
     purpose: str | None = None,
@@ -62,13 +62,13 @@ async def list_files(
         purpose=purpose, limit=limit, order=order, after=after, before=before
     )
     ids = [record.id for record in page.items]
-    return list_reply([_file_object(record) for record in page.items], ids, has_more=page.has_more)
+    return list_reply([file_object(record) for record in page.items], ids, has_more=page.has_more)
 
 
 @router.get("/{file_id}", response_model=FileObject, summary="Describe a file")
 async def get_file(file_id: str, corpus: InjectedCorpus) -> Response:
     """Gives all but the bytes."""
-    return json_reply(_file_object(await corpus.get_file(file_id)))
+    return json_reply(file_object(await corpus.get_file(file_id)))
 
 
 @router.get("/{file_id}/content", response_class=Response, summary="Read a file")
@@ -86,7 +86,8 @@ async def delete_file(file_id: str, corpus: InjectedCorpus) -> Response:
     return json_reply(FileDeleted(id=file_id, object="file", deleted=True))
 
 
-def _file_object(record: FileRecord) -> FileObject:
+def file_object(record: FileRecord) -> FileObject:
+    """Makes OpenAI's object of a file."""
     # model_construct: the type lacks the purpose "evals", which the API has.
     return FileObject.model_construct(
         id=record.id,

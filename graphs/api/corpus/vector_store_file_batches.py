@@ -3,10 +3,11 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
+from openai.types.vector_stores.vector_store_file import VectorStoreFile
 from openai.types.vector_stores.vector_store_file_batch import VectorStoreFileBatch
 
 from graphs.api.border.json_body import JsonRoute
-from graphs.api.border.replies import json_reply, list_reply
+from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.corpus.vector_store_files import POLL_AFTER_MS
 from graphs.api.corpus.vector_store_schema import (
     CreateFileBatchBody,
@@ -45,7 +46,11 @@ async def cancel_file_batch(store_id: str, batch_id: str, corpus: InjectedCorpus
     return _reply(await corpus.cancel_file_batch(store_id, batch_id))
 
 
-@router.get("/{batch_id}/files", summary="List the files of a file batch")
+@router.get(
+    "/{batch_id}/files",
+    response_model=ListPage[VectorStoreFile],
+    summary="List the files of a file batch",
+)
 async def list_batch_files(  # noqa: PLR0913, PLR0917 - one argument a query parameter
     store_id: str,
     batch_id: str,

@@ -9,7 +9,7 @@ from openai.types.vector_stores.vector_store_file_deleted import VectorStoreFile
 from pydantic import BaseModel
 
 from graphs.api.border.json_body import JsonRoute
-from graphs.api.border.replies import json_reply, list_reply
+from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.corpus.vector_store_schema import (
     AttachFileBody,
     ModifyFileBody,
@@ -48,7 +48,9 @@ async def attach_file(store_id: str, body: AttachFileBody, corpus: InjectedCorpu
     return _reply(record)
 
 
-@router.get("", summary="List the files of a vector store")
+@router.get(
+    "", response_model=ListPage[VectorStoreFile], summary="List the files of a vector store"
+)
 async def list_store_files(  # noqa: PLR0913, PLR0917 - one argument a query parameter
     store_id: str,
     corpus: InjectedCorpus,

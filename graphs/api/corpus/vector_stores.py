@@ -8,7 +8,7 @@ from openai.types.vector_store import VectorStore
 from openai.types.vector_store_deleted import VectorStoreDeleted
 
 from graphs.api.border.json_body import JsonRoute
-from graphs.api.border.replies import json_reply, list_reply
+from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.corpus.vector_store_schema import (
     CreateStoreBody,
     ModifyStoreBody,
@@ -34,7 +34,7 @@ async def create_store(body: CreateStoreBody, corpus: InjectedCorpus) -> Respons
     return json_reply(store_object(record))
 
 
-@router.get("", summary="List the vector stores")
+@router.get("", response_model=ListPage[VectorStore], summary="List the vector stores")
 async def list_stores(
     corpus: InjectedCorpus,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,

@@ -14,7 +14,7 @@ from models.errors import ContextLengthError
 
 QUESTION = [{"role": "user", "content": "Where do requests wait?"}]
 ANSWER = "Requests wait in a bounded queue. [1]"
-URL = "/v1/files/file-1/content#chunk=7"
+URL = "http://ragfleet/v1/files/file-1/content#chunk=7"
 
 
 async def ask(client, **fields):

@@ -1,6 +1,5 @@
 """What clients send that is odd: harmless is taken, the rest is refused by its name."""
 
-import gzip
 import json
 
 import pytest
@@ -46,16 +45,16 @@ async def test_a_byte_order_mark_before_the_body_is_passed_over(api_http):
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/files", "/v1/embeddings"])
-@pytest.mark.parametrize("coding", ["gzip", "GZIP, br", "x" * 5000])
-async def test_a_compressed_body_is_refused_by_the_name_of_its_coding(api_http, path, coding):
-    body = gzip.compress(json.dumps(ASKED).encode())
+@pytest.mark.parametrize("coding", ["br", "GZIP, br", "x" * 5000])
+async def test_an_unknown_coding_of_a_body_is_refused_by_its_name(api_http, path, coding):
+    body = json.dumps(ASKED).encode()
     headers = JSON | {"content-encoding": coding}
     reply = await api_http.post(path, content=body, headers=headers)
     error = reply.json()["error"]
     assert (reply.status_code, error["param"]) == (415, "Content-Encoding")
     assert coding[:40] in error["message"]
     assert len(error["message"]) < 200
-    assert reply.headers["accept-encoding"] == "identity"
+    assert reply.headers["accept-encoding"] == "gzip, deflate, identity"
 
 
 async def test_the_coding_identity_is_none(api_http):

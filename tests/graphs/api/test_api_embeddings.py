@@ -12,7 +12,7 @@ import tiktoken
 from langchain_openai import OpenAIEmbeddings
 from openai import BadRequestError, NotFoundError
 
-from graphs.api import embeddings, token_input
+from graphs.api import token_input
 from graphs.api.errors import BadRequestError as ApiBadRequestError
 
 MODEL = "bundled:embedder"
@@ -58,11 +58,13 @@ async def test_texts_come_back_in_order(api_openai, api_embedder):
 async def test_token_ids_are_not_decoded_on_the_event_loop(api_openai, monkeypatch):
     threads = []
 
-    def decode(inputs):
-        threads.append(threading.get_ident())
-        return token_input.decode_inputs(inputs)
+    decode = token_input.decode_inputs
 
-    monkeypatch.setattr(embeddings, "decode_inputs", decode)
+    def watched(*inputs):
+        threads.append(threading.get_ident())
+        return decode(*inputs)
+
+    monkeypatch.setattr(token_input, "decode_inputs", watched)
     await embed(api_openai, [1, 2])
     assert len(threads) == 1
     assert threads[0] != threading.get_ident()

@@ -355,26 +355,3 @@ async def test_every_other_reply_has_the_shape_of_its_type(api_http, ids):
             f"/v1/files/{file}": FileDeleted}  # fmt: skip
     for path, of_type in gone.items():
         of_type.model_validate_json((await api_http.delete(path)).text, strict=True)
-
-
-async def test_a_list_pages_backward(api_openai):
-    ids = [(await api_openai.vector_stores.create(name=str(at))).id for at in range(5)]
-    stores = api_openai.vector_stores
-    page = await stores.list(order="asc", before=ids[4], limit=2)
-    assert ([one.id for one in page.data], page.has_more) == (ids[2:4], True)
-    page = await stores.list(order="asc", before=ids[2], limit=2)
-    assert ([one.id for one in page.data], page.has_more) == (ids[:2], False)
-    page = await stores.list(before=ids[0], limit=2)
-    assert [one.id for one in page.data] == [ids[2], ids[1]]
-    page = await stores.list(order="asc", after=ids[0], before=ids[4], limit=2)
-    assert ([one.id for one in page.data], page.has_more) == (ids[1:3], True)
-
-
-@pytest.mark.parametrize("model", ["rag", "local/generator", "rag:first"])
-async def test_a_model_is_not_deleted_and_told_why(api_http, ids, model):
-    reply = await api_http.delete(f"/v1/models/{model}")
-    error = reply.json()["error"]
-    assert (reply.status_code, error["param"]) == (400, "model")
-    assert error["code"] == "model_not_deletable"
-    assert ("vector store" in error["message"]) == model.startswith("rag:")
-    assert (await api_http.delete("/v1/models/gpt-9")).status_code == 404

@@ -127,3 +127,14 @@ async def test_a_model_tells_what_is_served_under_its_name(api_openai, api_app, 
     assert (served["model"], served["device"], served["memory_bytes"]) == ("old", "cpu", 7)
     assert served["failure"] == "new: no such model"
     assert (await api_openai.models.retrieve("local/generator")).served["phase"] == "starting"
+
+
+@pytest.mark.parametrize("model", ["rag", "local/generator", "rag:first"])
+async def test_a_model_is_not_deleted_and_told_why(api_http, api_catalog, model):
+    api_catalog.create_store(name="first")
+    reply = await api_http.delete(f"/v1/models/{model}")
+    error = reply.json()["error"]
+    assert (reply.status_code, error["param"]) == (400, "model")
+    assert error["code"] == "model_not_deletable"
+    assert ("vector store" in error["message"]) == model.startswith("rag:")
+    assert (await api_http.delete("/v1/models/gpt-9")).status_code == 404

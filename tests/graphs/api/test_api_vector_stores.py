@@ -263,3 +263,16 @@ async def test_without_a_reranker_a_search_goes_on_and_says_so(
     body["query"] = "nothing of the sort"
     page = (await api_http.post(f"/v1/vector_stores/{store.id}/search", json=body)).json()
     assert page["data"] == []
+
+
+async def test_a_list_pages_backward(api_openai):
+    ids = [(await api_openai.vector_stores.create(name=str(at))).id for at in range(5)]
+    stores = api_openai.vector_stores
+    page = await stores.list(order="asc", before=ids[4], limit=2)
+    assert ([one.id for one in page.data], page.has_more) == (ids[2:4], True)
+    page = await stores.list(order="asc", before=ids[2], limit=2)
+    assert ([one.id for one in page.data], page.has_more) == (ids[:2], False)
+    page = await stores.list(before=ids[0], limit=2)
+    assert [one.id for one in page.data] == [ids[2], ids[1]]
+    page = await stores.list(order="asc", after=ids[0], before=ids[4], limit=2)
+    assert ([one.id for one in page.data], page.has_more) == (ids[1:3], True)

@@ -1,0 +1,55 @@
+"""Under which URL clients know this server, so that links in replies open wherever they are shown.
+
+It is `http.public_url` of the settings, else what the request was sent to: the `X-Forwarded-*` of a
+proxy before us go before its own host. Pure ASGI.
+"""
+
+import re
+from contextvars import ContextVar
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from graphs.api.services import Services
+
+_PLAIN_HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
+_PLAIN_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
+_base: ContextVar[str] = ContextVar("public_url", default="")
+
+
+def public_url() -> str:
+    """The URL of the request that is answered, without a slash at its end; empty: not known."""
+    return _base.get()
+
+
+class PublicUrl:
+    """Settles `public_url` for all that runs for a request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on."""
+        if scope["type"] == "http":
+            services: Services = scope["app"].state.services
+            _base.set(services.config.http.public_url or _asked_url(scope))
+        await self._app(scope, receive, send)
+
+
+def _asked_url(scope: Scope) -> str:
+    """Reads the URL from the headers; empty when they hold anything but a plain one."""
+    headers = Headers(scope=scope)
+
+    def first(name: str, default: str) -> str:
+        # Each proxy adds its own: the first is what the client asked.
+        return headers.get(name, default).partition(",")[0].strip()
+
+    scheme = first("x-forwarded-proto", scope["scheme"]).lower()
+    host = first("x-forwarded-host", headers.get("host", ""))
+    prefix = first("x-forwarded-prefix", scope.get("root_path", "")).rstrip("/")
+    is_plain = (
+        scheme in {"http", "https"}
+        and _PLAIN_HOST.fullmatch(host)
+        and _PLAIN_PREFIX.fullmatch(prefix)
+    )
+    return f"{scheme}://{host}{prefix}" if is_plain else ""

@@ -1,0 +1,1 @@
+"""The same services under the paths, shapes and errors of other servers."""
