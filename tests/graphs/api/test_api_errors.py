@@ -66,11 +66,12 @@ async def test_invalid_body_has_the_shape_on_every_route(api_app, api_http):
         for method in methods & {"post"}:
             for body in (b"{", b"[1]", b'"x"', b"", b"\xff", b'{"file_id": 5, "query": 5}'):
                 reply = await api_http.request(method, path, content=body, headers=JSON)
-                # A store can be made, or changed in nothing, with an object of unknown fields;
+                # Stores and conversations can be made, or changed in nothing, of unknown fields;
                 # a cancellation reads no body.
                 reads_none = b"file_id" in body or path.endswith("/cancel")
                 wanted = {400, 404} if reads_none else {400}
-                if not (path == "/v1/vector_stores" and b"file_id" in body):
+                makes_one = path in {"/v1/vector_stores", "/v1/conversations"}
+                if not (makes_one and b"file_id" in body):
                     assert reply.status_code in wanted, (path, body)
                     assert error_of(reply)["type"] == "invalid_request_error"
                 seen += 1
