@@ -117,12 +117,16 @@ class Relevance:
         order = np.argsort(-scores, kind="stable").tolist()
         return [replace(cut[index], score=float(scores[index])) for index in order]
 
+    async def scores(self, question: str, documents: Sequence[str], trace: Trace) -> Scores | None:
+        """Asks the reranker, float64, (n_documents,); None when it does not answer."""
+        return await _scores("focus", self._reranker, question, documents, trace)
+
     async def judged(self, question: str, sentences: Sequence[str], trace: Trace) -> Scores | None:
         """Asks the judge whether each titled sentence answers, float64, (n_sentences,), 0..1.
 
         None when it does not answer.
         """
-        return await _scores("focus", self._judge, question, sentences, trace)
+        return await _scores("judge", self._judge, question, sentences, trace)
 
     async def _rerank(
         self, stage: str, question: str, scored: Sequence[ScoredHit], trace: Trace

@@ -11,6 +11,7 @@ from graphs.pipeline.quoting.quoting import (
     SAME_FILE,
     Candidate,
     Statement,
+    judged,
     limited,
     newest,
     passes,
@@ -30,6 +31,7 @@ from models.scores import logit, sigmoid
 _PASSAGES = 5  # whose units are scored for a question of one part
 _PASSAGES_A_PART = 3
 _MAX_UNITS = 24  # of one part
+_MAX_JUDGED = 6  # of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,11 +126,24 @@ class Quoter:
         if not cut:
             return []
         units = [unit for _, unit in cut]
-        own = await self._relevance.judged(part.text, [_text(part, one) for one in units], trace)
+        own = await self._relevance.scores(part.text, [_text(part, one) for one in units], trace)
         if own is None:
             return None
         whole = logit(np.asarray([score for score, _ in cut], dtype=np.float64))
-        return weigh(part, units, whole, logit(own))
+        return await self._judged(part, weigh(part, units, whole, logit(own)), trace)
+
+    async def _judged(
+        self, part: Part, candidates: Sequence[Candidate], trace: Trace
+    ) -> list[Candidate] | None:
+        """Lets the judge look at the best; None where it does not answer."""
+        if part.side:
+            side = set(content_stems(part.side))
+            candidates = [one for one in candidates if side & all_stems(one.unit.about)]
+        if not candidates:
+            return []
+        texts = [_text(part, one.unit) for one in candidates[:_MAX_JUDGED]]
+        scores = await self._relevance.judged(part.text, texts, trace)
+        return None if scores is None else judged(candidates, logit(scores))
 
 
 def _text(part: Part, unit: Unit) -> str:
@@ -167,8 +182,5 @@ def _best(
         replace(one, value=one.value + SAME_FILE * (one.unit.hit.file_id == file))
         for one in candidates
     ]
-    if part.side:
-        side = set(content_stems(part.side))
-        candidates = [one for one in candidates if side & all_stems(one.unit.about)]
     best = max(candidates, key=lambda one: one.value, default=None)
     return best if best is not None and passes(best, threshold) else None

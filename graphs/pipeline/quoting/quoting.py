@@ -5,6 +5,7 @@ part of the question --> hits -> rerank -> units of the best -> rerank -> fit ->
 statements <- lists, what a sentence needs before or after it <- best, if it is good enough
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,14 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from graphs.pipeline.quoting.fitting import ANSWER_WEIGHTS, WEIGHTS, Fit, is_possible
+from graphs.pipeline.quoting.fitting import (
+    AGAINST,
+    ANSWER_WEIGHTS,
+    JUDGE_WEIGHT,
+    WEIGHTS,
+    Fit,
+    is_possible,
+)
 from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.row_text import cells_of, row_text
 from graphs.pipeline.quoting.units import Unit, same_list, units_around, whole_unit
@@ -28,6 +36,7 @@ Scores = npt.NDArray[np.float64]
 MAX_WORDS = 110
 SAME_FILE = 1.5  # for the second part of a question that goes on with the first
 _YES, _NO = frozenset(("yes", "true", "x", "✓")), frozenset(("no", "false", "-", "–"))  # noqa: RUF001
+_MOST_OF_A_LIST = 1.0  # that the relevance of a passage says for its list, a logit
 _ALIKE = 0.6  # of two sentences without their numbers
 _WORSE = 3.0  # than the best, a logit: what another version says under the same heading
 
@@ -37,13 +46,15 @@ class Candidate:
     """A unit with what speaks for it.
 
     Attributes:
-        relevance: that it answers, a logit.
+        relevance: that it answers, a logit; what the judge has not seen does not.
         value: that it answers, and how well its words fit: the higher, the rather it is quoted.
+        list_relevance: of the passage, a logit, where the unit stands for its list.
     """
 
     unit: Unit
     relevance: float
     value: float
+    list_relevance: float = -math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +79,7 @@ def weigh(part: Part, units: Sequence[Unit], passages: Scores, own: Scores) -> l
         part: what is asked.
         units: what could be quoted.
         passages: logits of their passages, float64, (n_units,).
-        own: of the judge of answers, logits, float64, (n_units,).
+        own: their own logits, float64, (n_units,).
     """
     fit = Fit(part, units)
     found = []
@@ -78,9 +89,32 @@ def weigh(part: Part, units: Sequence[Unit], passages: Scores, own: Scores) -> l
             is_listed = part.may_mean_list and unit.kind in ("lead", "item")
             alone = max(itself, passage) if is_listed else itself
             features = fit.features(unit, passage, alone)
-            relevance, value = np.dot((ANSWER_WEIGHTS, WEIGHTS), features).tolist()
-            found.append(Candidate(unit=unit, relevance=relevance, value=value))
-    return sorted(found, key=lambda one: -one.value)
+            relevance, fitness = np.dot((ANSWER_WEIGHTS, WEIGHTS), features).tolist()
+            # It may say it in other words than the question.
+            speaks_against = any(features[AGAINST])
+            value = fitness if speaks_against else max(fitness, (passage + alone) / 2)
+            listed = passage if is_listed else -math.inf
+            one = Candidate(unit=unit, relevance=relevance, value=value, list_relevance=listed)
+            found.append((value, fitness, one))
+    return [one for _, _, one in sorted(found, key=lambda one: (-one[0], -one[1]))]
+
+
+def judged(candidates: Sequence[Candidate], logits: Scores) -> list[Candidate]:
+    """Gives the candidates again, best first, with what the judge says of the first of them.
+
+    Args:
+        candidates: best first.
+        logits: of the judge, for the first of them, float64, (n_judged,).
+    """
+    found = []
+    for one, logit_ in zip(candidates, logits.tolist(), strict=False):
+        says = max(logit_, min(one.list_relevance, _MOST_OF_A_LIST))
+        relevance, value = one.relevance + says, one.value + JUDGE_WEIGHT * says
+        found.append(replace(one, relevance=relevance, value=value))
+    others = (
+        replace(one, relevance=-math.inf, value=-math.inf) for one in candidates[len(logits) :]
+    )
+    return [*sorted(found, key=lambda one: -one.value), *others]
 
 
 def newest(part: Part, best: Candidate, found: Sequence[Candidate]) -> tuple[Candidate, str]:
