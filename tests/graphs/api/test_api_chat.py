@@ -10,6 +10,7 @@ from graphs.errors import OverloadedError, SafetyUnavailableError
 from graphs.pipeline.events import Finished, Retrieved, Usage
 from index.errors import UnknownStoreError
 from index.searching.filters import parse_filter
+from models.constraints import Sampling
 from models.errors import ContextLengthError
 
 QUESTION = [{"role": "user", "content": "Where do requests wait?"}]
@@ -122,9 +123,7 @@ async def test_rag_options_and_sampling_reach_the_pipeline(api_openai, api_pipel
     thresholds = {"rerank_threshold": 0.5, "dense_threshold": 0.5}
     wanted = {**chosen, "neighbours": 2, **thresholds}
     assert request.retrieval == api_config.retrieval.model_copy(update=wanted)
-    assert dataclasses.asdict(request.sampling) == {
-        "max_tokens": 9, "temperature": 0, "top_p": None, "top_k": 4, "seed": 5, "stop": ("END",),
-    }  # fmt: skip
+    assert request.sampling == Sampling(max_tokens=9, temperature=0, top_k=4, seed=5, stop=("END",))
 
 
 async def test_messages_may_be_parts_and_earlier_answers(api_openai, api_pipeline):
