@@ -160,7 +160,7 @@ async def test_files_of_a_batch_are_paged(batches, store_id, upload):
         file_ids[::-1]
     )
     with pytest.raises(BadRequestError) as caught:
-        await batches.list_files(batch.id, before=file_ids[0], **options)
+        await batches.list_files(batch.id, before="file-none", **options)
     assert caught.value.param == "before"
     with pytest.raises(BadRequestError) as caught:
         await batches.list_files(batch.id, after="file-none", **options)
