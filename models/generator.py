@@ -13,6 +13,7 @@ from models.detokenizer import AnswerText
 from models.device import ALL_CPUS, Share, has_gpu
 from models.engines.loading import load_engine
 from models.engines.mask_maker import MaskMaker
+from models.engines.masks import forced_rest
 from models.errors import (
     ContextLengthError,
     InvalidInputError,
@@ -177,7 +178,7 @@ class Generator:
         # What no model writes has no probability to be told.
         mask = request.mask if request.sampling.top_logprobs is None else None
         end = len(written) + request.max_tokens
-        if (last := _rest(mask, written, end)) is not None:
+        if (last := forced_rest(mask, written, end)) is not None:
             self.check()
             yield last
             return
@@ -187,7 +188,7 @@ class Generator:
                 if step.finish_reason == "stop" and request.mask is not None:
                     request.mask.check(written)
                 yield step
-                last = None if step.finish_reason else _rest(mask, written, end)
+                last = None if step.finish_reason else forced_rest(mask, written, end)
                 if last is not None:
                     yield last
                     return
@@ -282,21 +283,6 @@ class Generator:
         encoded = self._tokenizer(safe, add_special_tokens=False, verbose=False)
         ids: list[list[int]] = encoded["input_ids"]
         return ids
-
-
-def _rest(mask: TokenMask | None, written: Sequence[int], end: int) -> EngineStep | None:
-    """Gives the only rest of an answer, up to its end or its limit; None while there are several.
-
-    Args:
-        mask: what the answer is held to.
-        written: its ids.
-        end: how many it may have.
-    """
-    rest = mask.rest(written) if mask is not None else None
-    if rest is None:
-        return None
-    room = end - len(written)
-    return EngineStep(token_ids=rest[:room], finish_reason="stop" if len(rest) < room else "length")
 
 
 def _special_tokens(tokenizer: Any) -> tuple[str, ...]:

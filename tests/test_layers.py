@@ -64,6 +64,7 @@ ROOMS = {
     ),
     "graphs.api": (
         "errors",
+        "error_replies",
         "services",
         "border",
         "corpus",

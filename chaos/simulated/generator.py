@@ -20,6 +20,7 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from deployments.drain_watch import DrainWatch
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
+from models.constraints import check_sampling
 from models.detokenizer import StopScanner
 from models.errors import (
     ContextLengthError,
@@ -29,7 +30,6 @@ from models.errors import (
     check_limits,
 )
 from models.generation import GenerationChunk, GenerationRequest, GeneratorProfile
-from models.generator import check_sampling
 from models.identity import ModelIdentity
 
 _NUM_WORDS = 1000  # the vocabulary of the answers

@@ -28,7 +28,7 @@ from graphs.api.corpus import (
 )
 from graphs.api.dialects import cohere, tei, vllm
 from graphs.api.dialects.errors import DialectErrors
-from graphs.api.errors import ErrorReply, install_error_handlers
+from graphs.api.error_replies import ErrorReply, install_error_handlers
 from graphs.api.openapi import describe
 from graphs.api.responses import conversations, responses
 from graphs.api.responses.runs import Runs

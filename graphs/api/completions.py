@@ -23,11 +23,12 @@ from graphs.api.border.fields import Unsupported, only
 from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.border.sse import Frame
-from graphs.api.chat.chat_schema import MAX_INT32, MAX_STOPS
 from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX
+from graphs.api.chat.picking_fields import MAX_INT32
 from graphs.api.chat.reply import Answer, Delivery, EventReply
 from graphs.api.chat.resume import resumption_of
-from graphs.api.errors import BadRequestError, ErrorReply, unknown_model
+from graphs.api.error_replies import ErrorReply
+from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import InjectedServices, Services
 from graphs.api.token_input import TextInput, texts_of
 from graphs.pipeline.events import (
@@ -41,6 +42,7 @@ from graphs.pipeline.events import (
     Usage,
 )
 from graphs.pipeline.together import together
+from models.constraints import MAX_STOPS
 
 router = APIRouter(tags=["completions"], route_class=JsonRoute)
 

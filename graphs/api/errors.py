@@ -1,4 +1,4 @@
-"""The one table from error to HTTP status, and the one shape in which every error is sent.
+"""The errors of the API, and the one table from error to HTTP status.
 
     ApiError
     |- BadRequestError       the request is readable but asks for what is not served
@@ -14,13 +14,9 @@
 These never cross a deployment handle, so BadRequestError may have an `__init__`.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from graphs.errors import (
@@ -60,8 +56,6 @@ from models.errors import (
     ModelChangedError,
     ModelError,
 )
-
-logger = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
@@ -153,152 +147,68 @@ class ErrorKind:
     message: str | None = None
 
 
-_INVALID = "invalid_request_error"
-_SERVER = "server_error"
+INVALID = "invalid_request_error"
+SERVER = "server_error"
 _FAILED = (
     "The server failed to answer. Its log has the reason under the x-request-id of this reply."
 )
-_FAILURE = ErrorKind(status=500, type=_SERVER, message=_FAILED)
+FAILURE = ErrorKind(status=500, type=SERVER, message=_FAILED)
 
 ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
-    Exception: _FAILURE,
+    Exception: FAILURE,
     # graphs
-    GraphError: _FAILURE,
-    UnknownModelError: ErrorKind(status=404, type=_INVALID, param="model"),
-    StageUnavailableError: ErrorKind(status=503, type=_SERVER, retry_after_s=2),
-    PoisonRequestError: ErrorKind(status=500, type=_SERVER),
-    DeadlineError: ErrorKind(status=504, type=_SERVER),
-    OverloadedError: ErrorKind(status=503, type=_SERVER, retry_after_s=1),
+    GraphError: FAILURE,
+    UnknownModelError: ErrorKind(status=404, type=INVALID, param="model"),
+    StageUnavailableError: ErrorKind(status=503, type=SERVER, retry_after_s=2),
+    PoisonRequestError: ErrorKind(status=500, type=SERVER),
+    DeadlineError: ErrorKind(status=504, type=SERVER),
+    OverloadedError: ErrorKind(status=503, type=SERVER, retry_after_s=1),
     # models
-    ModelError: _FAILURE,
-    InvalidInputError: ErrorKind(status=400, type=_INVALID),
-    ContextLengthError: ErrorKind(status=400, type=_INVALID, param="messages"),
+    ModelError: FAILURE,
+    InvalidInputError: ErrorKind(status=400, type=INVALID),
+    ContextLengthError: ErrorKind(status=400, type=INVALID, param="messages"),
     EngineStoppedError: ErrorKind(
-        status=503, type=_SERVER, retry_after_s=2, message="The generator restarts. Try again."
+        status=503, type=SERVER, retry_after_s=2, message="The generator restarts. Try again."
     ),
     ModelChangedError: ErrorKind(
         status=409,
-        type=_INVALID,
+        type=INVALID,
         message="The model that began this answer is not served any more. Ask again.",
     ),
     # index
-    CorpusError: _FAILURE,
-    UnknownFileError: ErrorKind(status=404, type=_INVALID, param="file_id"),
-    UnknownStoreError: ErrorKind(status=404, type=_INVALID, param="vector_store_id"),
-    UnknownUploadError: ErrorKind(status=404, type=_INVALID, param="upload_id"),
-    UnknownStoreFileError: ErrorKind(status=404, type=_INVALID, param="file_id"),
-    UnknownFileBatchError: ErrorKind(status=404, type=_INVALID, param="batch_id"),
-    UnknownAnswerError: ErrorKind(status=404, type=_INVALID),
-    UnknownCursorError: ErrorKind(status=400, type=_INVALID, param="after"),
-    UnknownBeforeError: ErrorKind(status=400, type=_INVALID, param="before"),
-    UnsupportedFileError: ErrorKind(status=400, type=_INVALID),
-    InvalidFileError: ErrorKind(status=400, type=_INVALID),
-    InvalidLimitError: ErrorKind(status=400, type=_INVALID),
-    InvalidFilterError: ErrorKind(status=400, type=_INVALID),
-    InvalidChunkingError: ErrorKind(status=400, type=_INVALID),
-    InvalidAttributesError: ErrorKind(status=400, type=_INVALID),
-    InvalidFileBatchError: ErrorKind(status=400, type=_INVALID, param="files"),
-    InvalidAnswerError: ErrorKind(status=400, type=_INVALID),
-    InvalidSearchError: ErrorKind(status=400, type=_INVALID),
-    FingerprintMismatchError: ErrorKind(status=409, type=_INVALID),
+    CorpusError: FAILURE,
+    UnknownFileError: ErrorKind(status=404, type=INVALID, param="file_id"),
+    UnknownStoreError: ErrorKind(status=404, type=INVALID, param="vector_store_id"),
+    UnknownUploadError: ErrorKind(status=404, type=INVALID, param="upload_id"),
+    UnknownStoreFileError: ErrorKind(status=404, type=INVALID, param="file_id"),
+    UnknownFileBatchError: ErrorKind(status=404, type=INVALID, param="batch_id"),
+    UnknownAnswerError: ErrorKind(status=404, type=INVALID),
+    UnknownCursorError: ErrorKind(status=400, type=INVALID, param="after"),
+    UnknownBeforeError: ErrorKind(status=400, type=INVALID, param="before"),
+    UnsupportedFileError: ErrorKind(status=400, type=INVALID),
+    InvalidFileError: ErrorKind(status=400, type=INVALID),
+    InvalidLimitError: ErrorKind(status=400, type=INVALID),
+    InvalidFilterError: ErrorKind(status=400, type=INVALID),
+    InvalidChunkingError: ErrorKind(status=400, type=INVALID),
+    InvalidAttributesError: ErrorKind(status=400, type=INVALID),
+    InvalidFileBatchError: ErrorKind(status=400, type=INVALID, param="files"),
+    InvalidAnswerError: ErrorKind(status=400, type=INVALID),
+    InvalidSearchError: ErrorKind(status=400, type=INVALID),
+    FingerprintMismatchError: ErrorKind(status=409, type=INVALID),
     CorpusUnavailableError: ErrorKind(
-        status=503, type=_SERVER, retry_after_s=2, message="The corpus is out of reach. Try again."
+        status=503, type=SERVER, retry_after_s=2, message="The corpus is out of reach. Try again."
     ),
-    ApiError: _FAILURE,
-    BadRequestError: ErrorKind(status=400, type=_INVALID),
-    BodyTooLargeError: ErrorKind(status=413, type=_INVALID),
-    BodyTimeoutError: ErrorKind(status=408, type=_INVALID),
-    BodyCodedError: ErrorKind(status=415, type=_INVALID, param="Content-Encoding"),
-    KeyReusedError: ErrorKind(status=422, type=_INVALID, param="Idempotency-Key"),
-    ResumeMismatchError: ErrorKind(status=409, type=_INVALID, param="Last-Event-ID"),
-    NotReadyError: ErrorKind(status=503, type=_SERVER, retry_after_s=2),
+    ApiError: FAILURE,
+    BadRequestError: ErrorKind(status=400, type=INVALID),
+    BodyTooLargeError: ErrorKind(status=413, type=INVALID),
+    BodyTimeoutError: ErrorKind(status=408, type=INVALID),
+    BodyCodedError: ErrorKind(status=415, type=INVALID, param="Content-Encoding"),
+    KeyReusedError: ErrorKind(status=422, type=INVALID, param="Idempotency-Key"),
+    ResumeMismatchError: ErrorKind(status=409, type=INVALID, param="Last-Event-ID"),
+    NotReadyError: ErrorKind(status=503, type=SERVER, retry_after_s=2),
 }
-
-# The trees whose errors carry a `code` for clients.
-_OURS = (ApiError, GraphError, ModelError, CorpusError)
-_HTTP_CODES = {400: "invalid_body", 404: "unknown_url", 405: "method_not_allowed"}
-
-
-class ErrorBody(BaseModel):
-    """What went wrong. Always these four keys."""
-
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class ErrorReply(BaseModel):
-    """The shape of every error."""
-
-    error: ErrorBody
 
 
 def kind_of(error: Exception) -> ErrorKind:
     """Finds the entry of the nearest class in the table."""
     return next(ERROR_TABLE[cls] for cls in type(error).__mro__ if cls in ERROR_TABLE)
-
-
-def reply_of(error: Exception, *, param: str | None = None) -> ErrorReply:
-    """Tells an error in the one shape; `param` goes before that of the table.
-
-    Only from our own classes is more read than the text: libraries have attributes of the same
-    names with another meaning, such as the `code` of urllib's errors, which is a number.
-    """
-    kind = kind_of(error)
-    text = error.detail if isinstance(error, HTTPException) else str(error)
-    return ErrorReply(
-        error=ErrorBody(
-            message=kind.message or text,
-            type=kind.type,
-            param=error.param if isinstance(error, BadRequestError) else param or kind.param,
-            code=error.code if isinstance(error, _OURS) else _SERVER,
-        )
-    )
-
-
-def error_response(error: Exception, *, param: str | None = None) -> JSONResponse:
-    """Makes the reply for an error, with its headers; `param` as in `reply_of`."""
-    kind = kind_of(error)
-    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    if kind.retry_after_s is not None:
-        headers["retry-after"] = str(kind.retry_after_s)
-        headers["retry-after-ms"] = str(kind.retry_after_s * 1000)
-    if kind.status == 409 or isinstance(error, PoisonRequestError | DeadlineError):
-        headers["x-should-retry"] = "false"  # the OpenAI clients retry every 409 and 5xx otherwise
-    return JSONResponse(reply_of(error, param=param).model_dump(), kind.status, headers)
-
-
-async def _on_error(request: Request, error: Exception) -> JSONResponse:
-    kind = kind_of(error)
-    if kind.status >= 500:
-        logger.warning(
-            "request %s: %s: %s", request.state.request_id, type(error).__name__, error,
-            exc_info=error if kind is _FAILURE else None,
-        )  # fmt: skip
-    # A chat names its store in another field than the routes of stores do.
-    is_store = isinstance(error, UnknownStoreError)
-    param = getattr(request.state, "store_param", None) if is_store else None
-    return error_response(error, param=param)
-
-
-async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    message = str(error.detail)
-    if error.status_code in {404, 405}:
-        message = f"{message}: {request.method} {request.url.path}"
-    body = ErrorBody(
-        message=message, type=_INVALID, param=None, code=_HTTP_CODES.get(error.status_code)
-    )
-    return JSONResponse(ErrorReply(error=body).model_dump(), error.status_code, error.headers)
-
-
-def install_error_handlers(app: FastAPI) -> None:
-    """Makes every error of every route leave in the one shape."""
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    of_http = (
-        BadRequestError, KeyReusedError, ResumeMismatchError, BodyTooLargeError, BodyTimeoutError,
-        BodyCodedError,
-    )  # fmt: skip
-    for handled in _OURS[1:] + of_http:
-        app.add_exception_handler(handled, _on_error)

@@ -7,7 +7,8 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from graphs.api.errors import NotReadyError, error_response, reply_of
+from graphs.api.error_replies import error_response, reply_of
+from graphs.api.errors import NotReadyError
 from graphs.api.services import InjectedServices, Services
 
 router = APIRouter(tags=["health"])

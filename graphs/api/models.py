@@ -8,7 +8,8 @@ from openai.types.model import Model
 
 from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX
-from graphs.api.errors import BadRequestError, ErrorReply, unknown_model
+from graphs.api.error_replies import ErrorReply
+from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import InjectedCorpus, InjectedServices, Services
 from graphs.corpus import Corpus, StoreReads
 from graphs.model_reports import ModelReport

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import inf
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from models.generation import EngineRequest
@@ -82,7 +83,7 @@ def adjusted_scores(
     return scores
 
 
-def _adjust(scores: torch.Tensor, adjustment: Adjustment, ids: np.ndarray) -> None:
+def _adjust(scores: torch.Tensor, adjustment: Adjustment, ids: npt.NDArray[np.int64]) -> None:
     """Changes float32 (vocabulary_size,) scores in place; `ids` are int64, (n,)."""
     answer = ids[adjustment.answer_start :]
     if adjustment.biases:
@@ -102,5 +103,5 @@ def _adjust(scores: torch.Tensor, adjustment: Adjustment, ids: np.ndarray) -> No
         scores[_index(adjustment.blocked_ids, scores)] = -inf
 
 
-def _index(ids: Sequence[int] | np.ndarray, scores: torch.Tensor) -> torch.Tensor:
+def _index(ids: Sequence[int] | npt.NDArray[np.int64], scores: torch.Tensor) -> torch.Tensor:
     return torch.as_tensor(np.asarray(ids, dtype=np.int64), device=scores.device)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from models.constraints import Choices
 from models.errors import InvalidInputError
-from models.generation import PackedMask
+from models.generation import EngineStep, PackedMask, TokenMask
 
 Encode = Callable[[Sequence[str]], Sequence[Sequence[int]]]
 
@@ -91,3 +91,18 @@ def choices_mask(
     forms = texts if len(texts) == 1 else [form for text in texts for form in (text, f" {text}")]
     answers = tuple((*ids, end_id) for ids in encode(forms))
     return ChoicesMask(answers=answers, end_id=end_id, vocabulary_size=vocabulary_size)
+
+
+def forced_rest(mask: TokenMask | None, written: Sequence[int], end: int) -> EngineStep | None:
+    """Gives the only rest of an answer, up to its end or its limit; None while there are several.
+
+    Args:
+        mask: what the answer is held to.
+        written: its ids.
+        end: how many it may have.
+    """
+    rest = mask.rest(written) if mask is not None else None
+    if rest is None:
+        return None
+    room = end - len(written)
+    return EngineStep(token_ids=rest[:room], finish_reason="stop" if len(rest) < room else "length")

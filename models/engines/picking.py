@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from math import inf
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from models.engines.adjusting import Adjustment, adjusted_scores
@@ -67,7 +68,7 @@ class Row:
     index: int
     picking: Picking
     ids: Sequence[int]
-    allowed: np.ndarray | None
+    allowed: npt.NDArray[np.int32] | None
 
 
 def row_of(index: int, picking: Picking, ids: Sequence[int]) -> Row:

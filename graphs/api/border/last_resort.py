@@ -5,7 +5,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graphs.api.errors import DisconnectedError, error_response
+from graphs.api.error_replies import error_response
+from graphs.api.errors import DisconnectedError
 
 logger = logging.getLogger(__name__)
 

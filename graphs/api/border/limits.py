@@ -7,11 +7,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphs.api.border.coded_body import CODINGS, BodyDecoder, coded
-from graphs.api.errors import (
-    BodyTimeoutError,
-    BodyTooLargeError,
-    error_response,
-)
+from graphs.api.error_replies import error_response
+from graphs.api.errors import BodyTimeoutError, BodyTooLargeError
 from graphs.api.services import Services
 from graphs.config import HttpSettings
 

@@ -3,7 +3,8 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from graphs.api.errors import BadRequestError, error_response
+from graphs.api.error_replies import error_response
+from graphs.api.errors import BadRequestError
 from graphs.api.services import Services
 from graphs.deadline import deadline_in
 

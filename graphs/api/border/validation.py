@@ -8,7 +8,8 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from graphs.api.errors import BadRequestError, error_response
+from graphs.api.error_replies import error_response
+from graphs.api.errors import BadRequestError
 
 _SOURCES = {"body", "query", "path", "header", "cookie"}
 # pydantic's names of faults -> the codes that OpenAI uses.

@@ -19,7 +19,7 @@ from graphs.api.chat.citations import (
     search_results_of,
 )
 from graphs.api.chat.reply import Answer
-from graphs.api.errors import ErrorReply
+from graphs.api.error_replies import ErrorReply
 from graphs.pipeline.events import (
     Citation,
     Event,

@@ -27,7 +27,8 @@ from graphs.api.border.replies import json_reply
 from graphs.api.border.sse import Frame, SseSender
 from graphs.api.border.timing import server_timing
 from graphs.api.chat.resume import EventIds, Resumption
-from graphs.api.errors import DisconnectedError, ErrorReply, reply_of
+from graphs.api.error_replies import ErrorReply, reply_of
+from graphs.api.errors import DisconnectedError
 from graphs.pipeline.events import Citation, Event, Finished, Retrieved, TextDelta
 
 logger = logging.getLogger(__name__)

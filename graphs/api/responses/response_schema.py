@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from graphs.api.border.fields import Unsupported, only
 from graphs.api.border.json_body import RequestModel
-from graphs.api.chat.chat_schema import MAX_INT32, Whole
+from graphs.api.chat.picking_fields import MAX_INT32, Whole
 from graphs.api.corpus.filters import FilterSpec
 from graphs.api.corpus.vector_store_schema import Metadata
 from graphs.config import Relevance, TopK

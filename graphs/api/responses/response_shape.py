@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from graphs.api.border.sse import Frame
 from graphs.api.chat.reply import Answer
-from graphs.api.errors import ErrorReply
+from graphs.api.error_replies import ErrorReply
 from graphs.pipeline.events import Citation, Event, Finished, Retrieved, TextDelta, Usage
 
 _SEARCH_STAGES: Mapping[str, type[BaseModel]] = {

@@ -12,7 +12,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from graphs.api.border.replies import to_json
-from graphs.api.errors import ErrorReply, ResumeMismatchError
+from graphs.api.error_replies import ErrorReply
+from graphs.api.errors import ResumeMismatchError
 from graphs.api.responses.items import kept_item
 from graphs.api.responses.journal import written
 from graphs.api.responses.response_shape import ResponseShape

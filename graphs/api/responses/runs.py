@@ -15,7 +15,8 @@ from contextlib import aclosing, suppress
 
 from pydantic import ValidationError
 
-from graphs.api.errors import ApiError, BadRequestError, kind_of, reply_of
+from graphs.api.error_replies import reply_of
+from graphs.api.errors import ApiError, BadRequestError, kind_of
 from graphs.api.responses.journal import read
 from graphs.api.responses.question import Question, answer
 from graphs.api.responses.response_shape import ResponseShape

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from index.catalog.answers.records import MAX_CONVERSATION_ITEMS, ConversationRecord, Item
 from index.catalog.attributes import check_attributes
 from index.catalog.database import Database
-from index.catalog.lookups import AnyRow, find_row, read_page
+from index.catalog.lookups import AnyRow, Listing, find_row, read_page
 from index.catalog.schema import conversation_items, conversations
 from index.errors import (
     InvalidConversationError,
@@ -124,9 +124,8 @@ class Conversations(Database):
                 connection,
                 select(conversation_items).where(of_conversation),
                 conversation_items,
-                limit=limit,
-                order=order,
-                cursor={"conversation_id": conversation_id, "id": after},
+                Listing(limit=limit, order=order, after=after),
+                scope={"conversation_id": conversation_id},
             )
         items = tuple(Item(id=row.id, data=row.data) for row in rows)
         return Page(items=items, has_more=has_more)

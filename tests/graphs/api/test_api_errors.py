@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import pytest
 
-from graphs.api.errors import ERROR_TABLE, ErrorReply, error_response, kind_of
+from graphs.api.error_replies import ErrorReply, error_response
+from graphs.api.errors import ERROR_TABLE, kind_of
 from graphs.config import HttpSettings
 from graphs.errors import GraphError
 from index.errors import CorpusError, FingerprintMismatchError
