@@ -169,7 +169,8 @@ def lost(ask, client, api_app, api_catalog, paused):
         async for event in stream:
             if event.type == "response.output_text.delta":
                 break
-        await asyncio.sleep(1.0)  # its events are kept
+        name = (await newest(api_app)).id
+        await until(lambda: len(api_catalog.response_events("default", name, 0).events) == 2)
         runs = api_app.state.runs
         keeping = [task for task in asyncio.all_tasks() if "Run._keep" in repr(task)]
         assert keeping
