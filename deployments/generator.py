@@ -181,8 +181,8 @@ async def _load(config: GeneratorConfig) -> "_Served":
 async def _warm_up(served: "_Served") -> None:
     try:
         await served.model.warm_up()
-    except EngineStoppedError:
-        await asyncio.to_thread(served.model.close)
+    except BaseException:  # a time that ran out, too: its processes would keep their memory
+        await asyncio.shield(asyncio.to_thread(served.model.close))
         raise
 
 

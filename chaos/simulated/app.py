@@ -144,6 +144,10 @@ class Reranker:
         shares = [len(wanted & set(_words(document))) / len(wanted) for document in documents]
         return RerankScores(scores=np.asarray(shares, np.float32), num_tokens=len(wanted))
 
+    async def judge(self, query: str, sentences: Sequence[str]) -> RerankScores:
+        """Scores every sentence in the same way."""
+        return await self.rerank(query, sentences)
+
     async def describe(self) -> ReplicaDescription:
         """Tells where it runs."""
         return describe_replica("simulated:reranker")

@@ -134,6 +134,8 @@ class ModelLife(Generic[Config, Loaded]):
             self._fail(str(err))
             return
         if config == self._wanted:  # Serve does so when a replica's rank changes
+            if self._failure and config == self.config:  # what did not parse is taken back
+                self._succeed()
             return
         self._wanted = config
         if self._served is None:

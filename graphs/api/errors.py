@@ -99,7 +99,7 @@ class BodyTimeoutError(ApiError, HTTPException):
 
 
 class BodyCodedError(ApiError, HTTPException):
-    """The body is compressed."""
+    """The body is compressed in a way that is not read."""
 
     code = "unsupported_content_encoding"
 

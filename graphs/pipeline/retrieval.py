@@ -177,7 +177,7 @@ class Retrieval:
         whole, *each = [task.result() for task in tasks]
         limit = scope.settings.num_candidates
         return [
-            (part, union(own[: limit // 2], whole[: limit // 3]))
+            (part, union(own[: max(1, limit // 2)], whole[: limit // 3]))
             for part, own in zip(parts, each, strict=True)
         ]
 

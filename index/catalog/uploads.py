@@ -2,7 +2,7 @@
 
 create -> pending --parts--> complete -> a file, as if it had been uploaded at once
              |-- cancel ---> cancelled
-             '-- an hour --> expired        its parts go when the next upload is made
+             '-- an hour --> expired        its parts go when the next upload begins
 """
 
 import hashlib
@@ -80,8 +80,7 @@ class Uploads(Database):
         now = self._now()
         upload_id = f"upload_{uuid.uuid4().hex}"
         with self._write() as connection:
-            gone = uploads.c.file_id.is_(None) & (uploads.c.expires_at <= now - LIFE_S)
-            connection.execute(delete(uploads).where(gone))
+            _sweep(connection, now)
             connection.execute(
                 insert(uploads).values(
                     id=upload_id,
@@ -176,6 +175,15 @@ class Uploads(Database):
             return _record(connection, upload_id, self._now())
 
 
+def _sweep(connection: Connection, now: int) -> None:
+    """Deletes the parts of expired uploads, and what is known of them an hour later."""
+    expired = uploads.c.file_id.is_(None) & (uploads.c.expires_at <= now)
+    ids = select(uploads.c.id).where(expired)
+    connection.execute(delete(upload_parts).where(upload_parts.c.upload_id.in_(ids)))
+    gone = expired & (uploads.c.expires_at <= now - LIFE_S)
+    connection.execute(delete(uploads).where(gone))
+
+
 def _pending(connection: Connection, upload_id: str, now: int) -> AnyRow:
     status = _record(connection, upload_id, now).status
     if status != "pending":
@@ -204,18 +212,23 @@ def _record(connection: Connection, upload_id: str, now: int) -> UploadRecord:
 
 
 def _joined(connection: Connection, upload: AnyRow, part_ids: Sequence[str]) -> bytes:
-    query = select(upload_parts.c.id, upload_parts.c.content).where(
+    query = select(upload_parts.c.id, upload_parts.c.num_bytes).where(
         upload_parts.c.upload_id == upload.id
     )
-    held = {row.id: bytes(row.content) for row in connection.execute(query)}
+    held = {row.id: row.num_bytes for row in connection.execute(query)}
     seen: set[str] = set()
     for part_id in part_ids:
         if part_id not in held or part_id in seen:
             raise InvalidUploadError(f"part_ids must name each part once, got {part_id[:64]!r}")
         seen.add(part_id)
-    data = b"".join(held[part_id] for part_id in part_ids)
-    if len(data) != upload.num_bytes:
+    num_bytes = sum(held[part_id] for part_id in part_ids)
+    if num_bytes != upload.num_bytes:
         raise InvalidUploadError(
-            f"the parts must have the {upload.num_bytes} bytes of the upload, got {len(data)}"
+            f"the parts must have the {upload.num_bytes} bytes of the upload, got {num_bytes}"
         )
-    return data
+    content = select(upload_parts.c.content)
+    pieces = (
+        connection.execute(content.where(upload_parts.c.id == part_id)).scalar_one()
+        for part_id in part_ids
+    )
+    return b"".join(pieces)

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ from models.constraints import Choices, Constraint, Grammar, JsonSchema
 from models.engines import grammar_check
 from models.engines.grammars import GrammarMask
 from models.engines.masks import Encode, choices_mask
-from models.errors import InvalidInputError
+from models.errors import EngineBusyError, InvalidInputError
 from models.generation import TokenMask
 
 _MAX_KNOWN = 64
@@ -59,6 +60,7 @@ class MaskMaker:
 
         Raises:
             InvalidInputError: it cannot be read, or needs more than its limits.
+            EngineBusyError: the machine is too busy to tell.
         """
         end_id, size = self._end_id, self._vocabulary_size
         if isinstance(constraint, Choices):
@@ -133,8 +135,10 @@ def _checked(kind: str, text: str) -> dict[str, str]:
             [sys.executable, "-I", grammar_check.__file__], timeout=_CHECK_S, check=False,
             input=json.dumps({"kind": kind, "text": text}).encode(), capture_output=True,
         )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return too_much
+    except subprocess.TimeoutExpired as err:
+        raise EngineBusyError(f"a constraint was not read within {_CHECK_S} s") from err
+    if process.returncode == -signal.SIGKILL:  # not for its own limits
+        raise EngineBusyError("what reads a constraint was killed")
     if process.returncode != 0:
         return too_much
     answer: dict[str, str] = json.loads(process.stdout)

@@ -5,6 +5,7 @@ import zlib
 from graphs.api.errors import BodyCodedError
 
 CODINGS = ("gzip", "deflate")
+_MAX_MEMBERS = 1000  # each costs a copy of what is left
 _GZIP, _ZLIB, _BARE = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
@@ -19,6 +20,7 @@ class BodyDecoder:
         self._coding = coding
         self._decoder = zlib.decompressobj(_GZIP)
         self._is_begun = coding == "gzip"
+        self._num_members = 1
 
     def decode(self, data: bytes, most: int, *, is_last: bool) -> bytes:
         """Gives what the next bytes hold, cut when it is more than `most` bytes.
@@ -34,6 +36,9 @@ class BodyDecoder:
                 if self._decoder.eof and self._decoder.unused_data:
                     data = self._decoder.unused_data
                     self._decoder = zlib.decompressobj(_GZIP)
+                    self._num_members += 1
+                    if self._num_members > _MAX_MEMBERS:
+                        raise coded(f"A gzip body may have {_MAX_MEMBERS} members, got more")
         except zlib.error as err:
             raise self._broken() from err
         if is_last and len(decoded) <= most and not self._decoder.eof:

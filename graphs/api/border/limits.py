@@ -59,6 +59,7 @@ class _BoundedReceive:
         self._max_bytes = max_bytes
         self._timeout_s = timeout_s
         self._num_bytes = 0
+        self._num_sent_bytes = 0  # before they are decoded, which may leave none of them
         self._deadline: float | None = None
         self._is_complete = False
         self.decoder: BodyDecoder | None = None
@@ -75,6 +76,9 @@ class _BoundedReceive:
             reason = f"The body did not arrive within {self._timeout_s} s"
             raise BodyTimeoutError(408, reason, {"connection": "close"}) from err
         self._is_complete = not message.get("more_body", False)
+        self._num_sent_bytes += len(message.get("body", b""))
+        if self._num_sent_bytes > self._max_bytes:
+            raise _too_large(self._max_bytes)
         if self.decoder is not None and message["type"] == "http.request":
             left = self._max_bytes - self._num_bytes
             body = message.get("body", b"")

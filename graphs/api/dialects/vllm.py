@@ -1,7 +1,9 @@
 """vLLM's `/score` (https://docs.vllm.ai): how well texts answer each other, pair by pair."""
 
+import asyncio
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -14,6 +16,9 @@ from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.rerank import RerankUsage
 from graphs.api.services import InjectedServices, Services
 from graphs.pipeline.together import together
+from models.reranker import RerankScores
+
+_AT_ONCE = 4
 
 router = APIRouter(tags=["vllm"], route_class=JsonRoute)
 
@@ -80,8 +85,14 @@ async def _scored(body: ScoreBody, services: Services) -> tuple[list[float], int
         if len(queries) == 1
         else [(query, [one]) for query, one in zip(queries, documents, strict=True)]
     )
+    turn = asyncio.Semaphore(_AT_ONCE)  # chats want the reranker too
+
+    async def rerank(query: str, texts: Sequence[str]) -> RerankScores:
+        async with turn:
+            return await services.reranker.rerank(query, texts)
+
     async with together() as group:
-        tasks = [group.create_task(services.reranker.rerank(*call)) for call in calls]
+        tasks = [group.create_task(rerank(*call)) for call in calls]
     found = [task.result() for task in tasks]
     cut = [index for index, one in enumerate(found) if one.cut]
     if cut and body.truncate_prompt_tokens is None:

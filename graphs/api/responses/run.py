@@ -208,10 +208,11 @@ class Run:
             async with self._turn:
                 if self.is_new or self._is_kept or not (is_due or (self.streams and self._pending)):
                     continue
-                await self._keep_pending()
-                kept_at = clock()
+                if await self._keep_pending():
+                    kept_at = clock()
 
-    async def _keep_pending(self) -> None:
+    async def _keep_pending(self) -> bool:
+        """Keeps what is there and the lease; says whether that worked."""
         events = tuple(self._pending) if self.streams else ()
         try:
             is_held = await self.corpus.keep_response(
@@ -220,13 +221,14 @@ class Run:
                 events=events,
                 lease_s=self.keeping.lease_s,
             )
-        except _AWAY:  # it is tried again, and nobody else can take the response meanwhile
-            return
+        except _AWAY:  # it is tried again; nobody takes the response before the lease runs out
+            return False
         if not is_held:
             msg = f"response {self.record.id} was cancelled or deleted, or went to another Gateway"
             raise LostLeaseError(msg)
         self.known = (*self.known, *events)
         del self._pending[: len(events)]
+        return True
 
     def _tell(self) -> None:
         self._news.set()

@@ -12,6 +12,7 @@ import os
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -53,7 +54,7 @@ class Runs:
 
     def start(self) -> None:
         """Begins to look for responses that wait."""
-        if self._claiming is None:
+        if self._claiming is None or self._claiming.done():
             # Without the context of a request: what waits here has no deadline.
             self._claiming = asyncio.get_running_loop().create_task(
                 self._claim_forever(), context=contextvars.Context()
@@ -86,7 +87,7 @@ class Runs:
         """Begins to work on a response; `again`: whether it is tried again after a while."""
         task = asyncio.create_task(self._work(run, source, again=again))
         self._working[run.record.id] = task
-        task.add_done_callback(lambda _task: self._forget(run.record.id))
+        task.add_done_callback(partial(self._forget, run.record.id))
 
     async def watched(
         self, run: Run, source: AsyncGenerator[Event, None]
@@ -109,8 +110,10 @@ class Runs:
         if task := self._working.get(response_id):
             task.cancel()
 
-    def _forget(self, response_id: str) -> None:
-        self._working.pop(response_id, None)
+    def _forget(self, response_id: str, task: "asyncio.Task[None]") -> None:
+        if self._working.get(response_id) is not task:
+            return  # its lease ran out here, and it was begun again
+        del self._working[response_id]
         if response_id in self._claimed:
             self._claimed.discard(response_id)
             self._wake.set()
@@ -153,11 +156,14 @@ class Runs:
                     await self._take_over(record)
             except (GraphError, CorpusError) as err:
                 logger.info("no look at waiting responses: %r", err)
+            except Exception:  # who looks must go on looking
+                logger.exception("no look at waiting responses")
             with suppress(TimeoutError):
                 async with asyncio.timeout(settings.poll_s):
                     await self._wake.wait()
 
     async def _take_over(self, record: StoredResponse) -> None:
+        self.drop(record.id)  # that its lease ran out here was not noticed yet
         services = self._services()
         caller = Caller(tenant=record.tenant, key_id=record.key_id)
         corpus = services.corpus.of(caller)

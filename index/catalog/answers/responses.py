@@ -58,7 +58,7 @@ class Responses(Database):
         with self._write() as connection:
             connection.execute(delete(responses).where(responses.c.expires_at <= now))
             connection.execute(insert(responses).values(**row))
-            ancestors = [one.id for one in _chain(connection, response.tenant, response, now)]
+            ancestors = _ancestors(connection, response.tenant, response, now)
             kept = update(responses).where(responses.c.id.in_(ancestors))
             connection.execute(kept.values(expires_at=now + keep_s))
             if outcome is not None:
@@ -83,7 +83,7 @@ class Responses(Database):
         with self._read() as connection:
             now = self._now()
             last = response_of(require_response(connection, tenant, response_id, now))
-            before = _chain(connection, tenant, last, now, strict=True)
+            before = _chain(connection, tenant, last, now)
             if len(before) >= MAX_CHAIN:
                 raise InvalidChainError(
                     f"at most {MAX_CHAIN} responses may go before one, got {len(before) + 1}: "
@@ -198,26 +198,36 @@ def add_events(
 
 
 def _chain(
-    connection: Connection,
-    tenant: str,
-    last: StoredResponse,
-    now: int,
-    *,
-    strict: bool = False,
+    connection: Connection, tenant: str, last: StoredResponse, now: int
 ) -> list[StoredResponse]:
-    """What goes before a response, newest first; without `strict` it ends where one is missing."""
+    """What goes before a response, newest first.
+
+    Raises:
+        UnknownResponseError: one of them is gone.
+    """
     before: list[StoredResponse] = []
     previous_id = last.previous_id
     while previous_id is not None and len(before) < MAX_CHAIN:
-        try:
-            row = require_response(connection, tenant, previous_id, now)
-        except UnknownResponseError:
-            if strict:
-                raise
-            break
+        row = require_response(connection, tenant, previous_id, now)
         before.append(response_of(row))
         previous_id = row.previous_id
     return before
+
+
+def _ancestors(connection: Connection, tenant: str, last: StoredResponse, now: int) -> list[str]:
+    """The ids of what goes before a response, newest first, as far as it is kept."""
+    found: list[str] = []
+    before = last.previous_id
+    while before is not None and len(found) < MAX_CHAIN:
+        query = select(responses.c.id, responses.c.previous_id).where(
+            responses.c.id == before, responses.c.tenant == tenant, responses.c.expires_at > now
+        )
+        row = connection.execute(query).one_or_none()
+        if row is None:
+            break
+        found.append(row.id)
+        before = row.previous_id
+    return found
 
 
 def _items_json(items: Sequence[Item]) -> str:

@@ -115,6 +115,17 @@ async def test_the_old_settings_take_a_failure_back_and_the_failed_ones_are_trie
     assert "9 GB are needed" in life.report().failure
 
 
+async def test_settings_that_do_not_parse_are_taken_back_by_the_old_ones(machine):
+    life = machine.life()
+    for settings in ({"model": "a"}, {"modle": "a"}):
+        await life.change(settings)
+        await settle(life)
+    assert "modle" in life.report().failure
+    await life.change({"model": "a"})
+    assert (life.report().failure, machine.told[-1]) == ("", "")
+    assert machine.loaded == ["a"]
+
+
 async def test_of_several_changes_the_last_one_counts(machine):
     life = machine.life()
     await life.change({"model": "a"})

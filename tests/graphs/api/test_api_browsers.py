@@ -69,6 +69,14 @@ async def test_a_body_that_is_not_of_its_coding_is_refused(api_http, body, codin
     assert coding in error["message"]
 
 
+@pytest.mark.parametrize(("number", "status"), [(100_000, 413), (2000, 415)])
+async def test_a_body_of_empty_members_is_refused(api_http, number, status):
+    reply = await post(api_http, gzip.compress(b"") * number, "gzip")
+    assert reply.status_code == status
+    if status == 415:
+        assert "1000 members" in reply.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/files"])
 async def test_a_body_that_unfolds_beyond_the_limit_is_413(api_http, path):
     bomb = gzip.compress(bytes(64 * 1024 * 1024))
