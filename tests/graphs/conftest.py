@@ -84,7 +84,7 @@ def api_pipeline(api_passage, api_config, api_catalog, api_embedder):
     pipeline = FakePipeline()
     stages = Stages(
         embedder=api_embedder, retriever=FoldRetriever(api_catalog), reranker=FakeReranker(),
-        safety=None, generator=None,
+        judge=FakeReranker(), safety=None, generator=None,
     )  # fmt: skip
     pipeline.retrieval = Retrieval(api_config, stages)
     pipeline.script = [

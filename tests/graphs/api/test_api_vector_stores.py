@@ -248,7 +248,7 @@ async def test_without_a_reranker_a_search_goes_on_and_says_so(
 
     stages = Stages(
         embedder=api_services.embedder, retriever=api_services.retriever, reranker=Lost(),
-        safety=None, generator=None,
+        judge=Lost(), safety=None, generator=None,
     )  # fmt: skip
     api_pipeline.retrieval = Retrieval(api_services.config, stages)
     store = await stores.create(name="docs")
