@@ -1,7 +1,12 @@
 """`/v1/conversations`: the conversations and their items."""
 
 from fastapi import APIRouter, Request, Response
-from openai.types.conversations import Conversation, ConversationDeletedResource
+from openai.types.conversations import (
+    Conversation,
+    ConversationDeletedResource,
+    ConversationItem,
+    ConversationItemList,
+)
 
 from graphs.api.border.json_body import JsonRoute
 from graphs.api.border.replies import json_reply, list_reply
@@ -67,7 +72,11 @@ async def delete_conversation(
     )
 
 
-@router.post("/{conversation_id}/items", summary="Add items to a conversation")
+@router.post(
+    "/{conversation_id}/items",
+    response_model=ConversationItemList,
+    summary="Add items to a conversation",
+)
 async def create_items(
     request: Request,
     conversation_id: str,
@@ -81,7 +90,11 @@ async def create_items(
     return _list(items, query, has_more=False)
 
 
-@router.get("/{conversation_id}/items", summary="List the items of a conversation")
+@router.get(
+    "/{conversation_id}/items",
+    response_model=ConversationItemList,
+    summary="List the items of a conversation",
+)
 async def list_items(
     request: Request,
     conversation_id: str,
@@ -99,7 +112,9 @@ async def list_items(
     return _list(page.items, query, has_more=page.has_more)
 
 
-@router.get("/{conversation_id}/items/{item_id}", summary="Read an item")
+@router.get(
+    "/{conversation_id}/items/{item_id}", response_model=ConversationItem, summary="Read an item"
+)
 async def get_item(
     request: Request,
     conversation_id: str,

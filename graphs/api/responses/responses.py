@@ -12,6 +12,7 @@ body -> items, context -> Question ----------------------> pipeline
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
+from openai.types.responses import ResponseItemList
 from pydantic import BaseModel
 
 from graphs.api.border.json_body import JsonRoute
@@ -133,7 +134,11 @@ async def cancel_response(request: Request, response_id: str, corpus: InjectedCo
     return json_reply(response_of(record, with_results=False))
 
 
-@router.get("/{response_id}/input_items", summary="List the input of a response")
+@router.get(
+    "/{response_id}/input_items",
+    response_model=ResponseItemList,
+    summary="List the input of a response",
+)
 async def list_input_items(
     request: Request,
     response_id: str,
