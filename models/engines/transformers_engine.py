@@ -5,8 +5,10 @@ Loads full-precision and GPTQ checkpoints; the latter run through GPTQModel's ke
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,7 @@ class TransformersEngine:
             )
             raise InvalidInputError(msg)
         self._manager = _start(folder, config, share)
+        self._open: dict[str, Callable[[], object]] = {}  # what tells a stream that all is over
         eos = self._manager.generation_config.eos_token_id
         self._eos_ids = frozenset([eos] if isinstance(eos, int) else eos)
 
@@ -70,6 +73,9 @@ class TransformersEngine:
         picking = Picking.of(request, sorted(self._eos_ids))
         outputs: asyncio.Queue[Any] = asyncio.Queue()
         engine_id = uuid.uuid4().hex
+        self._open[engine_id] = partial(
+            asyncio.get_running_loop().call_soon_threadsafe, outputs.put_nowait, None
+        )
         self._manager.register_result_handler(engine_id, outputs.put_nowait)
         finished = False
         try:
@@ -81,6 +87,8 @@ class TransformersEngine:
             num_given = 0
             while not finished:
                 output = await _latest(outputs)
+                if output is None:
+                    raise EngineStoppedError("the engine was closed")
                 if output.error is not None:
                     raise EngineStoppedError(output.error)
                 finished = output.is_finished()
@@ -90,6 +98,7 @@ class TransformersEngine:
                 num_given = len(output.generated_tokens)
                 yield replace(step, logprobs=tuple(told[: len(step.token_ids)]))
         finally:
+            del self._open[engine_id]
             if not finished:
                 self._forget(engine_id)
 
@@ -104,6 +113,9 @@ class TransformersEngine:
         """Fails what is being decoded and ends the thread."""
         if self._manager.is_running():
             self._manager.stop(block=True, timeout=5.0, hard_stop=True)
+        for tell in list(self._open.values()):  # transformers leaves those that wait for a slot
+            with suppress(RuntimeError):  # its loop is closed
+                tell()
 
     def _forget(self, engine_id: str) -> None:
         self._manager.cancel_request(engine_id)
@@ -119,9 +131,9 @@ def _step(token_ids: list[int], end_ids: frozenset[int], *, finished: bool) -> E
 
 
 async def _latest(outputs: "asyncio.Queue[Any]") -> Any:
-    """Waits for an output; of several that wait, the last holds all tokens."""
+    """Waits for an output; of several that wait, the last holds all tokens. None: all is over."""
     output = await outputs.get()
-    while not outputs.empty():
+    while output is not None and not outputs.empty():
         output = outputs.get_nowait()
     return output
 

@@ -37,6 +37,9 @@ class TwoTokens:
     def check(self):
         """Its engine lives."""
 
+    async def prepare(self, request):
+        """Refuses nothing."""
+
     async def stream(self, request):
         for position in range(2):
             yield GenerationChunk(

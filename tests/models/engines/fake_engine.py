@@ -16,6 +16,7 @@ class FakeEngine:
     """Decodes up to 32 requests at once, each id for itself."""
 
     constraints = frozenset()
+    unserved = frozenset({"priority"})
 
     def __init__(self, vocabulary_size, end_id):
         self._vocabulary_size = vocabulary_size
