@@ -12,6 +12,7 @@ from models.constraints import Grammar, JsonSchema, Regex
 from models.errors import InvalidInputError
 from models.generation import GenerationRequest, Message, Sampling
 from models.generator import Generator, GeneratorConfig
+from tests.models.writing import write
 
 FULL = Path(__file__).parents[2] / "models/bundled/generator-full"
 pytestmark = pytest.mark.filterwarnings("ignore")  # torchao warns at import
@@ -35,12 +36,6 @@ def request(question, delivered=(), **sampling):
         sampling=Sampling(**sampling),
         delivered_token_ids=tuple(delivered),
     )
-
-
-async def write(generator, asked):
-    chunks = [chunk async for chunk in generator.stream(asked)]
-    ids = [token for chunk in chunks for token in chunk.token_ids]
-    return ids, "".join(chunk.text for chunk in chunks), chunks
 
 
 SCHEMA = {

@@ -12,6 +12,7 @@ from models.errors import ContextLengthError, InvalidInputError
 from models.generation import GenerationRequest, Message, Sampling
 from models.generator import Generator, GeneratorConfig
 from models.token_counter import TokenCounter
+from tests.models.writing import write
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # gptqmodel and torchao warn at import
 
@@ -38,12 +39,6 @@ def request(question, delivered=(), **sampling):
         sampling=Sampling(**sampling),
         delivered_token_ids=tuple(delivered),
     )
-
-
-async def write(generator, asked):
-    chunks = [chunk async for chunk in generator.stream(asked)]
-    ids = [token for chunk in chunks for token in chunk.token_ids]
-    return ids, "".join(chunk.text for chunk in chunks), chunks
 
 
 async def test_requests_decoded_together_equal_generate_token_for_token(generator):

@@ -23,7 +23,7 @@ from models.bundled.prepare import BUNDLED
 from models.embedder import Embedder, EmbedderConfig
 from training.encoders import minilm
 from training.encoders.judge_examples import Pair, fact_pairs, table_pairs, written_pairs
-from training.encoders.loop import Schedule, draw_curve, train
+from training.encoders.loop import Schedule, draw_curve
 from training.facts import FactMaker
 from training.written import FOLDER, read_documents
 
@@ -97,29 +97,15 @@ def fit(
     """Computes the frozen layers' output once, then trains the upper ones on it."""
     states = states_of(model, chosen)
     targets = torch.tensor([[float(one.answers)] for one in chosen])
-    batches = [
-        batch
-        for epoch in range(options.epochs)
-        for batch in minilm.batches_by_length(
-            [len(state) for state in states],
-            batch_tokens=options.batch_tokens,
-            seed=options.seed + 100 * epoch,
-        )
-    ][: options.max_steps]
-
-    def loss_of(batch: list[int]) -> torch.Tensor:
-        logits = minilm.upper_logits(model, [states[row] for row in batch], n_frozen=SHAPE.n_frozen)
-        return torch.nn.functional.binary_cross_entropy_with_logits(
-            logits, targets[batch], pos_weight=torch.tensor(POSITIVE_WEIGHT)
-        )
-
-    return train(
+    return minilm.fit_upper(
         model,
-        batches,
-        loss_of,
+        states,
+        targets,
+        n_frozen=SHAPE.n_frozen,
+        positive_weight=POSITIVE_WEIGHT,
+        batch_tokens=options.batch_tokens,
         schedule=Schedule(learning_rate=1e-4, scales=SCALES),
-        work=options.work,
-        seed=options.seed,
+        options=options,
     )
 
 

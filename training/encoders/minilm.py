@@ -7,6 +7,7 @@ them with MiniLM's own.
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
 from models.bundled.prepare import minilm_folder, minilm_tensors
+from training.encoders.loop import Schedule, train
 
 Hidden = NDArray[np.float16]
 
@@ -145,6 +147,50 @@ def batches_by_length(
     if seed is not None:
         np.random.default_rng(seed + 1).shuffle(batches)
     return batches
+
+
+def fit_upper(
+    model: BertForSequenceClassification,
+    states: Sequence[Hidden],
+    targets: torch.Tensor,
+    *,
+    n_frozen: int,
+    positive_weight: float,
+    batch_tokens: int,
+    schedule: Schedule,
+    options: argparse.Namespace,
+) -> list[float]:
+    """Train the upper layers on the frozen layers' output, each label by itself.
+
+    Args:
+        model: The classifier.
+        states: The frozen layers' output for each text.
+        targets: float32, (n_texts, n_labels), 0 or 1.
+        n_frozen: Layers that were run.
+        positive_weight: Of a label that is 1.
+        batch_tokens: Upper bound of padded tokens in one step.
+        schedule: Rates and checkpoints.
+        options: `epochs`, `seed`, `max_steps` and `work` of the command line.
+
+    Returns:
+        The loss of each step.
+    """
+    lengths = [len(state) for state in states]
+    batches = [
+        batch
+        for epoch in range(options.epochs)
+        for batch in batches_by_length(
+            lengths, batch_tokens=batch_tokens, seed=options.seed + 100 * epoch
+        )
+    ][: options.max_steps]
+
+    def loss_of(batch: list[int]) -> torch.Tensor:
+        logits = upper_logits(model, [states[row] for row in batch], n_frozen=n_frozen)
+        return torch.nn.functional.binary_cross_entropy_with_logits(
+            logits, targets[batch], pos_weight=torch.tensor(positive_weight)
+        )
+
+    return train(model, batches, loss_of, schedule=schedule, work=options.work, seed=options.seed)
 
 
 def save_trained(model: BertForSequenceClassification, folder: Path) -> None:

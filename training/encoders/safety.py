@@ -15,7 +15,7 @@ from transformers import BertForSequenceClassification
 
 from models.bundled.prepare import BUNDLED
 from training.encoders import minilm
-from training.encoders.loop import Schedule, draw_curve, train
+from training.encoders.loop import Schedule, draw_curve
 from training.encoders.safety_examples import LABELS, Example, everyday_texts, examples
 from training.written import read_documents
 
@@ -70,29 +70,16 @@ def fit(
 ) -> list[float]:
     """Compute the frozen layers' output once, then train the upper ones on it."""
     states = lower_states(model, [row.text for row in rows])
-    lengths = [len(state) for state in states]
     targets = torch.tensor([[float(label in row.labels) for label in LABELS] for row in rows])
-    batches = [
-        batch
-        for epoch in range(options.epochs)
-        for batch in minilm.batches_by_length(
-            lengths, batch_tokens=1024, seed=options.seed + 100 * epoch
-        )
-    ][: options.max_steps]
-
-    def loss_of(batch: list[int]) -> torch.Tensor:
-        logits = minilm.upper_logits(model, [states[row] for row in batch], n_frozen=SHAPE.n_frozen)
-        return torch.nn.functional.binary_cross_entropy_with_logits(
-            logits, targets[batch], pos_weight=torch.tensor(POSITIVE_WEIGHT)
-        )
-
-    return train(
+    return minilm.fit_upper(
         model,
-        batches,
-        loss_of,
+        states,
+        targets,
+        n_frozen=SHAPE.n_frozen,
+        positive_weight=POSITIVE_WEIGHT,
+        batch_tokens=1024,
         schedule=Schedule(learning_rate=4e-4),
-        work=options.work,
-        seed=options.seed,
+        options=options,
     )
 
 

@@ -9,8 +9,13 @@ down_revision = "0003"
 _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def upgrade() -> None:  # long: four tables
+def upgrade() -> None:
     """Adds the four tables."""
+    _add_responses()
+    _add_conversations()
+
+
+def _add_responses() -> None:
     op.create_table(
         "responses",
         sa.Column("seq", _NUMBER, primary_key=True),
@@ -41,6 +46,9 @@ def upgrade() -> None:  # long: four tables
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("data", sa.Text, nullable=False),
     )
+
+
+def _add_conversations() -> None:
     op.create_table(
         "conversations",
         sa.Column("seq", _NUMBER, primary_key=True),
