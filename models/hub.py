@@ -19,6 +19,8 @@ _BUNDLED = "bundled:"
 _FOLDER_PREFIXES = ("/", "./", "../")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+# What a tokenizer is loaded from; other programs may have fetched the weights alone.
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spiece.model")
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 
 
@@ -100,7 +102,8 @@ def _in_shared_cache(model: str, revision: str) -> Path | None:
         is_whole = weights.issuperset(json.loads(index.read_text())["weight_map"].values())
     else:
         is_whole = bool(weights)
-    return folder if is_whole and (folder / "config.json").is_file() else None
+    has_tokenizer = any((folder / name).is_file() for name in _TOKENIZERS)
+    return folder if is_whole and has_tokenizer and (folder / "config.json").is_file() else None
 
 
 def _local_folder(folder: Path, cache: Path) -> Path:

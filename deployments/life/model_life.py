@@ -129,18 +129,16 @@ class ModelLife(Generic[Config, Loaded]):
         try:
             config = self._steps.parse(user_config)
         except ModelError as err:
-            if self._served is None:
+            if self._wanted is None:  # the first ones
                 raise
             self._fail(str(err))
             return
-        if config == self._wanted:  # Serve does so when a replica's rank changes
+        if config == self._wanted and not self._has_more_time(config):
             if self._failure and config == self.config:  # what did not parse is taken back
                 self._succeed()
-            return
+            return  # Serve does so when a replica's rank changes
         self._wanted = config
-        if self._served is None:
-            await self._begin(config)
-        elif self._beside():
+        if self._served is not None and self._beside():
             self.run(self._change_beside(config))
         else:
             await self._change_in_place(config)
@@ -166,13 +164,18 @@ class ModelLife(Generic[Config, Loaded]):
         if self._failure:
             self._tell(self._failure)
 
+    def _has_more_time(self, config: Config) -> bool:
+        """Whether a load that failed may take longer now."""
+        wanted = self._wanted
+        failed = bool(self._failure) and wanted is not None and wanted != self.config
+        return failed and wanted is not None and config.load_timeout_s > wanted.load_timeout_s
+
     async def _begin(self, config: Config) -> None:
-        async with self._changing:
-            try:
-                self._serve(config, await self._load(config))
-            except BaseException:
-                self._wanted = None
-                raise
+        try:
+            self._serve(config, await self._load(config))
+        except BaseException:
+            self._wanted = None
+            raise
 
     async def _change_beside(self, config: Config) -> None:
         async with self._changing:
@@ -192,7 +195,9 @@ class ModelLife(Generic[Config, Loaded]):
 
     async def _change_in_place(self, config: Config) -> None:
         async with self._changing:
-            assert self._served is not None
+            if self._served is None:
+                await self._begin(config)
+                return
             old, model = self._served
             if config == old:
                 self._succeed()

@@ -166,3 +166,31 @@ async def test_a_load_that_hangs_is_given_up(machine, beside):
     await settle(life)
     assert await life.current() == "a"
     assert "load_timeout_s" in life.report().failure
+
+
+async def test_a_load_that_took_too_long_is_tried_again_when_it_may_take_longer(machine):
+    life = machine.life()
+    await life.change({"model": "a"})
+    machine.may_load.clear()
+    for limit_s in (0.02, 0.02, 5.0):
+        asyncio.get_running_loop().call_later(0.05, machine.may_load.set)
+        await life.change({"model": "b", "load_timeout_s": limit_s})
+        await settle(life)
+    assert (machine.loaded, life.report().failure) == (["a", "b"], "")
+
+
+async def test_settings_that_come_while_one_goes_in_anothers_place_wait_and_retire_it(machine):
+    life = machine.life(beside=False)
+    await life.change({"model": "a"})
+    machine.may_load.clear()
+    changes = [asyncio.create_task(life.change({"model": "b"}))]
+    await asyncio.sleep(0.01)
+    await life.change({"modle": "c"})  # must not end the replica
+    changes.append(asyncio.create_task(life.change({"model": "none"})))
+    await asyncio.sleep(0.01)
+    machine.may_load.set()
+    await asyncio.gather(*changes)
+    assert await life.current() == "b"
+    assert machine.loaded == ["a", "b", "b"]
+    assert machine.retired == ["a", "b"]
+    assert "9 GB are needed" in life.report().failure

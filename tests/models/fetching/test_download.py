@@ -127,6 +127,9 @@ def test_a_model_that_others_have_fetched_is_used_if_it_is_whole(hub, tmp_path):
     snapshot.mkdir(parents=True)
     for name in ("config.json", "model.safetensors"):
         (snapshot / name).write_bytes(FILES[name])
+    assert fetch(tmp_path) != snapshot  # another program needed no tokenizer
+    (snapshot / "tokenizer.json").write_bytes(b"{}")
+    shutil.rmtree(tmp_path / "hub")
     assert fetch(tmp_path) == snapshot
     index = b'{"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}'
     (snapshot / "model.safetensors.index.json").write_bytes(index)
