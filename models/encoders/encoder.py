@@ -20,6 +20,7 @@ import numpy as np
 
 from models.device import Share, pick_device
 from models.encoders.encoder_engine import EncoderModel, Ids, Rows, Task
+from models.encoders.late_states import LateStates
 from models.errors import InvalidInputError, check_limits, check_load_timeout
 from models.hub import check_model, resolve
 
@@ -71,13 +72,28 @@ class EncoderConfig:
 class Encoder:
     """A loaded encoder and its tokenizer. Not thread-safe: one call at a time.
 
+    Args:
+        config: which one, and how it is fed.
+        task: what its rows are.
+        cache: the folder of models.
+        share: of this machine.
+        kept_state_bytes: of texts that come again, where the model joins late (late_states.py).
+
     Raises:
         InvalidInputError: the engine cannot run here, or cannot run this model.
         ModelNotFoundError: there is no such model.
         UnsafeModelError: its weights are pickled, or not those expected.
     """
 
-    def __init__(self, config: EncoderConfig, task: Task, *, cache: Path, share: Share) -> None:
+    def __init__(
+        self,
+        config: EncoderConfig,
+        task: Task,
+        *,
+        cache: Path,
+        share: Share,
+        kept_state_bytes: int = 0,
+    ) -> None:
         folder = resolve(config.model, config.revision, cache)
         self._model = _load(folder, task, config.engine, cache, share)
         self._tokenizer = self._model.tokenizer
@@ -85,6 +101,14 @@ class Encoder:
         self._tokenizer.no_truncation()
         self._tokenizer_json: str = self._tokenizer.to_str()
         self._batch_size = config.batch_size
+        self._late = None
+        if self._model.late is not None:
+            self._late = LateStates(
+                self._model.late,
+                pad_id=self._model.pad_id,
+                batch_size=config.batch_size,
+                max_bytes=kept_state_bytes,
+            )
         self.max_tokens = config.max_tokens or self._model.max_tokens
         self.labels = self._model.labels
 
@@ -128,6 +152,8 @@ class Encoder:
         Returns:
             float32, (n_inputs, width): an embedding, or a logit for each label.
         """
+        if self._late is not None:
+            return self._late.rows([(encoding.ids, encoding.type_ids) for encoding in encodings])
         order = np.argsort([len(encoding.ids) for encoding in encodings], kind="stable")
         batches = np.split(order, range(self._batch_size, len(order), self._batch_size))
         rows = np.concatenate(

@@ -11,6 +11,18 @@ Ids = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.float32]
 
 
+class LateModel(Protocol):
+    """A cross-encoder in two steps: the lower layers see question and passage apart."""
+
+    def alone(self, input_ids: Ids, attention_mask: Ids) -> Rows:
+        """Gives the lower layers' states of single texts, float32, (n_texts, n_tokens, width)."""
+
+    def joined(
+        self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids, hidden: Rows
+    ) -> Rows:
+        """Runs pairs, (n_pairs, n_tokens), with the states of their tokens to their rows."""
+
+
 class EncoderModel(Protocol):
     """What an engine gives.
 
@@ -19,12 +31,14 @@ class EncoderModel(Protocol):
         max_tokens: the longest input.
         pad_id: the token that fills a batch.
         labels: what the columns of a classifier's rows mean; an embedder has none.
+        late: the same model in two steps, if it has them.
     """
 
     tokenizer: Any
     max_tokens: int
     pad_id: int
     labels: tuple[str, ...]
+    late: LateModel | None
 
     def forward(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids) -> Rows:
         """Runs a batch, (n_inputs, n_tokens), to its rows, float32, (n_inputs, width)."""

@@ -78,6 +78,39 @@ class LateBertForSequenceClassification(PreTrainedModel):  # type: ignore[misc]
             logits=self.join(input_ids, hidden, embedded, mask=mask, second=second)
         )
 
+    def alone(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Returns the lower layers' states of single texts, (n_texts, n_tokens, 384).
+
+        Args:
+            input_ids: int64, (n_texts, n_tokens): [CLS] question or passage [SEP].
+            attention_mask: 1 for tokens, 0 for padding, same shape.
+        """
+        mask = attention_mask.bool()
+        hidden = self.embed(input_ids, second=torch.zeros_like(mask), n_first=mask.sum(1))
+        for layer in self.bert.encoder.layer[: self.config.n_apart]:
+            hidden = layer(hidden, mask[:, None, None, :])
+        return hidden
+
+    def joined(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor,
+        hidden: torch.Tensor,
+    ) -> torch.Tensor:
+        """Returns the logits, (n_pairs, n_labels), from `alone`'s states; else as `forward`.
+
+        Args:
+            input_ids: as in `forward`.
+            attention_mask: as in `forward`.
+            token_type_ids: as in `forward`.
+            hidden: float, (n_pairs, n_tokens, 384): of each token, the passage's [CLS] left out.
+        """
+        mask = attention_mask.bool()
+        second = token_type_ids.bool() & mask
+        embedded = self.embed(input_ids, second=second, n_first=(mask & ~second).sum(1))
+        return self.join(input_ids, hidden, embedded, mask=mask, second=second)
+
     def apart(
         self,
         input_ids: torch.Tensor,

@@ -4,25 +4,28 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from models.device import Share
-from models.encoders.encoder_engine import Ids, Rows, Task
+from models.encoders.encoder_engine import Ids, LateModel, Rows, Task
+from models.encoders.late_states import LateStates
 from models.errors import InvalidInputError
 
 GRAPH, TOKENIZER, FACTS = "model.onnx", "tokenizer.json", "encoder.json"
+ALONE, JOINED = "alone.onnx", "joined.onnx"  # instead of the one graph, of a model that joins late
 _ROOT = Path(__file__).parents[2]
 _EXPORT_S = 600
+_LAYOUT = 2  # of an exported folder
 
 
 class OnnxEncoder:
     """See `models.encoders.encoder_engine.EncoderModel`."""
 
     def __init__(self, folder: Path, share: Share) -> None:
-        import onnxruntime
         from tokenizers import Tokenizer
 
         facts = json.loads((folder / FACTS).read_text())
@@ -30,25 +33,63 @@ class OnnxEncoder:
         self.max_tokens = int(facts["max_tokens"])
         self.pad_id = int(facts["pad_id"])
         self.labels = tuple(facts["labels"])
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = share.num_threads or 0  # 0: one for each core
-        # Threads that spin while they wait take the cores of the other replicas.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session: Any = onnxruntime.InferenceSession(
-            folder / GRAPH, options, providers=["CPUExecutionProvider"]
-        )
-        self._inputs = {found.name for found in self._session.get_inputs()}
+        self.late: LateModel | None = None
+        if (folder / ALONE).exists():
+            self.late = _LateGraphs(folder, share)
+        else:
+            self._session = _session(folder / GRAPH, share)
+            self._inputs = {found.name for found in self._session.get_inputs()}
 
     def forward(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids) -> Rows:
         """Runs a batch; see `models.encoders.encoder_engine.EncoderModel`."""
+        if self.late is not None:
+            lengths = attention_mask.sum(1)
+            parts = zip(input_ids, token_type_ids, lengths, strict=True)
+            pairs = [(ids[:length], types[:length]) for ids, types, length in parts]
+            late = LateStates(self.late, pad_id=self.pad_id, batch_size=len(pairs))
+            return late.rows(pairs)
         batch = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
             "token_type_ids": token_type_ids,
         }
-        used = {name: part for name, part in batch.items() if name in self._inputs}
-        rows: Any = self._session.run(None, used)[0]
-        return np.asarray(rows, dtype=np.float32)
+        return _run(self._session, {n: part for n, part in batch.items() if n in self._inputs})
+
+
+class _LateGraphs:
+    """See `models.encoders.encoder_engine.LateModel`."""
+
+    def __init__(self, folder: Path, share: Share) -> None:
+        self._alone, self._joined = (_session(folder / name, share) for name in (ALONE, JOINED))
+
+    def alone(self, input_ids: Ids, attention_mask: Ids) -> Rows:
+        return _run(self._alone, {"input_ids": input_ids, "attention_mask": attention_mask})
+
+    def joined(
+        self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids, hidden: Rows
+    ) -> Rows:
+        batch: dict[str, Ids | Rows] = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "token_type_ids": token_type_ids,
+            "hidden": hidden,
+        }
+        return _run(self._joined, batch)
+
+
+def _session(graph: Path, share: Share) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = share.num_threads or 0  # 0: one for each core
+    # Threads that spin while they wait take the cores of the other replicas.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def _run(session: Any, batch: Mapping[str, Ids | Rows]) -> Rows:
+    rows: Any = session.run(None, batch)[0]
+    return np.asarray(rows, dtype=np.float32)
 
 
 def exported(folder: Path, task: Task, cache: Path) -> Path:
@@ -80,7 +121,7 @@ def exported(folder: Path, task: Task, cache: Path) -> Path:
 
 
 def _fingerprint(folder: Path, task: Task) -> str:
-    digest = hashlib.sha256(f"{folder.resolve()} {task}".encode())
+    digest = hashlib.sha256(f"{_LAYOUT} {folder.resolve()} {task}".encode())
     for file in sorted(path for path in folder.iterdir() if path.is_file()):
         state = file.stat()
         digest.update(f"{file.name} {state.st_size} {state.st_mtime_ns}".encode())

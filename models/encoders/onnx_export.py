@@ -16,13 +16,15 @@ import torch
 
 from models.device import ALL_CPUS
 from models.encoders.encoder_engine import Ids, Task
-from models.encoders.onnx_encoder import FACTS, GRAPH, TOKENIZER, OnnxEncoder
+from models.encoders.late_bert import LateBertForSequenceClassification
+from models.encoders.onnx_encoder import ALONE, FACTS, GRAPH, JOINED, TOKENIZER, OnnxEncoder
 from models.encoders.torch_encoder import TorchEncoder
 from models.errors import InvalidInputError
 from models.folders import whole_or_nothing
 
 _OPSET = 18
 _TOLERANCE = 1e-3  # of rows of order 1; float32 rounding gives about 1e-6
+_Graph = tuple[torch.nn.Module, dict[str, torch.Tensor], str]
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
@@ -38,16 +40,16 @@ def export(folder: Path, out: Path, task: Task) -> None:
         InvalidInputError: the graph's rows differ from the model's.
     """
     encoder = TorchEncoder(folder, task, torch.device("cpu"))
-    axes = {0: "n_inputs", 1: "n_tokens"}
     with whole_or_nothing(out) as unfinished, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about branches on shapes; `_compare` sees if one matters
-        # Tracing, not torch.export: 2 s instead of 22 s for MiniLM (torch 2.13).
-        torch.onnx.export(
-            encoder.module, tuple(map(torch.from_numpy, _pairs(encoder, lengths=(9, 7)))),
-            str(unfinished / GRAPH), input_names=list(_INPUTS), output_names=["rows"],
-            dynamic_axes={**dict.fromkeys(_INPUTS, axes), "rows": {0: "n_inputs"}},
-            opset_version=_OPSET, dynamo=False,
-        )  # fmt: skip
+        for name, (module, inputs, output) in _graphs(encoder).items():
+            axes = {0: "n_inputs", 1: "n_tokens"}
+            # Tracing, not torch.export: 2 s instead of 22 s for MiniLM (torch 2.13).
+            torch.onnx.export(
+                module, tuple(inputs.values()), str(unfinished / name), opset_version=_OPSET,
+                input_names=list(inputs), output_names=[output], dynamo=False,
+                dynamic_axes={**dict.fromkeys((*inputs, output), axes), "rows": {0: "n_inputs"}},
+            )  # fmt: skip
         encoder.tokenizer.save(str(unfinished / TOKENIZER))
         facts = {
             "max_tokens": encoder.max_tokens,
@@ -56,6 +58,34 @@ def export(folder: Path, out: Path, task: Task) -> None:
         }
         (unfinished / FACTS).write_text(json.dumps(facts))
         _compare(encoder, OnnxEncoder(unfinished, ALL_CPUS))
+
+
+def _graphs(encoder: TorchEncoder) -> dict[str, _Graph]:
+    """Gives what is traced for each file: module, inputs by name, and the output's name."""
+    batch = _pairs(encoder, lengths=(9, 7))
+    inputs = dict(zip(_INPUTS, map(torch.from_numpy, batch), strict=True))
+    model = getattr(encoder.module, "model", None)
+    if not isinstance(model, LateBertForSequenceClassification):
+        return {GRAPH: (encoder.module, inputs, "rows")}
+    texts = {name: inputs[name] for name in _INPUTS[:2]}
+    hidden = torch.zeros(*batch[0].shape, model.config.hidden_size)
+    return {
+        ALONE: (_Step(model, "alone").eval(), texts, "states"),
+        JOINED: (_Step(model, "joined").eval(), inputs | {"hidden": hidden}, "rows"),
+    }
+
+
+class _Step(torch.nn.Module):
+    """A method of a model, as something that can be traced."""
+
+    def __init__(self, model: LateBertForSequenceClassification, name: str) -> None:
+        super().__init__()
+        self._model = model
+        self._name = name
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        rows: torch.Tensor = getattr(self._model, self._name)(*inputs)
+        return rows
 
 
 def _compare(encoder: TorchEncoder, graph: OnnxEncoder) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import torch
 
-from models.encoders.encoder_engine import Ids, Rows, Task
+from models.encoders.encoder_engine import Ids, LateModel, Rows, Task
 
 
 class TorchEncoder:
     """See `models.encoders.encoder_engine.EncoderModel`."""
+
+    late: LateModel | None = None  # a GPU computes states sooner than it takes over kept ones
 
     def __init__(self, folder: Path, task: Task, device: torch.device) -> None:
         loaded = _Embedding(folder) if task == "embedding" else _Classification(folder)
