@@ -14,6 +14,7 @@ from models.constraints import Constraint, ConstraintKind
 from models.constraints import Sampling as Sampling  # noqa: PLC0414  # stands in requests
 from models.errors import InvalidInputError
 from models.identity import ModelIdentity
+from models.written_tokens import WrittenToken
 
 StopReason = Literal["stop", "length"]
 PackedMask = npt.NDArray[np.int32]
@@ -130,7 +131,7 @@ class GenerationChunk:
         identity: digest of the model that wrote it.
         replica: names the process at work, on the first chunk, which says that it has taken the
             request; empty where nobody asks which one that is.
-        logprobs: of `token_ids`, one each, where they were asked for.
+        tokens: `token_ids` with their probabilities, where they were asked for.
     """
 
     position: int
@@ -141,7 +142,7 @@ class GenerationChunk:
     attempt: int = 0
     identity: str = ""
     replica: str = ""
-    logprobs: tuple[TokenLogprob, ...] = ()
+    tokens: tuple[WrittenToken, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
