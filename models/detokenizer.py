@@ -1,13 +1,19 @@
 """Token ids to text, piece by piece, and the search for stop strings in that text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from models.generation import EngineStep, GenerationChunk, GenerationRequest
-from models.token_bytes import TokenBytes
-from models.written_tokens import WrittenToken
+from models.generation import (
+    EngineStep,
+    GenerationChunk,
+    GenerationRequest,
+    TokenLogprob,
+    WrittenToken,
+)
 
 _HALF_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+# What an engine tells of a token, and the characters that it completes, as a reader gets it.
+Written = Callable[[TokenLogprob, int], WrittenToken]
 
 
 class Decoder(Protocol):
@@ -96,9 +102,9 @@ class AnswerText:
     """
 
     def __init__(
-        self, tokenizer: Decoder, request: GenerationRequest, identity: str, raw: TokenBytes
+        self, tokenizer: Decoder, request: GenerationRequest, identity: str, written: Written
     ) -> None:
-        self._raw = raw
+        self._written = written
         self._position = len(request.delivered_token_ids)
         self._attempt = request.attempt
         self._identity = identity
@@ -131,7 +137,7 @@ class AnswerText:
             return self._detokenizer.push(step.token_ids), ()
         texts = [self._detokenizer.push((token_id,)) for token_id in step.token_ids]
         told = zip(step.logprobs, texts, strict=True)
-        return "".join(texts), tuple(self._raw.written(o, num_chars=len(t)) for o, t in told)
+        return "".join(texts), tuple(self._written(one, len(text)) for one, text in told)
 
     def _unknown(self, text: str) -> str:
         """Leaves out what the reader has already."""

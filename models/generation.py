@@ -14,7 +14,6 @@ from models.constraints import Constraint, ConstraintKind
 from models.constraints import Sampling as Sampling  # noqa: PLC0414  # stands in requests
 from models.errors import InvalidInputError
 from models.identity import ModelIdentity
-from models.written_tokens import WrittenToken
 
 StopReason = Literal["stop", "length"]
 PackedMask = npt.NDArray[np.int32]
@@ -89,6 +88,33 @@ class TokenLogprob:
     token_id: int
     logprob: float
     top: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likely:
+    """A token that might have stood somewhere.
+
+    Attributes:
+        raw: its bytes, UTF-8; a token may be a part of a character.
+        logprob: natural logarithm of its probability before penalties, biases, masks and
+            temperature.
+    """
+
+    raw: bytes
+    logprob: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenToken(Likely):
+    """A token of an answer.
+
+    Attributes:
+        num_chars: characters of the decoded text that it completes; 0 within a character.
+        top: the likeliest tokens at its place, likeliest first.
+    """
+
+    num_chars: int
+    top: tuple[Likely, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

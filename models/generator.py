@@ -14,6 +14,7 @@ from models.device import ALL_CPUS, Share, has_gpu
 from models.engines.loading import load_engine
 from models.engines.mask_maker import MaskMaker
 from models.engines.masks import forced_rest
+from models.engines.token_bytes import TokenBytes
 from models.errors import (
     ContextLengthError,
     InvalidInputError,
@@ -32,7 +33,6 @@ from models.generation import (
 )
 from models.hub import check_model, is_pinned, resolve
 from models.identity import ModelIdentity, hash_model, hash_template
-from models.token_bytes import TokenBytes
 from models.token_counter import SpecialTokens
 
 
@@ -162,7 +162,7 @@ class Generator:
         """
         engine_request = await self.prepare(request)
         num_prompt = engine_request.answer_start
-        answer = AnswerText(self._tokenizer, request, self.identity.digest, self._bytes)
+        answer = AnswerText(self._tokenizer, request, self.identity.digest, self._bytes.written)
         if (
             engine_request.max_tokens == 0
         ):  # the last id was delivered, but not that it was the last

@@ -4,8 +4,7 @@ import asyncio
 
 from llguidance import LLTokenizer
 
-from models.generation import TokenLogprob
-from models.written_tokens import Likely, WrittenToken
+from models.generation import Likely, TokenLogprob, WrittenToken
 
 
 class TokenBytes:
@@ -28,7 +27,7 @@ class TokenBytes:
                 LLTokenizer, self._tokenizer_json, n_vocab=self._vocabulary_size
             )
 
-    def written(self, told: TokenLogprob, *, num_chars: int) -> WrittenToken:
+    def written(self, told: TokenLogprob, num_chars: int) -> WrittenToken:
         """Writes what an engine tells of a token; `read` comes first."""
         return WrittenToken(
             raw=self._raw(told.token_id),
