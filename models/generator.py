@@ -17,6 +17,7 @@ from models.engines.answer_masks import AnswerMasks
 from models.engines.loading import load_engine
 from models.engines.mask_maker import MaskMaker
 from models.engines.masks import forced_rest
+from models.engines.token_bytes import TokenBytes
 from models.errors import (
     ContextLengthError,
     InvalidInputError,
@@ -33,7 +34,6 @@ from models.generation import (
 )
 from models.hub import check_model, is_pinned, resolve
 from models.identity import ModelIdentity, hash_model, hash_template
-from models.token_counter import SpecialTokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,11 +114,11 @@ class Generator:
         self.context_tokens = min(config.context_tokens or model_limit, model_limit)
         self._profile = self._make_profile(folder)
         self.identity = self._profile.identity
-        special = SpecialTokens(self._profile.special_tokens)
         self._prompting = Prompting(
-            self._tokenizer, special, config.template_options, model=config.model,
+            self._tokenizer, config.template_options, model=config.model,
             tool_parser=config.tool_parser, reasoning_parser=config.reasoning_parser,
         )  # fmt: skip
+        self._bytes = TokenBytes(self._profile.tokenizer_json, self._vocabulary_size)
         has_gpu(share)  # told before minutes of loading
         self._engine = load_engine(
             config.engine, config.engine_options, folder,
@@ -146,6 +146,8 @@ class Generator:
             ContextLengthError: the prompt leaves no room for an answer.
         """
         self._check(request)
+        if request.sampling.top_logprobs is not None:
+            await self._bytes.read()
         prompt_ids = self._prompting.ids(request.messages, request.tools, request.effort)
         settled = self._engine_request(request, prompt_ids)
         num_tokens = settled.max_tokens + len(request.delivered_token_ids)
@@ -193,8 +195,8 @@ class Generator:
         prompt_ids = engine_request.prompt_ids[:num_prompt]
         form = self._prompting.form(prompt_ids, has_tools=request.tools is not None)
         answer = AnswerText(
-            self._tokenizer, request, self.identity.digest, form=form,
-            hidden_ids=self._prompting.hidden_ids(form),
+            self._tokenizer, request, self.identity.digest, self._bytes.written,
+            form=form, hidden_ids=self._prompting.hidden_ids(form),
         )  # fmt: skip
         if (
             engine_request.max_tokens == 0

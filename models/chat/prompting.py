@@ -29,7 +29,6 @@ class Prompting:
 
     Args:
         tokenizer: of transformers.
-        special: its control tokens.
         options: variables of the chat template.
         model: how errors name it.
         tool_parser: the family of its calls; None: as its template tells.
@@ -40,11 +39,11 @@ class Prompting:
     """
 
     def __init__(
-        self, tokenizer: Any, special: SpecialTokens, options: Mapping[str, Any], *, model: str,
+        self, tokenizer: Any, options: Mapping[str, Any], *, model: str,
         tool_parser: str | None = None, reasoning_parser: str | None = None,
     ) -> None:  # fmt: skip
         self._tokenizer = tokenizer
-        self._special = special
+        self._special = SpecialTokens(control_tokens(tokenizer))
         self._options = options
         self._model = model
         template = tokenizer.chat_template
@@ -52,7 +51,7 @@ class Prompting:
         self._ids = {str(token.content): int(token_id) for token_id, token in added}
         self.control_ids = {str(one.content): int(at) for at, one in added if one.special}
         self._thinking = self._marks(template, reasoning_parser)
-        self._turns = TurnWriter(template, special.with_more(self._thought_marks()))
+        self._turns = TurnWriter(template, self._special.with_more(self._thought_marks()))
         self._has_system = _PROBE in self._tried([Message(role="system", content=_PROBE), _ASKED])
         use = ToolUse(tools=(Tool(name=_PROBE),))
         self._has_tools = _PROBE in self._tried([_ASKED], use)
