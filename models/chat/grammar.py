@@ -84,18 +84,16 @@ class CallGrammar:
 
     def _literal(self, text: str) -> str:
         """Writes a text as terminals: control tokens by id, all else by its characters."""
-        pieces, end = [], 0
+        terminals, end = [], 0
         for found in self._control.finditer(text):
-            pieces += [text[end : found.start()], found]
+            terminals += [_quoted(text[end : found.start()])]
+            terminals += [f"<[{self._control_ids[found.group()]}]>"]
             end = found.end()
-        pieces.append(text[end:])
-        return " ".join(
-            json.dumps(piece, ensure_ascii=False)
-            if isinstance(piece, str)
-            else f"<[{self._control_ids[piece.group()]}]>"
-            for piece in pieces
-            if piece
-        )
+        return " ".join(one for one in [*terminals, _quoted(text[end:])] if one)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False) if text else ""
 
 
 def _with_form(schema: dict[str, object] | bool) -> str:

@@ -41,6 +41,7 @@ class Tool:
         Raises:
             InvalidInputError: it is no JSON object, or its `type` is another one.
         """
+        schema: dict[str, Any] | None
         try:
             schema = json.loads(self.parameters)
         except (ValueError, RecursionError):

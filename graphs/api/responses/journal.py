@@ -9,10 +9,20 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from graphs.pipeline.events import Citation, Event, Finished, Retrieved, TextDelta
+from graphs.pipeline.events import (
+    Arguments,
+    Called,
+    Citation,
+    Event,
+    Finished,
+    Retrieved,
+    TextDelta,
+    Thought,
+)
 
 _KINDS: Mapping[str, TypeAdapter[Any]] = {
-    kind.__name__: TypeAdapter(kind) for kind in (Retrieved, TextDelta, Citation, Finished)
+    kind.__name__: TypeAdapter(kind)
+    for kind in (Retrieved, TextDelta, Citation, Thought, Called, Arguments, Finished)
 }
 
 
