@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from graphs.api.border.fields import Unsupported, only
+from graphs.api.border.fields import Refused, Unsupported, only
 from graphs.api.border.json_body import RequestModel
 from graphs.api.errors import BadRequestError
 from graphs.config import GatewayConfig
@@ -115,7 +115,7 @@ class RefusedFields(RequestModel):
     add_generation_prompt: Annotated[object, only(True, name="add_generation_prompt")] = None
     functions: Unsupported = None
     function_call: Annotated[object, only("none", "auto", name="function_call")] = None
-    audio: Unsupported = None
+    audio: Refused = None
     prompt_logprobs: Annotated[object, only(name="prompt_logprobs")] = None
     bad_words: Unsupported = None
     use_beam_search: Unsupported = None
@@ -124,9 +124,10 @@ class RefusedFields(RequestModel):
     chat_template: Unsupported = None
     chat_template_kwargs: Unsupported = None
     verbosity: Annotated[object, only("medium", name="verbosity")] = None
-    prediction: Unsupported = None
+    prediction: Refused = None
     logits_processors: Unsupported = None
-    moderation: Unsupported = None
+    moderation: Refused = None
+    store: Unsupported = None
     data_sources: Unsupported = None
     documents: Unsupported = None
-    web_search_options: Unsupported = None
+    web_search_options: Refused = None
