@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from graphs.api.border.json_body import RequestModel
+from graphs.api.chat.picking_fields import check_own_words
 from graphs.api.errors import BadRequestError
 from graphs.config import GatewayConfig
 from models.chat.tools import MAX_TOOLS, Tool, ToolUse
@@ -117,11 +118,9 @@ def tools_of(
         raise BadRequestError("tool_choice needs tools", param="tool_choice")
     if not functions or body.tool_choice == "none":
         return None
-    tools = [_tool(one, f"tools[{at}].function") for at, one in enumerate(functions)]
+    tools = [offered(one, f"tools[{at}].function") for at, one in enumerate(functions)]
     use = chosen(tools, body.tool_choice, parallel=body.parallel_tool_calls is not False)
-    if use.is_forced and config.answers == "quote":
-        msg = "tool_choice needs a server that answers in its own words (`answers: free`)"
-        raise BadRequestError(msg, param="tool_choice", code="unsupported_parameter")
+    check_own_words(["tool_choice"] if use.is_forced else [], config)
     return use if held is None else with_answer(use, held)
 
 
@@ -171,7 +170,12 @@ def with_answer(use: ToolUse, held: tuple[str, Constraint]) -> ToolUse:
     )  # fmt: skip
 
 
-def _tool(function: FunctionSpec, param: str) -> Tool:
+def offered(function: FunctionSpec, param: str) -> Tool:
+    """Gives what the model is offered.
+
+    Raises:
+        BadRequestError: the name or the parameters are none.
+    """
     try:
         return function.tool()
     except InvalidInputError as err:

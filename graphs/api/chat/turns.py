@@ -46,6 +46,8 @@ def turns_of(messages: Sequence[ChatMessage]) -> Turns:
     Raises:
         BadRequestError: no question of the user ends the chat, or it is no text.
     """
+    if not messages:
+        raise BadRequestError("the chat has no message", param="messages")
     calls = CallsOfChat()
     turns = [_turn(message, calls) for message in messages]
     last = _last_spoken(turns)
