@@ -9,7 +9,16 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ConfigDict, RootModel
 
-from graphs.pipeline.events import Citation, Event, Finished, Retrieved, TextDelta
+from graphs.pipeline.events import (
+    Arguments,
+    Called,
+    Citation,
+    Event,
+    Finished,
+    Retrieved,
+    TextDelta,
+    Thought,
+)
 
 _Kind = TypeVar("_Kind")
 
@@ -22,7 +31,7 @@ class _Kept(RootModel[_Kind], Generic[_Kind]):
 
 _KINDS: Mapping[str, type[RootModel[Any]]] = {
     kind.__name__: _Kept[kind]  # type: ignore[valid-type]
-    for kind in (Retrieved, TextDelta, Citation, Finished)
+    for kind in (Retrieved, TextDelta, Citation, Thought, Called, Arguments, Finished)
 }
 
 

@@ -125,7 +125,7 @@ def _head(body: ResponseBody, name: str, created_at: int) -> dict[str, Any]:
         "conversation": None if conversation is None else {"id": conversation},
         "metadata": sent["metadata"] or {},
         "parallel_tool_calls": body.parallel_tool_calls is not False,
-        "reasoning": {"effort": None, "summary": None},
+        "reasoning": {"effort": body.reasoning and body.reasoning.effort, "summary": None},
         "service_tier": SERVED_TIER,
         "store": body.store is not False,
         "text": _text(body),
