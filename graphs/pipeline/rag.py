@@ -9,10 +9,12 @@ import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
 from graphs.config import GatewayConfig
 from graphs.pipeline.answering import Answering
 from graphs.pipeline.checking import Checking
+from graphs.pipeline.choices import alike, written
 from graphs.pipeline.events import (
     ChatRequest,
     Event,
@@ -74,7 +76,9 @@ class RagPipeline:
         fixed = self._fixed_reply(request)
         try:
             with trace:
-                told = self._events(request, trace) if fixed is None else self._told(fixed, trace)
+                told = self._events(request, trace)
+                if fixed is not None:
+                    told = self._told(fixed, trace, request.num_choices)
                 async with aclosing(told) as events:
                     async for event in events:
                         yield event
@@ -96,19 +100,22 @@ class RagPipeline:
 
         The message of such a reply is known word for word, or goes nowhere: nobody judges it.
         """
-        if request.constraint is not None:
+        if request.constraint is not None or request.exchange or _has_to_call(request):
             return None
         if request.retrieves:
             return small_talk(request.messages[-1].text)
         return QUOTES_ONLY if self._quote else None
 
-    async def _told(self, text: str, trace: Trace) -> AsyncGenerator[Event, None]:
+    async def _told(self, text: str, trace: Trace, num_choices: int) -> AsyncGenerator[Event, None]:
         trace.outcome = "answered"
         yield Retrieved(passages=(), search_query=None, timings=())
-        yield TextDelta(text=text)
-        yield self._finished(trace)
+        for event in alike([TextDelta(text=text), self._finished(trace)], num_choices):
+            yield event
 
     async def _events(self, request: ChatRequest, trace: Trace) -> AsyncGenerator[Event, None]:
+        if self._quote and (request.tools or request.exchange):
+            trace.degrade("tools")  # what only quotes neither calls nor reads results
+            request = replace(request, tools=None, exchange=())
         request = await self._checking.readable(request, trace)
         harmless, request, evidence = await self._check_and_find(request, trace)
         passages = evidence.passages if evidence and harmless else ()
@@ -120,23 +127,29 @@ class RagPipeline:
         if not harmless:
             trace.outcome = "refused"
             yield retrieved
-            yield self._finished(trace, refusal=self._safety.refusal)
-        elif evidence is not None and not passages:
+            end = [self._finished(trace, refusal=self._safety.refusal)]
+            for event in alike(end, request.num_choices):
+                yield event
+        elif evidence is not None and not (passages or request.tools or request.exchange):
             trace.outcome = "declined"
             yield retrieved
-            if request.constraint is not None:  # no text in that form says it
-                yield self._finished(trace, refusal=NO_ANSWER, reason="stop")
-                return
-            yield TextDelta(text=NO_ANSWER)
-            yield self._finished(trace)
+            for event in alike(self._declined(request, trace), request.num_choices):
+                yield event
         else:
             generation = self._generation_request(request, evidence)
-            stream = self._answering.stream(
-                generation, retrieved, trace, verbatim=request.constraint is not None
-            )
-            async with aclosing(stream) as events:
+            answer = partial(
+                self._answering.stream, retrieved=retrieved, trace=trace,
+                verbatim=request.constraint is not None or _is_formed(request),
+            )  # fmt: skip
+            async with aclosing(written(answer, generation, request.num_choices)) as events:
                 async for event in events:
                     yield event
+
+    def _declined(self, request: ChatRequest, trace: Trace) -> list[Event]:
+        """Says that the passages hold no answer."""
+        if request.constraint is not None:  # no text in that form says it
+            return [self._finished(trace, refusal=NO_ANSWER, reason="stop")]
+        return [TextDelta(text=NO_ANSWER), self._finished(trace)]
 
     async def _check_and_find(
         self, request: ChatRequest, trace: Trace
@@ -166,9 +179,11 @@ class RagPipeline:
         if evidence is None:
             return GenerationRequest(
                 request_id=request.request_id,
-                messages=alternating(request.messages),
+                messages=alternating((*request.messages, *request.exchange)),
                 sampling=sampling,
                 constraint=request.constraint,
+                tools=request.tools,
+                effort=request.effort,
                 identity=request.identity,
             )
         texts = quotable_answers(evidence.passages) if self._quote else ()
@@ -178,6 +193,8 @@ class RagPipeline:
             messages=evidence.prompt.messages(evidence.passages),
             sampling=sampling,
             constraint=Choices(texts=texts) if texts else request.constraint,
+            tools=request.tools,
+            effort=request.effort,
             identity=request.identity,
         )
 
@@ -193,3 +210,12 @@ class RagPipeline:
             timings=trace.times,
             generated=trace.generated,
         )
+
+
+def _has_to_call(request: ChatRequest) -> bool:
+    return request.tools is not None and request.tools.is_forced
+
+
+def _is_formed(request: ChatRequest) -> bool:
+    """Says whether what stands beside calls is JSON."""
+    return request.tools is not None and request.tools.answer is not None

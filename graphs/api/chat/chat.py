@@ -16,20 +16,20 @@ are meant chat_target.py.
 
 import time
 import uuid
-from collections.abc import Mapping
 
 from fastapi import APIRouter, Request, Response
 
 from graphs.api.border.json_body import JsonRoute
+from graphs.api.border.sse import STREAMED
 from graphs.api.chat.chat_schema import ChatCompletionBody, RagOptions
 from graphs.api.chat.chat_shape import ChatShape, RagCompletion, ReplyHead
 from graphs.api.chat.chat_target import ChatTarget, target_of
 from graphs.api.chat.formats import constraint_of
-from graphs.api.chat.picking_fields import FREE_ONLY, MAX_INT32
+from graphs.api.chat.picking_fields import check_own_words
 from graphs.api.chat.reply import Delivery, EventReply
 from graphs.api.chat.resume import Resumption, resumption_of
+from graphs.api.chat.tool_fields import tools_of
 from graphs.api.chat.turns import turns_of
-from graphs.api.errors import BadRequestError
 from graphs.api.services import InjectedServices
 from graphs.config import GatewayConfig
 from graphs.pipeline.events import ChatRequest, Sampling
@@ -39,7 +39,12 @@ from models.constraints import Constraint
 router = APIRouter(tags=["chat"], route_class=JsonRoute)
 
 
-@router.post("/v1/chat/completions", response_model=RagCompletion, summary="Answer a chat")
+@router.post(
+    "/v1/chat/completions",
+    response_model=RagCompletion,
+    responses=STREAMED,
+    summary="Answer a chat",
+)
 async def create_chat_completion(
     request: Request, body: ChatCompletionBody, services: InjectedServices
 ) -> Response:
@@ -50,17 +55,22 @@ async def create_chat_completion(
     resumption = resumption_of(request.headers, await request.body(), request.state.caller)
     request.app.state.keys.check(resumption)
     options = body.rag or RagOptions()
+    held = _held(body, services.config)
     chat = ChatRequest(
         request_id=request.state.request_id,
-        messages=turns,
+        messages=turns.messages,
+        exchange=turns.exchange,
+        tools=tools_of(body, held, services.config),
+        effort=body.reasoning_effort,
         retrieves=target.retrieves,
         stores=target.stores,
         sampling=_sampling(body, resumption),
-        constraint=_constraint(body, services.config),
+        constraint=None if held is None or _may_call(body) else held[1],
         retrieval=options.settings(services.config.retrieval),
         filters=parse_filter(options.filters) if options.filters else None,
         identity=resumption.last.identity if resumption.last else None,
         caller=request.state.caller,
+        num_choices=body.n or 1,
     )
     head = _head(body, target, resumption)
     delivery = Delivery(
@@ -74,14 +84,19 @@ async def create_chat_completion(
     return EventReply(services.pipeline.answer(chat), ChatShape(head), delivery)
 
 
-def _constraint(body: ChatCompletionBody, config: GatewayConfig) -> Constraint | None:
-    """Reads the form of the answer; refuses what a server that only quotes cannot honour."""
+def _held(body: ChatCompletionBody, config: GatewayConfig) -> tuple[str, Constraint] | None:
+    """Reads the form of the answer, and the field that says it.
+
+    Raises:
+        BadRequestError: a server that only quotes cannot honour it, or another field.
+    """
     found = constraint_of(body)
-    asked = [found[0]] if found else [name for name in FREE_ONLY if getattr(body, name)]
-    if config.answers == "quote" and asked:
-        msg = f"{asked[0]} needs a server that answers in its own words (`answers: free`)"
-        raise BadRequestError(msg, param=asked[0], code="unsupported_parameter")
-    return found[1] if found else None
+    check_own_words([found[0]] if found else body.for_own_words(), config)
+    return found
+
+
+def _may_call(body: ChatCompletionBody) -> bool:
+    return bool(body.tools) and body.tool_choice != "none"
 
 
 def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) -> ReplyHead:
@@ -94,34 +109,16 @@ def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) 
         is_rag=target.retrieves,
         include_usage=bool(options and options.include_usage),
         debug=bool(body.rag and body.rag.debug),
+        num_choices=body.n or 1,
+        logprobs=bool(body.logprobs),
+        tells_tier=body.service_tier is not None,
     )
 
 
 def _sampling(body: ChatCompletionBody, resumption: Resumption) -> Sampling:
-    only_best = body.top_p == 0  # no mass but that of the best token
-    return Sampling(
+    return body.sampling(
         max_tokens=body.max_completion_tokens or body.max_tokens,
-        temperature=0 if only_best else body.temperature,
-        top_p=None if only_best else body.top_p,
-        top_k=0 if body.top_k == -1 else body.top_k,  # vLLM's way to say "all"
-        min_p=body.min_p or 0.0,
         seed=resumption.seed if body.seed is None else body.seed,
         stop=tuple(body.stop or ()),
-        stop_token_ids=tuple(body.stop_token_ids or ()),
-        ignore_eos=bool(body.ignore_eos),
-        min_tokens=body.min_tokens or 0,
-        presence_penalty=body.presence_penalty or 0.0,
-        frequency_penalty=body.frequency_penalty or 0.0,
-        repetition_penalty=1.0 if body.repetition_penalty is None else body.repetition_penalty,
-        logit_bias=_biases(body.logit_bias or {}),
-        priority=body.priority or 0,
+        top_logprobs=body.top_logprobs or 0 if body.logprobs else None,
     )
-
-
-def _biases(biases: Mapping[str, float]) -> tuple[tuple[int, float], ...]:
-    """Reads ids, which JSON can only write as text."""
-    for token_id in biases:
-        if not (token_id.isascii() and token_id.isdigit() and int(token_id) <= MAX_INT32):
-            msg = f"logit_bias must name token ids in 0..{MAX_INT32}, got {token_id[:64]!r}"
-            raise BadRequestError(msg, param="logit_bias")
-    return tuple((int(token_id), bias) for token_id, bias in biases.items())

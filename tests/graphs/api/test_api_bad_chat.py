@@ -64,11 +64,10 @@ def dump(body):
         ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "invalid_value"),
         ({"stop": 5}, "stop", "invalid_type"),
         ({"stream": "yes"}, "stream", "invalid_type"),
-        ({"n": 2}, "n", "unsupported_value"),
-        ({"tools": [{"type": "function"}]}, "tools", "unsupported_parameter"),
-        ({"tool_choice": "required"}, "tool_choice", "unsupported_value"),
-        ({"logprobs": True}, "logprobs", "unsupported_parameter"),
-        ({"top_logprobs": 3}, "top_logprobs", "unsupported_parameter"),
+        ({"n": 0}, "n", "invalid_value"),
+        ({"n": 129}, "n", "invalid_value"),
+        ({"logprobs": 5}, "logprobs", "invalid_type"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "invalid_value"),
         ({"logit_bias": {"5": 101}}, "logit_bias.5", "invalid_value"),
         ({"logit_bias": {"five": 1}}, "logit_bias", "invalid_value"),
         ({"presence_penalty": 2.5}, "presence_penalty", "invalid_value"),
@@ -87,7 +86,7 @@ def dump(body):
         ({"continue_final_message": True}, "continue_final_message", "unsupported_parameter"),
         ({"add_generation_prompt": False}, "add_generation_prompt", "unsupported_value"),
         ({"chat_template_kwargs": {"a": 1}}, "chat_template_kwargs", "unsupported_parameter"),
-        ({"reasoning_effort": "high"}, "reasoning_effort", "unsupported_parameter"),
+        ({"reasoning_effort": "much"}, "reasoning_effort", "invalid_value"),
         ({"verbosity": "low"}, "verbosity", "unsupported_value"),
         ({"prediction": {"type": "content"}}, "prediction", "unsupported_parameter"),
         ({"logits_processors": ["x"]}, "logits_processors", "unsupported_parameter"),
@@ -114,6 +113,12 @@ async def test_bad_field_is_refused_by_name(api_http, api_pipeline, fields, para
     assert api_pipeline.requests == []
 
 
+async def test_top_logprobs_need_logprobs(api_http):
+    body = {"model": "rag", "messages": [USER], "top_logprobs": 3}
+    error = (await api_http.post("/v1/chat/completions", json=body)).json()["error"]
+    assert error["message"] == "top_logprobs needs `logprobs: true`, got 3"
+
+
 async def test_missing_field_is_refused_by_name(api_http):
     reply = await api_http.post("/v1/chat/completions", json={"messages": [USER]})
     assert reply.status_code == 400
@@ -128,7 +133,7 @@ async def test_missing_field_is_refused_by_name(api_http):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"user": "me", "store": True, "metadata": {"a": "b"}, "service_tier": "flex"},
+        {"user": "me", "store": False, "metadata": {"a": "b"}, "service_tier": "flex"},
         {"tools": [], "tool_choice": "auto", "n": 1, "logprobs": False, "top_logprobs": 0},
         {"response_format": {"type": "text"}, "logit_bias": {}, "frequency_penalty": 0},
         {"stop": None, "temperature": None, "stream": None, "rag": None, "made_up": [1]},
