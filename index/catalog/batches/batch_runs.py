@@ -13,6 +13,7 @@ that ends the batch: so none is lost or told twice, whenever the worker dies.
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -110,7 +111,7 @@ class BatchRuns(LeasedRows):
         now = self._now()
         with self._write_beside() as connection:
             row = _held(connection, run)
-            ended = {
+            ended: dict[str, Any] = {
                 "output_file_id": _write_file(connection, run, now, is_error=False),
                 "error_file_id": _write_file(connection, run, now, is_error=True),
                 "faults": [asdict(one) for one in faults],
