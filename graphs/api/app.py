@@ -29,7 +29,8 @@ from graphs.api.corpus import (
     vector_store_search,
     vector_stores,
 )
-from graphs.api.dialects import cohere, tei, vllm
+from graphs.api.dialects import azure, cohere, tei, vllm
+from graphs.api.dialects.azure import AzurePaths
 from graphs.api.dialects.errors import DialectErrors
 from graphs.api.error_replies import ErrorReply, install_error_handlers
 from graphs.api.openapi import describe
@@ -47,6 +48,7 @@ _ROUTED = (
     embeddings,
     rerank,
     moderations,
+    azure,
     cohere,
     tei,
     vllm,
@@ -114,6 +116,7 @@ def _add_borders(app: FastAPI, *, echo_request_id: bool) -> None:
     app.add_middleware(LastResort)
     app.add_middleware(DialectErrors)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(AzurePaths)
     app.add_middleware(Cors)
     app.add_middleware(CountedTraffic, traffic=app.state.traffic)
     app.add_middleware(RequestId, echo=echo_request_id)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from graphs.api.border.json_body import RequestModel
+from graphs.api.chat.data_sources import DataSources
 from graphs.api.chat.formats import FormatFields
 from graphs.api.chat.picking_fields import MAX_INT32, PickingFields, RefusedFields, Whole
 from graphs.api.corpus.filters import FilterSpec
@@ -136,7 +137,7 @@ def _check_stop(stop: str | list[str] | None) -> str | list[str] | None:
 
 
 class ChatCompletionBody(FormatFields, PickingFields, RefusedFields):
-    """The body of a chat request: OpenAI's fields, some of vLLM's, and `rag`."""
+    """The body of a chat request: OpenAI's fields, some of vLLM's and Azure's, and `rag`."""
 
     model: str
     messages: list[ChatMessage] = Field(min_length=1)
@@ -148,6 +149,7 @@ class ChatCompletionBody(FormatFields, PickingFields, RefusedFields):
     logprobs: bool | None = None
     top_logprobs: Annotated[Whole, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     rag: RagOptions | None = None
+    data_sources: DataSources | None = None
 
     @model_validator(mode="after")
     def _check_logprobs(self) -> "ChatCompletionBody":

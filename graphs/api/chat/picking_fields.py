@@ -129,6 +129,5 @@ class RefusedFields(RequestModel):
     prediction: Unsupported = None
     logits_processors: Unsupported = None
     moderation: Unsupported = None
-    data_sources: Unsupported = None
     documents: Unsupported = None
     web_search_options: Unsupported = None
