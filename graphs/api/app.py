@@ -29,7 +29,7 @@ from graphs.api.corpus import (
     vector_store_search,
     vector_stores,
 )
-from graphs.api.dialects import azure, cohere, tei, vllm
+from graphs.api.dialects import azure, cohere, cohere_chat, tei, vllm
 from graphs.api.dialects.azure import AzurePaths
 from graphs.api.dialects.errors import DialectErrors
 from graphs.api.error_replies import ErrorReply, install_error_handlers
@@ -50,6 +50,7 @@ _ROUTED = (
     moderations,
     azure,
     cohere,
+    cohere_chat,
     tei,
     vllm,
     files,

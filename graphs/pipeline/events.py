@@ -25,6 +25,7 @@ __all__ = [
     "FinishReason",
     "Finished",
     "Generated",
+    "GivenDocument",
     "Message",
     "OtherChoice",
     "Passage",
@@ -40,6 +41,21 @@ FinishReason = Literal["stop", "length", "content_filter"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class GivenDocument:
+    """A document that comes with the question.
+
+    Attributes:
+        id: what passages of it have as `file_id`.
+        title: stands over each of its passages; may be empty.
+        text: blocks are set apart by empty lines.
+    """
+
+    id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChatRequest:
     """One question to the pipeline.
 
@@ -48,6 +64,7 @@ class ChatRequest:
         messages: the chat, oldest first; the last one is the user's question.
         retrieves: whether passages are searched for; the bare generator is asked otherwise.
         stores: names or ids of the vector stores to search; None: all of them.
+        documents: what is searched in the place of the stores; empty: those are.
         retrieval: the settings of this request: its options over the configured ones.
         constraint: the form that the answer has to have; such an answer is given as it is written,
             and passages are told beside it; None: any.
@@ -61,6 +78,7 @@ class ChatRequest:
     messages: tuple[Message, ...]
     retrieves: bool = True
     stores: tuple[str, ...] | None = None
+    documents: tuple[GivenDocument, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
     constraint: Constraint | None = None

@@ -14,11 +14,15 @@ from collections.abc import Callable, Mapping
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Told = Mapping[str, str | None]
+Told = Mapping[str, object]
 
 
 def _cohere(error: Told, request_id: str) -> Told:
     return {"id": request_id, "message": error["message"]}
+
+
+def _cohere_and_ours(error: Told, request_id: str) -> Told:
+    return {"error": error, **_cohere(error, request_id)}
 
 
 def _tei(error: Told, _request_id: str) -> Told:
@@ -29,6 +33,9 @@ def _tei(error: Told, _request_id: str) -> Told:
 _SHAPES: Mapping[str, Callable[[Told, str], Told]] = {
     "/v1/embed": _cohere,
     "/v2/embed": _cohere,
+    "/v2/chat": _cohere,
+    "/v1/rerank": _cohere_and_ours,  # clients of vLLM and Jina ask these, too
+    "/v2/rerank": _cohere_and_ours,
     "/embed": _tei,
     "/info": _tei,
     "/health": _tei,
