@@ -29,7 +29,7 @@ from graphs.api.corpus import (
     vector_store_search,
     vector_stores,
 )
-from graphs.api.dialects import azure, cohere, cohere_chat, tei, vllm
+from graphs.api.dialects import azure, cohere, cohere_chat, tei, vllm, vllm_tokens
 from graphs.api.dialects.azure import AzurePaths
 from graphs.api.dialects.errors import DialectErrors
 from graphs.api.error_replies import ErrorReply, install_error_handlers
@@ -53,6 +53,7 @@ _ROUTED = (
     cohere_chat,
     tei,
     vllm,
+    vllm_tokens,
     files,
     uploads,
     vector_stores,

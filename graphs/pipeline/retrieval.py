@@ -41,12 +41,14 @@ class Scope:
         filters: only files whose attributes pass take part.
         settings: of this request.
         documents: are searched in the place of the stores; empty: those are.
+        rewrites: whether a search puts its queries in other words first (rag.py).
     """
 
     stores: tuple[str, ...] | None
     filters: Filter | None
     settings: RetrievalSettings
     documents: tuple[GivenDocument, ...] = ()
+    rewrites: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,10 +229,8 @@ class Retrieval:
         most = scope.settings.num_candidates
         with trace.stage("retrieve"):
             if scope.documents:
-                embedder = self._stages.embedder
-                return await ranked_documents(
-                    scope.documents, queries, embedder, limit=most, reach=self._reach
-                )
+                given = (scope.documents, queries, self._stages.embedder)
+                return await ranked_documents(*given, limit=most, reach=self._reach)
             async with together() as group:
                 search = self._stages.retriever.search
                 tasks = [
