@@ -44,10 +44,14 @@ async def ask(app: ASGIApp, line: Line, *, endpoint: str, caller: Caller) -> Rep
     body = line.body()
     for name in _REFUSED:
         if body.get(name):
-            return Reply(400, request_id, _refusal(name))
-    status, data = await _post(
-        app, _scope(endpoint, request_id, caller), json.dumps(body).encode("ascii")
-    )
+            message = f"{name} has no meaning in a batch, whose replies are read when it has ended"
+            return Reply(400, request_id, _refusal(message, name, "unsupported_parameter"))
+    try:
+        text = json.dumps(body)
+    except RecursionError:  # how deep one may be depends on who calls
+        refusal = _refusal("the body is nested too deeply", None, "invalid_body")
+        return Reply(400, request_id, refusal)
+    status, data = await _post(app, _scope(endpoint, request_id, caller), text.encode("ascii"))
     return Reply(status, request_id, json.loads(data))
 
 
@@ -76,13 +80,12 @@ def _written(line: Line, **parts: Any) -> str:
     return json.dumps(head | parts)
 
 
-def _refusal(name: str) -> Any:
-    message = f"{name} has no meaning in a batch, whose replies are read when it has ended"
+def _refusal(message: str, param: str | None, code: str) -> Any:
     error = {
         "message": message,
         "type": "invalid_request_error",
-        "param": name,
-        "code": "unsupported_parameter",
+        "param": param,
+        "code": code,
     }
     return {"error": error}
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from index.catalog.attributes import is_storable
 from index.catalog.batches.records import BatchFault
 
 _MAX_FAULTS = 100  # told of one file
@@ -56,8 +57,8 @@ def read_input(data: bytes, *, endpoint: str, max_lines: int) -> BatchInput:
         else:
             first_with[found["custom_id"]] = number
             lines.append(Line(number, found["custom_id"], text))
-            if len(lines) == 1 and isinstance(found["body"].get("model"), str):
-                model = found["body"]["model"]
+            if len(lines) == 1:
+                model = _model_of(found["body"])
         if len(faults) == _MAX_FAULTS:
             break
     if not lines and not faults:
@@ -66,6 +67,12 @@ def read_input(data: bytes, *, endpoint: str, max_lines: int) -> BatchInput:
         msg = f"A batch may have {max_lines} requests, got {len(lines)}."
         faults.append(BatchFault(code="too_many_tasks", message=msg))
     return BatchInput(() if faults else tuple(lines), tuple(faults), model)
+
+
+def _model_of(body: dict[str, Any]) -> str | None:
+    """Gives the model that a request names, if it can be kept; whether it is one says the route."""
+    name = body.get("model")
+    return name[:_MAX_ID_CHARS] if isinstance(name, str) and is_storable(name) else None
 
 
 def _texts(data: bytes) -> Iterator[tuple[int, bytes]]:

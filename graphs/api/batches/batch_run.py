@@ -23,6 +23,7 @@ from index.catalog.files import MAX_FILE_BYTES
 from index.errors import CorpusUnavailableError, UnknownFileError
 
 _KEEP_S = 0.5  # what is answered and not kept is answered again after a kill
+_LOOK_S = 2.0  # between two looks at whether the batch was cancelled, when nothing is to be kept
 _MAX_KEPT = 500  # results in one call
 _AGAIN_S = 1.0
 _AWAY = (CorpusUnavailableError, GraphError)  # whoever writes the catalog does not answer
@@ -56,6 +57,7 @@ class BatchRun:
     settings: BatchSettings
     _pending: list[LineResult] = field(default_factory=list)
     _num_bytes: int = 0
+    _kept_at: float = 0.0
     _is_reached: asyncio.Event = field(default_factory=asyncio.Event)  # the catalog, of late
 
     async def work(self) -> None:
@@ -113,7 +115,8 @@ class BatchRun:
                 done, workers = await asyncio.wait(workers, timeout=_KEEP_S)
                 for worker in done:
                     worker.result()
-                await self._keep()
+                if self._pending or self._is_due():
+                    await self._keep()
                 if self.record.status == "cancelling":
                     return "cancelled"
                 if time.time() >= self.record.expires_at and left:
@@ -123,6 +126,9 @@ class BatchRun:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._kept_at >= min(_LOOK_S, self.settings.lease_s / 3)
 
     async def _answer_some(self, lines: Iterator[Line], left: dict[int, Line]) -> None:
         for line in lines:
@@ -163,5 +169,6 @@ class BatchRun:
                 await asyncio.sleep(_AGAIN_S)
             else:
                 self._is_reached.set()
+                self._kept_at = time.monotonic()
                 del self._pending[: len(results)]
                 return

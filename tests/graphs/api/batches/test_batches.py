@@ -100,6 +100,17 @@ async def test_a_mark_blank_lines_and_windows_ends_are_passed_over(begin, ended)
     assert (batch.status, batch.request_counts.completed) == ("completed", 2)
 
 
+@pytest.mark.parametrize("model", ["a\x00b", "\ud800", 7, "x" * 2000])
+async def test_a_hostile_line_spoils_no_other(begin, ended, read, model):
+    deep = "[" * 900 + "]" * 900
+    nested = line("deep", ASK).replace('"rag"', f'"rag", "user": {deep}')
+    lines = (line("bad", {**ASK, "model": model}), nested, line("a\x00\ud800", ASK), GOOD)
+    batch = await ended(await begin(*lines))
+    assert (batch.status, batch.request_counts.total) == ("completed", 4)
+    assert "bad" in await read(batch.error_file_id)
+    assert {"a", "a\x00\ud800"} <= set(await read(batch.output_file_id))
+
+
 async def test_what_cannot_be_a_batch_is_refused_at_once(api_openai, upload):
     asked = {"endpoint": "/v1/embeddings", "completion_window": "24h"}
     with pytest.raises(openai.BadRequestError, match="no file") as refused:
