@@ -93,6 +93,7 @@ def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) 
         debug=bool(body.rag and body.rag.debug),
         num_choices=body.n or 1,
         logprobs=bool(body.logprobs),
+        tells_tier=body.service_tier is not None,
     )
 
 

@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from graphs.api.border.fields import ServiceTier, Unsupported
 from graphs.api.border.json_body import RequestModel
 from graphs.api.chat.data_sources import DataSources
 from graphs.api.chat.formats import FormatFields
 from graphs.api.chat.picking_fields import MAX_INT32, PickingFields, RefusedFields, Whole
 from graphs.api.corpus.filters import FilterSpec
+from graphs.api.corpus.vector_store_schema import Metadata
 from graphs.config import (
     Diversity,
     Expand,
@@ -87,6 +89,7 @@ class StreamOptions(RequestModel):
     """How a stream is sent."""
 
     include_usage: bool | None = None
+    include_obfuscation: Unsupported = None
 
 
 class RagOptions(RequestModel):
@@ -136,7 +139,19 @@ def _check_stop(stop: str | list[str] | None) -> str | list[str] | None:
     return [one for one in stops if one]  # an empty one stops nothing
 
 
-class ChatCompletionBody(FormatFields, PickingFields, RefusedFields):
+class IdleFields(RequestModel):
+    """What is checked and changes no answer."""
+
+    metadata: Metadata | None = None
+    parallel_tool_calls: bool | None = None
+    user: str | None = Field(None, max_length=1024)
+    safety_identifier: str | None = Field(None, max_length=128)
+    prompt_cache_key: str | None = Field(None, max_length=1024)
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    prompt_cache_options: dict[str, Any] | None = None
+
+
+class ChatCompletionBody(FormatFields, PickingFields, RefusedFields, IdleFields):
     """The body of a chat request: OpenAI's fields, some of vLLM's and Azure's, and `rag`."""
 
     model: str
@@ -146,6 +161,7 @@ class ChatCompletionBody(FormatFields, PickingFields, RefusedFields):
     max_completion_tokens: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = None
     max_tokens: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = None
     stop: Annotated[str | list[str] | None, AfterValidator(_check_stop)] = None
+    service_tier: ServiceTier | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[Whole, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     rag: RagOptions | None = None

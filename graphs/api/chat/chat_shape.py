@@ -11,6 +11,7 @@ from openai.types.chat.chat_completion_chunk import Choice as ChunkChoice
 from openai.types.chat.chat_completion_message import Annotation, ChatCompletionMessage
 from openai.types.completion_usage import CompletionUsage
 
+from graphs.api.border.fields import SERVED_TIER
 from graphs.api.border.sse import Frame
 from graphs.api.chat.citations import (
     Context,
@@ -74,6 +75,7 @@ class ReplyHead:
         debug: whether timings and the search query are shown.
         num_choices: how many answers there are.
         logprobs: whether the probabilities of tokens are told.
+        tells_tier: whether the reply says by which service tier it was made.
     """
 
     id: str
@@ -84,6 +86,7 @@ class ReplyHead:
     debug: bool
     num_choices: int = 1
     logprobs: bool = False
+    tells_tier: bool = False
 
 
 class ChatShape:
@@ -205,6 +208,8 @@ class ChatShape:
 def _names(head: ReplyHead, retrieved: Retrieved) -> dict[str, Any]:
     """Gives what says, on a completion and on every chunk of one, which reply it is."""
     names: dict[str, Any] = {"id": head.id, "created": head.created, "model": head.model}
+    if head.tells_tier:
+        names["service_tier"] = SERVED_TIER
     if retrieved.identity:  # with another one, the same seed may give another answer
         names["system_fingerprint"] = f"fp_{retrieved.identity}"
     return names

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from graphs.api.border.fields import Unsupported, only
+from graphs.api.border.fields import Refused, Unsupported, only
 from graphs.api.border.json_body import RequestModel
 from graphs.api.errors import BadRequestError
 from graphs.config import GatewayConfig
@@ -116,7 +116,7 @@ class RefusedFields(RequestModel):
     tools: Unsupported = None
     functions: Unsupported = None
     function_call: Annotated[object, only("none", "auto", name="function_call")] = None
-    audio: Unsupported = None
+    audio: Refused = None
     prompt_logprobs: Annotated[object, only(name="prompt_logprobs")] = None
     bad_words: Unsupported = None
     use_beam_search: Unsupported = None
@@ -126,8 +126,9 @@ class RefusedFields(RequestModel):
     chat_template_kwargs: Unsupported = None
     reasoning_effort: Unsupported = None
     verbosity: Annotated[object, only("medium", name="verbosity")] = None
-    prediction: Unsupported = None
+    prediction: Refused = None
     logits_processors: Unsupported = None
-    moderation: Unsupported = None
+    moderation: Refused = None
+    store: Unsupported = None
     documents: Unsupported = None
-    web_search_options: Unsupported = None
+    web_search_options: Refused = None

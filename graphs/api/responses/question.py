@@ -1,5 +1,6 @@
 """What a response asks of the pipeline: read from its body, kept as JSON until it is answered."""
 
+import json
 import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -9,14 +10,22 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX
+from graphs.api.chat.picking_fields import check_own_words
 from graphs.api.errors import BadRequestError, unknown_model
-from graphs.api.responses.response_schema import FileSearch, Ranking, ResponseBody
+from graphs.api.responses.response_schema import (
+    FileSearch,
+    JsonObjectForm,
+    JsonSchemaForm,
+    Ranking,
+    ResponseBody,
+)
 from graphs.api.services import Pipeline
 from graphs.caller import Caller
 from graphs.config import GatewayConfig
 from graphs.pipeline.events import ChatRequest, Event, Message, Sampling
 from index.searching.filters import parse_filter
-from models.errors import ContextLengthError
+from models.constraints import JSON_OBJECT, JsonSchema
+from models.errors import ContextLengthError, InvalidInputError
 
 _STORES = "tools[0].vector_store_ids"
 
@@ -31,6 +40,8 @@ class Question(BaseModel):
         seed: of the sampling; set, so that another Gateway can go on with the answer.
         shortens: whether a chat that does not fit loses its oldest turns.
         streams: whether its events are kept as they come.
+        schema_text: a JSON schema that the answer is held to; None: any text.
+        top_logprobs: so many likely tokens are told beside each; None: no probabilities are.
     """
 
     turns: list[tuple[Literal["system", "developer", "user", "assistant"], str]]
@@ -45,6 +56,8 @@ class Question(BaseModel):
     seed: int
     shortens: bool
     streams: bool
+    schema_text: str | None = None
+    top_logprobs: int | None = None
 
     def chat(
         self, config: GatewayConfig, caller: Caller, *, request_id: str, identity: str | None
@@ -65,7 +78,9 @@ class Question(BaseModel):
                 temperature=0 if only_best else self.temperature,
                 top_p=None if only_best else self.top_p,
                 seed=self.seed,
+                top_logprobs=self.top_logprobs,
             ),
+            constraint=None if self.schema_text is None else JsonSchema(schema=self.schema_text),
             retrieval=settings,
             filters=None if self.filters is None else parse_filter(self.filters),
             identity=identity,
@@ -103,7 +118,26 @@ def question_of(body: ResponseBody, turns: Sequence[Message], config: GatewayCon
         seed=secrets.randbits(63),
         shortens=body.truncation == "auto",
         streams=bool(body.stream),
+        schema_text=_schema_text(body, config),
+        top_logprobs=body.num_logprobs,
     )
+
+
+def _schema_text(body: ResponseBody, config: GatewayConfig) -> str | None:
+    """Reads the form of the answer; refuses what a server that only quotes cannot honour."""
+    form = body.text.format if body.text else None
+    asked = ["text.format"] if form is not None and form.type != "text" else []
+    check_own_words(asked + ["include"] * (body.num_logprobs is not None), config)
+    match form:
+        case JsonObjectForm():
+            return JSON_OBJECT.schema
+        case JsonSchemaForm():
+            try:
+                return JsonSchema(schema=json.dumps(form.schema_)).schema
+            except InvalidInputError as err:
+                raise BadRequestError(str(err), param="text.format.schema") from err
+        case _:
+            return None
 
 
 async def answer(

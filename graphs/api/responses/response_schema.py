@@ -1,15 +1,6 @@
 """What `/v1/responses` and `/v1/conversations` accept.
 
-A documented field is honoured, or echoed where it changes no answer, or refused by name:
-
-    honoured    model, input, instructions, previous_response_id, conversation, store, background,
-                stream, max_output_tokens, temperature, top_p, truncation, metadata, include,
-                tools (file_search), tool_choice, max_tool_calls
-    echoed      parallel_tool_calls, prompt_cache_key, prompt_cache_retention, safety_identifier,
-                user, service_tier ("auto", "default")
-    one value   text (plain text), reasoning (none), top_logprobs (0),
-                stream_options (no obfuscation)
-    refused     all others, and tools other than file_search
+What becomes of each documented field says `graphs.api.documented`.
 """
 
 from typing import Annotated, Any, Literal
@@ -17,14 +8,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.fields import Unsupported, only
+from graphs.api.border.fields import ServiceTier, Unsupported, only
 from graphs.api.border.json_body import RequestModel
 from graphs.api.chat.picking_fields import MAX_INT32, Whole
 from graphs.api.corpus.filters import FilterSpec
 from graphs.api.corpus.vector_store_schema import Metadata
 from graphs.config import Relevance, TopK
+from models.constraints import MAX_TOP_LOGPROBS
 
 RESULTS = "file_search_call.results"
+LOGPROBS = "message.output_text.logprobs"
 MAX_ITEM_ID_CHARS = 64
 MAX_NEW_ITEMS = 20  # OpenAI's bound for what is added to a conversation at once
 _MAX_WEIGHT_RATIO = 10
@@ -126,10 +119,10 @@ class NamedConversation(RequestModel):
 
 def _check_include(names: list[str]) -> list[str]:
     for name in names:
-        if name != RESULTS and name not in _NOTHING:
+        if name not in (RESULTS, LOGPROBS) and name not in _NOTHING:
             raise PydanticCustomError(
                 "unsupported_value", "include knows '{known}' here, got '{name}'",
-                {"known": RESULTS, "name": name[:64]},
+                {"known": f"{RESULTS}' and '{LOGPROBS}", "name": name[:64]},
             )  # fmt: skip
     return names
 
@@ -142,10 +135,29 @@ _NO_OBFUSCATION: tuple[dict[str, bool | None], ...] = (
 )
 
 
-class Format(RequestModel):
-    """What the text is: plain here."""
+class TextForm(RequestModel):
+    """Any text."""
 
-    type: Annotated[str, only("text", name="text.format.type")]
+    type: Literal["text"]
+
+
+class JsonObjectForm(RequestModel):
+    """Any JSON object."""
+
+    type: Literal["json_object"]
+
+
+class JsonSchemaForm(RequestModel):
+    """JSON that fits a schema; `strict` or not, the answer is held to it."""
+
+    type: Literal["json_schema"]
+    name: str
+    description: str | None = None
+    schema_: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = None
+
+
+Format = Annotated[TextForm | JsonObjectForm | JsonSchemaForm, Field(discriminator="type")]
 
 
 class TextOptions(RequestModel):
@@ -190,11 +202,11 @@ class ResponseBody(RequestModel):
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
     safety_identifier: str | None = Field(None, max_length=128)
     user: str | None = Field(None, max_length=1024)
-    service_tier: Annotated[str | None, only("auto", "default", name="service_tier")] = None
+    service_tier: ServiceTier | None = None
 
     text: TextOptions | None = None
     reasoning: ReasoningOptions | None = None
-    top_logprobs: Unsupported = None
+    top_logprobs: Annotated[Whole, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     stream_options: Annotated[object, only(*_NO_OBFUSCATION, name="stream_options")] = None
     access_programs: Unsupported = None
     context_management: Unsupported = None
@@ -214,6 +226,20 @@ class ResponseBody(RequestModel):
                     {"name": name, "instead": instead},
                 )  # fmt: skip
         return body
+
+    @model_validator(mode="after")
+    def _check_logprobs(self) -> "ResponseBody":
+        if self.top_logprobs and self.num_logprobs is None:
+            raise PydanticCustomError(
+                "invalid_value", "top_logprobs needs '{name}' in include, got {value}",
+                {"name": LOGPROBS, "value": self.top_logprobs},
+            )  # fmt: skip
+        return self
+
+    @property
+    def num_logprobs(self) -> int | None:
+        """How many likely tokens are told beside each; None: no probabilities are."""
+        return (self.top_logprobs or 0) if LOGPROBS in (self.include or ()) else None
 
     @property
     def conversation_id(self) -> str | None:

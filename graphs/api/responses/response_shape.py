@@ -22,9 +22,11 @@ from openai.types.responses.response_usage import InputTokensDetails, OutputToke
 from pydantic import BaseModel
 
 from graphs.api.border.sse import Frame
+from graphs.api.chat.logprobs import response_logprobs
 from graphs.api.chat.reply import Answer
 from graphs.api.error_replies import ErrorReply
 from graphs.pipeline.events import Citation, Event, Finished, Retrieved, TextDelta, Usage
+from models.generation import WrittenToken
 
 _SEARCH_STAGES: Mapping[str, type[BaseModel]] = {
     "in_progress": api.ResponseFileSearchCallInProgressEvent,
@@ -73,6 +75,7 @@ class ResponseShape:
         self._done: list[BaseModel] = []
         self._text: str | None = None
         self._annotations: list[AnnotationFileCitation] = []
+        self._tokens: list[WrittenToken] = []
 
     def begin(self) -> list[Frame]:
         """Makes the events before anything was found; the first call alone makes any."""
@@ -92,7 +95,7 @@ class ResponseShape:
         """Makes the events of one event of the pipeline."""
         match event:
             case TextDelta():
-                self._delta(event.text)
+                self._delta(event)
             case Citation():
                 self._annotate(event)
             case Finished():
@@ -120,7 +123,7 @@ class ResponseShape:
 
     def whole(self, answer: Answer) -> RagResponse:
         """Makes the body of a reply that is not streamed."""
-        text = TextDelta(text=answer.text)
+        text = TextDelta(text=answer.text, tokens=answer.tokens)
         events: tuple[Event, ...] = (answer.retrieved, text, *answer.citations, answer.finished)
         for event in events:
             self.event(event)
@@ -146,9 +149,10 @@ class ResponseShape:
             self._add(model, kind, item_id=name, output_index=0)
         self._item("done", _search_call(name, "completed", [query], results))
 
-    def _delta(self, text: str) -> None:
-        if not text:
+    def _delta(self, delta: TextDelta) -> None:
+        if not (delta.text or delta.tokens):
             return
+        self._tokens += delta.tokens
         if self._text is None:
             self._text = ""
             self._item("added", self._message("in_progress", []))
@@ -157,10 +161,10 @@ class ResponseShape:
                 api.ResponseContentPartAddedEvent, "response.content_part.added",
                 part=part, **self._place(0),
             )  # fmt: skip
-        self._text += text
+        self._text += delta.text
         self._add(
             api.ResponseTextDeltaEvent, "response.output_text.delta",
-            delta=text, logprobs=[], **self._place(0),
+            delta=delta.text, logprobs=response_logprobs(delta.tokens), **self._place(0),
         )  # fmt: skip
 
     def _annotate(self, citation: Citation) -> None:
@@ -181,14 +185,11 @@ class ResponseShape:
         reason = _INCOMPLETE.get(finished.finish_reason)
         parts: list[BaseModel] = []
         if self._text is not None:
-            part = api.ResponseOutputText(
-                type="output_text", text=self._text, annotations=list(self._annotations),
-                logprobs=[],
-            )  # fmt: skip
-            self._add(
-                api.ResponseTextDoneEvent, "response.output_text.done",
-                text=self._text, logprobs=[], **self._place(0),
-            )  # fmt: skip
+            told = {"text": self._text, "logprobs": response_logprobs(self._tokens)}
+            of_text = {"type": "output_text", "annotations": list(self._annotations)}
+            part = api.ResponseOutputText.model_validate(told | of_text)
+            kind = "response.output_text.done"
+            self._add(api.ResponseTextDoneEvent, kind, **told, **self._place(0))
             self._part_done(part, 0)
             parts.append(part)
         if finished.refusal is not None:

@@ -134,7 +134,7 @@ async def test_missing_field_is_refused_by_name(api_http):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"user": "me", "store": True, "metadata": {"a": "b"}, "service_tier": "flex"},
+        {"user": "me", "store": False, "metadata": {"a": "b"}, "service_tier": "flex"},
         {"tools": [], "tool_choice": "auto", "n": 1, "logprobs": False, "top_logprobs": 0},
         {"response_format": {"type": "text"}, "logit_bias": {}, "frequency_penalty": 0},
         {"stop": None, "temperature": None, "stream": None, "rag": None, "made_up": [1]},
