@@ -72,7 +72,7 @@ ROOMS = {
         "completions docs embedding embeddings health models moderations openapi rerank "
         "token_input",
         "responses",
-        "dialects",
+        "dialects mcp",
         "app",
     ),
 }

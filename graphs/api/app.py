@@ -29,6 +29,7 @@ from graphs.api.corpus import (
 from graphs.api.dialects import cohere, tei, vllm
 from graphs.api.dialects.errors import DialectErrors
 from graphs.api.error_replies import ErrorReply, install_error_handlers
+from graphs.api.mcp import route as mcp
 from graphs.api.openapi import describe
 from graphs.api.responses import conversations, responses
 from graphs.api.responses.runs import Runs
@@ -52,6 +53,7 @@ _ROUTED = (
     vector_store_files,
     vector_store_file_batches,
     vector_store_search,
+    mcp,
     health,
     docs,
 )

@@ -117,7 +117,7 @@ class EventReply(Response):
 
     async def _whole(self) -> Response:
         async with aclosing(self._events) as events:
-            answer = await _answer_of(events)
+            answer = await answer_of(events)
         return json_reply(self._shape.whole(answer), server_timing(answer.finished.timings))
 
     async def _stream(self, send: Send) -> None:
@@ -174,7 +174,7 @@ class _Outlet:
             await self.sender.send(frame)
 
 
-async def _answer_of(events: AsyncGenerator[Event, None]) -> Answer:
+async def answer_of(events: AsyncGenerator[Event, None]) -> Answer:
     """Waits for all events; raises RuntimeError if they do not keep their order."""
     retrieved = _first(await anext(events))
     rest = [event async for event in events]
