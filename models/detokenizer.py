@@ -1,11 +1,19 @@
 """Token ids to text, piece by piece, and the search for stop strings in that text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from models.generation import EngineStep, GenerationChunk, GenerationRequest
+from models.generation import (
+    EngineStep,
+    GenerationChunk,
+    GenerationRequest,
+    TokenLogprob,
+    WrittenToken,
+)
 
 _HALF_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+# What an engine tells of a token, and the characters that it completes, as a reader gets it.
+Written = Callable[[TokenLogprob, int], WrittenToken]
 
 
 class Decoder(Protocol):
@@ -93,7 +101,10 @@ class AnswerText:
     at their end is known here; of their text only what the reader lacks is given.
     """
 
-    def __init__(self, tokenizer: Decoder, request: GenerationRequest, identity: str) -> None:
+    def __init__(
+        self, tokenizer: Decoder, request: GenerationRequest, identity: str, written: Written
+    ) -> None:
+        self._written = written
         self._position = len(request.delivered_token_ids)
         self._attempt = request.attempt
         self._identity = identity
@@ -106,7 +117,8 @@ class AnswerText:
     def extend(self, step: EngineStep, num_prompt: int) -> GenerationChunk:
         """Takes the next ids, and why they are the last, and gives the chunk for the reader."""
         token_ids, reason = step.token_ids, step.finish_reason
-        text = self._stops.push(self._detokenizer.push(token_ids))
+        decoded, tokens = self._decoded(step)
+        text = self._stops.push(decoded)
         if reason is not None and not self._stops.stopped:
             text += self._stops.push(self._detokenizer.flush())
             text += self._stops.flush()
@@ -114,10 +126,18 @@ class AnswerText:
         chunk = GenerationChunk(
             position=self._position, token_ids=token_ids, text=text,
             finish_reason="stop" if self._stops.stopped else reason, num_prompt_tokens=num_prompt,
-            attempt=self._attempt, identity=self._identity, logprobs=step.logprobs,
+            attempt=self._attempt, identity=self._identity, tokens=tokens,
         )  # fmt: skip
         self._position += len(token_ids)
         return chunk
+
+    def _decoded(self, step: EngineStep) -> tuple[str, tuple[WrittenToken, ...]]:
+        """Gives the text of a step, and its tokens where their probabilities were asked for."""
+        if not step.logprobs:
+            return self._detokenizer.push(step.token_ids), ()
+        texts = [self._detokenizer.push((token_id,)) for token_id in step.token_ids]
+        told = zip(step.logprobs, texts, strict=True)
+        return "".join(texts), tuple(self._written(one, len(text)) for one, text in told)
 
     def _unknown(self, text: str) -> str:
         """Leaves out what the reader has already."""

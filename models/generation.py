@@ -91,6 +91,33 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Likely:
+    """A token that might have stood somewhere.
+
+    Attributes:
+        raw: its bytes, UTF-8; a token may be a part of a character.
+        logprob: natural logarithm of its probability before penalties, biases, masks and
+            temperature.
+    """
+
+    raw: bytes
+    logprob: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenToken(Likely):
+    """A token of an answer.
+
+    Attributes:
+        num_chars: characters of the decoded text that it completes; 0 within a character.
+        top: the likeliest tokens at its place, likeliest first.
+    """
+
+    num_chars: int
+    top: tuple[Likely, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerationRequest:
     """One answer to be written.
 
@@ -130,7 +157,7 @@ class GenerationChunk:
         identity: digest of the model that wrote it.
         replica: names the process at work, on the first chunk, which says that it has taken the
             request; empty where nobody asks which one that is.
-        logprobs: of `token_ids`, one each, where they were asked for.
+        tokens: `token_ids` with their probabilities, where they were asked for.
     """
 
     position: int
@@ -141,7 +168,7 @@ class GenerationChunk:
     attempt: int = 0
     identity: str = ""
     replica: str = ""
-    logprobs: tuple[TokenLogprob, ...] = ()
+    tokens: tuple[WrittenToken, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

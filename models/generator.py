@@ -14,6 +14,7 @@ from models.device import ALL_CPUS, Share, has_gpu
 from models.engines.loading import load_engine
 from models.engines.mask_maker import MaskMaker
 from models.engines.masks import forced_rest
+from models.engines.token_bytes import TokenBytes
 from models.errors import (
     ContextLengthError,
     InvalidInputError,
@@ -99,6 +100,7 @@ class Generator:
             self._profile.tokenizer_json, self._encode,
             end_id=int(self._tokenizer.eos_token_id), vocabulary_size=self._vocabulary_size,
         )  # fmt: skip
+        self._bytes = TokenBytes(self._profile.tokenizer_json, self._vocabulary_size)
         has_gpu(share)  # told before minutes of loading
         self._engine = load_engine(
             config.engine, config.engine_options, folder,
@@ -117,6 +119,8 @@ class Generator:
             ContextLengthError: the prompt leaves no room for an answer.
         """
         self._check(request)
+        if request.sampling.top_logprobs is not None:
+            await self._bytes.read()
         settled = self._engine_request(request, self._prompt_ids(request.messages))
         if request.constraint is None:
             return settled
@@ -158,7 +162,7 @@ class Generator:
         """
         engine_request = await self.prepare(request)
         num_prompt = engine_request.answer_start
-        answer = AnswerText(self._tokenizer, request, self.identity.digest)
+        answer = AnswerText(self._tokenizer, request, self.identity.digest, self._bytes.written)
         if (
             engine_request.max_tokens == 0
         ):  # the last id was delivered, but not that it was the last

@@ -108,14 +108,17 @@ async def test_penalties_biases_and_probabilities_are_the_same_where_an_answer_g
         top_logprobs=2,
     )  # fmt: skip
     ids, _, chunks = await write(generator, asked)
-    told = [one for chunk in chunks for one in chunk.logprobs]
-    assert [one.token_id for one in told] == ids
-    assert all(len(one.top) == 2 and one.logprob <= one.top[0][1] <= 0 for one in told)
+    told = [one for chunk in chunks for one in chunk.tokens]
+    raw = generator._tokenizer.decode(ids).encode()
+    assert (len(told), b"".join(one.raw for one in told)) == (len(ids), raw)
+    assert all(len(one.top) == 2 and one.logprob <= one.top[0].logprob <= 0 for one in told)
     resumed = replace(asked, delivered_token_ids=tuple(ids[:7]))
     rest, _, rest_chunks = await write(generator, resumed)
     assert ids[:7] + rest == ids
-    again = [one for chunk in rest_chunks for one in chunk.logprobs]
-    assert [one.token_id for one in again] == rest
+    again = [one for chunk in rest_chunks for one in chunk.tokens]
+    assert [(one.raw, one.num_chars) for one in again] == [
+        (one.raw, one.num_chars) for one in told[7:]
+    ]
     assert [one.logprob for one in again] == pytest.approx(
         [one.logprob for one in told[7:]], abs=1e-3
     )
