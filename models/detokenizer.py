@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from models.chat.reply import ReplyForm
 from models.generation import (
     EngineStep,
     GenerationChunk,
@@ -29,10 +30,15 @@ class Detokenizer:
 
     Only the last piece is decoded again at each push, so the cost does not grow with the answer.
     The window begins one piece early, since some tokenizers write a token otherwise at a start.
+
+    Args:
+        tokenizer: the model's.
+        hidden_ids: control tokens that are no part of the text; None: all.
     """
 
-    def __init__(self, tokenizer: Decoder) -> None:
+    def __init__(self, tokenizer: Decoder, hidden_ids: frozenset[int] | None = None) -> None:
         self._tokenizer = tokenizer
+        self._hidden_ids = hidden_ids
         self._ids: list[int] = []
         self._window_start = 0
         self._num_shown = 0
@@ -57,7 +63,11 @@ class Detokenizer:
         return self._decode(self._ids[self._window_start :])[len(shown) :]
 
     def _decode(self, token_ids: list[int]) -> str:
-        return self._tokenizer.decode(token_ids, skip_special_tokens=True)
+        hidden = self._hidden_ids
+        if hidden is None:
+            return self._tokenizer.decode(token_ids, skip_special_tokens=True)
+        shown = [token_id for token_id in token_ids if token_id not in hidden]
+        return self._tokenizer.decode(shown, skip_special_tokens=False)
 
 
 class StopScanner:
@@ -102,13 +112,15 @@ class AnswerText:
     """
 
     def __init__(
-        self, tokenizer: Decoder, request: GenerationRequest, identity: str, written: Written
-    ) -> None:
+        self, tokenizer: Decoder, request: GenerationRequest, identity: str, written: Written, *,
+        form: ReplyForm | None = None, hidden_ids: frozenset[int] | None = None,
+    ) -> None:  # fmt: skip
         self._written = written
+        self._form = form
         self._position = len(request.delivered_token_ids)
         self._attempt = request.attempt
         self._identity = identity
-        self._detokenizer = Detokenizer(tokenizer)
+        self._detokenizer = Detokenizer(tokenizer, hidden_ids)
         self._stops = StopScanner(request.sampling.stop)
         self._num_known_chars = request.num_delivered_chars
         played = (self._detokenizer.push((token_id,)) for token_id in request.delivered_token_ids)
@@ -126,8 +138,9 @@ class AnswerText:
         chunk = GenerationChunk(
             position=self._position, token_ids=token_ids, text=text,
             finish_reason="stop" if self._stops.stopped else reason, num_prompt_tokens=num_prompt,
-            attempt=self._attempt, identity=self._identity, tokens=tokens,
+            attempt=self._attempt, identity=self._identity, tokens=tokens, form=self._form,
         )  # fmt: skip
+        self._form = None
         self._position += len(token_ids)
         return chunk
 

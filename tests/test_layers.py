@@ -36,7 +36,7 @@ FORBIDDEN = {
 ROOMS = {
     "models": (
         "errors device folders scores identity constraints generation tokens token_counter "
-        "chat_template detokenizer gptq personal_data",
+        "chat detokenizer gptq personal_data",
         "bundled fetching",
         "hub",
         "encoders",
@@ -69,8 +69,8 @@ ROOMS = {
         "border",
         "corpus",
         "chat",
-        "completions docs embedding embeddings health models moderations openapi rerank "
-        "token_input",
+        "completions docs documented embedding embeddings health models moderations openapi "
+        "rerank token_input",
         "responses",
         "dialects mcp",
         "app",

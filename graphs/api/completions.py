@@ -73,6 +73,7 @@ class CompletionBody(FormatFields, PickingFields):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     best_of: Annotated[object, only(1, name="best_of")] = None
+    user: str | None = Field(None, max_length=1024)
     echo: Unsupported = None
     suffix: Unsupported = None
     prompt_logprobs: Annotated[object, only(name="prompt_logprobs")] = None

@@ -37,6 +37,10 @@ _STEP_S = 0.1  # everybody's next token waits so long
 class MaskMaker:
     """Makes masks for one tokenizer.
 
+    Attributes:
+        end_id: the id that ends an answer.
+        vocabulary_size: number of the model's logits.
+
     Args:
         tokenizer_json: the tokenizer, as the package `tokenizers` reads it.
         encode: texts to ids, without special tokens.
@@ -49,8 +53,8 @@ class MaskMaker:
     ) -> None:
         self._tokenizer_json = tokenizer_json
         self._encode = encode
-        self._end_id = end_id
-        self._vocabulary_size = vocabulary_size
+        self.end_id = end_id
+        self.vocabulary_size = vocabulary_size
         self._tokenizer: LLTokenizer | None = None
         self._known: OrderedDict[bytes, LLMatcher | str] = OrderedDict()
         self._threads = ThreadPoolExecutor(_MAX_CHECKS, thread_name_prefix="constraints")
@@ -62,7 +66,7 @@ class MaskMaker:
             InvalidInputError: it cannot be read, or needs more than its limits.
             EngineBusyError: the machine is too busy to tell.
         """
-        end_id, size = self._end_id, self._vocabulary_size
+        end_id, size = self.end_id, self.vocabulary_size
         if isinstance(constraint, Choices):
             return choices_mask(constraint, self._encode, end_id=end_id, vocabulary_size=size)
         found = await self._found(constraint.kind, _text(constraint))
@@ -90,11 +94,24 @@ class MaskMaker:
             return _first_line(answer["error"])
         if self._tokenizer is None:
             self._tokenizer = LLTokenizer(
-                self._tokenizer_json, n_vocab=self._vocabulary_size, eos_token=self._end_id
+                _spelling(self._tokenizer_json), n_vocab=self.vocabulary_size, eos_token=self.end_id
             )
         limits = grammar_check.parser_limits()
         matcher = LLMatcher(self._tokenizer, answer["grammar"], log_level=0, limits=limits)
         return _fault(matcher) or matcher
+
+
+def _spelling(tokenizer_json: str) -> str:
+    """Gives a tokenizer whose ids spell what they are asked for, byte by byte.
+
+    A normalizer changes texts before they are cut, as that of the bundled generator does behind
+    line breaks: the only way to go on would then be told as ids of another text. Where ids are
+    bytes it says nothing of how they are spelt; elsewhere it may write blanks, and stays.
+    """
+    tokenizer = json.loads(tokenizer_json)
+    if (tokenizer.get("decoder") or {}).get("type") != "ByteLevel":
+        return tokenizer_json
+    return json.dumps(tokenizer | {"normalizer": None})
 
 
 def _fault(matcher: LLMatcher) -> str | None:

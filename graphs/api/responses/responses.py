@@ -19,8 +19,9 @@ from graphs.api.border.json_body import JsonRoute
 from graphs.api.border.replies import json_reply, list_reply, to_json
 from graphs.api.chat.reply import Delivery, EventReply
 from graphs.api.errors import BadRequestError
+from graphs.api.responses.chat_of_items import turns_of
 from graphs.api.responses.follow import FollowReply
-from graphs.api.responses.items import as_json, items_of, read_items, shown, turns_of
+from graphs.api.responses.items import as_json, items_of, read_items, shown
 from graphs.api.responses.queries import PageQuery, ReadQuery
 from graphs.api.responses.question import Question, answer, question_of
 from graphs.api.responses.response_schema import RESULTS, ResponseBody
