@@ -1,10 +1,10 @@
-# make serve | test | test-systems | test-vllm | test-chaos | chaos | durability | bench-ingest | bench-search | lint | install | models | clean
+# make serve | test | test-systems | test-vllm | test-clients | test-chaos | chaos | durability | bench-ingest | bench-search | lint | install | models | clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Of the shell, as the state folder of deployments/state.py.
 STATE := "$${RAGFLEET_STATE:-.ragfleet}"
 
-.PHONY: help install serve test test-systems test-vllm test-chaos chaos durability bench-ingest bench-search conformance lint models clean
+.PHONY: help install serve test test-systems test-vllm test-clients test-chaos chaos durability bench-ingest bench-search conformance lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
@@ -43,6 +43,14 @@ VLLM_PIP := .venv-vllm/bin/pip --quiet --disable-pip-version-check
 test-vllm: .venv-vllm/installed  ## run the engines' tests on vLLM's CPU build, 7 minutes and once 5 to install
 	VLLM_CPU_KVCACHE_SPACE=1 .venv-vllm/bin/python -m pytest -m vllm --durations 8
 
+.venv-clients/installed: tests/clients/requirements.txt
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+	@touch $@
+
+test-clients: install .venv-clients/installed  ## run other programs' clients against a system, 3 minutes and once 1 to install
+	$(BIN)/python -m pytest -m clients
+
 test-chaos: install  ## run the short forms of what `make chaos` and `make durability` do, about 17 minutes
 	$(BIN)/python -m pytest -m chaos
 
@@ -69,8 +77,8 @@ lint: install  ## check style and types
 models: install  ## assemble the bundled models now rather than at the first start
 	$(BIN)/python -m models.prepare $(STATE)/models
 
-clean:  ## remove .venv, .venv-vllm, and the corpus, the assembled models and what `make serve` keeps
-	rm -rf .venv .venv-vllm
+clean:  ## remove .venv, .venv-vllm, .venv-clients, and the corpus, the assembled models and what `make serve` keeps
+	rm -rf .venv .venv-vllm .venv-clients
 	# By name: what else may lie in a folder that somebody chose is not ours to remove.
 	cd $(STATE) 2>/dev/null && rm -rf models corpus.db* auth_token ray_address serve.log || true
 	rmdir $(STATE) 2>/dev/null || true

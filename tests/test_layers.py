@@ -73,7 +73,7 @@ ROOMS = {
         "rerank token_input claiming",
         "responses",
         "batches",
-        "dialects",
+        "dialects mcp",
         "app",
     ),
 }

@@ -33,6 +33,7 @@ from graphs.api.dialects import azure, cohere, cohere_chat, tei, vllm, vllm_toke
 from graphs.api.dialects.azure import AzurePaths
 from graphs.api.dialects.errors import DialectErrors
 from graphs.api.error_replies import ErrorReply, install_error_handlers
+from graphs.api.mcp import route as mcp
 from graphs.api.openapi import describe
 from graphs.api.responses import conversations, responses
 from graphs.api.responses.runs import Runs
@@ -61,6 +62,7 @@ _ROUTED = (
     vector_store_files,
     vector_store_file_batches,
     vector_store_search,
+    mcp,
     health,
     docs,
 )

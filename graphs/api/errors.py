@@ -5,6 +5,7 @@
     |- BodyTooLargeError     413
     |- BodyTimeoutError      408
     |- BodyCodedError        415
+    |- OriginError           403
     |- KeyReusedError        422
     |- ResumeMismatchError   409
     |- DisconnectedError     the client is gone: nothing can be sent
@@ -104,6 +105,12 @@ class BodyCodedError(ApiError, HTTPException):
     """The body is compressed in a way that is not read."""
 
     code = "unsupported_content_encoding"
+
+
+class OriginError(ApiError, PermissionError):
+    """A web page asks that the settings do not name."""
+
+    code = "origin_not_allowed"
 
 
 class KeyReusedError(ApiError, ValueError):
@@ -207,6 +214,7 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     BodyTooLargeError: ErrorKind(status=413, type=INVALID),
     BodyTimeoutError: ErrorKind(status=408, type=INVALID),
     BodyCodedError: ErrorKind(status=415, type=INVALID, param="Content-Encoding"),
+    OriginError: ErrorKind(status=403, type=INVALID, param="Origin"),
     KeyReusedError: ErrorKind(status=422, type=INVALID, param="Idempotency-Key"),
     ResumeMismatchError: ErrorKind(status=409, type=INVALID, param="Last-Event-ID"),
     NotReadyError: ErrorKind(status=503, type=SERVER, retry_after_s=2),

@@ -1,8 +1,9 @@
 """`/v1/files`: upload, list, read, delete."""
 
 from typing import Annotated, Literal
+from urllib.parse import quote
 
-from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from openai.types.file_deleted import FileDeleted
 from openai.types.file_object import FileObject
 
@@ -72,11 +73,18 @@ async def get_file(file_id: str, corpus: InjectedCorpus) -> Response:
 
 
 @router.get("/{file_id}/content", response_class=Response, summary="Read a file")
-async def get_file_content(file_id: str, corpus: InjectedCorpus) -> Response:
-    """Gives the bytes as they were uploaded; never as something that a browser would run."""
+async def get_file_content(request: Request, file_id: str, corpus: InjectedCorpus) -> Response:
+    """Gives the bytes as they were uploaded; a browser shows texts and PDFs, and runs nothing."""
     data = await corpus.file_content(file_id)
-    headers = {"content-disposition": "attachment", "x-content-type-options": "nosniff"}
-    return Response(data, media_type="application/octet-stream", headers=headers)
+    kind, disposition = "application/octet-stream", "attachment"
+    if "text/html" in request.headers.get("accept", ""):  # a person has followed a citation
+        kind, disposition = _shown((await corpus.get_file(file_id)).filename, data)
+    headers = {
+        "content-disposition": disposition,
+        "x-content-type-options": "nosniff",
+        "vary": "accept",
+    }
+    return Response(data, media_type=kind, headers=headers)
 
 
 @router.delete("/{file_id}", response_model=FileDeleted, summary="Delete a file")
@@ -84,6 +92,20 @@ async def delete_file(file_id: str, corpus: InjectedCorpus) -> Response:
     """Deletes a file, and its passages in every vector store."""
     await corpus.delete_file(file_id)
     return json_reply(FileDeleted(id=file_id, object="file", deleted=True))
+
+
+def _shown(filename: str, data: bytes) -> tuple[str, str]:
+    """Gives the media type and disposition of a file in a browser, which is to run none of it."""
+    name = f"filename*=UTF-8''{quote(filename, safe='')}"
+    if data.startswith(b"%PDF-"):
+        return "application/pdf", f"inline; {name}"
+    try:
+        is_text = "\0" not in data.decode()
+    except UnicodeDecodeError:
+        is_text = False
+    if is_text:
+        return "text/plain", f"inline; {name}"
+    return "application/octet-stream", f"attachment; {name}"
 
 
 def file_object(record: FileRecord) -> FileObject:

@@ -41,7 +41,7 @@ async def search_store(
     """Finds passages by meaning and words; ranker "none" leaves them in the fused order."""
     queries = [body.query] if isinstance(body.query, str) else body.query
     trace = Trace(request.state.request_id)
-    scope = _scope(store_id, body, services.config.retrieval)
+    scope = scope_of((store_id,), body, services.config.retrieval)
     searching = services.pipeline.search(queries, scope, trace)
     found = await unless_disconnected(request.receive, searching)
     options = body.ranking_options or RankingOptions()
@@ -51,7 +51,7 @@ async def search_store(
     page = SearchPage(
         object="vector_store.search_results.page",
         search_query=list(trace.queries),
-        data=[_result(one) for one in found if measured(one) >= threshold],
+        data=[result_of(one) for one in found if measured(one) >= threshold],
         has_more=False,
         next_page=None,
         **({"degraded": list(trace.degraded)} if trace.degraded else {}),
@@ -59,8 +59,10 @@ async def search_store(
     return json_reply(page, server_timing(trace.times))
 
 
-def _scope(store_id: str, body: SearchBody, configured: RetrievalSettings) -> Scope:
-    """Gives where and how is searched; the generator is never asked for a search."""
+def scope_of(
+    stores: tuple[str, ...] | None, body: SearchBody, configured: RetrievalSettings
+) -> Scope:
+    """Gives where (None: everywhere) and how is searched; the generator is never asked for it."""
     ranker = body.ranking_options and body.ranking_options.ranker
     rerank = None if ranker is None else ranker != "none"
     options = {"top_k": body.max_num_results, "rerank": rerank, "expand": "off"}
@@ -69,10 +71,11 @@ def _scope(store_id: str, body: SearchBody, configured: RetrievalSettings) -> Sc
     settings = settings.overridden({"num_candidates": max(body.max_num_results, most)})
     filters = None if body.filters is None else parse_filter(body.filters)
     rewrites = bool(body.rewrite_query)
-    return Scope(stores=(store_id,), filters=filters, settings=settings, rewrites=rewrites)
+    return Scope(stores=stores, filters=filters, settings=settings, rewrites=rewrites)
 
 
-def _result(found: ScoredHit) -> VectorStoreSearchResponse:
+def result_of(found: ScoredHit) -> VectorStoreSearchResponse:
+    """Makes OpenAI's object of a hit."""
     hit = found.hit
     text = headed_text(hit.title, hit.context or hit.text, filename=hit.filename)
     return VectorStoreSearchResponse(

@@ -1,5 +1,7 @@
 """Files through the OpenAI client, over the real catalog."""
 
+import urllib.parse
+
 import pytest
 from openai import BadRequestError, NotFoundError
 
@@ -109,3 +111,28 @@ async def test_unknown_cursor_is_a_400(api_openai):
     with pytest.raises(BadRequestError) as caught:
         await api_openai.files.list(after="file-none")
     assert caught.value.code == "unknown_cursor"
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "kind", "disposition"),
+    [
+        ("größe.md", "# Größe".encode(), "text/plain; charset=utf-8", "inline"),
+        ("page.html", b"<script>alert(1)</script>", "text/plain; charset=utf-8", "inline"),
+        ("drawing.svg", b"<svg onload='alert(1)'/>", "text/plain; charset=utf-8", "inline"),
+        ("paper.pdf", b"%PDF-1.7 ...", "application/pdf", "inline"),
+        ("old.txt", b"Gr\xf6\xdfe", "application/octet-stream", "attachment"),
+        ("words.docx", b"PK\x03\x04\0", "application/octet-stream", "attachment"),
+    ],
+)
+async def test_a_browser_that_follows_a_citation_shows_the_file(
+    api_http, api_catalog, name, data, kind, disposition
+):
+    file = api_catalog.create_file(filename=name, purpose="assistants", data=data)
+    reply = await api_http.get(f"/v1/files/{file.id}/content", headers={"accept": BROWSER})
+    assert (reply.content, reply.headers["content-type"]) == (data, kind)
+    quoted = urllib.parse.quote(name)
+    assert reply.headers["content-disposition"] == f"{disposition}; filename*=UTF-8''{quoted}"
+    assert (reply.headers["x-content-type-options"], reply.headers["vary"]) == ("nosniff", "accept")

@@ -1,0 +1,86 @@
+"""`POST /mcp`: one message of the Model Context Protocol, answered by one JSON body.
+
+    request ── border of all routes ── origin ── strict JSON ── the package's transport ── server.py
+
+No session is kept, so any Gateway answers any message, and what a client began at a lost one goes
+on at the next. Clients that know only sessions (revisions until 2025-11-25) are told of none and
+work the same; there is nothing to stream or to end, so GET and DELETE get 405, as the protocol
+wants it. The package takes most of a second to import: it is loaded by the first message.
+
+https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
+"""
+
+import asyncio
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from graphs.api.border.disconnect import unless_disconnected
+from graphs.api.border.json_body import JsonRequest
+from graphs.api.mcp.origins import check_origin
+from graphs.api.services import InjectedServices
+
+if TYPE_CHECKING:
+    from mcp.server.lowlevel.server import Server
+
+# The package's own limit must not undercut that of the settings, which has been kept already.
+_NO_LIMIT = 2**62
+_PARSE_ERROR = -32700  # JSON-RPC 2.0, 5.1
+
+# Not part of the OpenAPI description: it is another protocol, which describes itself.
+router = APIRouter(include_in_schema=False)
+
+
+@router.post("/mcp")
+@router.post("/mcp/")
+async def post_message(request: Request, services: InjectedServices) -> Response:
+    """Answers one message."""
+    check_origin(request, services.config.http)
+    read = JsonRequest(request.scope, request.receive)
+    try:
+        await read.json()
+    except json.JSONDecodeError as fault:
+        error = {"code": _PARSE_ERROR, "message": f"The body is not valid JSON: {fault}"}
+        return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 400)
+    return _McpReply(await read.body())
+
+
+class _McpReply(Response):
+    """Hands one message to the package's transport, and ends its work when the client leaves."""
+
+    def __init__(self, message: bytes) -> None:
+        super().__init__()
+        self._message = message
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers, unless the client leaves first."""
+        server = await asyncio.to_thread(_server)
+        await unless_disconnected(receive, self._answer(server, scope, send))
+
+    async def _answer(self, server: "Server[Any]", scope: Scope, send: Send) -> None:
+        from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+        unread: list[Message] = [{"type": "http.request", "body": self._message}]
+
+        async def receive() -> Message:
+            if not unread:
+                await asyncio.Event().wait()  # `unless_disconnected` watches for the rest
+            return unread.pop()
+
+        # One a message: what fails in one of its tasks ends all the others.
+        manager = StreamableHTTPSessionManager(
+            server, stateless=True, json_response=True, max_request_body_size=_NO_LIMIT
+        )
+        async with manager.run():
+            await manager.handle_request(scope, receive, send)
+
+
+@cache
+def _server() -> "Server[Any]":
+    from graphs.api.mcp.server import build_server
+
+    return build_server()

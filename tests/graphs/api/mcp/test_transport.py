@@ -1,0 +1,159 @@
+"""How messages reach `/mcp`: without sessions, from trusted pages only, whatever is sent."""
+
+import itertools
+import subprocess
+import sys
+
+import httpx
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from graphs.api.app import build_app
+from tests.graphs.serving import serving
+
+ACCEPT = {"accept": "application/json, text/event-stream"}
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+HELLO = PING | {
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "0"},
+    },
+}
+
+
+class Alternating(httpx2.AsyncHTTPTransport):
+    """Sends every request to the next server, as a load balancer without affinity."""
+
+    def __init__(self, urls):
+        super().__init__()
+        self._urls, self.asked = itertools.cycle(urls), []
+
+    async def handle_async_request(self, request):
+        url = httpx2.URL(next(self._urls))
+        request.url = request.url.copy_with(port=url.port)
+        self.asked.append(url.port)
+        return await super().handle_async_request(request)
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_every_message_may_reach_another_gateway(api_app, api_services, store, mode):
+    other = build_app(api_services)
+    async with serving(api_app) as one, serving(other) as two:
+        transport = Alternating([one, two])
+        http = httpx2.AsyncClient(transport=transport)
+        url = one.removesuffix("/v1") + "/mcp"
+        async with (
+            http,
+            Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+        ):
+            for _ in range(3):
+                called = await client.call_tool("search", {"query": "bounded queue"})
+                assert not called.is_error
+            assert len((await client.list_resources()).resources) == 3
+        assert len(set(transport.asked)) == 2
+
+
+async def test_no_session_is_given_and_none_is_missed(api_http):
+    reply = await api_http.post("/mcp", json=HELLO, headers=ACCEPT)
+    assert reply.status_code == 200
+    assert "mcp-session-id" not in reply.headers
+    assert reply.json()["result"]["protocolVersion"] == "2025-06-18"
+    told = ACCEPT | {"mcp-session-id": "of-a-server-that-is-gone"}
+    assert (await api_http.post("/mcp", json=PING, headers=told)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
+@pytest.mark.parametrize("accept", ["application/json", "*/*", ACCEPT["accept"]])
+async def test_clients_that_take_only_json_are_answered(api_http, path, accept):
+    reply = await api_http.post(path, json=PING, headers={"accept": accept})
+    assert (reply.status_code, reply.json()) == (200, {"jsonrpc": "2.0", "id": 1, "result": {}})
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "HEAD"])
+async def test_there_is_nothing_to_stream_or_to_end(api_http, method):
+    reply = await api_http.request(method, "/mcp", headers=ACCEPT)
+    assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "settings", "status"),
+    [
+        (None, "rag.example", {}, 200),
+        ("http://127.0.0.1:8000", "127.0.0.1:8000", {}, 200),
+        ("http://localhost:8000", "localhost:8000", {}, 200),
+        ("http://[::1]:8000", "[::1]:8000", {}, 200),
+        ("http://evil.example:8000", "evil.example:8000", {}, 403),
+        ("http://evil.example", "127.0.0.1:8000", {}, 403),
+        ("http://localhost:3000", "localhost:8000", {}, 403),
+        ("http://localhost.evil.example", "localhost.evil.example", {}, 403),
+        ("null", "127.0.0.1:8000", {}, 403),
+        ("https://chat.example", "rag.example", {"cors_origins": ("https://chat.example",)}, 200),
+        ("https://evil.example", "rag.example", {"cors_origins": ("https://chat.example",)}, 403),
+        ("https://any.example", "rag.example", {"cors_origins": ("*",)}, 200),
+        ("https://rag.example", "rag.example", {"public_url": "https://rag.example/api"}, 200),
+        ("https://evil.example", "evil.example", {"public_url": "https://rag.example"}, 403),
+    ],
+)
+async def test_only_trusted_pages_may_ask(api_http, api_services, origin, host, settings, status):
+    http = api_services.config.http.model_copy(update=settings)
+    config = api_services.config.model_copy(update={"http": http})
+    object.__setattr__(api_services, "config", config)
+    headers = ACCEPT | {"host": host} | ({"origin": origin} if origin else {})
+    reply = await api_http.post("/mcp", json=PING, headers=headers)
+    assert reply.status_code == status
+    if status == 403:
+        error = reply.json()["error"]
+        assert (error["code"], error["param"]) == ("origin_not_allowed", "Origin")
+        assert "http.cors_origins" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"{", -32700),
+        (b"", -32700),
+        (b"\xff\xfe", -32700),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "\\ud800"}', -32700),
+        (b"[" * 60_000, -32700),
+        (b"5" * 5000, -32700),
+        (b"[]", None),
+        (b"{}", None),
+        (b"null", None),
+        (b'[{"jsonrpc": "2.0", "id": 1, "method": "ping"}]', None),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "nothing/here"}', -32601),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call"}', -32602),
+        (b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": []}', None),
+    ],
+    ids=range(13),
+)
+@pytest.mark.parametrize("version", [None, "2025-06-18", "2026-07-28", "1999-01-01"])
+async def test_whatever_is_sent_gets_an_error_of_the_protocol(api_http, body, code, version):
+    headers = ACCEPT | {"content-type": "application/json"}
+    headers |= {"mcp-protocol-version": version} if version else {}
+    reply = await api_http.post("/mcp", content=body, headers=headers)
+    assert reply.status_code in {200, 400, 404}, reply.text
+    told = reply.json()["error"]["code"]
+    assert code is None or version in {"2026-07-28", "1999-01-01"} or told == code
+
+
+async def test_a_large_body_is_refused_as_everywhere(api_http, api_config):
+    body = b" " * (api_config.http.max_body_bytes + 1)
+    reply = await api_http.post("/mcp", content=body, headers=ACCEPT)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (413, "body_too_large")
+
+
+def test_the_package_is_loaded_by_the_first_message_only():
+    """It takes most of a second, which a Gateway that starts for other reasons must not pay."""
+    code = "import sys, graphs.api.app; sys.exit('mcp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_a_ping_of_plain_http_is_one_round_trip(mcp_url):
+    async with httpx.AsyncClient() as http:
+        reply = await http.post(mcp_url, json=PING, headers=ACCEPT)
+    assert reply.headers["content-type"] == "application/json"
+    assert reply.headers["x-request-id"]
