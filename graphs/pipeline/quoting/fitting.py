@@ -56,10 +56,9 @@ _TIME_WORDS = (
     r"as soon as|once|when\w*|always|never|daily|january|february|march|april|may|june|july|august|"
     r"september|october|november|december)\b"
 )
-_NUMBER = r"(?<![\d.,:])\d++(?:[.,:]\d++)*+"
-_MEASURES = (  # whose numbers tell no time
-    r"(?:€|%|°|(?:euros?|eur|percent|kg|km|cm|mm|m|g|l|ml|kilo\w*|met(?:re|er)s?|hours?|hrs?|"
-    r"minutes?|mins?|degrees?|points?|people|persons?)\b)"
+_CLOCK = (  # and dates: no bare number, no "2 hours"
+    r"\d[:.]\d\d(?!\d)|\d\s?(?:am|pm|a\.m|p\.m|h|uhr|o'clock)\b|\b(?:19|20)\d\d\b|\d(?:st|nd|rd|th)\b|"
+    r"\d\s?[-–/.]\s?\d|\b(?:at|by|from|on|since|till|to|until)\s+(?:the\s+|about\s+)?\d"  # noqa: RUF001
 )
 _NEGATION = re.compile(
     r"\b(?:not|no|none|nobody|nothing|never|neither|nor|cannot|forbidden|prohibited|banned|except|"
@@ -68,7 +67,7 @@ _NEGATION = re.compile(
 )
 _HOLDS: Mapping[Sort, re.Pattern[str]] = {
     "number": re.compile(rf"\d|{_NUMBER_WORDS}", re.IGNORECASE),
-    "time": re.compile(rf"{_NUMBER}(?!\s?{_MEASURES})|{_TIME_WORDS}", re.IGNORECASE),
+    "time": re.compile(rf"{_CLOCK}|{_TIME_WORDS}", re.IGNORECASE),
     "phone": re.compile(r"\+?\d[\d\s()/.-]{4,}\d"),
     "email": re.compile(r"\S@\S"),
 }
