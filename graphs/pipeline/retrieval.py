@@ -18,6 +18,7 @@ from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.question import parts_of
 from graphs.pipeline.quoting.quoter import Quote, Quoter
 from graphs.pipeline.quoting.spelling import corrected
+from graphs.pipeline.quoting.words import content_stems
 from graphs.pipeline.rankings import best, in_turn, merged, union
 from graphs.pipeline.relevance import Relevance, ScoredHit
 from graphs.pipeline.stages import Stages
@@ -132,7 +133,7 @@ class Retrieval:
         What seemed to lean on the chat, and finds nothing with it, may have stood alone.
         """
         found, quote = await self._found(question, scope, trace)
-        if found or not question.context:
+        if found or not (question.context and content_stems(question.asked)):
             return found, quote
         return await self._found(Question(asked=question.asked), scope, trace)
 

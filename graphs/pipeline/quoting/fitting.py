@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from graphs.pipeline.quoting.calendar import is_of_another_day
 from graphs.pipeline.quoting.part import Part, Sort
+from graphs.pipeline.quoting.row_text import cells_of
 from graphs.pipeline.quoting.units import Unit
 from graphs.pipeline.quoting.versions import (
     is_of_number,
@@ -149,6 +150,11 @@ class Fit:
             * (1.0 if number < len(part.stems) else _LEANT_ON)
             for number, count in enumerate(counts)
         ]
+        self._rows: dict[tuple[str, str], list[frozenset[str]]] = {}
+        for unit in units:
+            if unit.kind == "row":
+                key = (unit.hit.file_id, unit.columns)
+                self._rows.setdefault(key, []).append(_told_in_row(unit))
         self._pattern = _HOLDS.get(part.sort)
 
     def features(self, unit: Unit, passage: float, own: float) -> list[float]:
@@ -184,11 +190,21 @@ class Fit:
     def _lacks_name(self, unit: Unit, document: frozenset[str]) -> float:
         """1 if the document does not know a name; less if it does, but a unit beside has it."""
         names = [stem(name) for name in self._part.names if name not in _CALENDAR]
+        if self._is_of_another_row(unit):
+            return _NAMED_BESIDE
         if any(name not in document for name in names):
             return 1.0
         about = all_stems(unit.about)
         told = frozenset[str]().union(*self._about)
         return _NAMED_BESIDE * any(name in told and name not in about for name in names)
+
+    def _is_of_another_row(self, unit: Unit) -> bool:
+        """Says whether a row lacks a word of the question that another row of its table has."""
+        if unit.kind != "row" or self._part.wants_list:
+            return False
+        key = (unit.hit.file_id, unit.columns)
+        lacking = set(self._part.stems) - all_stems(unit.about)
+        return any(lacking & told for told in self._rows.get(key, []) if told != _told_in_row(unit))
 
     def _share(self, known: frozenset[str]) -> float:
         """The share of what is asked that a text has, by weight."""
@@ -197,6 +213,11 @@ class Fit:
             weight for one, weight in zip(self._asked, self._weights, strict=True) if one in known
         )
         return held / total if total else 0.5
+
+
+def _told_in_row(unit: Unit) -> frozenset[str]:
+    """The stems of what stands in the cells of a row."""
+    return all_stems(" ".join(value for _, value in cells_of(unit)))
 
 
 def _tells_more(part: Part, unit: Unit) -> bool:
