@@ -49,6 +49,16 @@ def identifiers(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(joined(name) for name in names if _is_identifier(name)))
 
 
+def holds(text: str, identifier: str) -> bool:
+    """Says whether a text has an identifier as a name of its own, or with more behind it.
+
+    Args:
+        text: with its headings.
+        identifier: as `joined` writes it.
+    """
+    return identifier.removeprefix("v") in _held(text)
+
+
 def fitness(question: str, texts: Sequence[str]) -> list[float]:
     """How far each text can be about what a question names, 0..1.
 
@@ -69,11 +79,15 @@ def fitness(question: str, texts: Sequence[str]) -> list[float]:
 
 
 def _fitness(wanted: Sequence[str], kinds: set[str], text: str) -> float:
-    held = {name for one in _found(text) for name in _names(one)}
+    held = _held(text)
     if any(name.removeprefix("v") in held for name in wanted):
         return 1.0
     others = (kind for name in identifiers(text) for kind in _kinds(name))
     return OTHER if any(kind in kinds for kind in others) else NONE
+
+
+def _held(text: str) -> set[str]:
+    return {name for one in _found(text) for name in _names(one)}
 
 
 def _kinds(name: str) -> tuple[str, ...]:

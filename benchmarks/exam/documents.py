@@ -13,7 +13,7 @@ from benchmarks.exam.pdf import pdf
 from benchmarks.exam.questions import EXAM
 from benchmarks.exam.sources import Source, read_source
 
-DOCUMENTS = EXAM / "documents"
+DOCUMENTS, TUNING_DOCUMENTS = EXAM / "documents", EXAM / "tuning"
 WRITERS: dict[str, Callable[[Source], bytes]] = {
     ".docx": docx,
     ".pdf": pdf,
@@ -22,18 +22,18 @@ WRITERS: dict[str, Callable[[Source], bytes]] = {
 }
 
 
-def build(folder: Path, part: str = "") -> list[Path]:
+def build(folder: Path, sources: Path = DOCUMENTS) -> list[Path]:
     """Write the documents into a folder and return the files, sorted by name.
 
     Args:
         folder: where to.
-        part: the sub-folder of the documents that are wanted; all of them without.
+        sources: the folder of what they are made of; those in its sub-folders too.
 
     Raises:
         ValueError: If two documents have one name.
     """
     files = []
-    for source in source_files(part):
+    for source in source_files(sources):
         file = folder / document_name(source)
         if file.exists():
             raise ValueError(f"{file.name!r} is the name of two documents")
@@ -44,9 +44,9 @@ def build(folder: Path, part: str = "") -> list[Path]:
     return sorted(files)
 
 
-def source_files(part: str = "") -> list[Path]:
-    """Return what the documents, or those of one sub-folder, are made of."""
-    return sorted(path for path in (DOCUMENTS / part).rglob("*") if path.is_file())
+def source_files(sources: Path = DOCUMENTS) -> list[Path]:
+    """Return what the documents of a folder and its sub-folders are made of."""
+    return sorted(path for path in sources.rglob("*") if path.is_file())
 
 
 def document_name(source: Path) -> str:

@@ -185,7 +185,10 @@ def _leaning(messages: Sequence[Message]) -> Question:
 
 
 class FollowUpReranker:
-    """Scores documents for a question that leans on others: the mean of both forms, on logits."""
+    """Scores documents for a question that leans on others: the mean of both forms, on logits.
+
+    What says nothing alone ("and until when?") is scored in its longer form only.
+    """
 
     def __init__(self, reranker: RerankStage, question: Question) -> None:
         self._reranker = reranker
@@ -198,15 +201,17 @@ class FollowUpReranker:
             query: the question, or a part of it.
             documents: each a line of titles, and a text.
         """
+        forms = [self._question.joined(query)]
+        if content_stems(query):  # "From when until when?" says nothing alone
+            forms.append(query)
         async with together() as group:
-            forms = (query, self._question.joined(query))
             tasks = [group.create_task(self._reranker.rerank(form, documents)) for form in forms]
-        alone, joined = [task.result() for task in tasks]
-        logits = (logit(alone.scores) + logit(joined.scores)) / 2
+        found = [task.result() for task in tasks]
+        logits = np.mean([logit(one.scores) for one in found], axis=0)
         logits -= _SAID_PENALTY * np.asarray([self._was_said(query, one) for one in documents])
         return RerankScores(
             scores=sigmoid(logits).astype(np.float32),
-            num_tokens=alone.num_tokens + joined.num_tokens,
+            num_tokens=sum(one.num_tokens for one in found),
         )
 
     def _was_said(self, query: str, document: str) -> bool:

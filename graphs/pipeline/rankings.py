@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 from graphs.pipeline.relevance import ScoredHit
 from index.searching.fusion import fuse
@@ -18,6 +19,17 @@ def best(rankings: Sequence[list[ScoredHit]]) -> list[ScoredHit]:
     kept: dict[int, ScoredHit] = {}
     for one in sorted(every, key=lambda one: -one.score):
         kept.setdefault(one.hit.chunk_id, one)
+    return list(kept.values())
+
+
+def in_turn(rankings: Sequence[list[ScoredHit]]) -> list[ScoredHit]:
+    """Joins the rankings of a question's parts: the best of each, then the second of each, ..."""
+    if len(rankings) == 1:
+        return rankings[0]
+    turns = zip_longest(*rankings)
+    kept: dict[tuple[int, str], ScoredHit] = {}
+    for one in (one for turn in turns for one in turn if one is not None):
+        kept.setdefault((one.hit.chunk_id, one.excerpt), one)
     return list(kept.values())
 
 

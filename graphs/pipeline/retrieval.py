@@ -19,7 +19,8 @@ from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.question import parts_of
 from graphs.pipeline.quoting.quoter import Quote, Quoter
 from graphs.pipeline.quoting.spelling import corrected
-from graphs.pipeline.rankings import best, merged, union
+from graphs.pipeline.quoting.words import content_stems
+from graphs.pipeline.rankings import best, in_turn, merged, union
 from graphs.pipeline.relevance import Relevance, ScoredHit
 from graphs.pipeline.stages import Stages
 from graphs.pipeline.together import together
@@ -142,7 +143,7 @@ class Retrieval:
         What seemed to lean on the chat, and finds nothing with it, may have stood alone.
         """
         found, quote = await self._found(question, scope, trace)
-        if found or not question.context:
+        if found or not (question.context and content_stems(question.asked)):
             return found, quote
         return await self._found(Question(asked=question.asked), scope, trace)
 
@@ -202,12 +203,26 @@ class Retrieval:
     async def _relevant(
         self, question: Question, relevance: Relevance, scope: Scope, trace: Trace
     ) -> list[ScoredHit]:
-        """Finds what reaches its threshold for the question of a chat, best first."""
+        """Finds what reaches its threshold, best first; what is best for each part in turn."""
+        if scope.settings.expand == "off" and len(parts_of(question.asked)) > 1:
+            asked = [(part.text, hits) for part, hits in await self._asked(question, scope, trace)]
+        else:
+            queries = await self._queries(question, scope, trace)
+            asked = [(question.asked, await self._searched(queries, scope, trace))]
+        async with together() as group:
+            tasks = [
+                group.create_task(self._passing(text, hits, relevance, scope, trace))
+                for text, hits in asked
+            ]
+        return in_turn([task.result() for task in tasks])
+
+    async def _passing(
+        self, asked: str, hits: Sequence[Hit], relevance: Relevance, scope: Scope, trace: Trace
+    ) -> list[ScoredHit]:
         settings = scope.settings
-        hits = await self._searched(await self._queries(question, scope, trace), scope, trace)
-        ranked = await relevance.by_passage(question.asked, hits, settings, trace)
+        ranked = await relevance.by_passage(asked, hits, settings, trace)
         if settings.focus == "sentence" and ranked and ranked[0].is_reranked:
-            ranked = await relevance.by_sentence(question.asked, ranked, trace)
+            ranked = await relevance.by_sentence(asked, ranked, trace)
         return [one for one in ranked if one.passes(settings)]
 
     async def _queries(self, question: Question, scope: Scope, trace: Trace) -> tuple[Query, ...]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from index.identifiers import NONE, OTHER, fitness, identifiers
+from index.identifiers import NONE, OTHER, fitness, holds, identifiers
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,13 @@ from index.identifiers import NONE, OTHER, fitness, identifiers
 )
 def test_identifiers_are_names_and_no_amounts(text, wanted):
     assert identifiers(text) == wanted
+
+
+def test_an_identifier_is_no_part_of_another_but_may_have_more_behind_it():
+    assert holds("the QX-17 is blue", "qx17")
+    assert holds("the qx-17-b is blue", "qx17")
+    assert not holds("the qx-170 is blue", "qx17")
+    assert not holds("the aqx-17", "qx17")
 
 
 def test_a_text_about_another_of_the_kind_does_not_fit():

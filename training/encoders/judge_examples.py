@@ -4,6 +4,7 @@ The hardest pairs are near misses: the sentence speaks of the same thing, and no
 
     written documents   a question and its sentence | others of the document that MiniLM finds alike
     near misses (N:)    a question and the sentence that seems to answer it | and others
+                        a question about another part, level or place than the sentence's
     facts, tables       filled from slots: the same thing with another of its facts
 """
 
@@ -16,13 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from training.encoders.judge_questions import about_another, as_typed, names_of
 from training.encoders.judge_tables import draw_rows
 from training.facts import FactMaker, pseudo_word
 from training.written import WrittenDocument
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 N_HARD = 4  # the sentences most alike, of which negatives are drawn
-_SHARE_TYPOS = 0.12
+_SHARE_ALTERED = 0.3  # of the questions that name a thing: asked of another, too
 _SHARE_BEFORE = 0.15  # with the sentence before it, as where one says "it"
 
 
@@ -61,6 +63,13 @@ def written_pairs(
         n_others: sentences that do not answer, for each question.
         share_asked: of the questions with an answer.
     """
+    names = names_of(
+        question
+        for document in documents
+        for section in document.sections
+        for sentence in section.sentences
+        for question in sentence.questions
+    )
     for document in documents:
         texts, questions = _cut(document, rng)
         asked = [one for one in questions if one[2] != "answer" or rng.random() < share_asked]
@@ -70,11 +79,15 @@ def written_pairs(
         for (question, row, kind), similar in zip(asked, alike, strict=True):
             order = [other for other in np.argsort(-similar).tolist() if other != row]
             if row is not None:
-                yield Pair(question=_typed(question, rng), text=texts[row], kind=kind)
+                yield Pair(question=as_typed(question, rng), text=texts[row], kind=kind)
+            if row is not None and kind == "answer" and rng.random() < _SHARE_ALTERED:
+                altered = about_another(question, texts[row], names, rng)
+                if altered is not None:
+                    yield Pair(question=as_typed(altered, rng), text=texts[row], kind="near")
             number = n_others if row is None or kind == "answer" else 1
             for other in rng.sample(order[:N_HARD], min(number, len(order))):
                 kind_of_other = "unanswered" if row is None else "other"
-                yield Pair(question=_typed(question, rng), text=texts[other], kind=kind_of_other)
+                yield Pair(question=as_typed(question, rng), text=texts[other], kind=kind_of_other)
 
 
 def _cut(
@@ -112,7 +125,7 @@ def fact_pairs(maker: FactMaker, rng: random.Random, number: int) -> Iterator[Pa
             question = rng.choice(fact.questions)
             for one, kind in ((fact, "answer"), *((other, "other") for other in near[:2])):
                 text = f"{title}\n{one.statement}"
-                yield Pair(question=_typed(question, rng), text=text, kind=kind)
+                yield Pair(question=as_typed(question, rng), text=text, kind=kind)
             number -= 1
 
 
@@ -124,17 +137,5 @@ def table_pairs(rng: random.Random, number: int) -> Iterator[Pair]:
             kinds = ((row.answered, "answer"), (row.unanswered, "other"))
             for questions, kind in kinds:
                 for question in rng.sample(questions, min(2, len(questions))):
-                    yield Pair(question=_typed(question, rng), text=text, kind=kind)
+                    yield Pair(question=as_typed(question, rng), text=text, kind=kind)
             number -= 1
-
-
-def _typed(question: str, rng: random.Random) -> str:
-    """Some people type in haste: a letter is doubled, dropped, or changes places."""
-    if rng.random() >= _SHARE_TYPOS or len(question) < 8:
-        return question
-    place = rng.randrange(1, len(question) - 2)
-    one, other = question[place], question[place + 1]
-    if not (one.isalpha() and other.isalpha()):
-        return question
-    changed = rng.choice((one, one + one + other, other + one))
-    return question[:place] + changed + question[place + 2 :]

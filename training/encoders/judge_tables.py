@@ -93,7 +93,7 @@ def draw_rows(rng: random.Random) -> list[TableRow]:
     kind = rng.choice(_KEYS)
     names = rng.sample(SLOTS[kind].split(", "), 3)
     if rng.random() < 0.4:
-        names = [_coded(rng, name) for name in names]
+        names = _coded(rng, names)
     columns = rng.sample(COLUMNS, rng.randint(2, 5) + 2)
     shown, absent = columns[:-2], columns[-2:]
     title = f"{pseudo_word(rng).capitalize()}: {kind}s" + rng.choice(("", " > Overview", " 2025"))
@@ -113,9 +113,16 @@ def draw_rows(rng: random.Random) -> list[TableRow]:
     ]
 
 
-def _coded(rng: random.Random, name: str) -> str:
+def _coded(rng: random.Random, names: list[str]) -> list[str]:
+    """Gives part numbers for names; half of the time they differ by a digit."""
     letters = "".join(rng.sample("ABCDEHKMPRTX", 2))
-    return rng.choice((f"{letters}-{rng.randint(100, 9999)}", f"{name} {rng.randint(2, 900)}"))
+    if rng.random() < 0.5:
+        first = rng.randint(100, 9990)
+        return [f"{letters}-{first + step}" for step in rng.sample(range(10), len(names))]
+    return [
+        rng.choice((f"{letters}-{rng.randint(100, 9999)}", f"{name} {rng.randint(2, 900)}"))
+        for name in names
+    ]
 
 
 def _ask(rng: random.Random, column: Column, name: str) -> str:

@@ -205,3 +205,17 @@ def save_trained(model: BertForSequenceClassification, folder: Path) -> None:
     config = json.loads(model.config.to_json_string())
     config.pop("_name_or_path", None)
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def load_trained(model: BertForSequenceClassification, folder: Path) -> None:
+    """Put the tensors that `save_trained` wrote into a classifier of the same shape.
+
+    Raises:
+        ValueError: they are of another shape.
+    """
+    tensors = load_file(folder / "model.safetensors")
+    wanted = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if tensors.keys() != wanted:
+        strange = sorted(tensors.keys() ^ wanted)
+        raise ValueError(f"{folder} holds other layers than are trained: {strange[:3]}")
+    model.load_state_dict({name: one.float() for name, one in tensors.items()}, strict=False)

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from graphs.pipeline.quoting.words import content_stems, identifiers, names
+from graphs.pipeline.quoting.words import content_stems, names
+from index.identifiers import identifiers
 
 Sort = Literal["number", "time", "phone", "email", "any"]
 
@@ -43,7 +44,14 @@ _CONTENTS = re.compile(
 _WHAT = re.compile(r"^\W*(?:and |so )?(?:what|which|whom?|name|list|tell)\b", re.IGNORECASE)
 _STEPS = re.compile(r"\bhow\s+(?:do|can|should|to|is|are|does)\b", re.IGNORECASE)
 _MOST = re.compile(r"\bwhich\b.*\b(?:most|least|\w{3,}est)\b", re.IGNORECASE)
-_NOT = re.compile(r"\b(?:not|forbidden|prohibited|banned)\b|n't\b", re.IGNORECASE)
+# What is not so is asked for, not what happens if something is not so.
+_NOT = re.compile(
+    r"^\W*(?:and |so |but )?(?:at |in |on |to |for )?(?:what|which|who|where|name|list|tell)\b"
+    r"(?:(?!\b(?:if|when|because|unless|happens?|do)\b).)*?"
+    r"(?:\b(?:not|cannot|never|forbidden|prohibited|banned|excluded)\b|n['’]t\b)",  # noqa: RUF001
+    re.IGNORECASE,
+)
+_BY_THE_WAY = re.compile(r"\s*\b(?:in|of|for|from|during)\s+(?:the\s+year\s+)?(?:19|20)\d\d\b")
 _POLAR = re.compile(
     r"^(?:\W*(?:and|so|but|then)\s+)?(?:is|are|was|were|do|does|did|can|could|may|must|will|"
     r"would|should|has|have|am)\b",
@@ -68,13 +76,18 @@ class Part:
     context: str = ""
 
     @property
+    def timeless(self) -> str:
+        """The question without the year that a document must be of, which its sentences lack."""
+        return _BY_THE_WAY.sub("", self.text) or self.text
+
+    @property
     def stems(self) -> list[str]:
         """What it is about."""
         return content_stems(self.text)
 
     @property
-    def identifiers(self) -> list[str]:
-        """What must be met exactly."""
+    def identifiers(self) -> tuple[str, ...]:
+        """What must be met exactly, as `index.identifiers` writes it."""
         return identifiers(self.text)
 
     @property

@@ -9,7 +9,8 @@ import re
 from dataclasses import replace
 
 from graphs.pipeline.quoting.part import Part
-from graphs.pipeline.quoting.words import YEAR, content_stems, identifiers, names, words_of
+from graphs.pipeline.quoting.words import YEAR, content_stems, names, words_of
+from index.identifiers import identifiers, joined
 
 MAX_PARTS = 3
 _FEWEST_WORDS, _MOST_WORDS = 3, 8  # of a clause; of a subject
@@ -71,6 +72,15 @@ _VERBLESS = re.compile(  # "on which machine"
     r"(?:(?:at|by|for|from|in|of|on|to|under|until|with)\s+)?(?:what|which|whose)(?:\s+[\w-]+){1,2}",
     re.IGNORECASE,
 )
+_DO = frozenset(("do", "does", "did"))
+_COUNTED = re.compile(
+    r"(?:how many|which|what)\s+([\w-]+(?:\s+[\w-]+)??)\s+"
+    r"(?:do|does|did|are|were|can|may|must|will)\b",
+    re.IGNORECASE,
+)
+_COMPARED = re.compile(
+    r"\W*compare\s+(?P<one>.+?)\s+(?:with|to|and)\s+(?P<other>(?:\S+\s+){3,}\S+)", re.IGNORECASE
+)
 _SPEAKERS = frozenset(("i", "we", "you", "one", "people"))
 
 
@@ -82,7 +92,7 @@ def parts_of(question: str) -> list[Part]:
     if len(clauses) > 1:
         parts = _completed(clauses)[:MAX_PARTS]
         return [replace(part, text=f"{topic}{part.text}") for part in parts]
-    return _years(question) or _sides(question) or [Part(text=question)]
+    return _years(question) or _compared(question) or _sides(question) or [Part(text=question)]
 
 
 def _topic(question: str) -> tuple[str, str]:
@@ -104,6 +114,12 @@ def _years(question: str) -> list[Part]:
     ]
 
 
+def _compared(question: str) -> list[Part]:
+    """Gives both sides of "compare A with B" where B says all of it: "an hour on the mill"."""
+    match = _COMPARED.fullmatch(question.rstrip(" ?.!"))
+    return [Part(text=f"What is {side}?", side=side) for side in match.groups()] if match else []
+
+
 def _clauses(question: str) -> list[str]:
     """Splits where another question word begins; short pieces stay with their neighbour."""
     clauses: list[str] = []
@@ -122,15 +138,16 @@ def _clauses(question: str) -> list[str]:
 def _completed(clauses: list[str]) -> list[Part]:
     """Gives each clause what it takes from the first: its subject for a pronoun, or its verb."""
     first = clauses[0]
-    parts, subject = [Part(text=f"{first}?")], _subject(first)
+    parts = [Part(text=f"{first}?")]
     for clause in clauses[1:]:
         if _ELLIPTIC.match(clause) or _is_bare_name(clause):
             named = set(names(first)) | set(identifiers(first))
-            kept = " ".join(word for word in first.split() if word.lower().strip(",.") not in named)
+            kept = " ".join(word for word in first.split() if joined(word.strip(",.")) not in named)
             parts.append(Part(text=f"{kept} {clause}?", side=clause))
         elif _VERBLESS.fullmatch(clause) and not _AUXILIARY.search(f"{clause} "):
             parts.append(Part(text=f"{first} {clause}?", goes_on=True))
-        elif _PRONOUN.search(clause):
+        elif pronoun := _PRONOUN.search(clause):
+            subject = _subject(first, pronoun.group())
             meant = YEAR.sub("", subject) if YEAR.search(clause) else subject
             named_one = _PRONOUN.sub(meant.replace("\\", r"\\"), clause, count=1)
             parts.append(Part(text=f"{named_one}?", goes_on=not YEAR.search(clause)))
@@ -152,13 +169,18 @@ def _is_bare_name(clause: str) -> bool:
     )
 
 
-def _subject(clause: str) -> str:
-    """Gives the words between auxiliary and verb."""
+def _subject(clause: str, pronoun: str) -> str:
+    """Gives the words between auxiliary and verb; for "they" what is counted."""
+    counted = _COUNTED.match(clause)
+    if counted and pronoun.lower() in ("they", "them", "these", "those"):
+        return f"the {counted.group(1)}"
     match = _AUXILIARY.search(clause)
     words = clause[match.end() :].split() if match else clause.split()
     if words and words[0].lower() in _SPEAKERS:
         return " ".join(words[2:])
     kept: list[str] = []
+    if match and match.group().strip().lower() in _DO and len(words) > _FEWEST_WORDS - 1:
+        words = words[:-1] if words[0].lower() in _LEADS else words  # "does the recipe make"
     for word in words:
         if kept and (word.lower() in _VERBS or len(kept) >= _MOST_WORDS):
             break

@@ -9,6 +9,8 @@ from graphs.config import RetrievalSettings
 from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.quoting import (
     SAME_FILE,
+    SAME_ROW,
+    SAME_THING,
     Candidate,
     Statement,
     judged,
@@ -19,12 +21,13 @@ from graphs.pipeline.quoting.quoting import (
     weigh,
     written,
 )
-from graphs.pipeline.quoting.row_text import row_text
+from graphs.pipeline.quoting.row_text import cells_of, row_text
 from graphs.pipeline.quoting.units import Unit, units_of
 from graphs.pipeline.quoting.words import all_stems, content_stems
 from graphs.pipeline.relevance import Relevance, ScoredHit
 from graphs.pipeline.together import together
 from graphs.pipeline.trace import Trace
+from index.rows import num_key_cells
 from index.searching.request import Hit
 from models.scores import logit, sigmoid
 
@@ -98,7 +101,8 @@ class Quoter:
         chosen: list[tuple[Part, Candidate, str]] = []
         for (part, _), candidates in zip(asked, found, strict=True):
             file = _file_of(part, candidates or [], chosen, said)
-            best = _best(part, candidates or [], file, settings.rerank_threshold)
+            found_again = _gone_on(part, candidates or [], file, said)
+            best = _best(found_again, settings.rerank_threshold)
             if best is not None:
                 chosen.append((part, *newest(part, best, candidates or [])))
         told = [one for part, best, label in chosen for one in statements(part, best, label)]
@@ -115,7 +119,7 @@ class Quoter:
         """Gives the units of the best passages, best first; None without reranker."""
         if not hits:
             return []
-        ranked = await self._relevance.by_passage(part.text, hits, settings, trace)
+        ranked = await self._relevance.by_passage(part.timeless, hits, settings, trace)
         if not ranked[0].is_reranked:
             return None
         cut = [
@@ -126,7 +130,8 @@ class Quoter:
         if not cut:
             return []
         units = [unit for _, unit in cut]
-        own = await self._relevance.scores(part.text, [_text(part, one) for one in units], trace)
+        texts = [_text(part, one) for one in units]
+        own = await self._relevance.scores(part.timeless, texts, trace)
         if own is None:
             return None
         whole = logit(np.asarray([score for score, _ in cut], dtype=np.float64))
@@ -142,7 +147,7 @@ class Quoter:
         if not candidates:
             return []
         texts = [_text(part, one.unit) for one in candidates[:_MAX_JUDGED]]
-        scores = await self._relevance.judged(part.text, texts, trace)
+        scores = await self._relevance.judged(part.timeless, texts, trace)
         return None if scores is None else judged(candidates, logit(scores))
 
 
@@ -161,26 +166,46 @@ def _file_of(
     if before:
         return before[0][1].unit.hit.file_id if part.goes_on else ""
     units = (one.unit for one in candidates if said)
-    return next((unit.hit.file_id for unit in units if unit.text in said), "")
+    return next((unit.hit.file_id for unit in units if _was_said(unit, said)), "")
 
 
-def _best(
-    part: Part,
-    candidates: Sequence[Candidate],
-    file: str,
-    threshold: float,
-) -> Candidate | None:
-    """Gives the unit that answers a part; None when none is good enough.
+def _was_said(unit: Unit, said: str) -> bool:
+    """Says whether a unit was the answer before; a row is known by its key."""
+    cells = [value for _, value in cells_of(unit)]
+    keys = cells[: num_key_cells(cells)]
+    return unit.text in said or (bool(keys) and all(key in said for key in keys))
+
+
+def _gone_on(part: Part, candidates: Sequence[Candidate], file: str, said: str) -> list[Candidate]:
+    """Gives the candidates with what speaks for those that go on with what was told before.
 
     Args:
         part: what is asked.
         candidates: what could answer.
         file: id of the file that the part goes on with; empty: none.
-        threshold: of relevance, 0..1.
+        said: the answer that the question leans on.
     """
-    candidates = [
-        replace(one, value=one.value + SAME_FILE * (one.unit.hit.file_id == file))
+    gain = SAME_THING if part.goes_on and not part.context else SAME_FILE
+    rows = [one.unit for one in candidates if one.unit.kind == "row"]
+    known = all_stems(" ".join(value for row in rows for _, value in cells_of(row)))
+    same_row = SAME_ROW if said and known.isdisjoint(part.stems) else 0.0
+    return [
+        replace(
+            one,
+            value=one.value
+            + gain * (bool(file) and one.unit.hit.file_id == file)
+            + same_row * (one.unit.kind == "row" and _was_said(one.unit, said)),
+        )
         for one in candidates
     ]
+
+
+def _best(candidates: Sequence[Candidate], threshold: float) -> Candidate | None:
+    """Gives the unit that answers a part; None when none is good enough.
+
+    Args:
+        candidates: what could answer.
+        threshold: of relevance, 0..1.
+    """
     best = max(candidates, key=lambda one: one.value, default=None)
     return best if best is not None and passes(best, threshold) else None

@@ -23,11 +23,13 @@ from graphs.pipeline.quoting.fitting import (
     Fit,
     is_possible,
 )
+from graphs.pipeline.quoting.lists import together
 from graphs.pipeline.quoting.part import Part
-from graphs.pipeline.quoting.row_text import cells_of, row_text
-from graphs.pipeline.quoting.units import Unit, same_list, units_around, whole_unit
-from graphs.pipeline.quoting.versions import are_versions, named_years, version_of
-from graphs.pipeline.quoting.words import all_stems, holds
+from graphs.pipeline.quoting.row_text import row_text
+from graphs.pipeline.quoting.units import Unit
+from graphs.pipeline.quoting.versions import are_versions, named_numbers, named_years, version_of
+from graphs.pipeline.quoting.words import all_stems
+from index.identifiers import holds
 from index.searching.request import Hit
 from models.scores import logit
 
@@ -35,7 +37,8 @@ Scores = npt.NDArray[np.float64]
 
 MAX_WORDS = 110
 SAME_FILE = 1.5  # for the second part of a question that goes on with the first
-_YES, _NO = frozenset(("yes", "true", "x", "✓")), frozenset(("no", "false", "-", "–"))  # noqa: RUF001
+SAME_THING = 4.0  # the same where it says "it"
+SAME_ROW = 2.0  # for the row that was the answer before, if nothing in the question is of another
 _MOST_OF_A_LIST = 1.0  # that the relevance of a passage says for its list, a logit
 _ALIKE = 0.6  # of two sentences without their numbers
 _WORSE = 3.0  # than the best, a logit: what another version says under the same heading
@@ -149,7 +152,7 @@ def _are_alike(one: Unit, other: Unit) -> bool:
 
 def statements(part: Part, best: Candidate, label: str) -> list[Statement]:
     """Writes the chosen unit with what belongs to it."""
-    units = _together(part, best.unit)
+    units = together(part, best.unit)
     head = _heading(part, best.unit)
     if len(units) == 1 or units[1].continues:
         text = _sentence(part, best.unit) if len(units) == 1 else units[0].text
@@ -176,69 +179,6 @@ def _statement(text: str, of: Candidate, *, is_line: bool = False) -> Statement:
     return Statement(text=text, hit=of.unit.hit, relevance=of.relevance, is_line=is_line)
 
 
-def _together(part: Part, unit: Unit) -> list[Unit]:
-    """Gives the whole list where that is meant, else the unit."""
-    around = units_around(unit.hit)
-    alone = whole_unit(around, unit)
-    if unit.kind not in ("lead", "item", "row"):
-        return alone
-    whole = list(same_list(around, unit))
-    is_meant = part.wants_list or (unit.kind == "item" and _is_of_all(part, unit))
-    names_one = unit.kind == "row" and any(
-        holds(unit.text.lower(), one) for one in part.identifiers
-    )
-    if whole and (unit.kind == "lead" or (is_meant and not names_one)):
-        return _meant(part, whole)
-    return alone
-
-
-def _is_of_all(part: Part, item: Unit) -> bool:
-    """Says whether nothing that is asked tells an item from the others of its list."""
-    if part.wants_steps:
-        return True
-    above = all_stems(f"{item.title} {item.lead_in} {item.hit.filename}")
-    return part.may_mean_list and not (set(part.stems) - above) & all_stems(item.text)
-
-
-def _meant(part: Part, units: Sequence[Unit]) -> list[Unit]:
-    """Gives those of a list that hold what is asked, where that tells them from the others."""
-    if units[0].kind != "row":
-        return list(units)
-    if marked := _marked(part, units):
-        return marked
-    groups: list[list[Unit]] = []
-    for unit in units:
-        if unit.continues and groups:
-            groups[-1].append(unit)
-        else:
-            groups.append([unit])
-    first = units[0]
-    asked = set(part.stems) - all_stems(f"{first.title} {first.columns} {first.hit.filename}")
-    held = [asked & all_stems(" ".join(_values(unit) for unit in group)) for group in groups]
-    most = max(map(len, held))
-    kept = [group for group, known in zip(groups, held, strict=True) if len(known) == most]
-    return [unit for group in kept for unit in group]
-
-
-def _marked(part: Part, rows: Sequence[Unit]) -> list[Unit]:
-    """Gives the rows with a yes (or a no) in a column that is asked for; [] where none is so."""
-    asked, wanted = set(part.stems), _NO if part.asks_what_is_not else _YES
-    cells = [cells_of(row) for row in rows]
-    columns = {
-        name for row in cells for name, value in row
-        if asked & all_stems(name) and value.lower() in _YES | _NO
-    }  # fmt: skip
-    return [
-        unit for unit, row in zip(rows, cells, strict=True)
-        if any(name in columns and value.lower() in wanted for name, value in row)
-    ]  # fmt: skip
-
-
-def _values(unit: Unit) -> str:
-    """What stands in the cells of a row, without the names of its columns."""
-    return re.sub(r"(?:^|; )[^:;]{1,60}: ", " ", unit.text) if unit.kind == "row" else unit.text
-
-
 def _sentence(part: Part, unit: Unit) -> str:
     if unit.kind == "row":
         return row_text(part, unit)
@@ -251,8 +191,11 @@ def _heading(part: Part, unit: Unit) -> str:
     asked, told = set(part.stems), all_stems(f"{unit.whole} {unit.columns}")
     for heading in reversed(unit.path):
         gained = (asked & all_stems(heading)) - told
-        exact = [one for one in part.identifiers if holds(heading.lower(), one)]
-        if any(not holds(unit.whole.lower(), one) for one in exact):
+        exact = [one for one in part.identifiers if holds(heading, one)]
+        numbers = [one for one in named_numbers(part.text) if one in heading]
+        if any(not holds(unit.whole, one) for one in exact) or any(
+            one not in unit.whole for one in numbers
+        ):
             return heading.rstrip(" :")
         if len(gained) > len(asked & told):
             return heading.rstrip(" :")

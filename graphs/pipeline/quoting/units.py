@@ -5,12 +5,15 @@ You need:                         lead      You need:
 - a pump                          item      - a pump         lead_in: You need:
 Code | Meaning                    (the header is none)
 E-11 | dry                        row       Code: E-11; Meaning: dry
+Parking                           (a heading of what follows)
+Is it free?                       (asks, and goes before what answers)
+Yes, behind the house.            sentence  Yes, behind the house.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, takewhile, zip_longest
 from typing import Literal
 
 from index.parsing.document import BLOCK_SEPARATOR
@@ -23,6 +26,8 @@ UnitKind = Literal["sentence", "lead", "item", "row", "code"]
 
 _TITLE_SEPARATOR, _BAR = " > ", " | "
 _FEWEST_LINES, _MOST_LINE_WORDS = 3, 25  # of a list without bullets
+_MOST_HEADING_WORDS = 6  # of a line without a mark at its end
+_ENDS = (".", "!", "?", "…", "。", ")", '"', "”", "'")
 # It goes on with what the sentence before it speaks of.
 _GOES_ON = re.compile(
     r"(?:it|they|them|this|these|that|those|he|she|its|their|otherwise|both|such|because|instead|"
@@ -112,7 +117,7 @@ def units_around(hit: Hit) -> list[Unit]:
         unit for number, unit in enumerate(units)
         if not _is_title(unit, titles, is_first=number == 0 and not is_alone)
     ]  # fmt: skip
-    return _listed(_linked(kept))
+    return _headed(_listed(_linked(kept)))
 
 
 def _is_title(unit: Unit, titles: set[str], *, is_first: bool) -> bool:
@@ -195,7 +200,33 @@ def _listed(units: list[Unit]) -> list[Unit]:
 
 
 def _is_line(unit: Unit) -> bool:
-    return unit.is_line and unit.kind == "sentence" and not (unit.before or unit.after)
+    is_plain = unit.is_line and unit.kind == "sentence" and not (unit.before or unit.after)
+    return is_plain and not unit.text.endswith(_ENDS)
+
+
+def _headed(units: list[Unit]) -> list[Unit]:
+    """Puts lines that head a text, and questions that it answers, before what follows them.
+
+    Neither answers anything.
+    """
+    kept: list[Unit] = []
+    heading = question = ""
+    for unit, following in zip_longest(units, units[1:]):
+        if unit.kind == "sentence" and unit.text.endswith("?"):
+            question = unit.text
+        elif following is not None and _is_heading(unit, following):
+            heading, question = unit.text, ""
+        else:
+            path = (*unit.path, heading) if heading else unit.path
+            kept.append(replace(unit, path=path, before=question or unit.before))
+            question = ""
+    return kept
+
+
+def _is_heading(unit: Unit, following: Unit) -> bool:
+    is_short = _is_line(unit) and len(unit.text.split()) <= _MOST_HEADING_WORDS
+    is_told = following.text.endswith(_ENDS) or following.kind in ("item", "row", "lead")
+    return is_short and is_told and following.path == unit.path and not unit.text.endswith(",")
 
 
 def _split_title(title: str) -> tuple[tuple[str, ...], str]:
@@ -248,11 +279,14 @@ def same_list(units: Sequence[Unit], chosen: Unit) -> Iterator[Unit]:
         kind = units[place].kind if place < len(units) else "sentence"
     if kind not in ("item", "row"):
         return
-    columns = units[place].columns
+    one = units[place]
     first = place
-    while first and units[first - 1].kind == kind and units[first - 1].columns == columns:
+    while first and _are_listed(units[first - 1], one):
         first -= 1
-    for unit in units[first:]:
-        if unit.kind != kind or unit.columns != columns:
-            return
-        yield unit
+    yield from takewhile(lambda unit: _are_listed(unit, one), units[first:])
+
+
+def _are_listed(unit: Unit, other: Unit) -> bool:
+    """Says whether two units that stand together can be of one list: alike in kind and marks."""
+    alike = unit.kind == other.kind and unit.columns == other.columns
+    return alike and (is_item(unit.text) == is_item(other.text) or unit.kind == "row")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from graphs.pipeline.quoting.units import Unit
-from graphs.pipeline.quoting.words import YEAR
+from graphs.pipeline.quoting.words import YEAR, content_stems
 
 _MONTHS = {
     name: number
@@ -33,14 +33,20 @@ _NUMBER = re.compile(
     r"\b(?:v|ver|version|rev|revision|edition|issue)[-_. ]?(\d{1,3}(?:\.\d{1,3})*)\b",
     re.IGNORECASE,
 )
+_DOTTED = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){1,3})(?![\w.]*\d)")  # of a title: Quill 3.4
+_NAMED_NUMBER = re.compile(
+    r"(?<![\w.,-])v?(\d{1,4}(?:\.\d{1,4}){1,3})(?![\w,.-]*\d)", re.IGNORECASE
+)
 _CHANGING = re.compile(
-    r"(?:19|20)\d\d|\d+|\b(?:version|ver|rev|revision|edition|v|new|old|current|previous|latest|former|"
+    r"(?:19|20)\d\d|\d+|\b(?:version|ver|rev|revision|edition|issue|v|new|old|current|previous|latest|former|"
     r"final|draft|" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + r")\b",
     re.IGNORECASE,
 )
 _DATED = re.compile(
     r"date|year|version|valid|updated|modified|created|published|revision", re.IGNORECASE
 )
+
+_SAYS_WHICH = re.compile(r"\b(?:version|revision|edition|issue)\b", re.IGNORECASE)
 
 Age = tuple[int, int, int, tuple[int, ...]]
 
@@ -101,13 +107,17 @@ def are_versions(one: Unit, other: Unit) -> bool:
     return same_name or (bool(title_family(one)) and title_family(one) == title_family(other))
 
 
-def has_number(unit: Unit, wanted: str) -> bool:
-    """Says whether a unit is of the version that a question names: 2.0 is version 2."""
-    found = re.fullmatch(r"\d+(?:\.\d+)*", wanted)
+def named_numbers(question: str) -> list[str]:
+    """Gives the version numbers, and other numbers with a point, that a question names."""
+    return list(dict.fromkeys(match.group(1) for match in _NAMED_NUMBER.finditer(question)))
+
+
+def is_of_number(unit: Unit, wanted: str) -> bool:
+    """Says whether a unit holds a number, or is of that version: 2.0 is version 2."""
+    if re.search(rf"(?<![\d.-]){re.escape(wanted)}(?![\w-]|\.\d)", unit.about):
+        return True
     number = version_of(unit).age[3]
-    return (
-        found is not None and bool(number) and _plain(map(int, wanted.split("."))) == _plain(number)
-    )
+    return bool(number) and _plain(map(int, wanted.split("."))) == _plain(number)
 
 
 def _plain(number: Iterable[int]) -> tuple[int, ...]:
@@ -116,6 +126,16 @@ def _plain(number: Iterable[int]) -> tuple[int, ...]:
     while parts and not parts[-1]:
         parts.pop()
     return tuple(parts)
+
+
+def tells_only_when(text: str) -> bool:
+    """Says whether a text only names a date or a version: "Edition of 2024"."""
+    return not content_stems(_CHANGING.sub(" ", text))
+
+
+def tells_only_which(text: str) -> bool:
+    """Says whether a text only names a version: "Edition of 2024"; a date alone may be told."""
+    return _SAYS_WHICH.search(text) is not None and tells_only_when(text)
 
 
 def named_years(question: str) -> list[str]:
@@ -131,6 +151,7 @@ def tells_year(unit: Unit, years: Iterable[str]) -> bool:
 
 def _age(text: str) -> Age:
     found = _NUMBER.findall(text.replace("_", " "))
+    found = found or _DOTTED.findall(re.sub(r"[-_ ]+", " ", text))
     number = max((tuple(int(part) for part in one.split(".")) for one in found), default=())
     dates = [
         (int(year), int(month), int(day or 0))

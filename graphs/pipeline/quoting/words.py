@@ -1,4 +1,4 @@
-"""The words of a text that tell what it is about, and the marks in it that must be met exactly."""
+"""The words of a text that tell what it is about, its names and its years."""
 
 import re
 from functools import lru_cache
@@ -17,15 +17,6 @@ _FUNCTION = frozenset(
     were what what's when where which while who whom whose why will with within without would yes
     you your way far high big large exactly mean means called name there's does doesn't didn't
     """.split()  # noqa: SIM905 - read easier so
-)
-_IDENTIFIER = re.compile(
-    r"(?<![\w-])(?=[\w./-]*\d)(?=[\w./-]*[A-Za-z])[A-Za-z0-9]+(?:[./_-][A-Za-z0-9]+)*(?![\w-])"
-)
-_VERSION = re.compile(r"(?<![\w.,-])v?\d{1,4}(?:\.\d{1,4}){1,3}(?![\w,.-]*\d)", re.IGNORECASE)
-# Not names of things: 8am, 20kg, 3rd, B12 stays one.
-_MEASURE = re.compile(
-    r"\d+(?:[.,]\d+)?(?:am|pm|st|nd|rd|th|s|h|m|km|cm|mm|kg|g|l|ml|w|kw|v|gb|mb|kb|tb|min|eur|x)",
-    re.IGNORECASE,
 )
 YEAR = re.compile(r"(?<![\d.,-])(?:19|20)\d\d(?![\d,]|\.\d)")
 
@@ -74,27 +65,7 @@ def _parts(word: str) -> list[str]:
     return parts
 
 
-def identifiers(text: str) -> list[str]:
-    """Gives part numbers, codes and versions in lower case: what must be met exactly."""
-    found = [match.group() for match in _IDENTIFIER.finditer(text)]
-    found = [one for one in found if not _MEASURE.fullmatch(one)]
-    found += [match.group().lower().removeprefix("v") for match in _VERSION.finditer(text)]
-    return list(dict.fromkeys(one.lower() for one in found))
-
-
 def names(text: str) -> list[str]:
     """Gives capitalised words that no start of a sentence explains, in lower case."""
     found = re.finditer(r"(?<=[^.?!:\s])\s+([A-Z][^\W\d_]{2,})", text)
     return list(dict.fromkeys(match.group(1).lower() for match in found))
-
-
-def holds(text: str, wanted: str) -> bool:
-    """Says whether a text in lower case has an identifier as a word of its own."""
-    start = text.find(wanted)
-    while start >= 0:
-        before = text[start - 1 : start]
-        after = text[start + len(wanted) : start + len(wanted) + 2]
-        if not (before.isalnum() or before == "-") and not re.match(r"\w|[-.]\w", after):
-            return True
-        start = text.find(wanted, start + 1)
-    return False

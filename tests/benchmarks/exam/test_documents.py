@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.exam.documents import WRITERS, build
+from benchmarks.exam.documents import DOCUMENTS, WRITERS, build
 from benchmarks.exam.sources import read_source
 from index.parsing.parse import parse
 
@@ -34,7 +34,7 @@ def test_every_document_becomes_a_file_of_its_own_name(files):
 
 
 def test_the_first_exam_has_twelve_documents_of_its_own(tmp_path):
-    assert len(build(tmp_path, "single")) == 12
+    assert len(build(tmp_path, DOCUMENTS / "single")) == 12
 
 
 def test_a_folder_that_holds_a_document_of_the_same_name_is_refused(tmp_path):

@@ -52,6 +52,11 @@ def test_each_half_and_kind_is_counted_for_itself():
     assert counted["test"]["table"]["right"] == 0
 
 
+def test_what_was_not_asked_has_no_rows():
+    assert list(numbers(TRANSCRIPTS)) == ["dev", "test"]
+    assert list(numbers([asked("table", 1, "7 euros [1]", half="tuning")])) == ["tuning"]
+
+
 def test_the_first_exam_is_left_out_of_the_overall_row():
     overall = numbers(TRANSCRIPTS)["dev"][OVERALL]
     assert (overall["asked"], overall["right"]) == (4, 2)

@@ -163,6 +163,13 @@ async def test_a_passage_has_to_suit_the_follow_up_alone_and_joined():
     assert ranked.num_tokens == 6
 
 
+async def test_what_says_nothing_alone_is_judged_with_the_chat_only():
+    question = Question(asked="And until when?", context="When is the hut open? From May.")
+    reranker = FollowUpReranker(ByWords([9, -9], [1, 2]), question)
+    ranked = await reranker.rerank("And until when?", ["T\nSummer.", "T\nWinter."])
+    assert logit(ranked.scores) == pytest.approx([1.0, 2.0], abs=1e-3)
+
+
 async def test_what_was_said_comes_after_what_was_not():
     question = Question(asked="And?", context="What does a hut cost? Nine.", said="It costs nine.")
     reranker = FollowUpReranker(ByWords([2, 1], [2, 1]), question)

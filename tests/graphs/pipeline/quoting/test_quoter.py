@@ -152,3 +152,29 @@ async def test_a_list_of_which_nothing_tells_one_item_is_quoted_whole():
     assert text == "Before a tour:\nFetch the radio\nCount heads\nLock the door twice [1]"
     text, _ = await asked(fake, "Which door is locked before a tour?")
     assert text == "Lock the door twice [1]"
+
+
+async def test_what_is_not_allowed_is_not_what_is():
+    fake = stages(
+        ("rules.md", "Pets", "Pets that are allowed are cats."),
+        ("rules.md", "Pets", "Snakes are forbidden."),
+    )
+    text, _ = await asked(fake, "Which pets are not allowed ?")
+    assert text.startswith("Snakes are forbidden.") or "Pets: Snakes" in text
+
+
+async def test_of_paragraphs_with_numbers_the_one_that_is_asked_for_is_quoted():
+    long = "and then everybody talked about it for an hour without any further result at all"
+    text = (
+        f"1. Water: the pump starts in May {long}.\n\n2. Bees: what bees need is two hives {long}."
+    )
+    fake = stages(("minutes.md", "Minutes", text))
+    answer, _ = await asked(fake, "What do the bees need ?")
+    assert answer.startswith("2. Bees") or "2. Bees" in answer
+    assert "pump" not in answer
+
+
+async def test_a_day_that_no_text_tells_of_is_not_answered_by_others():
+    fake = stages(("a.md", "Hall", "The hall opens on Wednesdays at 9."))
+    text, _ = await asked(fake, "When does the hall open on Fridays ?")
+    assert text == "I don't know."

@@ -69,3 +69,32 @@ def test_three_lines_that_stand_together_are_a_list():
     kinds = [unit.kind for unit in units_of(found("Fetch the radio\n\nCount heads\n\nLock up"))]
     assert kinds == ["item"] * 3
     assert [unit.kind for unit in units_of(found("Count heads.\n\nLock up."))] == ["sentence"] * 2
+
+
+def test_a_short_line_over_a_text_heads_it_and_is_no_unit():
+    text = "Rehearsals\n\nWe meet on Wednesdays. In May we rest.\n\nFees\n\nStudents pay 6 euros."
+    assert [(unit.path[-1], unit.text) for unit in units_of(found(text))] == [
+        ("Rehearsals", "We meet on Wednesdays."),
+        ("Rehearsals", "In May we rest."),
+        ("Fees", "Students pay 6 euros."),
+    ]
+
+
+def test_a_question_goes_before_its_answer_and_is_no_unit():
+    units = units_of(found("When do we have to go?\n\nBy 10:30. Your bags may stay."))
+    assert [unit.whole for unit in units] == [
+        "When do we have to go? By 10:30.",
+        "Your bags may stay.",
+    ]
+
+
+def test_paragraphs_of_a_sentence_are_no_list():
+    units = units_of(found("The pump is on.\n\nFires are forbidden.\n\nBring salad.\n\nBye."))
+    assert {unit.kind for unit in units} == {"sentence"}
+
+
+def test_lines_are_no_part_of_a_numbered_list_behind_them():
+    units = units_of(found("Ann Lee\n\nBen Moor\n\n3 May\n\n1. The pump is on.\n\n2. No fires."))
+    assert [unit.text for unit in same_list(units, units[-1])] == [
+        "1. The pump is on.", "2. No fires.",
+    ]  # fmt: skip
