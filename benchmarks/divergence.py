@@ -134,6 +134,7 @@ async def compare(
                     num_tokens=sum(compared), num_differing=sum(at is not None for at in parted),
                 )
             )  # fmt: skip
+            print(rows[-1], flush=True)
     return rows
 
 

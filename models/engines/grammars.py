@@ -4,24 +4,51 @@ A matcher only goes forward; a mask is pure all the same, since it begins again 
 not the last one made longer.
 """
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from llguidance import LLMatcher
+from llguidance import LLMatcher, LLTokenizer
 
+from models.engines import grammar_check
 from models.engines.masks import pack
 from models.errors import InvalidInputError
 from models.generation import PackedMask
 
+NUM_KEPT = 64  # matchers at their start, the newest
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrammarRecipe:
+    """What makes a mask again in the process that decodes, where a matcher cannot be sent.
+
+    Attributes:
+        grammar: in llguidance's own form, checked.
+        end_id: the id that ends an answer.
+        vocabulary_size: number of the model's logits.
+    """
+
+    grammar: str
+    end_id: int
+    vocabulary_size: int
+
 
 class GrammarMask:
-    """Holds one answer to a grammar. See `TokenMask`. Used by one thread at a time."""
+    """Holds one answer to a grammar. See `TokenMask`. Used by one thread at a time.
 
-    def __init__(self, start: LLMatcher, *, end_id: int, vocabulary_size: int) -> None:
+    Args:
+        start: the grammar's matcher at its start.
+        recipe: of the same grammar.
+    """
+
+    def __init__(self, start: LLMatcher, recipe: GrammarRecipe) -> None:
+        self.recipe = recipe
         self._start = start
         self._matcher = start.deep_copy()
         self._written: list[int] = []
-        self._only_end = pack({end_id}, vocabulary_size)
+        self._only_end = pack({recipe.end_id}, recipe.vocabulary_size)
 
     def allowed(self, answer_ids: Sequence[int]) -> PackedMask:
         """Packs the ids that may come next; the end, where no answer goes on like this."""
@@ -52,3 +79,42 @@ class GrammarMask:
         if not self._matcher.is_error():
             self._matcher.consume_tokens(wanted[len(self._written) :])
         self._written = wanted
+
+
+class GrammarReader:
+    """Makes the masks of grammars, for one tokenizer, and keeps the newest of them at their start.
+
+    Args:
+        tokenizer_json: the tokenizer, as the package `tokenizers` reads it.
+    """
+
+    def __init__(self, tokenizer_json: str) -> None:
+        self._tokenizer_json = tokenizer_json
+        self._tokenizer = lru_cache(maxsize=1)(self._make_tokenizer)
+        self.start = lru_cache(maxsize=NUM_KEPT)(self._make_start)
+
+    def mask(self, recipe: GrammarRecipe) -> GrammarMask:
+        """Makes a mask, for one answer; what fails of its grammar is told by its `check`."""
+        return GrammarMask(self.start(recipe), recipe)
+
+    def _make_start(self, recipe: GrammarRecipe) -> LLMatcher:
+        tokenizer = self._tokenizer(recipe.vocabulary_size, recipe.end_id)
+        limits = grammar_check.parser_limits()
+        return LLMatcher(tokenizer, recipe.grammar, log_level=0, limits=limits)
+
+    def _make_tokenizer(self, vocabulary_size: int, end_id: int) -> LLTokenizer:
+        spelling = _spelling(self._tokenizer_json)
+        return LLTokenizer(spelling, n_vocab=vocabulary_size, eos_token=end_id)
+
+
+def _spelling(tokenizer_json: str) -> str:
+    """Gives a tokenizer whose ids spell what they are asked for, byte by byte.
+
+    A normalizer changes texts before they are cut, as that of the bundled generator does behind
+    line breaks: the only way to go on would then be told as ids of another text. Where ids are
+    bytes it says nothing of how they are spelt; elsewhere it may write blanks, and stays.
+    """
+    tokenizer = json.loads(tokenizer_json)
+    if (tokenizer.get("decoder") or {}).get("type") != "ByteLevel":
+        return tokenizer_json
+    return json.dumps(tokenizer | {"normalizer": None})

@@ -17,16 +17,15 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from llguidance import LLMatcher, LLTokenizer
+from llguidance import LLMatcher
 
 from models.constraints import Choices, Constraint, Grammar, JsonSchema
 from models.engines import grammar_check
-from models.engines.grammars import GrammarMask
+from models.engines.grammars import NUM_KEPT, GrammarReader, GrammarRecipe
 from models.engines.masks import Encode, choices_mask
 from models.errors import EngineBusyError, InvalidInputError
 from models.generation import TokenMask
 
-_MAX_KNOWN = 64
 _MAX_CHECKS = 2  # at once
 _CHECK_S = 20.0  # of waiting; the check itself is held to its processor time
 _REASON_CHARS = 300
@@ -51,12 +50,11 @@ class MaskMaker:
     def __init__(
         self, tokenizer_json: str, encode: Encode, *, end_id: int, vocabulary_size: int
     ) -> None:
-        self._tokenizer_json = tokenizer_json
         self._encode = encode
         self.end_id = end_id
         self.vocabulary_size = vocabulary_size
-        self._tokenizer: LLTokenizer | None = None
-        self._known: OrderedDict[bytes, LLMatcher | str] = OrderedDict()
+        self._reader = GrammarReader(tokenizer_json)
+        self._known: OrderedDict[bytes, GrammarRecipe | str] = OrderedDict()
         self._threads = ThreadPoolExecutor(_MAX_CHECKS, thread_name_prefix="constraints")
 
     async def mask(self, constraint: Constraint) -> TokenMask:
@@ -73,10 +71,10 @@ class MaskMaker:
         if isinstance(found, str):
             msg = f"the {constraint.kind} cannot be served: {found}"
             raise InvalidInputError(msg)
-        return GrammarMask(found, end_id=end_id, vocabulary_size=size)
+        return self._reader.mask(found)
 
-    async def _found(self, kind: str, text: str) -> LLMatcher | str:
-        """Gives the matcher at its start, or why there is none."""
+    async def _found(self, kind: str, text: str) -> GrammarRecipe | str:
+        """Gives the recipe, whose matcher the reader has, or why there is none."""
         digest = hashlib.sha256(f"{kind}\0{text}".encode()).digest()
         found = self._known.get(digest)
         if found is None:
@@ -84,34 +82,18 @@ class MaskMaker:
             found = await loop.run_in_executor(self._threads, self._read, kind, text)
         self._known[digest] = found
         self._known.move_to_end(digest)
-        if len(self._known) > _MAX_KNOWN:
+        if len(self._known) > NUM_KEPT:
             self._known.popitem(last=False)
         return found
 
-    def _read(self, kind: str, text: str) -> LLMatcher | str:
+    def _read(self, kind: str, text: str) -> GrammarRecipe | str:
         answer = _checked(kind, text)
         if "error" in answer:
             return _first_line(answer["error"])
-        if self._tokenizer is None:
-            self._tokenizer = LLTokenizer(
-                _spelling(self._tokenizer_json), n_vocab=self.vocabulary_size, eos_token=self.end_id
-            )
-        limits = grammar_check.parser_limits()
-        matcher = LLMatcher(self._tokenizer, answer["grammar"], log_level=0, limits=limits)
-        return _fault(matcher) or matcher
-
-
-def _spelling(tokenizer_json: str) -> str:
-    """Gives a tokenizer whose ids spell what they are asked for, byte by byte.
-
-    A normalizer changes texts before they are cut, as that of the bundled generator does behind
-    line breaks: the only way to go on would then be told as ids of another text. Where ids are
-    bytes it says nothing of how they are spelt; elsewhere it may write blanks, and stays.
-    """
-    tokenizer = json.loads(tokenizer_json)
-    if (tokenizer.get("decoder") or {}).get("type") != "ByteLevel":
-        return tokenizer_json
-    return json.dumps(tokenizer | {"normalizer": None})
+        recipe = GrammarRecipe(
+            grammar=answer["grammar"], end_id=self.end_id, vocabulary_size=self.vocabulary_size
+        )
+        return _fault(self._reader.start(recipe)) or recipe
 
 
 def _fault(matcher: LLMatcher) -> str | None:

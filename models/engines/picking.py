@@ -36,6 +36,11 @@ class Picking:
     top_logprobs: int | None = None
     told: list[TokenLogprob] = field(default_factory=list)
 
+    @property
+    def changes_logits(self) -> bool:
+        """Whether other tokens may be picked than the likeliest ones."""
+        return any(part is not None for part in (self.adjustment, self.mask, self.draw))
+
     @classmethod
     def of(cls, request: EngineRequest, end_ids: Sequence[int]) -> "Picking | None":
         """Gives what a request says; None: its tokens are the likeliest ones, and nothing is told.
@@ -51,8 +56,7 @@ class Picking:
             draw=Draw.of(request),
             top_logprobs=request.sampling.top_logprobs,
         )
-        parts = (made.adjustment, made.mask, made.draw, made.top_logprobs)
-        return made if any(part is not None for part in parts) else None
+        return made if made.changes_logits or made.top_logprobs is not None else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -190,8 +190,20 @@ def gumbel_noise(keys: torch.Tensor, vocabulary_size: int) -> torch.Tensor:
         float32, (n, vocabulary_size).
     """
     bits = hash_32(_hashed_ids(vocabulary_size, keys.device) ^ hash_32(keys.clone()).unsqueeze(-1))
-    # The upper 24 bits, since a float32 holds no more; +0.5 keeps the uniform off 0 and 1.
-    uniform = ((bits >> 8) & 0xFFFFFF).to(torch.float32).add_(0.5).div_(2**24)
+    return noise_of(bits)
+
+
+def noise_of(bits: torch.Tensor) -> torch.Tensor:
+    """Makes standard Gumbel noise of random bits.
+
+    Args:
+        bits: int32, any shape.
+
+    Returns:
+        float32, the same shape, finite: -2.8 to 16.7.
+    """
+    # The upper 23 bits: +0.5 keeps the uniform off 0 and 1, and a float32 holds it with no more.
+    uniform = ((bits >> 9) & 0x7FFFFF).to(torch.float32).add_(0.5).div_(2**23)
     return uniform.log_().neg_().log_().neg_()
 
 

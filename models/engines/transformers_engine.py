@@ -103,10 +103,10 @@ class TransformersEngine:
                 self._forget(engine_id)
 
     def check(self) -> None:
-        """Raises EngineStoppedError when the decoding thread has ended."""
-        if not self._manager.is_running():
-            fatal = self._manager.background_thread_status.fatal_error
-            msg = f"the decoding thread has ended: {fatal}"
+        """Raises EngineStoppedError when the decoding thread has ended, or is about to."""
+        status = self._manager.background_thread_status
+        if not self._manager.is_running() or status.can_accept_new_requests() is not None:
+            msg = f"the decoding thread has ended: {status.fatal_error}"
             raise EngineStoppedError(msg)
 
     def close(self) -> None:

@@ -5,14 +5,14 @@ vLLM is the optional extra `gpu`; it is imported when this engine is chosen and 
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field, fields
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from models.constraints import ConstraintKind
+from models.constraints import ALL_KINDS, ConstraintKind
 from models.device import Share, vllm_fraction
 from models.errors import (
     EngineBusyError,
@@ -21,7 +21,7 @@ from models.errors import (
     check_limits,
     check_names,
 )
-from models.generation import EngineRequest, EngineStep
+from models.generation import EngineRequest, EngineStep, TokenLogprob
 
 # What of AsyncEngineArgs is told in another place, and where.
 _TOLD_ELSEWHERE = {
@@ -74,14 +74,8 @@ class VllmEngine:
     All requests have to come from one event loop, the one of the first.
     """
 
-    constraints: frozenset[ConstraintKind] = frozenset()  # `generate` has no hook for a mask yet
-
-    unserved: frozenset[str] = frozenset(
-        {
-            "presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias",
-            "min_tokens", "top_logprobs", "priority",
-        }
-    )  # fmt: skip
+    constraints: frozenset[ConstraintKind] = ALL_KINDS
+    unserved: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -105,9 +99,11 @@ class VllmEngine:
             gpu_memory_utilization=memory,
             tensor_parallel_size=max(1, int(num_gpus)),
             trust_remote_code=False,
-            **config.options,
+            # Requests of equal priority are served as they come.
+            **{"scheduling_policy": "priority", **config.options},
         )
         self._engine = _start(arguments, _environment(config, share))
+        self._end_ids = _end_ids(self._engine)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
 
@@ -120,10 +116,15 @@ class VllmEngine:
         self._loop = asyncio.get_running_loop()
         try:
             prompt = tokens_input(list(request.prompt_ids))
-            outputs = self._engine.generate(prompt, _sampling(request), uuid.uuid4().hex)
+            outputs = self._engine.generate(
+                prompt,
+                _sampling(request, self._end_ids),
+                uuid.uuid4().hex,
+                priority=request.sampling.priority,
+            )
             async with aclosing(outputs):
                 async for output in outputs:
-                    yield _step(output.outputs[0])
+                    yield _step(output.outputs[0], request.sampling.top_logprobs)
         except VLLMClientError as err:
             msg = f"vLLM refuses the request: {err}"
             raise InvalidInputError(msg) from err
@@ -169,11 +170,15 @@ def _environment(config: VllmEngineConfig, share: Share) -> dict[str, str]:
 
 
 def _start(arguments: Any, environment: Mapping[str, str]) -> Any:
-    """Starts vLLM's processes, which draw tokens as `models.engines.vllm_draws` says."""
+    """Starts vLLM's processes, which pick tokens as `models.engines.vllm_picking` says.
+
+    Raises:
+        EngineStoppedError: they ended before they were ready; the log says why.
+    """
     from vllm.utils.system_utils import set_env_var
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    from models.engines.vllm_draws import processor_name
+    from models.engines.vllm_picking import processor_name
 
     with ExitStack() as stack:
         for name, value in environment.items():
@@ -181,25 +186,40 @@ def _start(arguments: Any, environment: Mapping[str, str]) -> Any:
         config = arguments.create_engine_config()
         name = processor_name(uses_second_runner=config.use_v2_model_runner)
         config.model_config.logits_processors = [name]
-        return AsyncLLM.from_vllm_config(
-            config,
-            enable_log_requests=arguments.enable_log_requests,
-            disable_log_stats=arguments.disable_log_stats,
-        )
+        try:
+            return AsyncLLM.from_vllm_config(
+                config,
+                enable_log_requests=arguments.enable_log_requests,
+                disable_log_stats=arguments.disable_log_stats,
+            )
+        except RuntimeError as err:
+            msg = f"vLLM did not start: {err}"
+            raise EngineStoppedError(msg) from err
 
 
-def _sampling(request: EngineRequest) -> Any:
-    """Gives vLLM's parameters: greedy, since the noise of a draw is in the scores already."""
+def _end_ids(engine: Any) -> tuple[int, ...]:
+    """Gives the ids that end an answer of the model, as vLLM adds them to each request."""
+    from vllm import SamplingParams
+
+    params = SamplingParams()
+    params.update_from_generation_config(
+        engine.input_processor.generation_config_fields, engine.renderer.get_eos_token_id()
+    )
+    return tuple(sorted(params.all_stop_token_ids))
+
+
+def _sampling(request: EngineRequest, end_ids: Sequence[int]) -> Any:
+    """Gives vLLM's parameters: greedy, since all that a request says is in the scores already."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
-    from models.engines.seeded import Draw
-    from models.engines.vllm_draws import draw_arguments
+    from models.engines.vllm_picking import picking_arguments
 
     return SamplingParams(
         max_tokens=request.max_tokens,
         temperature=0.0,
-        extra_args=draw_arguments(Draw.of(request)),
+        extra_args=picking_arguments(request, end_ids),
+        logprobs=request.sampling.top_logprobs,
         stop_token_ids=list(request.sampling.stop_token_ids),
         ignore_eos=request.sampling.ignore_eos,
         detokenize=False,
@@ -207,17 +227,33 @@ def _sampling(request: EngineRequest) -> Any:
     )
 
 
-def _step(completion: Any) -> EngineStep:
+def _step(completion: Any, top_logprobs: int | None = None) -> EngineStep:
     """Makes the step of a piece of vLLM's output.
+
+    Args:
+        completion: vLLM's, of new tokens only.
+        top_logprobs: so many likeliest ids are told beside each token; None: nothing is.
 
     Raises:
         EngineStoppedError: vLLM ended the answer for a reason that is not the answer's own, such
             as `abort` when it is shut down; another replica has to write the rest.
     """
     token_ids, reason = tuple(completion.token_ids), completion.finish_reason
-    if reason == "stop":
-        return EngineStep(token_ids=token_ids[:-1], finish_reason="stop")
-    if reason not in {None, "length"}:
+    if reason not in {None, "length", "stop"}:
         msg = f"vLLM ended the answer with {reason!r}"
         raise EngineStoppedError(msg)
-    return EngineStep(token_ids=token_ids, finish_reason=reason)
+    if reason == "stop":
+        token_ids = token_ids[:-1]
+    told = () if top_logprobs is None else completion.logprobs or ()
+    logprobs = tuple(
+        _told(token_id, values, top_logprobs or 0)
+        for token_id, values in zip(token_ids, told, strict=False)
+    )
+    return EngineStep(token_ids=token_ids, finish_reason=reason, logprobs=logprobs)
+
+
+def _told(token_id: int, values: Mapping[int, Any], num_top: int) -> TokenLogprob:
+    """Reads what vLLM tells of a token: its own rank and probability and the likeliest ones'."""
+    best = sorted((one.rank, other, one.logprob) for other, one in values.items())
+    top = tuple((other, logprob) for rank, other, logprob in best if rank <= num_top)
+    return TokenLogprob(token_id=token_id, logprob=values[token_id].logprob, top=top)

@@ -4,7 +4,9 @@ import asyncio
 
 import torch
 
-from models.engines.seeded import Draw, drawn_scores, gumbel_noise, noise_keys
+from models.constraints import ALL_KINDS
+from models.engines.picking import Picking, picked_scores, row_of
+from models.engines.seeded import gumbel_noise, noise_keys
 from models.errors import EngineStoppedError
 from models.generation import EngineStep
 
@@ -15,7 +17,7 @@ _LONGEST = 60  # ids of an answer, after which it is likely to end
 class FakeEngine:
     """Decodes up to 32 requests at once, each id for itself."""
 
-    constraints = frozenset()
+    constraints = ALL_KINDS
     unserved = frozenset({"priority"})
 
     def __init__(self, vocabulary_size, end_id):
@@ -28,28 +30,30 @@ class FakeEngine:
     async def generate(self, request):
         self.check()
         ids = list(request.prompt_ids)
+        picking = Picking.of(request, [self._end_id])
+        end_ids = request.end_ids([self._end_id])
         self.num_active += 1
         try:
             async with self._slots:
                 for num_left in range(request.max_tokens - 1, -1, -1):
                     await asyncio.sleep(0)
                     self.check()
-                    ids.append(self._next_id(request, ids))
-                    if ids[-1] == self._end_id:
+                    ids.append(self._next_id(picking, ids, request.answer_start))
+                    if ids[-1] in end_ids:
                         yield EngineStep(token_ids=(), finish_reason="stop")
                         return
                     reason = "length" if num_left == 0 else None
-                    yield EngineStep(token_ids=(ids[-1],), finish_reason=reason)
+                    told = tuple(picking.told[-1:]) if picking is not None else ()
+                    yield EngineStep(token_ids=(ids[-1],), finish_reason=reason, logprobs=told)
         finally:
             self.num_active -= 1
 
-    def _next_id(self, request, ids):
+    def _next_id(self, picking, ids, answer_start):
         key = noise_keys(torch.tensor([ids[-2] if len(ids) > 1 else 0]), torch.tensor([ids[-1]]))
         logits = gumbel_noise(key, self._vocabulary_size) * _SPREAD
-        logits[0, self._end_id] = 100.0 if len(ids) - request.answer_start >= _LONGEST else -100.0
-        draw = Draw.of(request)
-        rows = [] if draw is None else [0]
-        return int(drawn_scores(logits, rows, [draw], [len(ids)]).argmax())
+        logits[0, self._end_id] = 20.0 if len(ids) - answer_start >= _LONGEST else -20.0
+        rows = [] if picking is None else [row_of(0, picking, ids)]
+        return int(picked_scores(logits, rows).argmax())
 
     def check(self):
         if self._ended is not None:

@@ -1,13 +1,16 @@
 """A generator over one of the three engines, and what its tests do to it and see of it."""
 
+import asyncio
 import os
 import signal
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from models import generator as module
 from models.device import Share
-from models.errors import ModelError
+from models.errors import EngineStoppedError, ModelError
 from models.generation import EngineRequest, GenerationRequest, Message, Sampling
 from models.generator import Generator, GeneratorConfig
 from tests.models.engines.fake_engine import FakeEngine
@@ -15,11 +18,15 @@ from tests.models.engines.fake_engine import FakeEngine
 ROOT = Path(__file__).parents[3]
 ENGINE_OPTIONS = {
     "transformers": {"dtype": "float32", "max_concurrent_requests": 32, "cache_tokens": 32768},
-    # Eager: compiling takes longer than these tests.
     "vllm": {
         "dtype": "float32",
         "max_concurrent_requests": 32,
-        "options": {"enforce_eager": True},
+        "options": {
+            "enforce_eager": True,  # compiling takes longer than these tests
+            # So small that prompts are read in pieces, and requests give way to each other.
+            "max_num_batched_tokens": 64,
+            "num_gpu_blocks_override": 48,
+        },
     },
 }
 PAGE_BYTES = os.sysconf("SC_PAGESIZE")
@@ -46,6 +53,18 @@ class Held:
         )
         self.generator = Generator(config, cache=cache, share=Share(num_cpus=2.0))
         self.engine = self.generator._engine
+
+    def ids_of(self, *texts):
+        """The ids of texts that are one token each; the others are left out."""
+        return [ids[0] for ids in self.generator._encode(texts) if len(ids) == 1]
+
+    def is_ended(self):
+        """Says whether a test has closed or killed it."""
+        try:
+            self.generator.check()
+        except EngineStoppedError:
+            return True
+        return False
 
     async def kill(self):
         """Ends what decodes, as a fault would."""
@@ -84,6 +103,14 @@ class Held:
         handlers = len(manager.output_router.result_handlers)
         return held + manager.input_queue.qsize() + handlers
 
+    async def until_active(self, num):
+        """Waits until so many requests are active."""
+        for _ in range(3000):
+            if self.num_active() >= num:
+                return
+            await asyncio.sleep(0.001)
+        pytest.fail(f"{self.num_active()} requests are active, not {num}")
+
     async def cache_use(self):
         """Tells how full the KV cache is right after one short answer."""
         await write(self, request("Which port?", max_tokens=2))
@@ -121,12 +148,13 @@ def _processes():
     return found
 
 
-def request(question, delivered=(), **sampling):
+def request(question, delivered=(), constraint=None, **sampling):
     content = f"[1] Port\nThe API listens on port 8000.\n\nQuestion: {question}"
     return GenerationRequest(
         request_id="r",
         messages=(Message(role="user", content=content),),
         sampling=Sampling(**sampling),
+        constraint=constraint,
         delivered_token_ids=tuple(delivered),
     )
 
@@ -137,4 +165,12 @@ async def chunks_of(held, asked):
 
 async def write(held, asked):
     """The ids of an answer."""
-    return [token for chunk in await chunks_of(held, asked) for token in chunk.token_ids]
+    return ids_of(await chunks_of(held, asked))
+
+
+def ids_of(chunks):
+    return [token for chunk in chunks for token in chunk.token_ids]
+
+
+def text_of(chunks):
+    return "".join(chunk.text for chunk in chunks)

@@ -12,39 +12,16 @@ import pytest
 
 from models.errors import EngineBusyError, EngineStoppedError, InvalidInputError
 from models.generator import Generator, GeneratorConfig
-from tests.models.engines.held import ENGINE_OPTIONS, Held, chunks_of, request, write
+from tests.models.engines.held import ENGINE_OPTIONS, chunks_of, request, write
 
-ENGINES = ("fake", "transformers", pytest.param("vllm", marks=pytest.mark.vllm))
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # gptqmodel, torchao and vLLM warn at import
-    pytest.mark.asyncio(loop_scope="module"),  # vLLM serves one event loop
+    pytest.mark.asyncio(loop_scope="session"),  # vLLM serves one event loop
 ]
 MIB = 2**20
 ALL = "Tell me all."
 SEEDED = {"temperature": 2.0, "seed": 7}
 CUT = {"temperature": 2.0, "seed": -1, "top_p": 0.95, "top_k": 50}
-
-
-def load(kind, folder):
-    if kind == "vllm":
-        pytest.importorskip("vllm", reason="make test-vllm installs it")
-    with pytest.MonkeyPatch.context() as patch:
-        return Held(kind, folder, patch)
-
-
-@pytest.fixture(scope="module", params=ENGINES)
-def held(request, tmp_path_factory):
-    made = load(request.param, tmp_path_factory.mktemp("cache"))
-    yield made
-    made.generator.close()
-
-
-async def until(held, num_active):
-    for _ in range(3000):
-        if held.num_active() >= num_active:
-            return
-        await asyncio.sleep(0.001)
-    pytest.fail(f"{held.num_active()} requests are active, not {num_active}")
 
 
 async def until_idle(held):
@@ -214,12 +191,11 @@ def test_the_processes_of_vllm_get_their_share_of_the_cpus(held):
 
 
 async def test_closing_ends_every_stream_as_lost(held):
-    """The last of these tests: what the others share is closed here."""
     answers = [
         asyncio.create_task(write(held, request(ALL, max_tokens=900, temperature=2.0, seed=seed)))
         for seed in range(40)  # more than there are slots
     ]
-    await until(held, 40)
+    await held.until_active(40)
     await asyncio.to_thread(held.generator.close)
     ended = await asyncio.wait_for(asyncio.gather(*answers, return_exceptions=True), 60)
     lost = [one for one in ended if isinstance(one, EngineStoppedError)]
@@ -232,15 +208,13 @@ async def test_closing_ends_every_stream_as_lost(held):
         await write(held, request("Why?"))
 
 
-@pytest.mark.parametrize("kind", ENGINES)
-async def test_the_death_of_an_engine_is_told_to_every_stream(kind, tmp_path):
-    held = load(kind, tmp_path)
+async def test_the_death_of_an_engine_is_told_to_every_stream(held):
     await held.generator.warm_up()
     answers = [
         asyncio.create_task(write(held, request(ALL, max_tokens=900, temperature=2.0, seed=seed)))
         for seed in range(4)
     ]
-    await until(held, 4)
+    await held.until_active(4)
     await held.kill()
     ended = await asyncio.wait_for(asyncio.gather(*answers, return_exceptions=True), 60)
     assert [type(one) for one in ended] == [EngineStoppedError] * 4

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.engines.seeded import Draw, drawn_scores, gumbel_noise, noise_keys
+from models.engines.seeded import Draw, drawn_scores, gumbel_noise, noise_keys, noise_of
 
 SIZE = 6151  # a prime: no vector unit divides it
 SMALLEST, GREATEST = -(2**63), 2**63 - 1
@@ -49,6 +49,12 @@ def test_the_noise_is_gumbel_noise():
     assert noise.mean().item() == pytest.approx(0.5772, abs=0.01)  # Euler's constant
     assert noise.var().item() == pytest.approx(1.6449, abs=0.03)  # pi^2 / 6
     assert torch.isfinite(noise).all()
+
+
+def test_no_bits_make_endless_noise():
+    # A token whose noise is without end is drawn whatever its score, one that a mask forbids too.
+    bits = torch.arange(-(2**31), 2**31, 2**8, dtype=torch.int32)  # all that a float32 can tell
+    assert torch.isfinite(noise_of(bits)).all()
 
 
 @pytest.mark.parametrize(

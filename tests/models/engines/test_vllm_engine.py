@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from models.device import Share
-from models.engines.vllm_engine import VllmEngineConfig, _environment, _step
+from models.engines.vllm_engine import VllmEngineConfig, _environment, _start, _step
 from models.errors import EngineStoppedError, InvalidInputError
-from models.generation import EngineStep
+from models.generation import EngineStep, TokenLogprob
 from models.generator import Generator, GeneratorConfig
 
 CPU = Path("/proc/cpuinfo").read_text()
@@ -20,6 +20,25 @@ CPU = Path("/proc/cpuinfo").read_text()
 def test_an_answer_ends_by_itself_or_by_its_length(reason, token_ids):
     step = _step(SimpleNamespace(token_ids=[5, 6, 7], finish_reason=reason))
     assert step == EngineStep(token_ids=token_ids, finish_reason=reason)
+
+
+def test_the_likeliest_ids_are_told_in_their_order_and_none_of_the_end():
+    def one(rank, logprob):
+        return SimpleNamespace(rank=rank, logprob=logprob)
+
+    told = [
+        {7: one(9, -5.0), 4: one(1, -0.5), 3: one(2, -1.0)},
+        {3: one(2, -1.5), 4: one(1, -0.4)},
+        {1: one(1, -0.1), 4: one(2, -3.0)},
+    ]
+    made = SimpleNamespace(token_ids=[7, 3, 1], finish_reason="stop", logprobs=told)
+    best = ((4, -0.5), (3, -1.0)), ((4, -0.4), (3, -1.5))
+    assert _step(made, 2).logprobs == (
+        TokenLogprob(token_id=7, logprob=-5.0, top=best[0]),
+        TokenLogprob(token_id=3, logprob=-1.5, top=best[1]),
+    )
+    assert [one.top for one in _step(made, 0).logprobs] == [(), ()]
+    assert _step(made).logprobs == ()
 
 
 @pytest.mark.parametrize("reason", ["abort", "error", "repetition"])
@@ -64,10 +83,27 @@ def test_an_option_that_vllm_does_not_know_is_refused_with_what_may_be_meant(tmp
 @pytest.mark.skipif("avx512f" in CPU, reason="vLLM has its GPTQ kernel where there is AVX-512")
 async def test_a_checkpoint_whose_kernel_is_missing_fails_before_it_serves(tmp_path):
     pytest.importorskip("vllm", reason="make test-vllm installs it")
-    config = GeneratorConfig(
-        model="bundled:generator", engine="vllm", engine_options={"dtype": "bfloat16"}
-    )
+    options = {"dtype": "bfloat16", "options": {"enforce_eager": True}}
+    config = GeneratorConfig(model="bundled:generator", engine="vllm", engine_options=options)
     made = Generator(config, cache=tmp_path, share=Share(num_cpus=2.0))
     with pytest.raises(EngineStoppedError):
         await made.warm_up()
     made.close()
+
+
+@pytest.mark.vllm
+def test_processes_that_end_before_they_are_ready_are_an_engine_that_stopped(monkeypatch):
+    pytest.importorskip("vllm", reason="make test-vllm installs it")
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    def fail(*_args, **_kwargs):
+        msg = "Engine core initialization failed."
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(AsyncLLM, "from_vllm_config", fail)
+    made = SimpleNamespace(use_v2_model_runner=False, model_config=SimpleNamespace())
+    arguments = SimpleNamespace(
+        create_engine_config=lambda: made, enable_log_requests=False, disable_log_stats=True
+    )
+    with pytest.raises(EngineStoppedError, match="did not start: Engine core init"):
+        _start(arguments, {})
