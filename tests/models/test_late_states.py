@@ -16,7 +16,10 @@ class Model:
         self.computed = []
 
     def alone(self, input_ids, attention_mask):
-        texts = [ids[:length].tolist() for ids, length in zip(input_ids, attention_mask.sum(1))]
+        texts = [
+            ids[:length].tolist()
+            for ids, length in zip(input_ids, attention_mask.sum(1), strict=True)
+        ]
         self.computed += texts
         states = np.zeros((*input_ids.shape, WIDTH), np.float32)
         states[..., 0] = input_ids
