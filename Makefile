@@ -1,10 +1,10 @@
-# make serve | test | test-systems | test-vllm | test-clients | test-chaos | chaos | durability | bench-ingest | bench-search | lint | install | models | clean
+# make serve | test | test-systems | test-vllm | test-clients | test-webui | test-chaos | chaos | durability | bench-ingest | bench-search | lint | install | models | clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Of the shell, as the state folder of deployments/state.py.
 STATE := "$${RAGFLEET_STATE:-.ragfleet}"
 
-.PHONY: help install serve test test-systems test-vllm test-clients test-chaos chaos durability bench-ingest bench-search conformance lint models clean
+.PHONY: help install serve test test-systems test-vllm test-clients test-webui test-chaos chaos durability bench-ingest bench-search conformance lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
@@ -48,6 +48,14 @@ test-vllm: .venv-vllm/installed  ## run the engines' tests on vLLM's CPU build, 
 	.venv-clients/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
 	@touch $@
 
+.venv-webui/installed: tests/clients/open-webui.txt
+	$(PYTHON) -m venv .venv-webui
+	.venv-webui/bin/pip install --quiet --disable-pip-version-check $(TORCH) -r tests/clients/open-webui.txt
+	@touch $@
+
+test-webui: install .venv-webui/installed  ## chat in Open WebUI with Debian's chromium, 3 minutes and once 4 (2.6 GB) to install
+	$(BIN)/python -m pytest tests/end_to_end/test_clients.py -k open_webui
+
 test-clients: install .venv-clients/installed  ## run other programs' clients against a system, 3 minutes and once 1 to install
 	$(BIN)/python -m pytest -m clients
 
@@ -77,8 +85,8 @@ lint: install  ## check style and types
 models: install  ## assemble the bundled models now rather than at the first start
 	$(BIN)/python -m models.prepare $(STATE)/models
 
-clean:  ## remove .venv, .venv-vllm, .venv-clients, and the corpus, the assembled models and what `make serve` keeps
-	rm -rf .venv .venv-vllm .venv-clients
+clean:  ## remove .venv, .venv-vllm, .venv-clients, .venv-webui, and the corpus, the assembled models and what `make serve` keeps
+	rm -rf .venv .venv-vllm .venv-clients .venv-webui
 	# By name: what else may lie in a folder that somebody chose is not ours to remove.
 	cd $(STATE) 2>/dev/null && rm -rf models corpus.db* auth_token ray_address serve.log || true
 	rmdir $(STATE) 2>/dev/null || true

@@ -8,6 +8,7 @@ from agents import (
     OpenAIChatCompletionsModel,
     OpenAIResponsesModel,
     Runner,
+    function_tool,
     set_tracing_disabled,
 )
 from conftest import ANSWER, QUESTION
@@ -55,6 +56,36 @@ async def test_an_agent_goes_on_from_a_kept_response(searcher):
     first = await Runner.run(searcher, QUESTION)
     second = await Runner.run(searcher, QUESTION, previous_response_id=first.last_response_id)
     assert ANSWER in second.final_output
+
+
+@function_tool
+def weather(city: str) -> str:
+    """Tells the weather of a city."""
+    return f"sunny in {city}"
+
+
+@pytest.mark.free
+@pytest.mark.parametrize("model", [OpenAIResponsesModel, OpenAIChatCompletionsModel])
+async def test_an_agent_calls_a_function(client, model):
+    agent = Agent(
+        name="Guide", model=model("generator", client), tools=[weather],
+        model_settings=ModelSettings(temperature=0, tool_choice="required"),
+        tool_use_behavior="stop_on_first_tool",
+    )  # fmt: skip
+    done = await Runner.run(agent, "How is the weather in Paris?")
+    assert done.final_output.startswith("sunny in ")
+
+
+@pytest.mark.free
+async def test_an_agent_has_a_function_beside_its_files(client, handbook):
+    agent = Agent(
+        name="Clerk", model=OpenAIResponsesModel("generator", client),
+        tools=[FileSearchTool([handbook], max_num_results=2), weather],
+        model_settings=ModelSettings(temperature=0, max_tokens=120),
+    )  # fmt: skip
+    done = await Runner.run(agent, QUESTION, max_turns=4)
+    calls = [item.raw_item.type for item in done.new_items if item.type == "tool_call_item"]
+    assert "file_search_call" in calls
 
 
 @pytest.mark.quote

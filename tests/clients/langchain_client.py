@@ -1,5 +1,7 @@
 """`langchain-openai`: its models and embeddings."""
 
+from typing import Literal
+
 import pytest
 from conftest import ANSWER, QUESTION
 from langchain_core.tools import tool
@@ -12,7 +14,7 @@ class Limit(BaseModel):
     """The size that something may have at most."""
 
     number: int
-    unit: str
+    unit: Literal["kilobytes", "megabytes", "gigabytes"]
 
 
 @tool
@@ -62,23 +64,47 @@ def test_file_search_is_bound_and_cited(chat, handbook):
 
 
 @pytest.mark.free
-@pytest.mark.parametrize("method", ["json_schema", "json_mode"])
-def test_structured_output(chat, method):
-    model = chat("generator", temperature=0).with_structured_output(
-        Limit, method=method, include_raw=True
-    )
-    told = model.invoke(f"{QUESTION} Answer as JSON.")
-    if method == "json_schema":
-        assert isinstance(told["parsed"], Limit)
-    assert told["raw"].content.startswith("{")
+@pytest.mark.parametrize("use_responses_api", [False, True])
+def test_structured_output(chat, use_responses_api):
+    model = chat("generator", temperature=0, use_responses_api=use_responses_api)
+    held = model.with_structured_output(Limit, method="json_schema")
+    whole = held.invoke(QUESTION)
+    assert isinstance(whole, Limit)
+    assert list(held.stream(QUESTION))[-1] == whole
 
 
 @pytest.mark.quote
 def test_what_a_server_that_quotes_cannot_do_is_refused_by_name(chat):
     with pytest.raises(BadRequestError, match="response_format"):
         chat().with_structured_output(Limit, method="json_schema").invoke(QUESTION)
-    with pytest.raises(BadRequestError, match="tools"):
-        chat().bind_tools([weather]).invoke("How is the weather in Paris?")
+    with pytest.raises(BadRequestError, match="answers: free"):
+        chat().bind_tools([weather], tool_choice="required").invoke(QUESTION)
+
+
+@pytest.mark.quote
+def test_tools_that_need_not_be_called_are_none_of_its_business(chat):
+    answer = chat().bind_tools([weather]).invoke(QUESTION)
+    assert ANSWER in answer.text
+    assert answer.tool_calls == []
+
+
+@pytest.mark.free
+@pytest.mark.parametrize("use_responses_api", [False, True])
+def test_tools_are_called_and_their_results_taken(chat, use_responses_api):
+    model = chat("generator", use_responses_api=use_responses_api, temperature=0)
+    bound = model.bind_tools([weather], tool_choice="required")
+    asked = "How is the weather in Paris?"
+    called = bound.invoke(asked)
+    (call,) = called.tool_calls
+    assert (call["name"], set(call["args"])) == ("weather", {"city"})
+    pieces = list(bound.stream(asked))
+    whole = pieces[0]
+    for piece in pieces[1:]:
+        whole += piece
+    assert whole.tool_calls[0]["args"] == call["args"]
+    told = weather.invoke(call)
+    answer = model.bind_tools([weather]).invoke([("human", asked), called, told])
+    assert answer.text or answer.tool_calls
 
 
 @pytest.mark.free

@@ -1,5 +1,7 @@
 """The `openai` package: chats, responses, helpers, uploads, stores."""
 
+from typing import Literal
+
 import openai
 import pytest
 from conftest import ANSWER, QUESTION
@@ -13,7 +15,7 @@ class Limit(BaseModel):
     """What an answer may be held to."""
 
     number: int
-    unit: str
+    unit: Literal["kilobytes", "megabytes", "gigabytes"]
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +57,38 @@ def test_parse_gives_an_object(client):
         assert stream.get_final_completion().choices[0].message.parsed == (
             parsed.choices[0].message.parsed
         )
+
+
+@pytest.mark.free
+def test_functions_are_called(client):
+    tool = openai.pydantic_function_tool(Limit, name="set_limit")
+    options = {"model": "generator", "messages": ASKED, "temperature": 0, "tools": [tool]}
+    parsed = client.chat.completions.parse(tool_choice="required", **options).choices[0].message
+    assert isinstance(parsed.tool_calls[0].function.parsed_arguments, Limit)
+    with client.chat.completions.stream(tool_choice="required", **options) as stream:
+        kinds = {event.type for event in stream}
+        streamed = stream.get_final_completion().choices[0].message
+    assert "tool_calls.function.arguments.done" in kinds
+    assert streamed.tool_calls[0].function.arguments == parsed.tool_calls[0].function.arguments
+    result = {"role": "tool", "tool_call_id": parsed.tool_calls[0].id, "content": "done"}
+    call = parsed.model_dump(include={"role", "content", "tool_calls"})
+    after = client.chat.completions.create(
+        model="generator", messages=[*ASKED, call, result], tools=[tool], temperature=0
+    )
+    assert after.choices[0].finish_reason in {"stop", "tool_calls", "length"}
+
+
+@pytest.mark.free
+def test_responses_in_a_form(client):
+    parsed = client.responses.parse(
+        model="generator", input=QUESTION, text_format=Limit, temperature=0
+    )
+    assert isinstance(parsed.output_parsed, Limit)
+    with client.responses.stream(
+        model="generator", input=QUESTION, text_format=Limit, temperature=0
+    ) as stream:
+        stream.until_done()
+        assert stream.get_final_response().output_parsed == parsed.output_parsed
 
 
 @pytest.mark.quote

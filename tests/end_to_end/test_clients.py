@@ -14,14 +14,17 @@ from tests.ray_environment import BIN, ROOT, ray_environment
 
 CLIENTS = ROOT / "tests" / "clients"
 PYTHON = ROOT / ".venv-clients" / "bin" / "python"
+WEBUI_PYTHON = ROOT / ".venv-webui" / "bin" / "python"
 
 NAMES = ("openai", "agents", "langchain", "llamaindex", "litellm", "cohere", "mcp")
 
-pytestmark = [
-    pytest.mark.systems,
-    pytest.mark.clients,
-    pytest.mark.skipif(not PYTHON.exists(), reason="`make test-clients` installs the clients"),
-]
+pytestmark = [pytest.mark.systems, pytest.mark.clients]
+needs_clients = pytest.mark.skipif(
+    not PYTHON.exists(), reason="`make test-clients` installs the clients"
+)
+needs_webui = pytest.mark.skipif(
+    not WEBUI_PYTHON.exists(), reason="`make test-webui` installs Open WebUI"
+)
 
 
 class Server:
@@ -68,6 +71,13 @@ def server(start_system):
         yield Server(system, dashboard)
 
 
+@needs_webui
+def test_open_webui_on_a_server_that_quotes(server):
+    server.answer("quote")
+    assert failures({"open_webui": server.ask("open_webui", "quote", WEBUI_PYTHON)}) == {}
+
+
+@needs_clients
 def test_clients_of_a_server_that_quotes(server):
     server.answer("quote")
     told = {client: server.ask(client, "quote") for client in NAMES}
@@ -76,9 +86,13 @@ def test_clients_of_a_server_that_quotes(server):
     assert failures(told) == {}
 
 
+@needs_clients
 def test_clients_of_a_server_that_writes_freely(server):
     server.answer("free")
-    told = {client: server.ask(client, "free") for client in ("openai", "langchain", "llamaindex")}
+    told = {
+        client: server.ask(client, "free")
+        for client in ("openai", "agents", "langchain", "llamaindex")
+    }
     assert failures(told) == {}
 
 
