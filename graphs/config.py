@@ -8,15 +8,11 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from deployments.state import state_folder
+from graphs.settings import BatchSettings, ResponseSettings, Settings
 from index.searching.request import LEXICAL_WEIGHT
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
 
 # What a request may choose as well (`rag` of a chat), within the same limits.
 Mode = Literal["hybrid", "dense", "lexical"]
@@ -27,7 +23,7 @@ Neighbours = Annotated[int, Field(ge=0, le=10)]
 Relevance = Annotated[float, Field(ge=0, le=1)]
 
 
-class RetrievalSettings(_Settings):
+class RetrievalSettings(Settings):
     """How passages are found; the options of a request go before those of the configuration.
 
     Attributes:
@@ -91,7 +87,7 @@ class RetrievalSettings(_Settings):
         return self.model_copy(update=chosen) if chosen else self
 
 
-class SafetySettings(_Settings):
+class SafetySettings(Settings):
     """How the answer is checked while it streams.
 
     Attributes:
@@ -109,7 +105,7 @@ class SafetySettings(_Settings):
     refusal: str = "This request or its answer was blocked by the safety filter."
 
 
-class TimeoutSettings(_Settings):
+class TimeoutSettings(Settings):
     """How long one call to a deployment may take, in seconds.
 
     Attributes:
@@ -129,7 +125,7 @@ class TimeoutSettings(_Settings):
     ready_s: float = Field(default=2.0, gt=0)
 
 
-class FailoverSettings(_Settings):
+class FailoverSettings(Settings):
     """What is done when a replica is lost.
 
     Attributes:
@@ -147,7 +143,7 @@ class FailoverSettings(_Settings):
     resume_s: float = Field(default=60.0, gt=0)
 
 
-class DeadlineSettings(_Settings):
+class DeadlineSettings(Settings):
     """What is left out when a request with a deadline has little time left, in seconds.
 
     Attributes:
@@ -163,23 +159,7 @@ class DeadlineSettings(_Settings):
     longest_s: float = Field(default=3600.0, gt=0)
 
 
-class ResponseSettings(_Settings):
-    """How responses and conversations are kept and worked on; times of work are in seconds.
-
-    Attributes:
-        kept_days: a response is kept for so long, a conversation for so long after its last use.
-        max_running: most background responses that one Gateway works on at once.
-        lease_s: after so long without a sign of a Gateway another one goes on with its responses.
-        poll_s: how often a Gateway looks for those.
-    """
-
-    kept_days: int = Field(default=30, ge=1, le=3650)
-    max_running: int = Field(default=4, ge=1, le=1024)
-    lease_s: float = Field(default=15.0, gt=0)
-    poll_s: float = Field(default=5.0, gt=0)
-
-
-class ServedNames(_Settings):
+class ServedNames(Settings):
     """The model names that clients use."""
 
     generator: str = "generator"
@@ -193,7 +173,7 @@ _URL = r"^https?://[^/\s]+(/[^/\s]+)*$"
 Origin = Annotated[str, Field(pattern=_ORIGIN)]
 
 
-class HttpSettings(_Settings):
+class HttpSettings(Settings):
     """Limits of the HTTP API; times are in seconds.
 
     Attributes:
@@ -235,7 +215,7 @@ class HttpSettings(_Settings):
         return self
 
 
-class GatewayConfig(_Settings):
+class GatewayConfig(Settings):
     """The Gateway's `user_config`.
 
     Attributes:
@@ -257,9 +237,10 @@ class GatewayConfig(_Settings):
     served_names: ServedNames = ServedNames()
     http: HttpSettings = HttpSettings()
     responses: ResponseSettings = ResponseSettings()
+    batches: BatchSettings = BatchSettings()
 
 
-class AppArgs(_Settings):
+class AppArgs(Settings):
     """The application's `args`: wiring only, since a change here restarts every deployment.
 
     Attributes:

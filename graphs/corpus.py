@@ -7,6 +7,7 @@ who needs a part can ask for just that.
     Corpora --of(caller)--> Corpus = Reads  (files, stores, store files, batches)
                                    + Writes (files, stores, store files, batches)
                                    + those of graphs/corpus_answers.py (responses, conversations)
+                                   + those of graphs/corpus_batches.py (batches of requests)
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Protocol
 
 from graphs.caller import Caller
 from graphs.corpus_answers import AnswerReads, AnswerWrites
+from graphs.corpus_batches import BatchReads, BatchWrites
 from index.catalog.uploads import UploadPartRecord, UploadRecord
 from index.records import (
     Attachment,
@@ -208,12 +210,21 @@ class FileBatchWrites(Protocol):
         """Stops the files of a batch that are not indexed yet."""
 
 
-class Reads(FileReads, StoreReads, StoreFileReads, FileBatchReads, AnswerReads, Protocol):
+class Reads(
+    FileReads, StoreReads, StoreFileReads, FileBatchReads, AnswerReads, BatchReads, Protocol
+):
     """All that changes nothing."""
 
 
 class Writes(
-    FileWrites, UploadWrites, StoreWrites, StoreFileWrites, FileBatchWrites, AnswerWrites, Protocol
+    FileWrites,
+    UploadWrites,
+    StoreWrites,
+    StoreFileWrites,
+    FileBatchWrites,
+    AnswerWrites,
+    BatchWrites,
+    Protocol,
 ):
     """All that changes something; what one of them returned from is durable."""
 

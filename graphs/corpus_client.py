@@ -93,6 +93,17 @@ class CallerCorpus:
     get_conversation_item = _called(Catalog.get_conversation_item)
     delete_conversation_item = _called(Catalog.delete_conversation_item)
 
+    create_batch = _called(Catalog.create_batch)
+    get_batch = _called(Catalog.get_batch)
+    list_batches = _called(Catalog.list_batches)
+    cancel_batch = _called(Catalog.cancel_batch)
+
+    claim_batch = _called(Catalog.claim_batch)
+    begin_batch = _called(Catalog.begin_batch)
+    batch_progress = _called(Catalog.batch_progress)
+    keep_batch = _called(Catalog.keep_batch)
+    finish_batch = _called(Catalog.finish_batch)
+
 
 class CorpusClient(DeploymentClient):
     """See `deployments.ingester.Ingester`. What it calls may write, so nothing is called twice."""

@@ -201,5 +201,6 @@ class Gateway:
             safety=graph.safety,
             retriever=graph.retriever,
             corpus=graph.corpus,
+            tokens=graph.generator,
             reports=graph.reports,
         )

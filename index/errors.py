@@ -5,6 +5,7 @@ CorpusError
 |- UnknownStoreError       (LookupError)  no such vector store
 |  '- ExpiredStoreError                   it was there, and its expiry has passed
 |- UnknownUploadError      (LookupError)  no such upload
+|- UnknownBatchError       (LookupError)  this tenant has no such batch of requests
 |- UnknownStoreFileError   (LookupError)  the file is not in this vector store
 |- UnknownFileBatchError   (LookupError)  this vector store has no such batch of files
 |- UnknownAnswerError      (LookupError)  nothing of the kind is kept for this tenant
@@ -22,6 +23,7 @@ CorpusError
 |- InvalidChunkingError    (ValueError)   chunk sizes outside their bounds
 |- InvalidAttributesError  (ValueError)   attributes or metadata outside their bounds
 |- InvalidFileBatchError   (ValueError)   too few or many files, or one named in two ways
+|- EndedBatchError         (ValueError)   a batch of requests that has ended is not cancelled
 |- InvalidAnswerError      (ValueError)   more of them than are kept together
 |  |- InvalidChainError                    too many responses go before one
 |  '- InvalidConversationError             too many items, or one of them twice
@@ -67,6 +69,18 @@ class UnknownUploadError(CorpusError, LookupError):
     """No upload has this id, or it was swept away."""
 
     code = "upload_not_found"
+
+
+class UnknownBatchError(CorpusError, LookupError):
+    """This tenant has no batch of requests of this id."""
+
+    code = "batch_not_found"
+
+
+class EndedBatchError(CorpusError, ValueError):
+    """The batch of requests has ended, so it cannot be cancelled."""
+
+    code = "batch_has_ended"
 
 
 class UnknownStoreFileError(CorpusError, LookupError):

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from models.errors import InvalidInputError
 from models.generation import GeneratorProfile
 
 
@@ -39,6 +40,25 @@ class TokenCounter:
         self._tokenizer = Tokenizer.from_str(profile.tokenizer_json)
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> tuple[list[int], list[str]]:
+        """Gives the ids of a text as it is counted, and what stands for each in the vocabulary."""
+        broken = self._special.neutralise(text)
+        encoded = self._tokenizer.encode(broken, add_special_tokens=add_special_tokens)
+        return encoded.ids, encoded.tokens
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Gives the text of ids, control tokens included.
+
+        Raises:
+            InvalidInputError: the vocabulary has no such id.
+        """
+        size = self._tokenizer.get_vocab_size()
+        for place, one in enumerate(ids):
+            if not 0 <= one < size:
+                raise InvalidInputError(f"tokens[{place}] must be in 0..{size - 1}, got {one}")
+        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=False)
+        return text
 
     def count(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
         """Counts the tokens of every text; lets other threads run meanwhile.

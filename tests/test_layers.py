@@ -54,7 +54,7 @@ ROOMS = {
         "bulk",
     ),
     "graphs": (
-        "errors caller deadline config corpus_answers corpus",
+        "errors caller deadline together settings config corpus_answers corpus_batches corpus",
         "serve_config",
         "pipeline",
         "model_reports failover clients corpus_client generator_client replicas shards",
@@ -70,8 +70,9 @@ ROOMS = {
         "corpus",
         "chat",
         "completions docs documented embedding embeddings health models moderations openapi "
-        "rerank token_input",
+        "rerank token_input claiming",
         "responses",
+        "batches",
         "dialects",
         "app",
     ),

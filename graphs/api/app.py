@@ -7,6 +7,8 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
 from graphs.api import completions, docs, embeddings, health, models, moderations, rerank
+from graphs.api.batches import batches
+from graphs.api.batches.batch_runs import BatchRuns
 from graphs.api.border.cors import Cors
 from graphs.api.border.head import HeadAsGet
 from graphs.api.border.last_resort import LastResort
@@ -15,6 +17,7 @@ from graphs.api.border.public_url import PublicUrl
 from graphs.api.border.request_caller import RequestCaller
 from graphs.api.border.request_deadline import RequestDeadline
 from graphs.api.border.request_id import RequestId
+from graphs.api.border.traffic import CountedTraffic, Traffic
 from graphs.api.border.validation import on_invalid
 from graphs.api.chat import chat, stored
 from graphs.api.chat.resume import KnownKeys
@@ -26,7 +29,8 @@ from graphs.api.corpus import (
     vector_store_search,
     vector_stores,
 )
-from graphs.api.dialects import cohere, tei, vllm
+from graphs.api.dialects import azure, cohere, cohere_chat, tei, vllm, vllm_tokens
+from graphs.api.dialects.azure import AzurePaths
 from graphs.api.dialects.errors import DialectErrors
 from graphs.api.error_replies import ErrorReply, install_error_handlers
 from graphs.api.openapi import describe
@@ -40,13 +44,17 @@ _ROUTED = (
     completions,
     responses,
     conversations,
+    batches,
     models,
     embeddings,
     rerank,
     moderations,
+    azure,
     cohere,
+    cohere_chat,
     tei,
     vllm,
+    vllm_tokens,
     files,
     uploads,
     vector_stores,
@@ -66,14 +74,16 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
         echo_request_id: whether replies name the request; off behind Serve's proxy, which does.
 
     Returns:
-        An ASGI application. Where its lifespan is run, it works on responses that wait, of other
-        Gateways too.
+        An ASGI application. Where its lifespan is run, it works on responses and batches that
+        wait, of other Gateways too.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.runs.start()
+        app.state.batches.start()
         yield
+        await app.state.batches.stop()
         await app.state.runs.stop()
 
     app = FastAPI(
@@ -87,12 +97,20 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     )
     app.state.services = services
     app.state.keys = KnownKeys()
+    app.state.traffic = Traffic()
     app.state.runs = Runs(lambda: app.state.services)
+    app.state.batches = BatchRuns(lambda: app.state.services, app, app.state.traffic)
     for module in _ROUTED:
         app.include_router(module.router)
     install_error_handlers(app)
     describe(app)
     app.add_exception_handler(RequestValidationError, on_invalid)
+    _add_borders(app, echo_request_id=echo_request_id)
+    return app
+
+
+def _add_borders(app: FastAPI, *, echo_request_id: bool) -> None:
+    """Puts what every request passes before the routes."""
     # The last one added sees a request first.
     app.add_middleware(BodyLimit)
     app.add_middleware(PublicUrl)
@@ -101,6 +119,7 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     app.add_middleware(LastResort)
     app.add_middleware(DialectErrors)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(AzurePaths)
     app.add_middleware(Cors)
+    app.add_middleware(CountedTraffic, traffic=app.state.traffic)
     app.add_middleware(RequestId, echo=echo_request_id)
-    return app

@@ -177,6 +177,11 @@ UPLOADS: dict[str, Field] = {
     "filename": _yes(), "purpose": _yes(), "bytes": _yes(), "mime_type": _yes(),
     "expires_after": _yes(), "part_ids": _yes(), "md5": _yes(), "data": _yes(),
 }  # fmt: skip
+BATCHES: dict[str, Field] = {
+    "input_file_id": _yes(), "metadata": _yes(_METADATA), "output_expires_after": _yes(),
+    "endpoint": _yes(why="chat, completions, embeddings, responses, moderations"),
+    "completion_window": _one("1h", "`24h`, as at OpenAI"),
+}  # fmt: skip
 STORES: dict[str, Field] = {
     "name": _yes("docs"),
     "description": _yes("Manuals."),
@@ -194,7 +199,7 @@ SEARCH: dict[str, Field] = {
     "max_num_results": _yes(1),
     "filters": _yes(),
     "ranking_options": _yes({"ranker": "none"}),
-    "rewrite_query": _one(True, "false: a search asks no generator"),
+    "rewrite_query": _yes(True, "by a generator that writes; else misspelt words are corrected"),
 }
 CONVERSATIONS: dict[str, Field] = {
     "items": _yes(), "metadata": _yes(_METADATA), "include": _yes(),
@@ -210,6 +215,7 @@ GROUPS: Mapping[str, dict[str, Field]] = {
     "Moderations": MODERATIONS,
     "Files": FILES | _PAGES,
     "Uploads": UPLOADS,
+    "Batches": BATCHES | {name: _PAGES[name] for name in ("limit", "after")},
     "Vector stores": STORES | _PAGES,
     "Files of vector stores": STORE_FILES | _PAGES,
     "Search in vector stores": SEARCH,

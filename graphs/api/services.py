@@ -19,6 +19,7 @@ from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Scope
 from graphs.pipeline.stages import EmbedStage, RerankStage, SafetyStage, SearchStage
 from graphs.pipeline.trace import Trace
+from models.token_counter import TokenCounter
 
 
 class Pipeline(Protocol):
@@ -32,6 +33,14 @@ class Pipeline(Protocol):
 
     async def ready(self) -> Mapping[str, bool]:
         """Says for each deployment whether it answers."""
+
+
+class TokenSource(Protocol):
+    """Knows how the generator cuts texts to tokens."""
+
+    async def tokens(self) -> TokenCounter:
+        """Gives what counts as the generator does."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +57,7 @@ class Services:
     safety: SafetyStage
     retriever: SearchStage
     corpus: Corpora
+    tokens: TokenSource | None = None
     reports: Reports = field(default_factory=NoReports)
     started_at: int = field(default_factory=lambda: int(time.time()))
 

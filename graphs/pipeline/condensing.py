@@ -11,22 +11,25 @@ is searched for in both forms, and a passage has to suit both (`FollowUpReranker
 Word file?" does not say what of it is asked; joined, the passage of the answer before suits best.
 """
 
+import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from graphs.config import DeadlineSettings
+from graphs.config import DeadlineSettings, RetrievalSettings
 from graphs.pipeline.events import ChatRequest, Message
 from graphs.pipeline.markers import without_markers
-from graphs.pipeline.prompt import NO_ANSWER, condense_messages
+from graphs.pipeline.prompt import NO_ANSWER, condense_messages, rewrite_messages
+from graphs.pipeline.quoting.spelling import corrected
 from graphs.pipeline.quoting.words import all_stems, content_stems
 from graphs.pipeline.small_talk import small_talk
 from graphs.pipeline.stages import RerankStage
-from graphs.pipeline.together import together
 from graphs.pipeline.trace import Trace
 from graphs.pipeline.writing import Writer
+from graphs.together import together
+from index.searching.request import Hit
 from models.reranker import RerankScores
 from models.scores import logit, sigmoid
 
@@ -98,6 +101,45 @@ class Condenser:
             if rewritten:
                 return Question(asked=rewritten)
         return _leaning(request.messages) if leans_on_chat(alone.asked) else alone
+
+
+class Rewriter:
+    """Puts the queries of a search in the words that find more, where that is asked for.
+
+    A generator that writes does it (`condense: generate`); else misspelt words are corrected by
+    what was found.
+    """
+
+    def __init__(self, deadline: DeadlineSettings, writer: Writer) -> None:
+        self._deadline = deadline
+        self._writer = writer
+
+    async def rewritten(
+        self,
+        queries: Sequence[str],
+        settings: RetrievalSettings,
+        trace: Trace,
+        find: Callable[[str], Awaitable[Sequence[Hit]]],
+    ) -> list[str]:
+        """Gives a query for each; one that cannot be rewritten stays as it is."""
+        writes = settings.condense == "generate"
+        if writes and not trace.allows("rewrite", self._deadline.condense_s):
+            return list(queries)
+        if not writes:
+            found = [await find(query) for query in queries]
+            pairs = zip(queries, found, strict=True)
+            return [await asyncio.to_thread(corrected, *pair) for pair in pairs]
+        texts = [
+            await self._writer.write(
+                "rewrite",
+                rewrite_messages(query),
+                trace,
+                max_tokens=_MAX_TOKENS,
+                timeout_s=settings.expand_timeout_s,
+            )
+            for query in queries
+        ]
+        return [text or query for text, query in zip(texts, queries, strict=True)]
 
 
 def leans_on_chat(question: str) -> bool:

@@ -31,6 +31,7 @@ __all__ = [
     "FinishReason",
     "Finished",
     "Generated",
+    "GivenDocument",
     "Message",
     "OtherChoice",
     "Passage",
@@ -48,6 +49,21 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class GivenDocument:
+    """A document that comes with the question.
+
+    Attributes:
+        id: what passages of it have as `file_id`.
+        title: stands over each of its passages; may be empty.
+        text: blocks are set apart by empty lines.
+    """
+
+    id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChatRequest:
     """One question to the pipeline.
 
@@ -59,6 +75,7 @@ class ChatRequest:
         effort: how long a reasoning model may think; None: as it is used to.
         retrieves: whether passages are searched for; the bare generator is asked otherwise.
         stores: names or ids of the vector stores to search; None: all of them.
+        documents: what is searched in the place of the stores; empty: those are.
         retrieval: the settings of this request: its options over the configured ones.
         constraint: the form that the answer has to have; such an answer is given as it is written,
             and passages are told beside it; None: any.
@@ -72,6 +89,7 @@ class ChatRequest:
     messages: tuple[Message, ...]
     retrieves: bool = True
     stores: tuple[str, ...] | None = None
+    documents: tuple[GivenDocument, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
     constraint: Constraint | None = None

@@ -184,6 +184,16 @@ def wordings_messages(question: str, count: int) -> tuple[Message, ...]:
     return (Message(role="system", content=asked), Message(role="user", content=question))
 
 
+def rewrite_messages(query: str) -> tuple[Message, ...]:
+    """Asks for what to look for where somebody has asked in whole sentences."""
+    asked = (
+        "Rewrite the request as a short query for a search in documents: keep names, numbers and "
+        "what is asked, leave out greetings and how it is asked, and correct the spelling. Keep "
+        "its language. Reply with the query alone."
+    )
+    return (Message(role="system", content=asked), Message(role="user", content=query))
+
+
 def hypothesis_messages(question: str, _count: int = 1) -> tuple[Message, ...]:
     """Asks for a passage that could hold the answer."""
     asked = (

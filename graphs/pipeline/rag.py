@@ -15,6 +15,7 @@ from graphs.config import GatewayConfig
 from graphs.pipeline.answering import Answering
 from graphs.pipeline.checking import Checking
 from graphs.pipeline.choices import alike, written
+from graphs.pipeline.condensing import Rewriter
 from graphs.pipeline.events import (
     ChatRequest,
     Event,
@@ -29,8 +30,10 @@ from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Evidence, Retrieval, Scope
 from graphs.pipeline.small_talk import small_talk
 from graphs.pipeline.stages import Stages
-from graphs.pipeline.together import together
 from graphs.pipeline.trace import Trace, log_trace
+from graphs.pipeline.writing import Writer
+from graphs.together import together
+from index.searching.request import Hit
 from models.constraints import Choices
 from models.generation import GenerationRequest
 
@@ -59,6 +62,7 @@ class RagPipeline:
         self._checking = Checking(config, stages)
         self._retrieval = Retrieval(config, stages)
         self._answering = Answering(config.safety, stages)
+        self._rewriter = Rewriter(config.deadline, Writer(stages.generator))
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Answers a chat: `Retrieved` first, `Finished` last.
@@ -87,8 +91,16 @@ class RagPipeline:
 
     async def search(self, queries: Sequence[str], scope: Scope, trace: Trace) -> list[ScoredHit]:
         """Finds passages; see `graphs.pipeline.retrieval.Retrieval.search`."""
+
+        async def find(query: str) -> list[Hit]:
+            return [one.hit for one in await self._retrieval.search((query,), scope, trace)]
+
         try:
             with trace:
+                if scope.rewrites:
+                    settings = scope.settings
+                    queries = await self._rewriter.rewritten(queries, settings, trace, find)
+                trace.queries = tuple(queries)
                 found = await self._retrieval.search(queries, scope, trace)
                 trace.num_passages, trace.outcome = len(found), "answered"
                 return found

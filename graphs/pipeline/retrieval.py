@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from graphs.config import DeadlineSettings, GatewayConfig, RetrievalSettings
 from graphs.pipeline.condensing import Condenser, FollowUpReranker, Question
-from graphs.pipeline.events import ChatRequest, Passage
+from graphs.pipeline.events import ChatRequest, GivenDocument, Passage
 from graphs.pipeline.expansion import Expansion, Query
+from graphs.pipeline.given import ranked as ranked_documents
 from graphs.pipeline.packing import Packer
 from graphs.pipeline.prompt import Prompt, earlier_turns, instructions_of
 from graphs.pipeline.quoting.part import Part
@@ -21,9 +22,9 @@ from graphs.pipeline.quoting.spelling import corrected
 from graphs.pipeline.rankings import best, merged, union
 from graphs.pipeline.relevance import Relevance, ScoredHit
 from graphs.pipeline.stages import Stages
-from graphs.pipeline.together import together
 from graphs.pipeline.trace import Trace
 from graphs.pipeline.writing import Writer
+from graphs.together import together
 from index.searching.filters import Filter
 from index.searching.request import Hit, SearchRequest
 
@@ -39,11 +40,15 @@ class Scope:
         stores: names or ids of vector stores; None: all of them.
         filters: only files whose attributes pass take part.
         settings: of this request.
+        documents: are searched in the place of the stores; empty: those are.
+        rewrites: whether a search puts its queries in other words first (rag.py).
     """
 
     stores: tuple[str, ...] | None
     filters: Filter | None
     settings: RetrievalSettings
+    documents: tuple[GivenDocument, ...] = ()
+    rewrites: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +90,10 @@ class Retrieval:
             UnknownStoreError: a store is named that does not exist.
             StageUnavailableError: embedder or retriever do not answer.
         """
-        scope = Scope(stores=request.stores, filters=request.filters, settings=request.retrieval)
+        scope = Scope(
+            stores=request.stores, filters=request.filters, settings=request.retrieval,
+            documents=request.documents,
+        )  # fmt: skip
         with trace.stage("condense"):
             question = await self._condenser.condense(request, trace)
         # At once, since a generator that is met for the first time may let us wait for its profile.
@@ -216,14 +224,18 @@ class Retrieval:
         self, queries: Sequence[Query], scope: Scope, trace: Trace
     ) -> tuple[Hit, ...]:
         """Searches for every query and fuses what they find."""
+        most = scope.settings.num_candidates
         with trace.stage("retrieve"):
+            if scope.documents:
+                given = (scope.documents, queries, self._stages.embedder)
+                return await ranked_documents(*given, limit=most, reach=self._reach)
             async with together() as group:
                 search = self._stages.retriever.search
                 tasks = [
                     group.create_task(search(_request(query, scope, self._reach)))
                     for query in queries
                 ]
-        return merged([task.result() for task in tasks], scope.settings.num_candidates)
+        return merged([task.result() for task in tasks], most)
 
     async def _ranked(
         self, question: str, queries: Sequence[Query], scope: Scope, trace: Trace

@@ -42,12 +42,14 @@ class Trace:
         outcome: how the request ended: `answered`, `declined`, `refused`, or the code of its error;
             `cancelled` until then, since a client may leave at any time.
         num_passages: how many the generator was given.
+        queries: what a search without an answer looked for.
     """
 
     def __init__(self, request_id: str) -> None:
         self.request_id = request_id
         self.outcome = "cancelled"
         self.num_passages = 0
+        self.queries: tuple[str, ...] = ()
         self._began = time.perf_counter()
         self._spans: list[Span] = []
         self._degraded: list[str] = []

@@ -3,6 +3,8 @@
 from index.catalog.answers.conversations import Conversations
 from index.catalog.answers.response_runs import ResponseRuns
 from index.catalog.answers.responses import Responses
+from index.catalog.batches.batch_runs import BatchRuns
+from index.catalog.batches.batches import Batches
 from index.catalog.bulk_load import BulkLoad
 from index.catalog.changes import ChangeLog
 from index.catalog.file_batches import FileBatches
@@ -18,7 +20,16 @@ from index.catalog.uploads import Uploads
 
 
 class ClientCatalog(
-    Files, Uploads, Stores, StoreFiles, FileBatches, Responses, ResponseRuns, Conversations
+    Files,
+    Uploads,
+    Stores,
+    StoreFiles,
+    FileBatches,
+    Responses,
+    ResponseRuns,
+    Conversations,
+    Batches,
+    BatchRuns,
 ):
     """The part that the API works with: what clients upload, ask and are answered.
 
@@ -40,7 +51,7 @@ class Catalog(
     """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
 
     Clients    files, uploads, stores, store_files, file_batches   (ClientCatalog)
-               responses, response_runs, conversations
+               responses, response_runs, conversations, batches, batch_runs
     Writers    jobs, passages, bulk_load, reembedding
     Searches   searched_stores, changes, passage_reads
 

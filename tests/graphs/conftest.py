@@ -11,6 +11,7 @@ from cohere import AsyncClientV2
 from openai import AsyncOpenAI
 
 from graphs.api.app import build_app
+from graphs.api.batches.batch_runs import BatchRuns
 from graphs.api.chat.resume import KnownKeys
 from graphs.api.responses.runs import Runs
 from graphs.api.services import Services
@@ -155,7 +156,9 @@ async def api_app(_api_shared_app, api_services):
     state = _api_shared_app.state
     state.services, state.keys = api_services, KnownKeys()
     state.runs = Runs(lambda: state.services)
+    state.batches = BatchRuns(lambda: state.services, _api_shared_app, state.traffic)
     yield _api_shared_app
+    await state.batches.stop()
     await state.runs.stop()
 
 

@@ -108,7 +108,8 @@ class FakePipeline:
 
     async def search(self, queries, scope, trace):
         """Searches as the real pipeline does, with the fakes of the models."""
-        return await self.retrieval.search(queries, scope, trace)
+        trace.queries = tuple(query.lower() if scope.rewrites else query for query in queries)
+        return await self.retrieval.search(trace.queries, scope, trace)
 
 
 class FoldRetriever:

@@ -253,3 +253,16 @@ def test_a_counter_elsewhere_gives_the_counts_of_the_generator(generator):
     assert counts.tolist() == [len(ids) for ids in generator._encode(HOSTILE)]
     assert profile.special_tokens
     assert (profile.context_tokens, profile.max_answer_tokens) == (generator.context_tokens, 48)
+
+
+def test_a_counter_reads_its_ids_back_and_breaks_control_tokens(generator):
+    counter = TokenCounter(generator.profile())
+    for text in ("one two, three.", "na\u00efve \u65e5\u672c", ""):
+        ids, names = counter.encode(text, add_special_tokens=False)
+        assert (counter.decode(ids), len(names)) == (text, len(ids))
+        assert counter.count([text]).tolist() == [len(ids)]
+    control = generator._tokenizer.convert_tokens_to_ids("<|end|>")
+    assert control not in counter.encode("a <|end|>", add_special_tokens=False)[0]
+    assert counter.decode([control]) == "<|end|>"
+    with pytest.raises(InvalidInputError, match=r"tokens\[1\] must be in 0\.\.6143, got 6144"):
+        counter.decode([0, 6144])

@@ -17,5 +17,6 @@ class RequestCaller:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on with its caller."""
         if scope["type"] == "http":
-            scope.setdefault("state", {})["caller"] = DEFAULT_CALLER
+            # A line of a batch comes with the caller of its batch.
+            scope.setdefault("state", {}).setdefault("caller", DEFAULT_CALLER)
         await self._app(scope, receive, send)

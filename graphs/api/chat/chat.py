@@ -23,7 +23,7 @@ from graphs.api.border.json_body import JsonRoute
 from graphs.api.border.sse import STREAMED
 from graphs.api.chat.chat_schema import ChatCompletionBody, RagOptions
 from graphs.api.chat.chat_shape import ChatShape, RagCompletion, ReplyHead
-from graphs.api.chat.chat_target import ChatTarget, target_of
+from graphs.api.chat.chat_target import ChatTarget, target_of, with_sources
 from graphs.api.chat.formats import constraint_of
 from graphs.api.chat.picking_fields import check_own_words
 from graphs.api.chat.reply import Delivery, EventReply
@@ -49,6 +49,7 @@ async def create_chat_completion(
     request: Request, body: ChatCompletionBody, services: InjectedServices
 ) -> Response:
     """Answers with `rag`, `rag:<vector store>`, or the bare generator; streams if asked to."""
+    body = with_sources(body)
     turns = turns_of(body.messages)
     target = target_of(body, services.config)
     request.state.store_param = target.store_param

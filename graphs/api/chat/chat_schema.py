@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from graphs.api.border.fields import ServiceTier, Unsupported
 from graphs.api.border.json_body import RequestModel
+from graphs.api.chat.data_sources import DataSources
 from graphs.api.chat.formats import FormatFields
 from graphs.api.chat.picking_fields import MAX_INT32, PickingFields, RefusedFields, Whole
 from graphs.api.chat.tool_fields import ToolFields
@@ -161,7 +162,7 @@ class IdleFields(RequestModel):
 
 
 class ChatCompletionBody(FormatFields, PickingFields, ToolFields, RefusedFields, IdleFields):
-    """The body of a chat request: OpenAI's fields, some of vLLM's, and `rag`."""
+    """The body of a chat request: OpenAI's fields, some of vLLM's and Azure's, and `rag`."""
 
     model: str
     messages: list[ChatMessage] = Field(min_length=1)
@@ -175,6 +176,7 @@ class ChatCompletionBody(FormatFields, PickingFields, ToolFields, RefusedFields,
     top_logprobs: Annotated[Whole, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     reasoning_effort: Effort | None = None
     rag: RagOptions | None = None
+    data_sources: DataSources | None = None
 
     @model_validator(mode="after")
     def _check_logprobs(self) -> "ChatCompletionBody":

@@ -6,7 +6,7 @@ nobody else.
 
 from dataclasses import dataclass
 
-from graphs.api.chat.chat_schema import ChatCompletionBody
+from graphs.api.chat.chat_schema import ChatCompletionBody, RagOptions, SystemMessage
 from graphs.api.errors import BadRequestError, unknown_model
 from graphs.config import GatewayConfig
 
@@ -38,6 +38,8 @@ def target_of(body: ChatCompletionBody, config: GatewayConfig) -> ChatTarget:
         UnknownModelError: the name is neither the generator's nor one of ours.
         BadRequestError: the options contradict the model.
     """
+    if body.data_sources is not None:
+        return _target_of_sources(body, config)
     if body.model == config.served_names.generator:
         if body.rag is not None:
             msg = (
@@ -59,3 +61,34 @@ def target_of(body: ChatCompletionBody, config: GatewayConfig) -> ChatTarget:
     is_model = body.model.startswith(STORE_PREFIX) or not (body.rag and body.rag.vector_store_ids)
     param = "model" if is_model else "rag.vector_store_ids"
     return ChatTarget(model=body.model, retrieves=True, stores=stores, store_param=param)
+
+
+def with_sources(body: ChatCompletionBody) -> ChatCompletionBody:
+    """Gives the body with what its `data_sources` ask for as options of `rag`."""
+    if body.data_sources is None:
+        return body
+    if body.rag is not None:
+        msg = "send data_sources or rag, not both"
+        raise BadRequestError(msg, param="data_sources")
+    source = body.data_sources[0]
+    role = source.parameters.role_information
+    first = [SystemMessage(role="system", content=role)] if role else []
+    rag = RagOptions.model_validate(source.options())
+    return body.model_copy(update={"rag": rag, "messages": [*first, *body.messages]})
+
+
+def _target_of_sources(body: ChatCompletionBody, config: GatewayConfig) -> ChatTarget:
+    """With data sources the passages are those of a store, whichever model was named for the text.
+
+    Raises:
+        UnknownModelError: the name is neither the generator's nor `rag`.
+    """
+    if body.model not in {RAG_MODEL, config.served_names.generator}:
+        raise unknown_model(body.model)
+    assert body.data_sources is not None
+    return ChatTarget(
+        model=body.model,
+        retrieves=True,
+        stores=(body.data_sources[0].parameters.index_name,),
+        store_param="data_sources[0].parameters.index_name",
+    )

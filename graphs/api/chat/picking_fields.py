@@ -128,6 +128,5 @@ class RefusedFields(RequestModel):
     logits_processors: Unsupported = None
     moderation: Refused = None
     store: Unsupported = None
-    data_sources: Unsupported = None
     documents: Unsupported = None
     web_search_options: Refused = None

@@ -12,7 +12,6 @@ from openai.types.vector_stores.vector_store_file_batch import VectorStoreFileBa
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.fields import Unsupported
 from graphs.api.border.json_body import REQUEST_CONFIG, RequestModel
 from graphs.api.corpus.filters import FilterSpec
 from graphs.api.errors import BadRequestError
@@ -182,7 +181,7 @@ class SearchBody(RequestModel):
     query: Query | Annotated[list[Query], Field(min_length=1, max_length=16)]
     max_num_results: int = Field(10, ge=1, le=50)
     filters: FilterSpec | None = None
-    rewrite_query: Unsupported = None
+    rewrite_query: bool | None = None
     ranking_options: RankingOptions | None = None
 
 

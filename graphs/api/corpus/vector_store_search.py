@@ -50,7 +50,7 @@ async def search_store(
     measured = attrgetter("relevance" if "rerank" in trace.degraded else "score")
     page = SearchPage(
         object="vector_store.search_results.page",
-        search_query=queries,
+        search_query=list(trace.queries),
         data=[_result(one) for one in found if measured(one) >= threshold],
         has_more=False,
         next_page=None,
@@ -68,7 +68,8 @@ def _scope(store_id: str, body: SearchBody, configured: RetrievalSettings) -> Sc
     most = settings.num_candidates if settings.rerank else 0
     settings = settings.overridden({"num_candidates": max(body.max_num_results, most)})
     filters = None if body.filters is None else parse_filter(body.filters)
-    return Scope(stores=(store_id,), filters=filters, settings=settings)
+    rewrites = bool(body.rewrite_query)
+    return Scope(stores=(store_id,), filters=filters, settings=settings, rewrites=rewrites)
 
 
 def _result(found: ScoredHit) -> VectorStoreSearchResponse:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Told = Mapping[str, str | None]
+Told = Mapping[str, object]
 
 
 class CohereError(BaseModel):
@@ -42,6 +42,10 @@ def _cohere(error: Told, request_id: str) -> Told:
     return {"id": request_id, "message": error["message"]}
 
 
+def _cohere_and_ours(error: Told, request_id: str) -> Told:
+    return {"error": error, **_cohere(error, request_id)}
+
+
 def _tei(error: Told, _request_id: str) -> Told:
     is_ours = error["type"] == "server_error"
     return {"error": error["message"], "error_type": "Backend" if is_ours else "Validation"}
@@ -50,6 +54,9 @@ def _tei(error: Told, _request_id: str) -> Told:
 _SHAPES: Mapping[str, Callable[[Told, str], Told]] = {
     "/v1/embed": _cohere,
     "/v2/embed": _cohere,
+    "/v2/chat": _cohere,
+    "/v1/rerank": _cohere_and_ours,  # clients of vLLM and Jina ask these, too
+    "/v2/rerank": _cohere_and_ours,
     "/embed": _tei,
     "/info": _tei,
     "/health": _tei,

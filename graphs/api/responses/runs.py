@@ -6,7 +6,6 @@ a Gateway dies    -> its leases run out    -> claimed by another one            
 """
 
 import asyncio
-import contextvars
 import logging
 import os
 import uuid
@@ -16,6 +15,7 @@ from functools import partial
 
 from pydantic import ValidationError
 
+from graphs.api.claiming import Claiming
 from graphs.api.error_replies import reply_of
 from graphs.api.errors import ApiError, BadRequestError, kind_of
 from graphs.api.responses.journal import read
@@ -49,29 +49,26 @@ class Runs:
         self._owner = f"gateway-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._working: dict[str, asyncio.Task[None]] = {}
         self._claimed: set[str] = set()
-        self._wake = asyncio.Event()
-        self._claiming: asyncio.Task[None] | None = None
+        self._claiming = Claiming(
+            self._look, what="responses", poll_s=lambda: services().config.responses.poll_s
+        )
 
     def start(self) -> None:
         """Begins to look for responses that wait."""
-        if self._claiming is None or self._claiming.done():
-            # Without the context of a request: what waits here has no deadline.
-            self._claiming = asyncio.get_running_loop().create_task(
-                self._claim_forever(), context=contextvars.Context()
-            )
+        self._claiming.start()
 
     async def stop(self) -> None:
         """Ends all work; others take it over when the leases run out."""
-        tasks = [*self._working.values(), *([self._claiming] if self._claiming else [])]
+        await self._claiming.stop()
+        tasks = [*self._working.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._claiming = None
 
     def wake(self) -> None:
         """Says that a response waits."""
         self.start()
-        self._wake.set()
+        self._claiming.wake()
 
     def keeping(self) -> Keeping:
         """How responses are kept."""
@@ -116,7 +113,7 @@ class Runs:
         del self._working[response_id]
         if response_id in self._claimed:
             self._claimed.discard(response_id)
-            self._wake.set()
+            self._claiming.wake()
 
     async def _work(self, run: Run, source: AsyncGenerator[Event, None], *, again: bool) -> None:
         stopped = BadRequestError("the response was cancelled or deleted", code="cancelled")
@@ -143,24 +140,14 @@ class Runs:
                 return
             await run.fail(reply_of(error))
 
-    async def _claim_forever(self) -> None:
-        while True:
-            self._wake.clear()
-            settings = self._services().config.responses
-            try:
-                while len(self._claimed) < settings.max_running:
-                    corpus = self._services().corpus.of(DEFAULT_CALLER)
-                    record = await corpus.claim_response(self._owner, settings.lease_s)
-                    if record is None:
-                        break
-                    await self._take_over(record)
-            except (GraphError, CorpusError) as err:
-                logger.info("no look at waiting responses: %r", err)
-            except Exception:  # who looks must go on looking
-                logger.exception("no look at waiting responses")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(settings.poll_s):
-                    await self._wake.wait()
+    async def _look(self) -> None:
+        settings = self._services().config.responses
+        while len(self._claimed) < settings.max_running:
+            corpus = self._services().corpus.of(DEFAULT_CALLER)
+            record = await corpus.claim_response(self._owner, settings.lease_s)
+            if record is None:
+                break
+            await self._take_over(record)
 
     async def _take_over(self, record: StoredResponse) -> None:
         self.drop(record.id)  # that its lease ran out here was not noticed yet

@@ -13,42 +13,25 @@ Who has not the newest attempt is refused, however late it comes; a cancellation
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, select, update
 
+from index.catalog.answers.leased_rows import LeasedRows
 from index.catalog.answers.records import UNFINISHED, Outcome, StoredResponse
 from index.catalog.answers.responses import add_events, response_of, write_outcome
-from index.catalog.database import Database
 from index.catalog.schema import responses
 from index.errors import LostLeaseError
 
 
-class ResponseRuns(Database):
+class ResponseRuns(LeasedRows):
     """The part of the catalog that hands out work on responses and takes what comes of it."""
 
     def claim_response(self, owner: str, lease_s: float) -> StoredResponse | None:
         """Takes the oldest response that waits, or whose worker is gone; None: there is none."""
-        free = _is_free(self._clock())
-        query = select(responses).where(free).order_by(responses.c.seq).limit(1)
-        with self._read() as connection:  # who has nothing to do must not stop the writers
-            if connection.execute(query).first() is None:
-                return None
-        with self._write_beside() as connection:
-            row = connection.execute(query.with_for_update(skip_locked=True)).first()
-            if row is None:
-                return None
-            taken = (
-                update(responses)
-                .where(responses.c.id == row.id)
-                .values(
-                    status="in_progress",
-                    attempt=row.attempt + 1,
-                    lease_owner=owner,
-                    lease_until=self._clock() + lease_s,
-                )
-            )
-            connection.execute(taken)
-            again = select(responses).where(responses.c.id == row.id)
-            return response_of(connection.execute(again).one())
+        waits = responses.c.status.in_(UNFINISHED) & (responses.c.expires_at > self._clock())
+        row = self._take_oldest(
+            responses, waits, owner=owner, lease_s=lease_s, values={"status": "in_progress"}
+        )
+        return None if row is None else response_of(row)
 
     def keep_response(
         self, run: StoredResponse, *, first_number: int, events: Sequence[str], lease_s: float
@@ -74,11 +57,6 @@ class ResponseRuns(Database):
             if connection.execute(query).first() is None:
                 raise LostLeaseError(f"response {run.id} is not at attempt {run.attempt} any more")
             write_outcome(connection, run, outcome, self._now())
-
-
-def _is_free(now: float) -> ColumnElement[bool]:
-    over = or_(responses.c.lease_until.is_(None), responses.c.lease_until <= now)
-    return responses.c.status.in_(UNFINISHED) & over & (responses.c.expires_at > now)
 
 
 def _is_held(run: StoredResponse) -> ColumnElement[bool]:

@@ -168,7 +168,8 @@ SEARCHES = [
     ("ranking_options", {"ranker": "best"}, "ranking_options.ranker"),
     ("ranking_options", {"hybrid_search": {}}, "ranking_options.hybrid_search"),
     ("rewrite_query", False, num_results(2)),
-    ("rewrite_query", True, "rewrite_query"),
+    ("rewrite_query", True, num_results(2)),
+    ("rewrite_query", "yes", "rewrite_query"),
 ]
 UPLOADS = [
     ("purpose", "evals", has(purpose="evals")),

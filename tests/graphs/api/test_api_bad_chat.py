@@ -91,7 +91,6 @@ def dump(body):
         ({"prediction": {"type": "content"}}, "prediction", "unsupported_parameter"),
         ({"logits_processors": ["x"]}, "logits_processors", "unsupported_parameter"),
         ({"function_call": {"name": "x"}}, "function_call", "unsupported_value"),
-        ({"data_sources": [{}]}, "data_sources", "unsupported_parameter"),
         ({"rag": {"top_k": 51}}, "rag.top_k", "invalid_value"),
         ({"rag": {"topk": 5}}, "rag", "unknown_parameter"),
         ({"rag": {"\0" * 99: 5}}, "rag", "unknown_parameter"),

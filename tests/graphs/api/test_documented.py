@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from openai import BadRequestError
 from openai.types import (
+    batch_create_params,
+    batch_list_params,
     completion_create_params,
     embedding_create_params,
     file_create_params,
@@ -66,6 +68,7 @@ TYPES = {
         upload_complete_params.UploadCompleteParams,
         part_create_params.PartCreateParams,
     ],
+    "Batches": [batch_create_params.BatchCreateParams, batch_list_params.BatchListParams],
     "Vector stores": [
         vector_store_create_params.VectorStoreCreateParams,
         vector_store_update_params.VectorStoreUpdateParams,

@@ -10,8 +10,9 @@ import uvicorn
 
 from graphs.api.app import build_app
 from graphs.api.services import Services
-from graphs.config import GatewayConfig, ResponseSettings
+from graphs.config import GatewayConfig
 from graphs.pipeline.events import Finished, Retrieved, TextDelta, Usage
+from graphs.settings import ResponseSettings
 from index.catalog.catalog import Catalog
 from tests.graphs.fake_services import FakeCorpora, FakePipeline
 

@@ -6,7 +6,7 @@ import functools
 import pytest
 from openai import AsyncOpenAI
 
-from graphs.config import ResponseSettings
+from graphs.settings import ResponseSettings
 from tests.graphs.serving import serving
 
 

@@ -1,0 +1,45 @@
+"""The root of all settings, and those of the work that nobody waits for: responses and batches."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Settings are refused where a name is unknown, and never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ResponseSettings(Settings):
+    """How responses and conversations are kept and worked on; times of work are in seconds.
+
+    Attributes:
+        kept_days: a response is kept for so long, a conversation for so long after its last use.
+        max_running: most background responses that one Gateway works on at once.
+        lease_s: after so long without a sign of a Gateway another one goes on with its responses.
+        poll_s: how often a Gateway looks for those.
+    """
+
+    kept_days: int = Field(default=30, ge=1, le=3650)
+    max_running: int = Field(default=4, ge=1, le=1024)
+    lease_s: float = Field(default=15.0, gt=0)
+    poll_s: float = Field(default=5.0, gt=0)
+
+
+class BatchSettings(Settings):
+    """How batches of requests are worked on; times are in seconds.
+
+    Attributes:
+        max_lines: most requests in one batch.
+        max_running: most requests of batches that one Gateway works on at once.
+        yields_to: none is begun while so many requests of others run at the same Gateway.
+        longest_yield_s: after so long without a beginning one is begun nevertheless.
+        lease_s: after so long without a sign of a Gateway another one goes on with its batches.
+        poll_s: how often a Gateway looks for those.
+    """
+
+    max_lines: int = Field(default=50_000, ge=1, le=50_000)
+    max_running: int = Field(default=2, ge=1, le=1024)
+    yields_to: int = Field(default=1, ge=1)
+    longest_yield_s: float = Field(default=30.0, gt=0)
+    lease_s: float = Field(default=15.0, gt=0)
+    poll_s: float = Field(default=5.0, gt=0)

@@ -1,0 +1,1 @@
+"""Batches of requests: kept with their results until these are files."""
