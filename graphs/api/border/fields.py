@@ -20,7 +20,8 @@ def _refuse_if_given(value: object, info: ValidationInfo) -> None:
 
 
 # A field whose neutral value (null, false, 0, empty) is fine and any other is refused.
-Unsupported = Annotated[object, AfterValidator(_refuse_if_set)]
+UNLESS_NEUTRAL = AfterValidator(_refuse_if_set)
+Unsupported = Annotated[object, UNLESS_NEUTRAL]
 # A field that asks for something when it is empty, too.
 Refused = Annotated[object, AfterValidator(_refuse_if_given)]
 

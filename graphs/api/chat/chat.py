@@ -20,6 +20,7 @@ import uuid
 from fastapi import APIRouter, Request, Response
 
 from graphs.api.border.json_body import JsonRoute
+from graphs.api.border.sse import STREAMED
 from graphs.api.chat.chat_schema import ChatCompletionBody, RagOptions
 from graphs.api.chat.chat_shape import ChatShape, RagCompletion, ReplyHead
 from graphs.api.chat.chat_target import ChatTarget, target_of
@@ -38,7 +39,12 @@ from models.constraints import Constraint
 router = APIRouter(tags=["chat"], route_class=JsonRoute)
 
 
-@router.post("/v1/chat/completions", response_model=RagCompletion, summary="Answer a chat")
+@router.post(
+    "/v1/chat/completions",
+    response_model=RagCompletion,
+    responses=STREAMED,
+    summary="Answer a chat",
+)
 async def create_chat_completion(
     request: Request, body: ChatCompletionBody, services: InjectedServices
 ) -> Response:

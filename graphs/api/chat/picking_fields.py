@@ -36,15 +36,15 @@ class PickingFields(RequestModel):
     top_k: Annotated[Whole, Field(ge=-1, le=MAX_INT32)] | None = None
     seed: Annotated[Whole, Field(ge=-(2**63), lt=2**63)] | None = None
     min_p: float | None = Field(None, ge=0, le=1)
-    presence_penalty: float | None = Field(None, ge=-2, le=2)
-    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    presence_penalty: float | None = Field(0, ge=-2, le=2)
+    frequency_penalty: float | None = Field(0, ge=-2, le=2)
     repetition_penalty: float | None = Field(None, gt=0, le=2)
     logit_bias: dict[str, Bias] | None = Field(None, max_length=MAX_BIASES)
     stop_token_ids: list[TokenId] | None = Field(None, max_length=MAX_STOP_IDS)
     ignore_eos: bool | None = None
     min_tokens: Annotated[Whole, Field(ge=0, le=MAX_INT32)] | None = None
     priority: Whole | None = None
-    n: Annotated[Whole, Field(ge=1, le=MAX_CHOICES)] | None = None
+    n: Annotated[Whole, Field(ge=1, le=MAX_CHOICES)] | None = 1
 
     def for_own_words(self) -> list[str]:
         """Names what is asked of a generator that writes in its own words."""

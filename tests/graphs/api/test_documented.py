@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from openai import BadRequestError
 from openai.types import (
     completion_create_params,
     embedding_create_params,
@@ -163,3 +164,17 @@ def shown(reply, hidden):
 def test_the_page_is_that_of_the_table():
     page = Path(documented.__file__).with_name("FIELDS.md")
     assert page.read_text() == documented.page()
+
+
+async def test_stored_chats_are_refused_by_name(api_openai):
+    chats = api_openai.chat.completions
+    for call in [
+        chats.list(),
+        chats.retrieve("chatcmpl-1"),
+        chats.update("chatcmpl-1", metadata={}),
+        chats.delete("chatcmpl-1"),
+        chats.messages.list("chatcmpl-1"),
+    ]:
+        with pytest.raises(BadRequestError, match="/v1/responses keeps answers") as caught:
+            await call
+        assert caught.value.param == "store"
