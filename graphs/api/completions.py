@@ -248,7 +248,7 @@ def _whole(names: dict[str, Any], answers: Sequence[Answer], *, logprobs: bool) 
             index=index,
             text=one.text,
             logprobs=completion_logprobs(one.tokens) if logprobs else None,
-            finish_reason=one.finished.finish_reason,
+            finish_reason=one.finished.finish_reason,  # type: ignore[arg-type]  # no tools here
         )
         for index, one in enumerate(one for choices in by_prompt for one in choices)
     ]

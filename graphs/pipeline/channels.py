@@ -66,10 +66,9 @@ class Channels:
                 left = self._enter(Channel(kind="call", call=part.index))
                 self.num_calls = part.index + 1
                 return [*left, _opened(part, self._channel)]
-            case Thought() | Arguments():
+            case _:
                 left = self._enter(THOUGHT) if isinstance(part, Thought) else []
                 return left + self._told(self._other.push([Piece(text=part.text)]))
-        return []
 
     def _enter(self, channel: Channel) -> list[Segment]:
         if channel == self._channel:

@@ -51,7 +51,9 @@ class CallsOfChat:
         listed = tool_calls if isinstance(tool_calls, list) else []
         for one in [*listed, {"function": function_call}]:
             function = one.get("function") if isinstance(one, dict) else None
-            name = function.get("name") if isinstance(function, dict) else None
+            if not isinstance(function, dict):
+                continue
+            name = function.get("name")
             if not isinstance(name, str) or not name:
                 continue
             self._num_calls += 1
