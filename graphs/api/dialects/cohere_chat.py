@@ -38,6 +38,7 @@ async def create_cohere_chat(
     """Answers with citations of the documents; streams if asked to."""
     config = services.config
     asked = body.as_openai()
+    turns = turns_of(asked.messages)
     target: ChatTarget = target_of(asked, config)
     request.state.store_param = target.store_param
     given = body.given()
@@ -45,7 +46,8 @@ async def create_cohere_chat(
     check_own_words([form[0]] if form else asked.for_own_words(), config)
     chat = ChatRequest(
         request_id=request.state.request_id,
-        messages=turns_of(asked.messages),
+        messages=turns.messages,
+        exchange=turns.exchange,
         retrieves=target.retrieves or bool(given),
         stores=target.stores,
         documents=tuple(document for document, _ in given.values()),
