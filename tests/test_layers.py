@@ -54,7 +54,7 @@ ROOMS = {
         "bulk",
     ),
     "graphs": (
-        "errors caller deadline settings config corpus_answers corpus_batches corpus",
+        "errors caller deadline together settings config corpus_answers corpus_batches corpus",
         "serve_config",
         "pipeline",
         "model_reports failover clients corpus_client generator_client replicas shards",

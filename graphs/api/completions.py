@@ -45,7 +45,7 @@ from graphs.pipeline.events import (
     Usage,
     choice_of,
 )
-from graphs.pipeline.together import together
+from graphs.together import together
 from models.constraints import MAX_STOPS, MAX_TOP_LOGPROBS, Constraint
 
 router = APIRouter(tags=["completions"], route_class=JsonRoute)

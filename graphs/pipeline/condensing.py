@@ -26,9 +26,9 @@ from graphs.pipeline.quoting.spelling import corrected
 from graphs.pipeline.quoting.words import all_stems, content_stems
 from graphs.pipeline.small_talk import small_talk
 from graphs.pipeline.stages import RerankStage
-from graphs.pipeline.together import together
 from graphs.pipeline.trace import Trace
 from graphs.pipeline.writing import Writer
+from graphs.together import together
 from index.searching.request import Hit
 from models.reranker import RerankScores
 from models.scores import logit, sigmoid

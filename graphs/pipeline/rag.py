@@ -30,9 +30,9 @@ from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Evidence, Retrieval, Scope
 from graphs.pipeline.small_talk import small_talk
 from graphs.pipeline.stages import Stages
-from graphs.pipeline.together import together
 from graphs.pipeline.trace import Trace, log_trace
 from graphs.pipeline.writing import Writer
+from graphs.together import together
 from index.searching.request import Hit
 from models.constraints import Choices
 from models.generation import GenerationRequest

@@ -23,9 +23,9 @@ from graphs.pipeline.quoting.words import content_stems
 from graphs.pipeline.rankings import best, in_turn, merged, union
 from graphs.pipeline.relevance import Relevance, ScoredHit
 from graphs.pipeline.stages import Stages
-from graphs.pipeline.together import together
 from graphs.pipeline.trace import Trace
 from graphs.pipeline.writing import Writer
+from graphs.together import together
 from index.searching.filters import Filter
 from index.searching.request import Hit, SearchRequest
 
@@ -92,11 +92,9 @@ class Retrieval:
             StageUnavailableError: embedder or retriever do not answer.
         """
         scope = Scope(
-            stores=request.stores,
-            filters=request.filters,
-            settings=request.retrieval,
+            stores=request.stores, filters=request.filters, settings=request.retrieval,
             documents=request.documents,
-        )
+        )  # fmt: skip
         with trace.stage("condense"):
             question = await self._condenser.condense(request, trace)
         # At once, since a generator that is met for the first time may let us wait for its profile.

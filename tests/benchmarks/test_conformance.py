@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from benchmarks import conformance
-from benchmarks.conformance import Description, Walk, table
+from benchmarks.conformance import __main__ as conformance
+from benchmarks.conformance.__main__ import Description, Walk, table
 
 
 def described(request, *, reply=None, parameters=(), components=None):

@@ -1,6 +1,6 @@
 """The routes of stored chat completions, which tell that none are: responses keep answers here."""
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fastapi import APIRouter
 
@@ -9,22 +9,21 @@ from graphs.api.errors import BadRequestError
 
 router = APIRouter(tags=["chat"], prefix="/v1/chat/completions")
 
-_SAID = {"status_code": 400, "response_model": ErrorReply}
-_NONE = "No chat is stored."
+_SAID: dict[str, Any] = {
+    "status_code": 400, "response_model": ErrorReply, "response_description": "No chat is stored.",
+}  # fmt: skip
 
 
-@router.get("", summary="Refuse to list chats", response_description=_NONE, **_SAID)
+@router.get("", summary="Refuse to list chats", **_SAID)
 async def list_chat_completions() -> NoReturn:
     """Chats are not stored."""
     _refuse()
 
 
-@router.get("/{completion_id}", summary="Refuse to read", response_description=_NONE, **_SAID)
-@router.post("/{completion_id}", summary="Refuse to change", response_description=_NONE, **_SAID)
-@router.delete("/{completion_id}", summary="Refuse to delete", response_description=_NONE, **_SAID)
-@router.get(
-    "/{completion_id}/messages", summary="Refuse to list", response_description=_NONE, **_SAID
-)
+@router.get("/{completion_id}", summary="Refuse to read a chat", **_SAID)
+@router.post("/{completion_id}", summary="Refuse to change a chat", **_SAID)
+@router.delete("/{completion_id}", summary="Refuse to delete a chat", **_SAID)
+@router.get("/{completion_id}/messages", summary="Refuse to list messages", **_SAID)
 async def use_chat_completion(completion_id: str) -> NoReturn:
     """Chats are not stored."""
     _refuse()

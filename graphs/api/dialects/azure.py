@@ -14,6 +14,7 @@ from openai.types.completion import Completion
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphs.api.border.json_body import JsonRoute
+from graphs.api.border.sse import STREAMED
 from graphs.api.chat.chat import create_chat_completion
 from graphs.api.chat.chat_schema import ChatCompletionBody
 from graphs.api.chat.chat_shape import RagCompletion
@@ -48,7 +49,12 @@ class AzureEmbeddingsBody(EmbeddingsBody):
     model: str = ""
 
 
-@router.post("/chat/completions", response_model=RagCompletion, summary="Answer a chat (Azure)")
+@router.post(
+    "/chat/completions",
+    response_model=RagCompletion,
+    responses=STREAMED,
+    summary="Answer a chat (Azure)",
+)
 async def create_azure_chat(
     request: Request, deployment: str, body: AzureChatBody, services: InjectedServices
 ) -> Response:
@@ -57,7 +63,12 @@ async def create_azure_chat(
     return await create_chat_completion(request, body, services)
 
 
-@router.post("/completions", response_model=Completion, summary="Complete prompts (Azure)")
+@router.post(
+    "/completions",
+    response_model=Completion,
+    responses=STREAMED,
+    summary="Complete prompts (Azure)",
+)
 async def create_azure_completion(
     request: Request, deployment: str, body: AzureCompletionBody, services: InjectedServices
 ) -> Response:

@@ -11,6 +11,7 @@ import time
 from fastapi import APIRouter, Request, Response
 
 from graphs.api.border.json_body import JsonRoute
+from graphs.api.border.sse import STREAMED
 from graphs.api.chat.chat_target import ChatTarget, target_of
 from graphs.api.chat.formats import constraint_of
 from graphs.api.chat.picking_fields import check_own_words
@@ -18,19 +19,26 @@ from graphs.api.chat.reply import Delivery, EventReply
 from graphs.api.chat.turns import turns_of
 from graphs.api.dialects.cohere_chat_schema import CohereChatBody
 from graphs.api.dialects.cohere_chat_shape import CohereChatReply, CohereShape
+from graphs.api.dialects.errors import COHERE_ERRORS
 from graphs.api.services import InjectedServices
 from graphs.pipeline.events import ChatRequest
 
-router = APIRouter(tags=["cohere"], route_class=JsonRoute)
+router = APIRouter(tags=["cohere"], route_class=JsonRoute, responses=COHERE_ERRORS)
 
 
-@router.post("/v2/chat", response_model=CohereChatReply, summary="Answer a chat (Cohere)")
+@router.post(
+    "/v2/chat",
+    response_model=CohereChatReply,
+    responses=STREAMED,
+    summary="Answer a chat (Cohere)",
+)
 async def create_cohere_chat(
     request: Request, body: CohereChatBody, services: InjectedServices
 ) -> Response:
     """Answers with citations of the documents; streams if asked to."""
     config = services.config
     asked = body.as_openai()
+    turns = turns_of(asked.messages)
     target: ChatTarget = target_of(asked, config)
     request.state.store_param = target.store_param
     given = body.given()
@@ -38,7 +46,8 @@ async def create_cohere_chat(
     check_own_words([form[0]] if form else asked.for_own_words(), config)
     chat = ChatRequest(
         request_id=request.state.request_id,
-        messages=turns_of(asked.messages),
+        messages=turns.messages,
+        exchange=turns.exchange,
         retrieves=target.retrieves or bool(given),
         stores=target.stores,
         documents=tuple(document for document, _ in given.values()),

@@ -15,7 +15,7 @@ from graphs.api.border.replies import json_reply
 from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.rerank import RerankUsage
 from graphs.api.services import InjectedServices, Services
-from graphs.pipeline.together import together
+from graphs.together import together
 from models.reranker import RerankScores
 
 _AT_ONCE = 4

@@ -20,7 +20,7 @@ from graphs.api.responses.response_shape import ResponseShape
 from graphs.corpus import Corpus
 from graphs.errors import GraphError, StageUnavailableError
 from graphs.pipeline.events import Event, Finished
-from graphs.pipeline.together import together
+from graphs.together import together
 from index.catalog.answers.records import Item, Lease, Outcome, StoredResponse
 from index.errors import CorpusUnavailableError, LostLeaseError
 

@@ -25,8 +25,8 @@ from graphs.pipeline.quoting.row_text import cells_of, row_text
 from graphs.pipeline.quoting.units import Unit, units_of
 from graphs.pipeline.quoting.words import all_stems, content_stems
 from graphs.pipeline.relevance import Relevance, ScoredHit
-from graphs.pipeline.together import together
 from graphs.pipeline.trace import Trace
+from graphs.together import together
 from index.rows import num_key_cells
 from index.searching.request import Hit
 from models.scores import logit, sigmoid

@@ -1,0 +1,1 @@
+"""How near our OpenAPI description is to OpenAI's own."""
