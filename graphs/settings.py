@@ -31,8 +31,11 @@ class BatchSettings(Settings):
     Attributes:
         max_lines: most requests in one batch.
         max_running: most requests of batches that one Gateway works on at once.
-        yields_to: none is begun while so many requests of others run at the same Gateway.
-        longest_yield_s: after so long without a beginning one is begun nevertheless.
+        yields_to: while so many requests of others run at the same Gateway, none is begun, and
+            those that run are given up and asked again later.
+        quiet_s: none is begun so shortly after requests of others: the next may follow.
+        longest_yield_s: after so long without a beginning one is begun nevertheless, and not
+            given up.
         lease_s: after so long without a sign of a Gateway another one goes on with its batches.
         poll_s: how often a Gateway looks for those.
     """
@@ -40,6 +43,7 @@ class BatchSettings(Settings):
     max_lines: int = Field(default=50_000, ge=1, le=50_000)
     max_running: int = Field(default=2, ge=1, le=1024)
     yields_to: int = Field(default=1, ge=1)
+    quiet_s: float = Field(default=0.5, ge=0)
     longest_yield_s: float = Field(default=30.0, gt=0)
     lease_s: float = Field(default=15.0, gt=0)
     poll_s: float = Field(default=5.0, gt=0)

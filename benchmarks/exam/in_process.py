@@ -192,6 +192,7 @@ async def _services(config: ServeConfig, database_url: str) -> Services:
         safety=graph.safety,
         retriever=graph.retriever,
         corpus=graph.corpus,
+        tokens=graph.generator,
     )
 
 

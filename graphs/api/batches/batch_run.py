@@ -110,9 +110,10 @@ class BatchRun:
             asyncio.create_task(self._answer_some(lines, left))
             for _ in range(self.settings.max_running)
         }
+        pause_s = min(_KEEP_S, self.settings.lease_s / 3)
         try:
             while workers:
-                done, workers = await asyncio.wait(workers, timeout=_KEEP_S)
+                done, workers = await asyncio.wait(workers, timeout=pause_s)
                 for worker in done:
                     worker.result()
                 if self._pending or self._is_due():

@@ -1,12 +1,15 @@
 """Turns for the lines of batches: few at once, and none while others want the models.
 
-A turn waits until fewer requests of others run here than `yields_to`. When one of them is refused
-for want of room, the lines that run are given up, and begin again when there is room.
+A turn waits until fewer requests of others run here than `yields_to`. When more of them come, or
+one is refused for want of room, the lines that run are given up, and begin again when there is
+room. So that a batch ends also where there is never room, one line in a while is begun and not
+given up.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from graphs.api.border.traffic import Traffic
@@ -38,46 +41,51 @@ class Turns:
     async def run(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """Does the work when there is room; again from the start when others needed that room."""
         while True:
-            await self._room()
+            is_overdue = await self._room()
             self._num_running += 1  # nothing is awaited between this and the look at the room
             self._begun_at = time.monotonic()
             task = asyncio.create_task(work())
             try:
-                if await self._unless_needed(task):
+                if await self._unless_needed(task, is_overdue=is_overdue):
                     return task.result()
-                self.pause()
             finally:
                 self._num_running -= 1
                 self._traffic.count()
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
-    async def _unless_needed(self, task: "asyncio.Task[Any]") -> bool:
+    async def _unless_needed(self, task: "asyncio.Task[Any]", *, is_overdue: bool) -> bool:
         """Waits for the task; False: others need its room."""
         num_refused = self._traffic.num_refused
-        while not task.done() and self._traffic.num_refused == num_refused:
+        while not task.done():
+            if self._traffic.num_refused > num_refused:
+                self.pause()
+                return False
+            if not (is_overdue or self._has_room()):
+                return False
             change = asyncio.create_task(self._traffic.change())
             try:
                 await asyncio.wait({task, change}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 change.cancel()
-        return task.done()
+        return True
 
-    async def _room(self) -> None:
-        while (wait_s := self._wait_s()) > 0:
-            try:
-                async with asyncio.timeout(wait_s):
+    def _has_room(self) -> bool:
+        return self._traffic.num_waiting < self._settings().yields_to
+
+    async def _room(self) -> bool:
+        """Waits for room; True: there is none, but the wait was long enough."""
+        since = time.monotonic()
+        while True:
+            settings, now = self._settings(), time.monotonic()
+            quiet_at = self._traffic.ended_at + settings.quiet_s
+            overdue_at = max(since, self._begun_at) + settings.longest_yield_s
+            if self._num_running < settings.max_running and now >= self._not_before:
+                if self._has_room() and now >= quiet_at:
+                    return False
+                if now >= overdue_at:
+                    return True
+            later = [one - now for one in (self._not_before, quiet_at, overdue_at) if one > now]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(later, default=settings.longest_yield_s)):
                     await self._traffic.change()
-            except TimeoutError:
-                continue
-
-    def _wait_s(self) -> float:
-        """Gives how long there is no room unless something changes; 0: there is."""
-        settings, now = self._settings(), time.monotonic()
-        if self._num_running >= settings.max_running:
-            return settings.longest_yield_s
-        if self._not_before > now:
-            return self._not_before - now
-        if self._traffic.num_waiting < settings.yields_to:
-            return 0
-        return max(0, self._begun_at + settings.longest_yield_s - now)

@@ -4,6 +4,7 @@ Pure ASGI. Only POST counts: what reads or polls takes no model's time.
 """
 
 import asyncio
+import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,11 +17,13 @@ class Traffic:
     Attributes:
         num_waiting: requests whose senders wait for the reply, or read it as it comes.
         num_refused: how many of them got 503, since there was no room.
+        ended_at: when the last of them ended, by the monotonic clock.
     """
 
     def __init__(self) -> None:
         self.num_waiting = 0
         self.num_refused = 0
+        self.ended_at = float("-inf")
         self._changed = asyncio.Event()
 
     async def change(self) -> None:
@@ -31,6 +34,8 @@ class Traffic:
         """Adds to the numbers."""
         self.num_waiting += waiting
         self.num_refused += refused
+        if waiting < 0:
+            self.ended_at = time.monotonic()
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -10,7 +10,7 @@ from graphs.settings import BatchSettings
 
 @pytest.fixture
 def api_config(api_config):
-    settings = BatchSettings(lease_s=0.6, poll_s=0.05, longest_yield_s=60, max_lines=20)
+    settings = BatchSettings(lease_s=3, poll_s=0.05, longest_yield_s=60, quiet_s=0.01, max_lines=20)
     return api_config.model_copy(update={"batches": settings})
 
 

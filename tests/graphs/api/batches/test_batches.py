@@ -1,6 +1,7 @@
 """Batches by the openai client: every endpoint, faults, ends, and the room they leave to others."""
 
 import asyncio
+import dataclasses
 import itertools
 import json
 
@@ -204,6 +205,34 @@ async def test_lines_wait_while_others_ask(api_openai, api_pipeline, begin, ende
     assert len(api_pipeline.requests) == 1
     asking.cancel()
     assert (await ended(batch)).status == "completed"
+
+
+async def test_lines_that_run_make_room_for_those_who_wait(api_openai, api_pipeline, begin, ended):
+    quick = list(api_pipeline.script)
+    api_pipeline.script = [LONG]
+    batch = await begin(GOOD)
+    await asyncio.wait_for(api_pipeline.opened.wait(), 10)
+    api_pipeline.script = [0.3, *quick]
+    assert (await api_openai.chat.completions.create(**ASK)).choices
+    assert len(api_pipeline.requests) == 2  # the line was given up, and not begun again meanwhile
+    assert api_pipeline.num_open == 0
+    assert (await ended(batch)).request_counts.completed == 1
+
+
+async def test_a_line_that_has_waited_too_long_is_answered_beside_others(
+    api_app, api_openai, api_services, api_pipeline, begin, ended
+):
+    settings = api_services.config.batches.model_copy(update={"longest_yield_s": 0.3})
+    config = api_services.config.model_copy(update={"batches": settings})
+    api_app.state.services = dataclasses.replace(api_services, config=config)
+    quick = list(api_pipeline.script)
+    api_pipeline.script = [LONG]
+    asking = asyncio.create_task(api_openai.chat.completions.create(**ASK))
+    await asyncio.wait_for(api_pipeline.opened.wait(), 10)
+    api_pipeline.script = [0.2, *quick]
+    assert (await ended(await begin(GOOD, line("b", ASK)))).request_counts.completed == 2
+    assert not asking.done()
+    asking.cancel()
 
 
 async def test_lines_that_run_are_given_up_when_others_find_no_room_and_lose_nothing(
