@@ -57,7 +57,7 @@ def request(seed=1, delivered=(), **fields):
     return GenerationRequest(
         request_id="r",
         messages=(Message(role="user", content="Which port?"),),
-        sampling=Sampling(temperature=1.0, seed=seed, max_tokens=100),
+        sampling=Sampling(temperature=1.0, seed=seed, max_tokens=20),
         delivered_token_ids=tuple(delivered),
         **fields,
     )
