@@ -80,7 +80,9 @@ class Prompting:
             raise InvalidInputError(msg)
         try:
             return tuple(self._filled(messages, use, effort, tokenize=True)["input_ids"])
-        except (TemplateError, TypeError) as err:
+        except InvalidInputError:
+            raise
+        except (TemplateError, TypeError, ValueError) as err:  # a model may have no template
             msg = f"the chat template of {self._model} refuses this chat: {err}"
             raise InvalidInputError(msg) from err
 

@@ -53,11 +53,11 @@ def generator(folder, tmp_path_factory):
     made.close()
 
 
-def request(seed=1, delivered=(), **fields):
+def request(seed=1, delivered=(), max_tokens=20, **fields):
     return GenerationRequest(
         request_id="r",
         messages=(Message(role="user", content="Which port?"),),
-        sampling=Sampling(temperature=1.0, seed=seed, max_tokens=100),
+        sampling=Sampling(temperature=1.0, seed=seed, max_tokens=max_tokens),
         delivered_token_ids=tuple(delivered),
         **fields,
     )
@@ -103,7 +103,7 @@ async def test_effort_shortens_thoughts_or_turns_them_off(generator):
 async def test_a_call_that_is_asked_for_stands_behind_thoughts(generator):
     use = ToolUse(tools=(Tool(name="clock"),), choice="required", parallel=False)
     for seed in range(4):
-        _, _, chunks = await write(generator, request(seed, tools=use))
+        _, _, chunks = await write(generator, request(seed, max_tokens=100, tools=use))
         parts = [part for part in parts_of(chunks) if not isinstance(part, Thought)]
         assert parts[0] == Called(index=0, name="clock")
         assert [part.text for part in parts[1:] if part.text.strip()] == ["{}"]

@@ -1,15 +1,23 @@
 """Grammars of calls: what they let through is what is read, and nothing else."""
 
 import json
+import random
 from pathlib import Path
 
+import jsonschema
+import numpy as np
 import pytest
 from llguidance import LLMatcher, LLTokenizer
+from tokenizers import Tokenizer
 
 from models.chat.families import FAMILIES
 from models.chat.grammar import CallGrammar
+from models.chat.parts import joined
+from models.chat.reply import ReplyForm, reader_of
 from models.chat.tools import Tool, ToolUse
-from models.engines.mask_maker import _checked, _spelling
+from models.constraints import Grammar
+from models.engines.mask_maker import MaskMaker, _checked, _spelling
+from models.engines.masks import unpack
 from models.errors import InvalidInputError
 from tests.models.tool_schemas import TOOL_SCHEMAS
 
@@ -123,3 +131,25 @@ def test_tools_need_names_of_their_own_and_a_choice_among_them():
         ToolUse(tools=())
     with pytest.raises(InvalidInputError, match="must name one of clock, got 'sum'"):
         ToolUse(tools=(CLOCK,), named="sum")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_calls_parse_whatever_a_model_likes_best(family):
+    tokenizer_json = (FULL / "tokenizer.json").read_text()
+    maker = MaskMaker(tokenizer_json, lambda texts: [], end_id=1, vocabulary_size=6144)
+    city = {"city": {"type": "string", "maxLength": 9}, "days": {"enum": [1, 2]}}
+    weather = json.dumps({"properties": city, "required": ["city", "days"]})
+    tool = Tool(name="weather", parameters=weather)
+    use = ToolUse(tools=(tool,), choice="required", parallel=False)
+    rules = CallGrammar(FAMILIES[family], {}).rules(use, after_thoughts=False)
+    dice, ids = random.Random(family), []
+    mask = await maker.mask(Grammar(rules=rules))
+    while (next_id := dice.choice(np.flatnonzero(unpack(mask.allowed(ids), 6144)))) != 1:
+        ids.append(int(next_id))
+        if len(ids) == 9:  # it goes on elsewhere
+            mask = await maker.mask(Grammar(rules=rules))
+    text = Tokenizer.from_str(tokenizer_json).decode(ids, skip_special_tokens=True)
+    reader = reader_of(ReplyForm(tools=family))
+    called, given, *rest = joined([*reader.push(text), *reader.flush()])
+    assert (called.name, rest) == ("weather", [])
+    jsonschema.validate(json.loads(given.text), tool.schema())
