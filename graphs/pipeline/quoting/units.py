@@ -189,19 +189,24 @@ def _linked(units: list[Unit]) -> list[Unit]:
 
 
 def _listed(units: list[Unit]) -> list[Unit]:
-    """Takes three lines or more that stand together, as on slides, for a list."""
+    """Takes three lines or more that stand together for a list.
+
+    Those that end as sentences are paragraphs, unless there is nothing else, as on a slide.
+    """
     listed: list[Unit] = []
-    for is_list, run in groupby(units, key=_is_line):
+    for are_lines, run in groupby(units, key=_is_line):
         lines = list(run)
-        if is_list and len(lines) >= _FEWEST_LINES:
+        num_told = sum(unit.text.endswith(_ENDS) for unit in lines)
+        is_list = num_told == 0 or len(lines) == len(units)
+        is_asked = any(unit.text.endswith("?") for unit in lines)
+        if are_lines and len(lines) >= _FEWEST_LINES and is_list and not is_asked:
             lines = [replace(unit, kind="item") for unit in lines]
         listed += lines
     return listed
 
 
 def _is_line(unit: Unit) -> bool:
-    is_plain = unit.is_line and unit.kind == "sentence" and not (unit.before or unit.after)
-    return is_plain and not unit.text.endswith(_ENDS)
+    return unit.is_line and unit.kind == "sentence" and not (unit.before or unit.after)
 
 
 def _headed(units: list[Unit]) -> list[Unit]:
@@ -226,7 +231,7 @@ def _headed(units: list[Unit]) -> list[Unit]:
 def _is_heading(unit: Unit, following: Unit) -> bool:
     is_short = _is_line(unit) and len(unit.text.split()) <= _MOST_HEADING_WORDS
     is_told = following.text.endswith(_ENDS) or following.kind in ("item", "row", "lead")
-    return is_short and is_told and following.path == unit.path and not unit.text.endswith(",")
+    return is_short and is_told and not unit.text.endswith((*_ENDS, ","))
 
 
 def _split_title(title: str) -> tuple[tuple[str, ...], str]:

@@ -89,8 +89,13 @@ def test_a_question_goes_before_its_answer_and_is_no_unit():
 
 
 def test_paragraphs_of_a_sentence_are_no_list():
-    units = units_of(found("The pump is on.\n\nFires are forbidden.\n\nBring salad.\n\nBye."))
+    units = units_of(found("On. Off.\n\nThe pump is on.\n\nFires are forbidden.\n\nBring salad."))
     assert {unit.kind for unit in units} == {"sentence"}
+
+
+def test_sentences_that_are_lines_of_a_slide_are_a_list():
+    units = units_of(found("Open the dome.\n\nTake the cap off.\n\nWrite the names down."))
+    assert {unit.kind for unit in units} == {"item"}
 
 
 def test_lines_are_no_part_of_a_numbered_list_behind_them():
