@@ -1,11 +1,20 @@
 """Token ids to text, piece by piece, and the search for stop strings in that text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from models.generation import EngineStep, GenerationChunk, GenerationRequest
+from models.chat.reply import ReplyForm
+from models.generation import (
+    EngineStep,
+    GenerationChunk,
+    GenerationRequest,
+    TokenLogprob,
+    WrittenToken,
+)
 
 _HALF_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+# What an engine tells of a token, and the characters that it completes, as a reader gets it.
+Written = Callable[[TokenLogprob, int], WrittenToken]
 
 
 class Decoder(Protocol):
@@ -21,10 +30,15 @@ class Detokenizer:
 
     Only the last piece is decoded again at each push, so the cost does not grow with the answer.
     The window begins one piece early, since some tokenizers write a token otherwise at a start.
+
+    Args:
+        tokenizer: the model's.
+        hidden_ids: control tokens that are no part of the text; None: all.
     """
 
-    def __init__(self, tokenizer: Decoder) -> None:
+    def __init__(self, tokenizer: Decoder, hidden_ids: frozenset[int] | None = None) -> None:
         self._tokenizer = tokenizer
+        self._hidden_ids = hidden_ids
         self._ids: list[int] = []
         self._window_start = 0
         self._num_shown = 0
@@ -49,7 +63,11 @@ class Detokenizer:
         return self._decode(self._ids[self._window_start :])[len(shown) :]
 
     def _decode(self, token_ids: list[int]) -> str:
-        return self._tokenizer.decode(token_ids, skip_special_tokens=True)
+        hidden = self._hidden_ids
+        if hidden is None:
+            return self._tokenizer.decode(token_ids, skip_special_tokens=True)
+        shown = [token_id for token_id in token_ids if token_id not in hidden]
+        return self._tokenizer.decode(shown, skip_special_tokens=False)
 
 
 class StopScanner:
@@ -93,11 +111,16 @@ class AnswerText:
     at their end is known here; of their text only what the reader lacks is given.
     """
 
-    def __init__(self, tokenizer: Decoder, request: GenerationRequest, identity: str) -> None:
+    def __init__(
+        self, tokenizer: Decoder, request: GenerationRequest, identity: str, written: Written, *,
+        form: ReplyForm | None = None, hidden_ids: frozenset[int] | None = None,
+    ) -> None:  # fmt: skip
+        self._written = written
+        self._form = form
         self._position = len(request.delivered_token_ids)
         self._attempt = request.attempt
         self._identity = identity
-        self._detokenizer = Detokenizer(tokenizer)
+        self._detokenizer = Detokenizer(tokenizer, hidden_ids)
         self._stops = StopScanner(request.sampling.stop)
         self._num_known_chars = request.num_delivered_chars
         played = (self._detokenizer.push((token_id,)) for token_id in request.delivered_token_ids)
@@ -106,7 +129,8 @@ class AnswerText:
     def extend(self, step: EngineStep, num_prompt: int) -> GenerationChunk:
         """Takes the next ids, and why they are the last, and gives the chunk for the reader."""
         token_ids, reason = step.token_ids, step.finish_reason
-        text = self._stops.push(self._detokenizer.push(token_ids))
+        decoded, tokens = self._decoded(step)
+        text = self._stops.push(decoded)
         if reason is not None and not self._stops.stopped:
             text += self._stops.push(self._detokenizer.flush())
             text += self._stops.flush()
@@ -114,10 +138,19 @@ class AnswerText:
         chunk = GenerationChunk(
             position=self._position, token_ids=token_ids, text=text,
             finish_reason="stop" if self._stops.stopped else reason, num_prompt_tokens=num_prompt,
-            attempt=self._attempt, identity=self._identity, logprobs=step.logprobs,
+            attempt=self._attempt, identity=self._identity, tokens=tokens, form=self._form,
         )  # fmt: skip
+        self._form = None
         self._position += len(token_ids)
         return chunk
+
+    def _decoded(self, step: EngineStep) -> tuple[str, tuple[WrittenToken, ...]]:
+        """Gives the text of a step, and its tokens where their probabilities were asked for."""
+        if not step.logprobs:
+            return self._detokenizer.push(step.token_ids), ()
+        texts = [self._detokenizer.push((token_id,)) for token_id in step.token_ids]
+        told = zip(step.logprobs, texts, strict=True)
+        return "".join(texts), tuple(self._written(one, len(text)) for one, text in told)
 
     def _unknown(self, text: str) -> str:
         """Leaves out what the reader has already."""

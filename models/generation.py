@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from models.chat.reply import ReplyForm
+from models.chat.tools import ToolUse
 from models.constraints import Constraint, ConstraintKind
 from models.constraints import Sampling as Sampling  # noqa: PLC0414  # stands in requests
 from models.errors import InvalidInputError
@@ -18,6 +20,7 @@ from models.identity import ModelIdentity
 StopReason = Literal["stop", "length"]
 PackedMask = npt.NDArray[np.int32]
 Role = Literal["system", "developer", "user", "assistant", "tool"]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +52,14 @@ class Message:
         content: a text, or parts; `text` reads both.
         tool_calls: what an assistant's turn calls.
         tool_call_id: the call whose result a tool's turn is.
+        thoughts: what a reasoning model thought before this turn.
     """
 
     role: Role
     content: str | tuple[TextPart, ...]
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    thoughts: str = ""
 
     def __post_init__(self) -> None:
         """Checks that calls and results stand in the turns that may hold them."""
@@ -91,6 +96,33 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Likely:
+    """A token that might have stood somewhere.
+
+    Attributes:
+        raw: its bytes, UTF-8; a token may be a part of a character.
+        logprob: natural logarithm of its probability before penalties, biases, masks and
+            temperature.
+    """
+
+    raw: bytes
+    logprob: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenToken(Likely):
+    """A token of an answer.
+
+    Attributes:
+        num_chars: characters of the decoded text that it completes; 0 within a character.
+        top: the likeliest tokens at its place, likeliest first.
+    """
+
+    num_chars: int
+    top: tuple[Likely, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class GenerationRequest:
     """One answer to be written.
 
@@ -98,6 +130,8 @@ class GenerationRequest:
         request_id: appears in the logs.
         messages: the chat, oldest first.
         constraint: what the answer is held to; None: it is free.
+        tools: what it may call; an answer is held to the form of calls by them.
+        effort: how long a reasoning model may think; None: as it is used to.
         delivered_token_ids: ids of this answer that the reader has already; the stream goes on
             after them.
         num_delivered_chars: characters of the text that came with those ids; text lags behind ids,
@@ -111,6 +145,8 @@ class GenerationRequest:
     messages: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
     constraint: Constraint | None = None
+    tools: ToolUse | None = None
+    effort: Effort | None = None
     delivered_token_ids: tuple[int, ...] = ()
     num_delivered_chars: int = 0
     attempt: int = 0
@@ -130,7 +166,8 @@ class GenerationChunk:
         identity: digest of the model that wrote it.
         replica: names the process at work, on the first chunk, which says that it has taken the
             request; empty where nobody asks which one that is.
-        logprobs: of `token_ids`, one each, where they were asked for.
+        tokens: `token_ids` with their probabilities, where they were asked for.
+        form: what its text, and that of all that follow, consists of; on the first chunk with text.
     """
 
     position: int
@@ -141,7 +178,8 @@ class GenerationChunk:
     attempt: int = 0
     identity: str = ""
     replica: str = ""
-    logprobs: tuple[TokenLogprob, ...] = ()
+    tokens: tuple[WrittenToken, ...] = ()
+    form: ReplyForm | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,19 +1,23 @@
 """Chats to text: chat template, engine, detokenisation and stop strings."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
-from models.chat_template import TurnWriter
-from models.constraints import Constraint, check_ids, check_sampling
+from models.chat.families import syntax_of
+from models.chat.prompting import Prompting, control_tokens
+from models.chat.thinking import marks_of
+from models.constraints import check_ids, check_sampling
 from models.detokenizer import AnswerText
 from models.device import ALL_CPUS, Share, has_gpu
+from models.engines.answer_masks import AnswerMasks
 from models.engines.loading import load_engine
 from models.engines.mask_maker import MaskMaker
 from models.engines.masks import forced_rest
+from models.engines.token_bytes import TokenBytes
 from models.errors import (
     ContextLengthError,
     InvalidInputError,
@@ -26,13 +30,10 @@ from models.generation import (
     GenerationChunk,
     GenerationRequest,
     GeneratorProfile,
-    Message,
     Sampling,
-    TokenMask,
 )
 from models.hub import check_model, is_pinned, resolve
 from models.identity import ModelIdentity, hash_model, hash_template
-from models.token_counter import SpecialTokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,11 @@ class GeneratorConfig:
         top_p: nucleus mass in (0, 1].
         top_k: at most so many candidates; 0 means all.
         template_options: variables of the chat template (Qwen3: enable_thinking).
+        tool_parser: how the model writes calls of tools, one of `models.chat.families`; None: as
+            its chat template tells.
+        reasoning_parser: the marks around its thoughts, one of `models.chat.thinking`; None: as its
+            chat template tells.
+        max_reasoning_tokens: most tokens of thoughts; None: half of the answer's.
         allow_cpu: whether the CPU serves where `num_gpus` is set and torch sees no GPU.
         load_timeout_s: a load that takes longer, downloads included, has failed.
     """
@@ -64,6 +70,9 @@ class GeneratorConfig:
     top_p: float = 1.0
     top_k: int = 0
     template_options: Mapping[str, Any] = field(default_factory=dict)
+    tool_parser: str | None = None
+    reasoning_parser: str | None = None
+    max_reasoning_tokens: int | None = None
     allow_cpu: bool = False
     load_timeout_s: float = field(default=3600.0, compare=False)  # no reason to load anew
 
@@ -73,9 +82,21 @@ class GeneratorConfig:
         if self.engine not in ("transformers", "vllm"):
             msg = f"engine must be transformers or vllm, got {self.engine!r}"
             raise InvalidInputError(msg)
-        check_limits(self, {"context_tokens": (1, inf), "max_answer_tokens": (1, inf)})
+        sizes = ("context_tokens", "max_answer_tokens", "max_reasoning_tokens")
+        check_limits(self, dict.fromkeys(sizes, (1, inf)))
+        if self.tool_parser is not None:
+            syntax_of(self.tool_parser)
+        if self.reasoning_parser is not None:
+            marks_of(self.reasoning_parser)
         check_load_timeout(self.load_timeout_s)
         check_sampling(Sampling(temperature=self.temperature, top_p=self.top_p, top_k=self.top_k))
+
+    @property
+    def template_variables(self) -> dict[str, object]:
+        """All that an answer's form depends on beside its template."""
+        names = ("tool_parser", "reasoning_parser", "max_reasoning_tokens")
+        chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return {**self.template_options, **chosen}
 
 
 class Generator:
@@ -93,16 +114,24 @@ class Generator:
         self.context_tokens = min(config.context_tokens or model_limit, model_limit)
         self._profile = self._make_profile(folder)
         self.identity = self._profile.identity
-        self._special = SpecialTokens(self._profile.special_tokens)
-        self._turns = TurnWriter(self._tokenizer.chat_template, self._special)
-        self._masks = MaskMaker(
-            self._profile.tokenizer_json, self._encode,
-            end_id=int(self._tokenizer.eos_token_id), vocabulary_size=self._vocabulary_size,
+        self._prompting = Prompting(
+            self._tokenizer, config.template_options, model=config.model,
+            tool_parser=config.tool_parser, reasoning_parser=config.reasoning_parser,
         )  # fmt: skip
+        self._bytes = TokenBytes(self._profile.tokenizer_json, self._vocabulary_size)
         has_gpu(share)  # told before minutes of loading
         self._engine = load_engine(
             config.engine, config.engine_options, folder,
             context_tokens=self.context_tokens, share=share,
+        )  # fmt: skip
+        end_id = int(self._tokenizer.eos_token_id)
+        self._masks = AnswerMasks(
+            self._prompting, MaskMaker(
+                self._profile.tokenizer_json, self._prompting.encode, end_id=end_id,
+                vocabulary_size=self._vocabulary_size,
+            ),
+            engine=config.engine, kinds=self._engine.constraints,
+            max_thought_tokens=config.max_reasoning_tokens,
         )  # fmt: skip
 
     def profile(self) -> GeneratorProfile:
@@ -117,10 +146,14 @@ class Generator:
             ContextLengthError: the prompt leaves no room for an answer.
         """
         self._check(request)
-        settled = self._engine_request(request, self._prompt_ids(request.messages))
-        if request.constraint is None:
+        if request.sampling.top_logprobs is not None:
+            await self._bytes.read()
+        prompt_ids = self._prompting.ids(request.messages, request.tools, request.effort)
+        settled = self._engine_request(request, prompt_ids)
+        num_tokens = settled.max_tokens + len(request.delivered_token_ids)
+        mask = await self._masks.mask(request, prompt_ids, max_tokens=num_tokens)
+        if mask is None:
             return settled
-        mask = await self._mask(request.constraint)
         mask.check(request.delivered_token_ids)
         return replace(settled, mask=mask)
 
@@ -136,9 +169,10 @@ class Generator:
                 value = getattr(sampling, name)
                 msg = f"the {self._config.engine} engine does not serve {name}, got {value}"
                 raise InvalidInputError(msg)
-        for name in ("ignore_eos", "min_tokens") if request.constraint is not None else ():
+        is_held = request.constraint is not None or request.tools is not None
+        for name in ("ignore_eos", "min_tokens") if is_held else ():
             if sampling.asks_for(name):
-                msg = f"{name} does not go with a constraint, which says when the answer ends"
+                msg = f"{name} does not go with a constraint or tools, which say when it ends"
                 raise InvalidInputError(msg)
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
@@ -158,7 +192,12 @@ class Generator:
         """
         engine_request = await self.prepare(request)
         num_prompt = engine_request.answer_start
-        answer = AnswerText(self._tokenizer, request, self.identity.digest)
+        prompt_ids = engine_request.prompt_ids[:num_prompt]
+        form = self._prompting.form(prompt_ids, has_tools=request.tools is not None)
+        answer = AnswerText(
+            self._tokenizer, request, self.identity.digest, self._bytes.written,
+            form=form, hidden_ids=self._prompting.hidden_ids(form),
+        )  # fmt: skip
         if (
             engine_request.max_tokens == 0
         ):  # the last id was delivered, but not that it was the last
@@ -218,15 +257,6 @@ class Generator:
         """Ends every request and frees the memory."""
         self._engine.close()
 
-    def _prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        encoded = self._tokenizer.apply_chat_template(
-            self._turns.write(messages),
-            add_generation_prompt=True,
-            return_dict=True,
-            **self._config.template_options,
-        )
-        return tuple(encoded["input_ids"])
-
     def _make_profile(self, folder: Path) -> GeneratorProfile:
         config = self._config
         return GeneratorProfile(
@@ -235,11 +265,11 @@ class Generator:
                 source=f"commit:{config.model}@{config.revision}"
                 if is_pinned(config.model)
                 else f"content:{hash_model(folder)}",
-                template=hash_template(self._tokenizer.chat_template, config.template_options),
+                template=hash_template(self._tokenizer.chat_template, config.template_variables),
                 engine=config.engine,
             ),
             tokenizer_json=self._tokenizer.backend_tokenizer.to_str(),
-            special_tokens=_special_tokens(self._tokenizer),
+            special_tokens=control_tokens(self._tokenizer),
             context_tokens=self.context_tokens,
             max_answer_tokens=config.max_answer_tokens,
         )
@@ -267,24 +297,3 @@ class Generator:
             seed=sampling.seed or 0,
             sampling=sampling,
         )
-
-    async def _mask(self, constraint: Constraint) -> TokenMask:
-        if constraint.kind not in self._engine.constraints:
-            msg = (
-                f"the {self._config.engine} engine cannot hold an answer to a constraint of kind "
-                f"{constraint.kind}; it serves {sorted(self._engine.constraints)}"
-            )
-            raise InvalidInputError(msg)
-        return await self._masks.mask(constraint)
-
-    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Gives the ids of texts, control tokens broken, without template or special tokens."""
-        safe = [self._special.neutralise(text) for text in texts]
-        encoded = self._tokenizer(safe, add_special_tokens=False, verbose=False)
-        ids: list[list[int]] = encoded["input_ids"]
-        return ids
-
-
-def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
-    added = tokenizer.added_tokens_decoder.values()
-    return tuple(str(token.content) for token in added if token.special and len(token.content) > 1)

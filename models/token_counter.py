@@ -14,11 +14,16 @@ class SpecialTokens:
     """Breaks a model's control tokens in a text, so that a document cannot forge a turn."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
+        self._tokens = tuple(tokens)
         self._pattern = re.compile("|".join(map(re.escape, tokens)) or r"(?!)")
 
     def neutralise(self, text: str) -> str:
         """Puts a space after the first character of every control token."""
         return self._pattern.sub(lambda match: f"{match.group()[0]} {match.group()[1:]}", text)
+
+    def with_more(self, tokens: Sequence[str]) -> "SpecialTokens":
+        """Gives one that breaks other tokens, too."""
+        return SpecialTokens((*self._tokens, *tokens))
 
 
 class TokenCounter:

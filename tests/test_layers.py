@@ -36,7 +36,7 @@ FORBIDDEN = {
 ROOMS = {
     "models": (
         "errors device folders scores identity constraints generation tokens token_counter "
-        "chat_template detokenizer gptq personal_data",
+        "chat detokenizer gptq personal_data",
         "bundled fetching",
         "hub",
         "encoders",

@@ -1,7 +1,7 @@
 """`POST /v1/completions`: a prompt instead of a chat, for clients of OpenAI's older API.
 
 The generator is a chat model: a prompt is asked as the one turn of a user. One prompt may be
-streamed; several are answered at once, each in its own choice.
+streamed; several are answered at once, each in choices of its own.
 """
 
 import asyncio
@@ -24,13 +24,16 @@ from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.border.sse import Frame
 from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX
-from graphs.api.chat.picking_fields import MAX_INT32
-from graphs.api.chat.reply import Answer, Delivery, EventReply
+from graphs.api.chat.formats import FormatFields, constraint_of
+from graphs.api.chat.logprobs import completion_logprobs
+from graphs.api.chat.picking_fields import MAX_INT32, PickingFields, Whole, check_own_words
+from graphs.api.chat.reply import Answer, Delivery, EventReply, answer_of
 from graphs.api.chat.resume import resumption_of
 from graphs.api.error_replies import ErrorReply
 from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import InjectedServices, Services
 from graphs.api.token_input import TextInput, texts_of
+from graphs.config import GatewayConfig
 from graphs.pipeline.events import (
     ChatRequest,
     Event,
@@ -40,9 +43,10 @@ from graphs.pipeline.events import (
     Sampling,
     TextDelta,
     Usage,
+    choice_of,
 )
 from graphs.pipeline.together import together
-from models.constraints import MAX_STOPS
+from models.constraints import MAX_STOPS, MAX_TOP_LOGPROBS, Constraint
 
 router = APIRouter(tags=["completions"], route_class=JsonRoute)
 
@@ -58,26 +62,26 @@ class StreamOptions(RequestModel):
     include_obfuscation: Unsupported = None
 
 
-class CompletionBody(RequestModel):
+class CompletionBody(FormatFields, PickingFields):
     """The body of a completion request."""
 
     model: str
     prompt: TextInput
-    max_tokens: int | None = Field(None, ge=1, le=MAX_INT32)
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, ge=0, le=1)
-    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    max_tokens: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = None
+    logprobs: Annotated[Whole, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     stop: str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    n: Annotated[object, only(1, name="n")] = None
     best_of: Annotated[object, only(1, name="best_of")] = None
     echo: Unsupported = None
     suffix: Unsupported = None
-    logprobs: Annotated[object, only(None, name="logprobs")] = None
-    logit_bias: Unsupported = None
-    frequency_penalty: Unsupported = None
-    presence_penalty: Unsupported = None
+    prompt_logprobs: Annotated[object, only(name="prompt_logprobs")] = None
+    use_beam_search: Unsupported = None
+    length_penalty: Annotated[object, only(1, name="length_penalty")] = None
+    bad_words: Unsupported = None
+    truncate_prompt_tokens: Unsupported = None
+    prompt_embeds: Unsupported = None
+    add_special_tokens: Annotated[object, only(True, name="add_special_tokens")] = None
 
 
 @router.post("/v1/completions", response_model=Completion, summary="Complete prompts")
@@ -94,9 +98,11 @@ async def create_completion(
         messages=(Message(role="user", content=prompts[0]),),
         retrieves=False,
         sampling=_sampling(body, resumption.seed),
+        constraint=_constraint(body, services.config),
         retrieval=services.config.retrieval,
         identity=resumption.last.identity if resumption.last else None,
         caller=request.state.caller,
+        num_choices=body.n or 1,
     )
     created = resumption.last.created if resumption.last else int(time.time())
     names = {
@@ -107,9 +113,9 @@ async def create_completion(
     }
     if not body.stream:
         answers = _answers(asked, prompts, services)
-        return json_reply(_whole(names, await unless_disconnected(request.receive, answers)))
-    options = body.stream_options
-    shape = CompletionShape(names, include_usage=bool(options and options.include_usage))
+        told = await unless_disconnected(request.receive, answers)
+        return json_reply(_whole(names, told, logprobs=body.logprobs is not None))
+    shape = CompletionShape(names, body)
     delivery = Delivery(
         request_id=asked.request_id,
         created=created,
@@ -124,9 +130,14 @@ async def create_completion(
 class CompletionShape:
     """The chunks of one streamed completion. See `graphs.api.chat.reply.ReplyShape`."""
 
-    def __init__(self, names: dict[str, Any], *, include_usage: bool) -> None:
+    def __init__(self, names: dict[str, Any], body: CompletionBody) -> None:
+        options = body.stream_options
         self._names = names
-        self._include_usage = include_usage
+        self._include_usage = bool(options and options.include_usage)
+        self._logprobs = body.logprobs is not None
+        self._num_choices = body.n or 1
+        self._offsets = [0] * self._num_choices
+        self._usages: list[Usage] = []
 
     def opening(self, retrieved: Retrieved) -> list[Frame]:
         """A completion has nothing before its text."""
@@ -136,15 +147,12 @@ class CompletionShape:
 
     def event(self, event: Event) -> list[Frame]:
         """Makes the chunks of one event."""
+        index, event = choice_of(event)
         match event:
-            case TextDelta() if event.text:
-                return [self._chunk(event.text)]
+            case TextDelta() if event.text or event.tokens:
+                return [self._text(index, event)]
             case Finished():
-                last = [self._chunk("", event.finish_reason)]
-                if self._include_usage:
-                    fields = self._names | {"choices": [], "usage": _usage([event.usage])}
-                    last.append(Frame(data=Completion.model_construct(**fields)))
-                return last
+                return self._end(index, event)
             case _:
                 return []
 
@@ -158,13 +166,27 @@ class CompletionShape:
 
     def whole(self, answer: Answer) -> Completion:
         """Makes the reply to a request that does not stream."""
-        return _whole(self._names, [(answer.text, answer.finished)])
+        return _whole(self._names, [answer], logprobs=self._logprobs)
 
-    def _chunk(self, text: str, finish_reason: str | None = None) -> Frame:
+    def _text(self, index: int, delta: TextDelta) -> Frame:
+        told = None
+        if self._logprobs:
+            told = completion_logprobs(delta.tokens, self._offsets[index])
+            self._offsets[index] += sum(token.num_chars for token in delta.tokens)
+        return self._chunk(index, delta.text, logprobs=told)
+
+    def _end(self, index: int, finished: Finished) -> list[Frame]:
+        self._usages.append(finished.usage)
+        frames = [self._chunk(index, "", finish_reason=finished.finish_reason)]
+        if self._include_usage and len(self._usages) == self._num_choices:
+            fields = self._names | {"choices": [], "usage": _usage([self._usages])}
+            frames.append(Frame(data=Completion.model_construct(**fields)))
+        return frames
+
+    def _chunk(self, index: int, text: str, **fields: Any) -> Frame:
         # model_construct: the type has no null for a finish reason that is not known yet.
-        choice = CompletionChoice.model_construct(
-            index=0, text=text, logprobs=None, finish_reason=finish_reason
-        )
+        told = {"logprobs": None, "finish_reason": None} | fields
+        choice = CompletionChoice.model_construct(index=index, text=text, **told)
         return Frame(data=Completion.model_construct(**self._names, choices=[choice]))
 
 
@@ -185,53 +207,56 @@ async def _prompts(body: CompletionBody, services: Services) -> list[str]:
     return prompts
 
 
+def _constraint(body: CompletionBody, config: GatewayConfig) -> Constraint | None:
+    found = constraint_of(body)
+    asked = body.for_own_words() + ["logprobs"] * (body.logprobs is not None)
+    check_own_words([found[0]] if found else asked, config)
+    return found[1] if found else None
+
+
 def _sampling(body: CompletionBody, seed: int | None) -> Sampling:
-    only_best = body.top_p == 0  # no mass but that of the best token
     stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
-    return Sampling(
+    return body.sampling(
         max_tokens=body.max_tokens or _DEFAULT_TOKENS,
-        temperature=0 if only_best else body.temperature,
-        top_p=None if only_best else body.top_p,
         seed=seed if body.seed is None else body.seed,
         stop=tuple(one for one in stops if one),
+        top_logprobs=body.logprobs,
     )
 
 
-async def _answers(
-    asked: ChatRequest, prompts: Sequence[str], services: Services
-) -> list[tuple[str, Finished]]:
+async def _answers(asked: ChatRequest, prompts: Sequence[str], services: Services) -> list[Answer]:
     """Answers every prompt, in the same order."""
     turn = asyncio.Semaphore(_AT_ONCE)
 
-    async def answer(prompt: str) -> tuple[str, Finished]:
+    async def answer(prompt: str) -> Answer:
         one = replace(asked, messages=(Message(role="user", content=prompt),))
-        text = ""
         async with turn, aclosing(services.pipeline.answer(one)) as events:
-            async for event in events:
-                if isinstance(event, TextDelta):
-                    text += event.text
-        assert isinstance(event, Finished)
-        return text, event
+            return await answer_of(events)
 
     async with together() as group:
         tasks = [group.create_task(answer(prompt)) for prompt in prompts]
     return [task.result() for task in tasks]
 
 
-def _whole(names: dict[str, Any], answers: Sequence[tuple[str, Finished]]) -> Completion:
+def _whole(names: dict[str, Any], answers: Sequence[Answer], *, logprobs: bool) -> Completion:
+    by_prompt = [(answer, *answer.others) for answer in answers]
     choices = [
         CompletionChoice(
-            index=index, text=text, logprobs=None, finish_reason=finished.finish_reason
+            index=index,
+            text=one.text,
+            logprobs=completion_logprobs(one.tokens) if logprobs else None,
+            finish_reason=one.finished.finish_reason,
         )
-        for index, (text, finished) in enumerate(answers)
+        for index, one in enumerate(one for choices in by_prompt for one in choices)
     ]
-    usage = _usage([finished.usage for _, finished in answers])
+    usage = _usage([[one.finished.usage for one in choices] for choices in by_prompt])
     return Completion(**names, choices=choices, usage=usage)
 
 
-def _usage(usages: Sequence[Usage]) -> CompletionUsage:
-    num_prompt = sum(usage.num_prompt_tokens for usage in usages)
-    num_completion = sum(usage.num_completion_tokens for usage in usages)
+def _usage(usages: Sequence[Sequence[Usage]]) -> CompletionUsage:
+    """Adds up what prompts cost; the choices of one have read the same."""
+    num_prompt = sum(max(one.num_prompt_tokens for one in choices) for choices in usages)
+    num_completion = sum(one.num_completion_tokens for choices in usages for one in choices)
     return CompletionUsage(
         prompt_tokens=num_prompt,
         completion_tokens=num_completion,

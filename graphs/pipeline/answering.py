@@ -24,7 +24,7 @@ from graphs.pipeline.events import (
     Usage,
 )
 from graphs.pipeline.markers import MarkerFilter, Verbatim
-from graphs.pipeline.segments import Segment, Segmenter
+from graphs.pipeline.segments import Segment, Segmenter, TokenQueue
 from graphs.pipeline.stages import SafetyStage, Stages
 from graphs.pipeline.trace import Trace
 from models.generation import GenerationRequest
@@ -56,6 +56,7 @@ class _Decoded:
     num_migrations: int = 0
     identity: str = ""
     taken: asyncio.Event = field(default_factory=asyncio.Event)
+    tokens: TokenQueue = field(default_factory=TokenQueue)
 
     def usage(self) -> Usage:
         return Usage(
@@ -105,7 +106,7 @@ class Answering:
         decoding = self._decode(request, reader, segments, decoded, trace)
         task = asyncio.create_task(decoding)
         task.add_done_callback(lambda _: decoded.taken.set())
-        released = _Released()
+        released = _Released(decoded.tokens)
         try:
             await decoded.taken.wait()
             if task.done():
@@ -122,6 +123,8 @@ class Answering:
                     for event in released.events(segment):
                         yield event
             await task
+            if rest := decoded.tokens.rest():
+                yield TextDelta(text="", tokens=rest)
             trace.outcome = "answered"
             yield self._finished(decoded, trace)
         finally:
@@ -150,6 +153,7 @@ class Answering:
                         decoded.num_migrations = chunk.attempt
                         decoded.num_completion_tokens = chunk.position + len(chunk.token_ids)
                         decoded.finish_reason = chunk.finish_reason or "stop"
+                        decoded.tokens.add(chunk)
                         for segment in segmenter.push(markers.push(chunk.text)):
                             segments.put_nowait(segment)
             for segment in [*segmenter.push(markers.flush()), *segmenter.flush()]:
@@ -182,11 +186,13 @@ class Answering:
 class _Released:
     """Turns judged segments into events and counts their characters."""
 
-    def __init__(self) -> None:
+    def __init__(self, tokens: TokenQueue) -> None:
         self._num_chars = 0
+        self._tokens = tokens
 
     def events(self, segment: Segment) -> list[Event]:
-        events: list[Event] = [TextDelta(text="".join(piece.text for piece in segment.pieces))]
+        text = "".join(piece.text for piece in segment.pieces)
+        events: list[Event] = [TextDelta(text=text, tokens=self._tokens.up_to(segment.num_raw))]
         for piece in segment.pieces:
             end = self._num_chars + len(piece.text)
             if piece.passage is not None:

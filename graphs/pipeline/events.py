@@ -5,6 +5,7 @@ One request gives one stream of events, whether the client streams or not:
     Retrieved            once, first (with no passages for the bare generator)
     TextDelta | Citation any number, in the order of the text
     Finished             once, last
+    OtherChoice          where several answers are asked for: the same of each but the first
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from graphs.caller import DEFAULT_CALLER, Caller
 from graphs.config import RetrievalSettings
 from index.searching.filters import Filter
 from models.constraints import Constraint
-from models.generation import Message, Sampling
+from models.generation import Message, Sampling, WrittenToken
 
 __all__ = [
     "ChatRequest",
@@ -25,12 +26,14 @@ __all__ = [
     "Finished",
     "Generated",
     "Message",
+    "OtherChoice",
     "Passage",
     "Retrieved",
     "Sampling",
     "StageTime",
     "TextDelta",
     "Usage",
+    "choice_of",
 ]
 
 FinishReason = Literal["stop", "length", "content_filter"]
@@ -51,6 +54,7 @@ class ChatRequest:
         filters: only files whose attributes pass take part.
         identity: digest of the model that has to answer; None: any.
         caller: who asks.
+        num_choices: answers that are written from the same passages, each with a seed of its own.
     """
 
     request_id: str
@@ -63,6 +67,7 @@ class ChatRequest:
     filters: Filter | None = None
     identity: str | None = None
     caller: Caller = DEFAULT_CALLER
+    num_choices: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +134,15 @@ class Retrieved:
 
 @dataclass(frozen=True, kw_only=True)
 class TextDelta:
-    """A checked piece of the answer, markers included."""
+    """A checked piece of the answer, markers included.
+
+    Attributes:
+        tokens: those that the generator wrote of it, where their probabilities were asked for. What
+            they say together is the text before markers and blanks were taken out of it.
+    """
 
     text: str
+    tokens: tuple[WrittenToken, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,4 +184,21 @@ class Finished:
     generated: tuple[Generated, ...] = ()
 
 
-Event = Retrieved | TextDelta | Citation | Finished
+@dataclass(frozen=True, kw_only=True)
+class OtherChoice:
+    """An event of another answer than the first.
+
+    Attributes:
+        index: counts the answers from 0.
+    """
+
+    index: int
+    event: TextDelta | Citation | Finished
+
+
+Event = Retrieved | TextDelta | Citation | Finished | OtherChoice
+
+
+def choice_of(event: Event) -> tuple[int, Event]:
+    """Gives the answer that an event belongs to, counted from 0, and the event of that answer."""
+    return (event.index, event.event) if isinstance(event, OtherChoice) else (0, event)

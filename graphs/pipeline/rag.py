@@ -9,10 +9,12 @@ import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
 from graphs.config import GatewayConfig
 from graphs.pipeline.answering import Answering
 from graphs.pipeline.checking import Checking
+from graphs.pipeline.choices import alike, written
 from graphs.pipeline.events import (
     ChatRequest,
     Event,
@@ -74,7 +76,9 @@ class RagPipeline:
         fixed = self._fixed_reply(request)
         try:
             with trace:
-                told = self._events(request, trace) if fixed is None else self._told(fixed, trace)
+                told = self._events(request, trace)
+                if fixed is not None:
+                    told = self._told(fixed, trace, request.num_choices)
                 async with aclosing(told) as events:
                     async for event in events:
                         yield event
@@ -102,11 +106,11 @@ class RagPipeline:
             return small_talk(request.messages[-1].text)
         return QUOTES_ONLY if self._quote else None
 
-    async def _told(self, text: str, trace: Trace) -> AsyncGenerator[Event, None]:
+    async def _told(self, text: str, trace: Trace, num_choices: int) -> AsyncGenerator[Event, None]:
         trace.outcome = "answered"
         yield Retrieved(passages=(), search_query=None, timings=())
-        yield TextDelta(text=text)
-        yield self._finished(trace)
+        for event in alike([TextDelta(text=text), self._finished(trace)], num_choices):
+            yield event
 
     async def _events(self, request: ChatRequest, trace: Trace) -> AsyncGenerator[Event, None]:
         request = await self._checking.readable(request, trace)
@@ -120,23 +124,29 @@ class RagPipeline:
         if not harmless:
             trace.outcome = "refused"
             yield retrieved
-            yield self._finished(trace, refusal=self._safety.refusal)
+            end = [self._finished(trace, refusal=self._safety.refusal)]
+            for event in alike(end, request.num_choices):
+                yield event
         elif evidence is not None and not passages:
             trace.outcome = "declined"
             yield retrieved
-            if request.constraint is not None:  # no text in that form says it
-                yield self._finished(trace, refusal=NO_ANSWER, reason="stop")
-                return
-            yield TextDelta(text=NO_ANSWER)
-            yield self._finished(trace)
+            for event in alike(self._declined(request, trace), request.num_choices):
+                yield event
         else:
             generation = self._generation_request(request, evidence)
-            stream = self._answering.stream(
-                generation, retrieved, trace, verbatim=request.constraint is not None
-            )
-            async with aclosing(stream) as events:
+            answer = partial(
+                self._answering.stream, retrieved=retrieved, trace=trace,
+                verbatim=request.constraint is not None,
+            )  # fmt: skip
+            async with aclosing(written(answer, generation, request.num_choices)) as events:
                 async for event in events:
                     yield event
+
+    def _declined(self, request: ChatRequest, trace: Trace) -> list[Event]:
+        """Says that the passages hold no answer."""
+        if request.constraint is not None:  # no text in that form says it
+            return [self._finished(trace, refusal=NO_ANSWER, reason="stop")]
+        return [TextDelta(text=NO_ANSWER), self._finished(trace)]
 
     async def _check_and_find(
         self, request: ChatRequest, trace: Trace

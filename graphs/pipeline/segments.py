@@ -1,13 +1,15 @@
-"""Cuts an answer into segments, each judged before it is released.
+"""Cuts an answer into segments, each judged before it is released with the tokens of its text.
 
 Where a segment ends depends on the text alone, never on timing, so a streamed and an unstreamed
 answer are judged on the same windows.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from graphs.pipeline.markers import Piece
+from models.generation import GenerationChunk, WrittenToken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,10 +18,12 @@ class Segment:
 
     Attributes:
         window: what the safety filter judges: the segment and the text before it.
+        num_raw: characters of the generator's text up to its end, from the start of the answer.
     """
 
     pieces: tuple[Piece, ...]
     window: str
+    num_raw: int
 
 
 class Segmenter:
@@ -30,6 +34,7 @@ class Segmenter:
         self._window_chars = window_chars
         self._pieces: list[Piece] = []
         self._num_chars = 0
+        self._num_raw = 0
         self._text = ""
 
     def push(self, pieces: Sequence[Piece]) -> list[Segment]:
@@ -43,11 +48,13 @@ class Segmenter:
                 start = end
             if start < len(piece.text):
                 self._pieces.append(replace(piece, text=piece.text[start:]))
+            elif not piece.text:
+                self._pieces.append(piece)
         return segments
 
     def flush(self) -> list[Segment]:
         """Gives the rest, when no more text comes."""
-        return [self._cut()] if self._pieces else []
+        return [self._cut()] if any(piece.text for piece in self._pieces) else []
 
     def _ends(self, piece: Piece) -> list[int]:
         """Counts the characters of a piece and finds where in it segments end."""
@@ -64,6 +71,44 @@ class Segmenter:
     def _cut(self) -> Segment:
         text = "".join(piece.text for piece in self._pieces)
         self._text = (self._text + text)[-max(self._window_chars, len(text)) :]
-        segment = Segment(pieces=tuple(self._pieces), window=self._text)
+        self._num_raw += sum(piece.num_read for piece in self._pieces)
+        segment = Segment(pieces=tuple(self._pieces), window=self._text, num_raw=self._num_raw)
         self._pieces = []
         return segment
+
+
+class TokenQueue:
+    """Holds the tokens that came, and where in the generator's text each of them stands.
+
+    Which tokens go with which piece depends on the text alone, never on timing.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[int, int, WrittenToken]] = deque()
+        self._num_decoded = 0
+        self._num_chars = 0
+
+    def add(self, chunk: GenerationChunk) -> None:
+        """Takes the next piece of the answer."""
+        self._num_chars += len(chunk.text)
+        for token in chunk.tokens:
+            start, self._num_decoded = self._num_decoded, self._num_decoded + token.num_chars
+            self._waiting.append((start, self._num_decoded, token))
+
+    def up_to(self, num_chars: int) -> tuple[WrittenToken, ...]:
+        """Gives those that end within so many characters of the generator's text."""
+        given = []
+        while self._waiting:
+            start, end, token = self._waiting[0]
+            if start >= num_chars or end > num_chars:
+                break
+            given.append(token)
+            self._waiting.popleft()
+        return tuple(given)
+
+    def rest(self) -> tuple[WrittenToken, ...]:
+        """Gives what is left of a whole answer, without what a stop string has cut off."""
+        is_cut = self._num_decoded > self._num_chars
+        return tuple(
+            token for start, _, token in self._waiting if not is_cut or start < self._num_chars
+        )

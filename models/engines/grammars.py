@@ -4,6 +4,7 @@ A matcher only goes forward; a mask is pure all the same, since it begins again 
 not the last one made longer.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -102,4 +103,18 @@ class GrammarReader:
         return LLMatcher(tokenizer, recipe.grammar, log_level=0, limits=limits)
 
     def _make_tokenizer(self, vocabulary_size: int, end_id: int) -> LLTokenizer:
-        return LLTokenizer(self._tokenizer_json, n_vocab=vocabulary_size, eos_token=end_id)
+        spelling = _spelling(self._tokenizer_json)
+        return LLTokenizer(spelling, n_vocab=vocabulary_size, eos_token=end_id)
+
+
+def _spelling(tokenizer_json: str) -> str:
+    """Gives a tokenizer whose ids spell what they are asked for, byte by byte.
+
+    A normalizer changes texts before they are cut, as that of the bundled generator does behind
+    line breaks: the only way to go on would then be told as ids of another text. Where ids are
+    bytes it says nothing of how they are spelt; elsewhere it may write blanks, and stays.
+    """
+    tokenizer = json.loads(tokenizer_json)
+    if (tokenizer.get("decoder") or {}).get("type") != "ByteLevel":
+        return tokenizer_json
+    return json.dumps(tokenizer | {"normalizer": None})

@@ -36,6 +36,10 @@ _STEP_S = 0.1  # everybody's next token waits so long
 class MaskMaker:
     """Makes masks for one tokenizer.
 
+    Attributes:
+        end_id: the id that ends an answer.
+        vocabulary_size: number of the model's logits.
+
     Args:
         tokenizer_json: the tokenizer, as the package `tokenizers` reads it.
         encode: texts to ids, without special tokens.
@@ -47,8 +51,8 @@ class MaskMaker:
         self, tokenizer_json: str, encode: Encode, *, end_id: int, vocabulary_size: int
     ) -> None:
         self._encode = encode
-        self._end_id = end_id
-        self._vocabulary_size = vocabulary_size
+        self.end_id = end_id
+        self.vocabulary_size = vocabulary_size
         self._reader = GrammarReader(tokenizer_json)
         self._known: OrderedDict[bytes, GrammarRecipe | str] = OrderedDict()
         self._threads = ThreadPoolExecutor(_MAX_CHECKS, thread_name_prefix="constraints")
@@ -60,7 +64,7 @@ class MaskMaker:
             InvalidInputError: it cannot be read, or needs more than its limits.
             EngineBusyError: the machine is too busy to tell.
         """
-        end_id, size = self._end_id, self._vocabulary_size
+        end_id, size = self.end_id, self.vocabulary_size
         if isinstance(constraint, Choices):
             return choices_mask(constraint, self._encode, end_id=end_id, vocabulary_size=size)
         found = await self._found(constraint.kind, _text(constraint))
@@ -87,7 +91,7 @@ class MaskMaker:
         if "error" in answer:
             return _first_line(answer["error"])
         recipe = GrammarRecipe(
-            grammar=answer["grammar"], end_id=self._end_id, vocabulary_size=self._vocabulary_size
+            grammar=answer["grammar"], end_id=self.end_id, vocabulary_size=self.vocabulary_size
         )
         return _fault(self._reader.start(recipe)) or recipe
 

@@ -14,7 +14,7 @@ from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.stages import Stages
 from graphs.pipeline.trace import log_trace
 from index.searching.request import Hit
-from models.generation import GenerationChunk, GeneratorProfile
+from models.generation import GenerationChunk, GeneratorProfile, WrittenToken
 from models.identity import ModelIdentity
 from models.reranker import RerankScores
 from models.safety import MODERATION_CATEGORIES, PERSONAL_DATA, Verdict
@@ -86,10 +86,12 @@ class FakeStages:
             for position, text in list(enumerate(self.answer))[len(request.delivered_token_ids) :]:
                 await asyncio.sleep(self.delay_s)
                 last = position == len(self.answer) - 1
+                told = WrittenToken(raw=text.encode(), logprob=-0.5, num_chars=len(text))
                 yield GenerationChunk(
                     position=position, token_ids=(position,), text=text, num_prompt_tokens=7,
                     attempt=request.attempt, identity=IDENTITY.digest,
                     finish_reason=self.finish_reason if last else None,
+                    tokens=() if request.sampling.top_logprobs is None else (told,),
                 )  # fmt: skip
         finally:
             self.num_streams_open -= 1

@@ -16,7 +16,6 @@ are meant chat_target.py.
 
 import time
 import uuid
-from collections.abc import Mapping
 
 from fastapi import APIRouter, Request, Response
 
@@ -25,11 +24,10 @@ from graphs.api.chat.chat_schema import ChatCompletionBody, RagOptions
 from graphs.api.chat.chat_shape import ChatShape, RagCompletion, ReplyHead
 from graphs.api.chat.chat_target import ChatTarget, target_of
 from graphs.api.chat.formats import constraint_of
-from graphs.api.chat.picking_fields import FREE_ONLY, MAX_INT32
+from graphs.api.chat.picking_fields import check_own_words
 from graphs.api.chat.reply import Delivery, EventReply
 from graphs.api.chat.resume import Resumption, resumption_of
 from graphs.api.chat.turns import turns_of
-from graphs.api.errors import BadRequestError
 from graphs.api.services import InjectedServices
 from graphs.config import GatewayConfig
 from graphs.pipeline.events import ChatRequest, Sampling
@@ -61,6 +59,7 @@ async def create_chat_completion(
         filters=parse_filter(options.filters) if options.filters else None,
         identity=resumption.last.identity if resumption.last else None,
         caller=request.state.caller,
+        num_choices=body.n or 1,
     )
     head = _head(body, target, resumption)
     delivery = Delivery(
@@ -77,10 +76,7 @@ async def create_chat_completion(
 def _constraint(body: ChatCompletionBody, config: GatewayConfig) -> Constraint | None:
     """Reads the form of the answer; refuses what a server that only quotes cannot honour."""
     found = constraint_of(body)
-    asked = [found[0]] if found else [name for name in FREE_ONLY if getattr(body, name)]
-    if config.answers == "quote" and asked:
-        msg = f"{asked[0]} needs a server that answers in its own words (`answers: free`)"
-        raise BadRequestError(msg, param=asked[0], code="unsupported_parameter")
+    check_own_words([found[0]] if found else body.for_own_words(), config)
     return found[1] if found else None
 
 
@@ -94,34 +90,15 @@ def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) 
         is_rag=target.retrieves,
         include_usage=bool(options and options.include_usage),
         debug=bool(body.rag and body.rag.debug),
+        num_choices=body.n or 1,
+        logprobs=bool(body.logprobs),
     )
 
 
 def _sampling(body: ChatCompletionBody, resumption: Resumption) -> Sampling:
-    only_best = body.top_p == 0  # no mass but that of the best token
-    return Sampling(
+    return body.sampling(
         max_tokens=body.max_completion_tokens or body.max_tokens,
-        temperature=0 if only_best else body.temperature,
-        top_p=None if only_best else body.top_p,
-        top_k=0 if body.top_k == -1 else body.top_k,  # vLLM's way to say "all"
-        min_p=body.min_p or 0.0,
         seed=resumption.seed if body.seed is None else body.seed,
         stop=tuple(body.stop or ()),
-        stop_token_ids=tuple(body.stop_token_ids or ()),
-        ignore_eos=bool(body.ignore_eos),
-        min_tokens=body.min_tokens or 0,
-        presence_penalty=body.presence_penalty or 0.0,
-        frequency_penalty=body.frequency_penalty or 0.0,
-        repetition_penalty=1.0 if body.repetition_penalty is None else body.repetition_penalty,
-        logit_bias=_biases(body.logit_bias or {}),
-        priority=body.priority or 0,
+        top_logprobs=body.top_logprobs or 0 if body.logprobs else None,
     )
-
-
-def _biases(biases: Mapping[str, float]) -> tuple[tuple[int, float], ...]:
-    """Reads ids, which JSON can only write as text."""
-    for token_id in biases:
-        if not (token_id.isascii() and token_id.isdigit() and int(token_id) <= MAX_INT32):
-            msg = f"logit_bias must name token ids in 0..{MAX_INT32}, got {token_id[:64]!r}"
-            raise BadRequestError(msg, param="logit_bias")
-    return tuple((int(token_id), bias) for token_id, bias in biases.items())

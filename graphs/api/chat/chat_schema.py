@@ -23,7 +23,7 @@ from graphs.config import (
     RetrievalSettings,
     TopK,
 )
-from models.constraints import MAX_STOPS
+from models.constraints import MAX_STOPS, MAX_TOP_LOGPROBS
 
 # The options of `rag` that are settings of the retrieval.
 _RETRIEVAL_OPTIONS = {
@@ -145,4 +145,15 @@ class ChatCompletionBody(FormatFields, PickingFields, RefusedFields):
     max_completion_tokens: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = None
     max_tokens: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = None
     stop: Annotated[str | list[str] | None, AfterValidator(_check_stop)] = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[Whole, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     rag: RagOptions | None = None
+
+    @model_validator(mode="after")
+    def _check_logprobs(self) -> "ChatCompletionBody":
+        if self.top_logprobs and not self.logprobs:
+            raise PydanticCustomError(
+                "invalid_value", "top_logprobs needs `logprobs: true`, got {value}",
+                {"value": self.top_logprobs},
+            )  # fmt: skip
+        return self

@@ -1,11 +1,12 @@
 """The pipeline's events as OpenAI chat objects: the completion, and the chunks of a stream."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from openai.types.chat.chat_completion import ChatCompletion
 from openai.types.chat.chat_completion import Choice as CompletionChoice
-from openai.types.chat.chat_completion_chunk import ChatCompletionChunk, ChoiceDelta
+from openai.types.chat.chat_completion_chunk import ChatCompletionChunk, ChoiceDelta, ChoiceLogprobs
 from openai.types.chat.chat_completion_chunk import Choice as ChunkChoice
 from openai.types.chat.chat_completion_message import Annotation, ChatCompletionMessage
 from openai.types.completion_usage import CompletionUsage
@@ -18,6 +19,7 @@ from graphs.api.chat.citations import (
     context_of,
     search_results_of,
 )
+from graphs.api.chat.logprobs import chat_logprobs
 from graphs.api.chat.reply import Answer
 from graphs.api.error_replies import ErrorReply
 from graphs.pipeline.events import (
@@ -28,7 +30,9 @@ from graphs.pipeline.events import (
     Retrieved,
     TextDelta,
     Usage,
+    choice_of,
 )
+from models.generation import WrittenToken
 
 
 class RagMessage(ChatCompletionMessage):
@@ -68,6 +72,8 @@ class ReplyHead:
         is_rag: whether passages are shown at all (not for the bare generator).
         include_usage: whether a stream ends with the usage.
         debug: whether timings and the search query are shown.
+        num_choices: how many answers there are.
+        logprobs: whether the probabilities of tokens are told.
     """
 
     id: str
@@ -76,6 +82,8 @@ class ReplyHead:
     is_rag: bool
     include_usage: bool
     debug: bool
+    num_choices: int = 1
+    logprobs: bool = False
 
 
 class ChatShape:
@@ -85,6 +93,8 @@ class ChatShape:
         self._head = head
         self._retrieved = Retrieved(passages=(), search_query=None, timings=())
         self._on_every_chunk: dict[str, Any] = {}
+        self._index = 0
+        self._usages: list[Usage] = []
 
     def opening(self, retrieved: Retrieved) -> list[Frame]:
         """Makes the first chunk: the role, and the passages."""
@@ -95,18 +105,20 @@ class ChatShape:
         delta = RagDelta(role="assistant", content="")
         if self._head.is_rag:
             delta = RagDelta(role="assistant", content="", context=context_of(retrieved))
-        return [self._piece(delta)]
+        first = self._piece(delta)
+        return [first, *(self._role(index) for index in range(1, self._head.num_choices))]
 
     def event(self, event: Event) -> list[Frame]:
         """Makes the chunks of one event."""
+        self._index, event = choice_of(event)
         match event:
             case TextDelta():
-                return [self._piece(RagDelta(content=event.text))] if event.text else []
+                return self._text(event)
             case Citation():
                 return [self._piece(RagDelta(annotations=[annotation_of(event)]))]
             case Finished():
                 return self._last_chunks(event)
-            case Retrieved():
+            case _:
                 return []
 
     def closing(self) -> list[Frame]:
@@ -119,6 +131,16 @@ class ChatShape:
 
     def whole(self, answer: Answer) -> RagCompletion:
         """Makes the reply to a request that does not stream."""
+        answers = (answer, *answer.others)
+        return RagCompletion(
+            object="chat.completion",
+            choices=[self._whole_choice(index, one) for index, one in enumerate(answers)],
+            usage=_usage([one.finished.usage for one in answers]),
+            **_names(self._head, answer.retrieved),
+            **_extensions(self._head, answer.retrieved, answers[-1].finished),
+        )
+
+    def _whole_choice(self, index: int, answer: Answer) -> CompletionChoice:
         message: dict[str, Any] = {
             "role": "assistant",
             "content": answer.text,
@@ -128,39 +150,56 @@ class ChatShape:
             message["annotations"] = [annotation_of(citation) for citation in answer.citations]
         if self._head.is_rag:
             message["context"] = context_of(answer.retrieved)
-        choice = CompletionChoice(
-            index=0,
+        return CompletionChoice(
+            index=index,
             message=RagMessage(**message),
-            logprobs=None,
+            logprobs=chat_logprobs(answer.tokens) if self._head.logprobs else None,
             finish_reason=answer.finished.finish_reason,
         )
-        return RagCompletion(
-            object="chat.completion",
-            choices=[choice],
-            usage=_usage(answer.finished.usage),
-            **_names(self._head, answer.retrieved),
-            **_extensions(self._head, answer.retrieved, answer.finished),
-        )
+
+    def _role(self, index: int) -> Frame:
+        """Opens another answer; the passages stand on the first."""
+        self._index = index
+        return self._piece(RagDelta(role="assistant", content=""))
+
+    def _text(self, delta: TextDelta) -> list[Frame]:
+        if not (delta.text or delta.tokens):
+            return []
+        return [self._piece(RagDelta(content=delta.text), delta.tokens)]
 
     def _last_chunks(self, finished: Finished) -> list[Frame]:
         frames = []
         if finished.refusal is not None:
             frames.append(self._piece(RagDelta(refusal=finished.refusal)))
         extensions = _extensions(self._head, self._retrieved, finished)
-        choice = _choice(RagDelta(), finished.finish_reason)
-        last = RagChunk(choices=[choice], **self._on_every_chunk, **extensions)
+        choice = self._choice(RagDelta(), finish_reason=finished.finish_reason)
+        self._usages.append(finished.usage)
+        is_last = len(self._usages) == self._head.num_choices
+        last = RagChunk(choices=[choice], **self._on_every_chunk, **(extensions if is_last else {}))
         frames.append(Frame(data=last))
-        if self._head.include_usage:
-            fields = self._on_every_chunk | {"usage": _usage(finished.usage)}
+        if self._head.include_usage and is_last:
+            fields = self._on_every_chunk | {"usage": _usage(self._usages)}
             frames.append(Frame(data=RagChunk(choices=[], **fields)))
         return frames
 
-    def _piece(self, delta: RagDelta) -> Frame:
-        return Frame(data=RagChunk(choices=[_choice(delta)], **self._on_every_chunk))
+    def _piece(self, delta: RagDelta, tokens: Sequence[WrittenToken] = ()) -> Frame:
+        choice = self._choice(delta, tokens=tokens)
+        return Frame(data=RagChunk(choices=[choice], **self._on_every_chunk))
 
-
-def _choice(delta: RagDelta, finish_reason: FinishReason | None = None) -> ChunkChoice:
-    return ChunkChoice(index=0, delta=delta, logprobs=None, finish_reason=finish_reason)
+    def _choice(
+        self,
+        delta: RagDelta,
+        *,
+        tokens: Sequence[WrittenToken] = (),
+        finish_reason: FinishReason | None = None,
+    ) -> ChunkChoice:
+        told = chat_logprobs(tokens).model_dump() if tokens and self._head.logprobs else None
+        return ChunkChoice(
+            index=self._index,
+            delta=delta,
+            logprobs=None if told is None else ChoiceLogprobs(**told),
+            finish_reason=finish_reason,
+        )
 
 
 def _names(head: ReplyHead, retrieved: Retrieved) -> dict[str, Any]:
@@ -171,11 +210,14 @@ def _names(head: ReplyHead, retrieved: Retrieved) -> dict[str, Any]:
     return names
 
 
-def _usage(usage: Usage) -> CompletionUsage:
+def _usage(usages: Sequence[Usage]) -> CompletionUsage:
+    """Adds up what the answers cost; all of them have read the same prompt."""
+    num_prompt = max(usage.num_prompt_tokens for usage in usages)
+    num_written = sum(usage.num_completion_tokens for usage in usages)
     return CompletionUsage(
-        prompt_tokens=usage.num_prompt_tokens,
-        completion_tokens=usage.num_completion_tokens,
-        total_tokens=usage.num_prompt_tokens + usage.num_completion_tokens,
+        prompt_tokens=num_prompt,
+        completion_tokens=num_written,
+        total_tokens=num_prompt + num_written,
     )
 
 

@@ -15,7 +15,7 @@ what happens when client or pipeline fail on the way is the same for all shapes,
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from fastapi import Response
@@ -29,19 +29,34 @@ from graphs.api.border.timing import server_timing
 from graphs.api.chat.resume import EventIds, Resumption
 from graphs.api.error_replies import ErrorReply, reply_of
 from graphs.api.errors import DisconnectedError
-from graphs.pipeline.events import Citation, Event, Finished, Retrieved, TextDelta
+from graphs.pipeline.events import (
+    Citation,
+    Event,
+    Finished,
+    Retrieved,
+    TextDelta,
+    choice_of,
+)
+from models.generation import WrittenToken
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """All that came out of the pipeline for one request."""
+    """All that came out of the pipeline for one request.
+
+    Attributes:
+        tokens: of the text, where their probabilities were asked for.
+        others: the answers beside the first, where several were asked for.
+    """
 
     retrieved: Retrieved
     text: str
     citations: tuple[Citation, ...]
     finished: Finished
+    tokens: tuple[WrittenToken, ...] = ()
+    others: tuple["Answer", ...] = ()
 
 
 class ReplyShape(Protocol):
@@ -56,7 +71,7 @@ class ReplyShape(Protocol):
         ...
 
     def event(self, event: Event) -> Sequence[Frame]:
-        """Makes the frames of the next event; `Finished` is the last one."""
+        """Makes the frames of the next event; the last one is `Finished`, of the last choice."""
         ...
 
     def closing(self) -> Sequence[Frame]:
@@ -117,7 +132,7 @@ class EventReply(Response):
 
     async def _whole(self) -> Response:
         async with aclosing(self._events) as events:
-            answer = await _answer_of(events)
+            answer = await answer_of(events)
         return json_reply(self._shape.whole(answer), server_timing(answer.finished.timings))
 
     async def _stream(self, send: Send) -> None:
@@ -174,15 +189,25 @@ class _Outlet:
             await self.sender.send(frame)
 
 
-async def _answer_of(events: AsyncGenerator[Event, None]) -> Answer:
+async def answer_of(events: AsyncGenerator[Event, None]) -> Answer:
     """Waits for all events; raises RuntimeError if they do not keep their order."""
     retrieved = _first(await anext(events))
-    rest = [event async for event in events]
+    choices: dict[int, list[Event]] = {0: [retrieved]}
+    async for event in events:
+        index, told = choice_of(event)
+        choices.setdefault(index, []).append(told)
+    first, *others = (_answer(retrieved, told) for _, told in sorted(choices.items()))
+    return replace(first, others=tuple(others))
+
+
+def _answer(retrieved: Retrieved, events: Sequence[Event]) -> Answer:
+    deltas = [event for event in events if isinstance(event, TextDelta)]
     return Answer(
         retrieved=retrieved,
-        text="".join(event.text for event in rest if isinstance(event, TextDelta)),
-        citations=tuple(event for event in rest if isinstance(event, Citation)),
-        finished=_last(rest[-1] if rest else retrieved),
+        text="".join(delta.text for delta in deltas),
+        citations=tuple(event for event in events if isinstance(event, Citation)),
+        finished=_last(events[-1]),
+        tokens=tuple(token for delta in deltas for token in delta.tokens),
     )
 
 
@@ -194,6 +219,7 @@ def _first(event: Event) -> Retrieved:
 
 
 def _last(event: Event) -> Finished:
+    _, event = choice_of(event)
     if not isinstance(event, Finished):
         msg = f"the pipeline must end with Finished, got {type(event).__name__}"
         raise RuntimeError(msg)

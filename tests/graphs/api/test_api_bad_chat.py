@@ -64,11 +64,12 @@ def dump(body):
         ({"stop": ["a", "b", "c", "d", "e"]}, "stop", "invalid_value"),
         ({"stop": 5}, "stop", "invalid_type"),
         ({"stream": "yes"}, "stream", "invalid_type"),
-        ({"n": 2}, "n", "unsupported_value"),
+        ({"n": 0}, "n", "invalid_value"),
+        ({"n": 129}, "n", "invalid_value"),
         ({"tools": [{"type": "function"}]}, "tools", "unsupported_parameter"),
         ({"tool_choice": "required"}, "tool_choice", "unsupported_value"),
-        ({"logprobs": True}, "logprobs", "unsupported_parameter"),
-        ({"top_logprobs": 3}, "top_logprobs", "unsupported_parameter"),
+        ({"logprobs": 5}, "logprobs", "invalid_type"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "invalid_value"),
         ({"logit_bias": {"5": 101}}, "logit_bias.5", "invalid_value"),
         ({"logit_bias": {"five": 1}}, "logit_bias", "invalid_value"),
         ({"presence_penalty": 2.5}, "presence_penalty", "invalid_value"),
@@ -112,6 +113,12 @@ def dump(body):
 async def test_bad_field_is_refused_by_name(api_http, api_pipeline, fields, param, code):
     assert await refusal(api_http, fields) == (400, "invalid_request_error", param, code)
     assert api_pipeline.requests == []
+
+
+async def test_top_logprobs_need_logprobs(api_http):
+    body = {"model": "rag", "messages": [USER], "top_logprobs": 3}
+    error = (await api_http.post("/v1/chat/completions", json=body)).json()["error"]
+    assert error["message"] == "top_logprobs needs `logprobs: true`, got 3"
 
 
 async def test_missing_field_is_refused_by_name(api_http):

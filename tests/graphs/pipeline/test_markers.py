@@ -53,3 +53,10 @@ def test_the_cut_of_the_stream_changes_nothing(text, cuts):
     bounds = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     pieces = [text[a:b] for a, b in pairwise(bounds)]
     assert shown(*pieces) == shown(text)
+
+
+@given(st.text("ab [],12 9\n", max_size=40), st.lists(st.integers(0, 40), max_size=6))
+def test_pieces_stand_for_all_that_was_written(text, cuts):
+    bounds = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    pieces = filtered(*(text[a:b] for a, b in pairwise(bounds)))
+    assert sum(piece.num_read for piece in pieces) == len(text)

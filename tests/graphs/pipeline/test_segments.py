@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphs.pipeline.markers import Piece
-from graphs.pipeline.segments import Segmenter
+from graphs.pipeline.segments import Segmenter, TokenQueue
+from models.generation import GenerationChunk, WrittenToken
 
 
 def segments(*texts):
@@ -39,3 +40,36 @@ def test_segments_do_not_depend_on_how_the_text_arrives(text, cuts):
     whole = segments(text) if text else []
     assert texts_of(segments(*pieces)) == texts_of(whole)
     assert [s.window for s in segments(*pieces)] == [s.window for s in whole]
+
+
+def queue_of(*texts, shown=None):
+    """Tokens with these texts; the answer's own text may end before theirs."""
+    queue = TokenQueue()
+    tokens = tuple(
+        WrittenToken(raw=text.encode(), logprob=-1.0, num_chars=len(text)) for text in texts
+    )
+    text = "".join(texts) if shown is None else shown
+    queue.add(
+        GenerationChunk(
+            position=0, token_ids=(), text=text, finish_reason=None, num_prompt_tokens=1,
+            tokens=tokens,
+        )
+    )  # fmt: skip
+    return queue
+
+
+def raws(tokens):
+    return [token.raw.decode() for token in tokens]
+
+
+def test_tokens_are_given_with_the_text_that_they_end_in():
+    queue = queue_of("ab", "c", "", "d")
+    assert raws(queue.up_to(1)) == []
+    assert raws(queue.up_to(2)) == ["ab"]
+    assert raws(queue.up_to(3)) == ["c"]  # what begins the next character waits for it
+    assert raws(queue.rest()) == ["", "d"]
+
+
+def test_tokens_behind_a_stop_string_are_left_out():
+    assert raws(queue_of("ab", "cS", "TOP", shown="abc").rest()) == ["ab", "cS"]
+    assert raws(queue_of("ab", "", shown="ab\ufffd").rest()) == ["ab", ""]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.chat_template import TurnWriter
+from models.chat.turns import TurnWriter
 from models.errors import InvalidInputError
 from models.generation import Message, TextPart, ToolCall
 from models.token_counter import SpecialTokens

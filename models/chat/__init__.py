@@ -1,0 +1,1 @@
+"""Chats as a model writes and reads them: its prompt, its thoughts and its calls of tools."""

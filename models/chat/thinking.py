@@ -1,0 +1,131 @@
+"""What a reasoning model thinks before it answers, told apart from its answer.
+
+    <think> thoughts </think>   answer
+    |------- Thought --------|  |-- read by the next reader --|
+
+Some templates write the first mark into the prompt; then an answer begins with thoughts.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.chat.parts import Part, PartReader, Said, Thought
+from models.errors import InvalidInputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThinkingMarks:
+    """The tokens around thoughts."""
+
+    begin: str
+    end: str
+
+
+THINKING: dict[str, ThinkingMarks] = {
+    # Qwen 3, DeepSeek R1 and V3.1, SmolLM 3, GLM 4.5
+    "think": ThinkingMarks(begin="<think>", end="</think>"),
+    "magistral": ThinkingMarks(begin="[THINK]", end="[/THINK]"),
+    "seed": ThinkingMarks(begin="<seed:think>", end="</seed:think>"),
+}
+
+
+def thinking_of(template: object) -> str:
+    """Names the marks that a chat template holds; empty: none."""
+    text = str(template)
+    found = (name for name, marks in THINKING.items() if re.search(re.escape(marks.end), text))
+    return next(found, "")
+
+
+def marks_of(name: str) -> ThinkingMarks:
+    """Gives the marks of a family.
+
+    Raises:
+        InvalidInputError: there is none of this name.
+    """
+    if name not in THINKING:
+        msg = f"reasoning_parser must be one of {', '.join(THINKING)}, got {name!r}"
+        raise InvalidInputError(msg)
+    return THINKING[name]
+
+
+class TextReader:
+    """Gives all text as the answer. See `PartReader`."""
+
+    def push(self, text: str) -> Sequence[Part]:
+        """Adds text and gives it."""
+        return [Said(text=text)] if text else []
+
+    def flush(self) -> Sequence[Part]:
+        """Holds nothing back."""
+        return []
+
+
+class ThinkingReader:
+    """Gives thoughts, and leaves the rest to the next reader. See `PartReader`.
+
+    Args:
+        marks: around thoughts.
+        is_begun: whether the answer begins with thoughts, without the first mark.
+        answer: reads what follows them.
+    """
+
+    def __init__(self, marks: ThinkingMarks, *, is_begun: bool, answer: PartReader) -> None:
+        self._marks = marks
+        self._answer = answer
+        self._state = "thinking" if is_begun else "start"
+        self._has_thought = False
+        self._held = ""
+
+    @property
+    def is_thinking(self) -> bool:
+        """Whether the next text is thoughts."""
+        return self._state == "thinking"
+
+    def push(self, text: str) -> list[Part]:
+        """Adds text and gives the parts that are settled."""
+        if self._state == "answer":
+            return list(self._answer.push(text))
+        self._held += text
+        parts: list[Part] = []
+        if self._state == "start":
+            self._begin()
+        if self._state == "thinking":
+            parts += self._think()
+        if self._state == "gap" and (rest := self._held.lstrip()):
+            self._state, self._held = "answer", ""
+            parts += self._answer.push(rest)
+        return parts
+
+    def flush(self) -> list[Part]:
+        """Gives what was held back."""
+        held, self._held = self._held, ""
+        if self._state == "thinking":
+            return self._thought(held.rstrip())
+        said = self._answer.push(held) if self._state == "start" else []
+        return [*said, *self._answer.flush()]
+
+    def _begin(self) -> None:
+        begin, seen = self._marks.begin, self._held.lstrip()
+        if seen.startswith(begin):
+            self._state, self._held = "thinking", seen.removeprefix(begin)
+        elif seen and not begin.startswith(seen):
+            self._state = "gap"
+
+    def _think(self) -> list[Part]:
+        thought, end, rest = self._held.partition(self._marks.end)
+        if end:
+            self._state, self._held = "gap", rest
+            return self._thought(thought.rstrip())
+        size = len(self._held)
+        starts = range(max(0, size - len(self._marks.end) + 1), size)
+        is_open = (at for at in starts if self._marks.end.startswith(self._held[at:]))
+        settled = self._held[: next(is_open, size)].rstrip()
+        self._held = self._held[len(settled) :]
+        return self._thought(settled)
+
+    def _thought(self, text: str) -> list[Part]:
+        if not self._has_thought:
+            text = text.lstrip()
+        self._has_thought |= bool(text)
+        return [Thought(text=text)] if text else []

@@ -1,0 +1,131 @@
+"""A turn of a chat as chat templates read it. The one place where turns become prompt text."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NotRequired, TypedDict
+
+from models.errors import InvalidInputError
+from models.generation import Message, ToolCall
+from models.token_counter import SpecialTokens
+
+_SHORT_ID_CHARS = 9  # Mistral's templates refuse ids of any other length
+
+
+class TemplateFunction(TypedDict):
+    """A called function; most templates read the arguments as an object, not as its text."""
+
+    name: str
+    arguments: dict[str, Any] | str
+
+
+class TemplateToolCall(TypedDict):
+    """A call in an assistant's turn."""
+
+    id: str
+    type: str
+    function: TemplateFunction
+
+
+class TemplateTurn(TypedDict):
+    """One message (huggingface.co/docs/transformers/chat_extras)."""
+
+    role: str
+    content: str
+    name: NotRequired[str]
+    reasoning_content: NotRequired[str]
+    tool_calls: NotRequired[list[TemplateToolCall]]
+    tool_call_id: NotRequired[str]
+
+
+class TurnWriter:
+    """Writes turns for one model: its control tokens broken, its names of roles.
+
+    Attributes:
+        writes_arguments: whether the template wants arguments as text.
+        splits_calls: whether it takes one call a turn, so that several become turns of their own.
+    """
+
+    def __init__(self, template: object, special: SpecialTokens) -> None:
+        self._special = special
+        text = str(template)
+        # `developer` is OpenAI's newer name of `system`, and few templates know it.
+        self._has_developer = re.search(r"""['"]developer['"]""", text) is not None
+        self._has_short_ids = re.search(r"id\s*\|\s*length\s*!=\s*9", text) is not None
+        self.writes_arguments = False
+        self.splits_calls = False
+
+    def write(self, messages: Sequence[Message]) -> list[TemplateTurn]:
+        """Gives the turns, in the same order: one a message, but where calls are split.
+
+        Raises:
+            InvalidInputError: the arguments of a tool call are no JSON object.
+        """
+        if self.splits_calls:
+            messages = list(_one_call_a_turn(messages))
+        names = {call.id: call.name for message in messages for call in message.tool_calls}
+        return [self._turn(message, names) for message in messages]
+
+    def clean(self, value: Any) -> Any:
+        """Gives a JSON value with its control tokens broken."""
+        # Written out again, since an escape such as \u003c could hide a control token.
+        return json.loads(self._special.neutralise(json.dumps(value, ensure_ascii=False)))
+
+    def _turn(self, message: Message, names: Mapping[str, str]) -> TemplateTurn:
+        is_unknown = message.role == "developer" and not self._has_developer
+        turn = TemplateTurn(
+            role="system" if is_unknown else message.role,
+            content=self._special.neutralise(message.text),
+        )
+        if message.thoughts:
+            turn["reasoning_content"] = self._special.neutralise(message.thoughts)
+        if message.tool_calls:
+            turn["tool_calls"] = [self._call(call) for call in message.tool_calls]
+        if message.tool_call_id is not None:
+            turn["tool_call_id"] = self._id(message.tool_call_id)
+            if message.tool_call_id in names:
+                turn["name"] = self._special.neutralise(names[message.tool_call_id])
+        return turn
+
+    def _call(self, call: ToolCall) -> TemplateToolCall:
+        given = self._arguments(call)
+        function = TemplateFunction(
+            name=self._special.neutralise(call.name),
+            arguments=json.dumps(given, ensure_ascii=False) if self.writes_arguments else given,
+        )
+        return TemplateToolCall(id=self._id(call.id), type="function", function=function)
+
+    def _id(self, name: str) -> str:
+        if self._has_short_ids and not re.fullmatch(r"[a-zA-Z0-9]{9}", name):
+            return hashlib.sha256(name.encode()).hexdigest()[:_SHORT_ID_CHARS]
+        return self._special.neutralise(name)
+
+    def _arguments(self, call: ToolCall) -> dict[str, Any]:
+        try:
+            arguments = self.clean(json.loads(call.arguments))
+        except (ValueError, RecursionError) as err:
+            msg = f"arguments of tool call {call.id} must be JSON, got {call.arguments[:80]!r}"
+            raise InvalidInputError(msg) from err
+        if not isinstance(arguments, dict):
+            msg = f"arguments of tool call {call.id} must be an object, got {call.arguments[:80]!r}"
+            raise InvalidInputError(msg)
+        return arguments
+
+
+def _one_call_a_turn(messages: Sequence[Message]) -> Iterator[Message]:
+    """Gives each call a turn of its own, and its result after it."""
+    results = {one.tool_call_id: one for one in messages if one.tool_call_id is not None}
+    given: set[str | None] = set()
+    for message in messages:
+        if len(message.tool_calls) <= 1:
+            if message.tool_call_id not in given or message.tool_call_id is None:
+                yield message
+            continue
+        for at, call in enumerate(message.tool_calls):
+            said = {} if at == 0 else {"content": "", "thoughts": ""}
+            yield replace(message, tool_calls=(call,), **said)
+            if call.id in results:
+                given.add(call.id)
+                yield results[call.id]
