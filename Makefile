@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Of the shell, as the state folder of deployments/state.py.
 STATE := "$${RAGFLEET_STATE:-.ragfleet}"
 
-.PHONY: help install serve test test-systems test-vllm test-chaos chaos durability bench-ingest bench-search lint models clean
+.PHONY: help install serve test test-systems test-vllm test-chaos chaos durability bench-ingest bench-search conformance lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
@@ -57,6 +57,9 @@ bench-ingest: install  ## compare the bulk load with the bare embedder; writes i
 
 bench-search: install  ## measure retrieval over a million passages on two cores, about 12 minutes and 8 GB
 	taskset -c 0,1 $(BIN)/python -m benchmarks.search --out search-report.json
+
+conformance: install  ## how near the API is to OpenAI's description: make conformance SPEC=openapi.json
+	$(BIN)/python -m benchmarks.conformance "$(SPEC)"
 
 lint: install  ## check style and types
 	$(BIN)/ruff check .

@@ -25,6 +25,10 @@ def pytest_addoption(parser):
         "--cancelled", type=int, default=200,
         help="streams that tests/models/engines/test_contract.py cancels on each engine",
     )  # fmt: skip
+    parser.addoption(
+        "--calls", type=int, default=20,
+        help="calls of tools that tests/graphs/api/test_tools_bundled.py makes",
+    )  # fmt: skip
 
 
 class Scheduling(LoadFileScheduling):

@@ -69,8 +69,8 @@ ROOMS = {
         "border",
         "corpus",
         "chat",
-        "completions docs embedding embeddings health models moderations openapi rerank "
-        "token_input",
+        "completions docs documented embedding embeddings health models moderations openapi "
+        "rerank token_input",
         "responses",
         "dialects",
         "app",

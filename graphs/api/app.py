@@ -16,7 +16,7 @@ from graphs.api.border.request_caller import RequestCaller
 from graphs.api.border.request_deadline import RequestDeadline
 from graphs.api.border.request_id import RequestId
 from graphs.api.border.validation import on_invalid
-from graphs.api.chat import chat
+from graphs.api.chat import chat, stored
 from graphs.api.chat.resume import KnownKeys
 from graphs.api.corpus import (
     files,
@@ -36,6 +36,7 @@ from graphs.api.services import Services
 
 _ROUTED = (
     chat,
+    stored,
     completions,
     responses,
     conversations,

@@ -19,10 +19,10 @@ from openai.types.completion_usage import CompletionUsage
 from pydantic import Field
 
 from graphs.api.border.disconnect import unless_disconnected
-from graphs.api.border.fields import Unsupported, only
+from graphs.api.border.fields import UNLESS_NEUTRAL, Unsupported, only
 from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
-from graphs.api.border.sse import Frame
+from graphs.api.border.sse import STREAMED, Frame
 from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX
 from graphs.api.chat.formats import FormatFields, constraint_of
 from graphs.api.chat.logprobs import completion_logprobs
@@ -67,14 +67,15 @@ class CompletionBody(FormatFields, PickingFields):
 
     model: str
     prompt: TextInput
-    max_tokens: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = None
+    max_tokens: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = _DEFAULT_TOKENS
     logprobs: Annotated[Whole, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     stop: str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
-    stream: bool | None = None
+    stream: bool | None = False
     stream_options: StreamOptions | None = None
-    best_of: Annotated[object, only(1, name="best_of")] = None
-    echo: Unsupported = None
-    suffix: Unsupported = None
+    best_of: Annotated[int | None, only(1, name="best_of")] = 1
+    user: str | None = Field(None, max_length=1024)
+    echo: Annotated[bool | None, UNLESS_NEUTRAL] = False
+    suffix: Annotated[str | None, UNLESS_NEUTRAL] = None
     prompt_logprobs: Annotated[object, only(name="prompt_logprobs")] = None
     use_beam_search: Unsupported = None
     length_penalty: Annotated[object, only(1, name="length_penalty")] = None
@@ -84,7 +85,9 @@ class CompletionBody(FormatFields, PickingFields):
     add_special_tokens: Annotated[object, only(True, name="add_special_tokens")] = None
 
 
-@router.post("/v1/completions", response_model=Completion, summary="Complete prompts")
+@router.post(
+    "/v1/completions", response_model=Completion, responses=STREAMED, summary="Complete prompts"
+)
 async def create_completion(
     request: Request, body: CompletionBody, services: InjectedServices
 ) -> Response:
@@ -245,7 +248,7 @@ def _whole(names: dict[str, Any], answers: Sequence[Answer], *, logprobs: bool) 
             index=index,
             text=one.text,
             logprobs=completion_logprobs(one.tokens) if logprobs else None,
-            finish_reason=one.finished.finish_reason,
+            finish_reason=one.finished.finish_reason,  # type: ignore[arg-type]  # no tools here
         )
         for index, one in enumerate(one for choices in by_prompt for one in choices)
     ]

@@ -29,7 +29,8 @@ class EmbeddingsBody(RequestModel):
     input: TextInput
     model: str
     dimensions: int | None = Field(None, ge=1)
-    encoding_format: Literal["float", "base64"] | None = None
+    encoding_format: Literal["float", "base64"] | None = "float"
+    user: str | None = Field(None, max_length=1024)
     input_type: Literal["query", "document"] | None = None
     truncate: Truncate | None = None
 

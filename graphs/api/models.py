@@ -40,7 +40,13 @@ async def get_model(model_id: str, services: InjectedServices, corpus: InjectedC
     raise unknown_model(model_id)
 
 
-@router.delete("/{model_id:path}", response_model=ErrorReply, summary="Refuse to delete a model")
+@router.delete(
+    "/{model_id:path}",
+    status_code=400,
+    response_model=ErrorReply,
+    response_description="No model is deleted.",
+    summary="Refuse to delete a model",
+)
 async def delete_model(
     model_id: str, services: InjectedServices, corpus: InjectedCorpus
 ) -> Response:

@@ -1,7 +1,7 @@
 """Generates an answer and checks it, segment by segment, while it decodes.
 
-    generator -> markers -> segments ==queue==> safety filter -> text and citations -> client
-    `------ a task of its own ------'           `------- the caller's, at its speed ------'
+    generator -> channels -> segments ==queue==> safety filter -> events -> client
+    `------ a task of its own -------'           `-- the caller's, at its speed --'
 
 The task decodes as fast as it can, whatever the right side does.
 """
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from graphs.config import SafetySettings
 from graphs.errors import OverloadedError, SafetyUnavailableError, StageUnavailableError
+from graphs.pipeline.channels import Channels, Released
 from graphs.pipeline.events import (
-    Citation,
     Event,
     Finished,
     FinishReason,
@@ -24,10 +24,10 @@ from graphs.pipeline.events import (
     Usage,
 )
 from graphs.pipeline.markers import MarkerFilter, Verbatim
-from graphs.pipeline.segments import Segment, Segmenter, TokenQueue
+from graphs.pipeline.segments import Segment, TokenQueue
 from graphs.pipeline.stages import SafetyStage, Stages
 from graphs.pipeline.trace import Trace
-from models.generation import GenerationRequest
+from models.generation import GenerationChunk, GenerationRequest
 from models.safety import Verdict
 
 
@@ -57,11 +57,23 @@ class _Decoded:
     identity: str = ""
     taken: asyncio.Event = field(default_factory=asyncio.Event)
     tokens: TokenQueue = field(default_factory=TokenQueue)
+    num_reasoning_tokens: int = 0
+
+    def add(self, chunk: GenerationChunk) -> None:
+        """Takes note of the next piece of the answer."""
+        self.identity = chunk.identity
+        self.taken.set()
+        self.num_prompt_tokens = max(self.num_prompt_tokens, chunk.num_prompt_tokens)
+        self.num_migrations = chunk.attempt
+        self.num_completion_tokens = chunk.position + len(chunk.token_ids)
+        self.finish_reason = chunk.finish_reason or "stop"
+        self.tokens.add(chunk)
 
     def usage(self) -> Usage:
         return Usage(
             num_prompt_tokens=self.num_prompt_tokens,
             num_completion_tokens=self.num_completion_tokens,
+            num_reasoning_tokens=self.num_reasoning_tokens,
         )
 
     def cost(self) -> Generated:
@@ -106,7 +118,7 @@ class Answering:
         decoding = self._decode(request, reader, segments, decoded, trace)
         task = asyncio.create_task(decoding)
         task.add_done_callback(lambda _: decoded.taken.set())
-        released = _Released(decoded.tokens)
+        released = Released(decoded.tokens)
         try:
             await decoded.taken.wait()
             if task.done():
@@ -138,26 +150,19 @@ class Answering:
         decoded: _Decoded,
         trace: Trace,
     ) -> None:
-        segmenter = Segmenter(
-            segment_chars=self._settings.segment_chars, window_chars=self._settings.window_chars
-        )
+        channels = Channels(markers, self._settings)
         try:
             with trace.stage("generate"):
                 async with aclosing(self._stages.generator.stream(request)) as chunks:
                     async for chunk in chunks:
-                        decoded.identity = chunk.identity
-                        decoded.taken.set()
-                        decoded.num_prompt_tokens = max(
-                            decoded.num_prompt_tokens, chunk.num_prompt_tokens
-                        )
-                        decoded.num_migrations = chunk.attempt
-                        decoded.num_completion_tokens = chunk.position + len(chunk.token_ids)
-                        decoded.finish_reason = chunk.finish_reason or "stop"
-                        decoded.tokens.add(chunk)
-                        for segment in segmenter.push(markers.push(chunk.text)):
+                        decoded.add(chunk)
+                        for segment in channels.push(chunk):
                             segments.put_nowait(segment)
-            for segment in [*segmenter.push(markers.flush()), *segmenter.flush()]:
+                        decoded.num_reasoning_tokens = channels.num_reasoning_tokens
+            for segment in channels.flush():
                 segments.put_nowait(segment)
+            if channels.num_calls and decoded.finish_reason == "stop":
+                decoded.finish_reason = "tool_calls"
         finally:
             trace.count(decoded.cost())
             segments.put_nowait(None)
@@ -181,24 +186,6 @@ class Answering:
             num_migrations=decoded.num_migrations,
             generated=trace.generated,
         )
-
-
-class _Released:
-    """Turns judged segments into events and counts their characters."""
-
-    def __init__(self, tokens: TokenQueue) -> None:
-        self._num_chars = 0
-        self._tokens = tokens
-
-    def events(self, segment: Segment) -> list[Event]:
-        text = "".join(piece.text for piece in segment.pieces)
-        events: list[Event] = [TextDelta(text=text, tokens=self._tokens.up_to(segment.num_raw))]
-        for piece in segment.pieces:
-            end = self._num_chars + len(piece.text)
-            if piece.passage is not None:
-                events.append(Citation(start=self._num_chars, end=end, passage=piece.passage))
-            self._num_chars = end
-        return events
 
 
 async def _batches(

@@ -1,6 +1,6 @@
 """Which turns of a chat are checked, and what of it goes on.
 
-    system, developer     never: they are the application's own
+    system, developer     never: they are the application's own; nor results of its tools
     user, the last        always; a harmful question is refused
     the earlier ones      where a generator reads them; a harmful one is left out of the chat
                           together with its exchange, and refuses no harmless question after it
@@ -16,6 +16,7 @@ from itertools import accumulate
 from graphs.config import GatewayConfig
 from graphs.pipeline.answering import judge
 from graphs.pipeline.events import ChatRequest, Message
+from graphs.pipeline.prompt import texts_of, tool_texts
 from graphs.pipeline.stages import Stages
 from graphs.pipeline.trace import Trace
 from models.errors import ContextLengthError
@@ -42,7 +43,8 @@ class Checking:
             ContextLengthError: what the generator has to read does not fit its context.
         """
         turns = request.messages[-1:] if request.retrieves else request.messages
-        await _check_length(await self._stages.generator.tokens(), [turn.text for turn in turns])
+        texts = [*texts_of([*turns, *request.exchange]), *tool_texts(request.tools)]
+        await _check_length(await self._stages.generator.tokens(), texts)
         if not request.retrieves:
             return request
         return _left_out(request, self._beyond_history(request.messages), trace)
@@ -80,7 +82,7 @@ class Checking:
         """Gives the places of the turns that are judged, the last among them."""
         if self._reads_history(request):
             for place, turn in enumerate(request.messages[:-1]):
-                if _is_spoken(turn) and turn.text.strip():
+                if turn.role in ("user", "assistant") and turn.text.strip():
                     yield place
         yield len(request.messages) - 1
 

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from typing import cast
 
-from graphs.pipeline.events import Citation, Event, Finished, OtherChoice, Retrieved, TextDelta
+from graphs.pipeline.events import Event, Finished, OtherChoice, Retrieved, Written
 from models.generation import GenerationRequest
 
 _AT_ONCE = 4  # so that one request does not take all slots of a generator
@@ -25,7 +25,7 @@ def of_choice(index: int, event: Event) -> Event:
     """Says of an event of an answer which one it belongs to; the first is left as it is."""
     if index == 0:
         return event
-    assert isinstance(event, TextDelta | Citation | Finished)
+    assert isinstance(event, Written | Finished)
     return OtherChoice(index=index, event=event)
 
 

@@ -3,7 +3,9 @@
 One request gives one stream of events, whether the client streams or not:
 
     Retrieved            once, first (with no passages for the bare generator)
+    Thought              any number: what a reasoning model thinks before it answers
     TextDelta | Citation any number, in the order of the text
+    Called | Arguments   any number: calls of tools, each with its arguments in pieces
     Finished             once, last
     OtherChoice          where several answers are asked for: the same of each but the first
 """
@@ -15,10 +17,14 @@ from typing import Literal
 from graphs.caller import DEFAULT_CALLER, Caller
 from graphs.config import RetrievalSettings
 from index.searching.filters import Filter
+from models.chat.parts import Arguments, Called, Thought
+from models.chat.tools import ToolUse
 from models.constraints import Constraint
-from models.generation import Message, Sampling, WrittenToken
+from models.generation import Effort, Message, Sampling, WrittenToken
 
 __all__ = [
+    "Arguments",
+    "Called",
     "ChatRequest",
     "Citation",
     "Event",
@@ -32,11 +38,13 @@ __all__ = [
     "Sampling",
     "StageTime",
     "TextDelta",
+    "Thought",
     "Usage",
+    "Written",
     "choice_of",
 ]
 
-FinishReason = Literal["stop", "length", "content_filter"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +54,9 @@ class ChatRequest:
     Attributes:
         request_id: the `x-request-id` of the HTTP request; appears in every log line.
         messages: the chat, oldest first; the last one is the user's question.
+        exchange: calls of tools since that question and their results, oldest first.
+        tools: what the model may call beside answering.
+        effort: how long a reasoning model may think; None: as it is used to.
         retrieves: whether passages are searched for; the bare generator is asked otherwise.
         stores: names or ids of the vector stores to search; None: all of them.
         retrieval: the settings of this request: its options over the configured ones.
@@ -68,6 +79,9 @@ class ChatRequest:
     identity: str | None = None
     caller: Caller = DEFAULT_CALLER
     num_choices: int = 1
+    exchange: tuple[Message, ...] = ()
+    tools: ToolUse | None = None
+    effort: Effort | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,10 +170,16 @@ class Citation:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """Tokens of the answer alone; both 0 when the generator was not called."""
+    """Tokens of the answer alone; all 0 when the generator was not called.
+
+    Attributes:
+        num_completion_tokens: those of thoughts and calls included.
+        num_reasoning_tokens: of these, those of thoughts.
+    """
 
     num_prompt_tokens: int
     num_completion_tokens: int
+    num_reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +204,9 @@ class Finished:
     generated: tuple[Generated, ...] = ()
 
 
+Written = TextDelta | Citation | Thought | Called | Arguments
+
+
 @dataclass(frozen=True, kw_only=True)
 class OtherChoice:
     """An event of another answer than the first.
@@ -193,10 +216,10 @@ class OtherChoice:
     """
 
     index: int
-    event: TextDelta | Citation | Finished
+    event: Written | Finished
 
 
-Event = Retrieved | TextDelta | Citation | Finished | OtherChoice
+Event = Retrieved | Written | Finished | OtherChoice
 
 
 def choice_of(event: Event) -> tuple[int, Event]:

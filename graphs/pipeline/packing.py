@@ -50,7 +50,7 @@ class Packer:
         Raises:
             ContextLengthError: the prompt and the answer alone do not fit.
         """
-        counts = await self._count([message.text for message in prompt.messages(())])
+        counts = await self._count(prompt.texts())
         num_frame_tokens = int(counts.sum()) + _FRAME_TOKENS
         context_tokens = self._counter.profile.context_tokens
         left = context_tokens - num_frame_tokens - self._answer_tokens

@@ -7,20 +7,24 @@
                         generator that answers freely reads the newest of them, whole, up to
                         `history_tokens`; markers of earlier answers are taken out
 
+    calls of tools      those since the question, with their results, whole; not earlier ones
+    tools               a generator that answers freely may call them, whatever was found
+
 What of this could not be done is told in `degraded`: `history` when earlier turns did not fit, or
 were of the user without an answer, `instructions` when `answers: quote` leaves nothing to steer;
-there earlier turns enter the search alone. The bundled generator is trained on exactly the
-prompt without instructions and earlier turns.
+there earlier turns enter the search alone, and no tool is called (`tools`). The bundled generator
+is trained on exactly the prompt without instructions and earlier turns.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
-from operator import attrgetter
 from typing import Protocol
 
 from graphs.pipeline.markers import without_markers
 from index.sentences import split_sentences
+from models.chat.told_tools import tools_text
+from models.chat.tools import ToolUse
 from models.generation import Message
 
 NO_ANSWER = "I don't know."
@@ -33,6 +37,11 @@ _ANSWER = (
     "Answer the question with facts from the numbered passages only. "
     "After each statement, cite its passage as [n]. "
     f"If the passages do not hold the answer, reply: {NO_ANSWER}"
+)
+_ANSWER_OR_CALL = (
+    "Answer the question with facts from the numbered passages and from the results of tools only. "
+    "After each statement from a passage, cite it as [n]. Call a tool where it helps to answer. "
+    f"If neither passages nor tools hold the answer, reply: {NO_ANSWER}"
 )
 _INSTRUCTIONS = (
     "The application adds these instructions. Follow them in how you answer, as far as the rules "
@@ -77,22 +86,31 @@ class Prompt:
         question: what is asked.
         instructions: of the application, each as it came.
         turns: earlier ones, oldest first; the first is the user's.
+        exchange: calls of tools since the question, and their results.
+        tools: what may be called.
     """
 
     question: str
     instructions: tuple[str, ...] = ()
     turns: tuple[Message, ...] = ()
+    exchange: tuple[Message, ...] = ()
+    tools: ToolUse | None = None
 
     def messages(self, passages: Sequence[NumberedPassage]) -> tuple[Message, ...]:
         """Asks for an answer from passages, best first."""
-        rules = _ANSWER
+        rules = _ANSWER_OR_CALL if self.tools or self.exchange else _ANSWER
         if self.instructions:
-            rules = "\n\n".join([_ANSWER, _INSTRUCTIONS, *self.instructions])
+            rules = "\n\n".join([rules, _INSTRUCTIONS, *self.instructions])
         return (
             Message(role="system", content=rules),
             *self.turns,
             Message(role="user", content=question_text(self.question, passages)),
+            *self.exchange,
         )
+
+    def texts(self) -> list[str]:
+        """Lists all that the generator reads beside passages and earlier turns, to be counted."""
+        return [*texts_of(replace(self, turns=()).messages(())), *tool_texts(self.tools)]
 
 
 def instructions_of(messages: Sequence[Message]) -> tuple[str, ...]:
@@ -116,14 +134,33 @@ def earlier_turns(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 
 def alternating(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """Joins turns of one side that follow one another; a turn that stands alone stays as it is."""
-    groups = [list(turns) for _, turns in groupby(messages, key=attrgetter("role"))]
-    return tuple(
-        turns[0]
-        if len(turns) == 1
-        else Message(role=turns[0].role, content="\n\n".join(turn.text for turn in turns))
-        for turns in groups
-    )
+    """Joins turns of one side that follow one another; a turn that stands alone stays as it is.
+
+    Calls of tools and their results stay turns of their own.
+    """
+    groups = [list(turns) for _, turns in groupby(messages, key=_side)]
+    return tuple(turn for turns in groups for turn in _joined(turns))
+
+
+def _side(turn: Message) -> tuple[str, bool]:
+    return turn.role, bool(turn.tool_calls or turn.tool_call_id is not None)
+
+
+def _joined(turns: Sequence[Message]) -> Sequence[Message]:
+    if len(turns) == 1 or turns[0].tool_calls or turns[0].tool_call_id is not None:
+        return turns
+    return [Message(role=turns[0].role, content="\n\n".join(turn.text for turn in turns))]
+
+
+def texts_of(messages: Sequence[Message]) -> list[str]:
+    """Lists what the generator reads of turns: texts, calls and their arguments."""
+    calls = [call for turn in messages for call in turn.tool_calls]
+    return [*(turn.text for turn in messages), *(f"{one.name} {one.arguments}" for one in calls)]
+
+
+def tool_texts(use: ToolUse | None) -> list[str]:
+    """Lists what it reads of tools."""
+    return [] if use is None else [tools_text(use)]
 
 
 def quotable_answers(passages: Sequence[NumberedPassage]) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ class RagPipeline:
 
         The message of such a reply is known word for word, or goes nowhere: nobody judges it.
         """
-        if request.constraint is not None:
+        if request.constraint is not None or request.exchange or _has_to_call(request):
             return None
         if request.retrieves:
             return small_talk(request.messages[-1].text)
@@ -113,6 +113,9 @@ class RagPipeline:
             yield event
 
     async def _events(self, request: ChatRequest, trace: Trace) -> AsyncGenerator[Event, None]:
+        if self._quote and (request.tools or request.exchange):
+            trace.degrade("tools")  # what only quotes neither calls nor reads results
+            request = replace(request, tools=None, exchange=())
         request = await self._checking.readable(request, trace)
         harmless, request, evidence = await self._check_and_find(request, trace)
         passages = evidence.passages if evidence and harmless else ()
@@ -127,7 +130,7 @@ class RagPipeline:
             end = [self._finished(trace, refusal=self._safety.refusal)]
             for event in alike(end, request.num_choices):
                 yield event
-        elif evidence is not None and not passages:
+        elif evidence is not None and not (passages or request.tools or request.exchange):
             trace.outcome = "declined"
             yield retrieved
             for event in alike(self._declined(request, trace), request.num_choices):
@@ -136,7 +139,7 @@ class RagPipeline:
             generation = self._generation_request(request, evidence)
             answer = partial(
                 self._answering.stream, retrieved=retrieved, trace=trace,
-                verbatim=request.constraint is not None,
+                verbatim=request.constraint is not None or _is_formed(request),
             )  # fmt: skip
             async with aclosing(written(answer, generation, request.num_choices)) as events:
                 async for event in events:
@@ -176,9 +179,11 @@ class RagPipeline:
         if evidence is None:
             return GenerationRequest(
                 request_id=request.request_id,
-                messages=alternating(request.messages),
+                messages=alternating((*request.messages, *request.exchange)),
                 sampling=sampling,
                 constraint=request.constraint,
+                tools=request.tools,
+                effort=request.effort,
                 identity=request.identity,
             )
         texts = quotable_answers(evidence.passages) if self._quote else ()
@@ -188,6 +193,8 @@ class RagPipeline:
             messages=evidence.prompt.messages(evidence.passages),
             sampling=sampling,
             constraint=Choices(texts=texts) if texts else request.constraint,
+            tools=request.tools,
+            effort=request.effort,
             identity=request.identity,
         )
 
@@ -203,3 +210,12 @@ class RagPipeline:
             timings=trace.times,
             generated=trace.generated,
         )
+
+
+def _has_to_call(request: ChatRequest) -> bool:
+    return request.tools is not None and request.tools.is_forced
+
+
+def _is_formed(request: ChatRequest) -> bool:
+    """Says whether what stands beside calls is JSON."""
+    return request.tools is not None and request.tools.answer is not None

@@ -250,7 +250,10 @@ class Retrieval:
                 trace.degrade("instructions")
             prompt = Prompt(question=question)
             return prompt, await packer.room(prompt)
-        prompt = Prompt(question=question, instructions=instructions)
+        prompt = Prompt(
+            question=question, instructions=instructions, exchange=request.exchange,
+            tools=request.tools,
+        )  # fmt: skip
         room = await packer.room(prompt)
         earlier = earlier_turns(request.messages)
         # The question follows; templates demand that an answer stands before it.

@@ -7,9 +7,25 @@ answer are judged on the same windows.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from graphs.pipeline.markers import Piece
 from models.generation import GenerationChunk, WrittenToken
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """One of the texts that an answer consists of; each is cut and judged by itself.
+
+    Attributes:
+        call: counts the calls of tools from 0; its text are the arguments.
+    """
+
+    kind: Literal["text", "thought", "call"]
+    call: int = 0
+
+
+TEXT, THOUGHT = Channel(kind="text"), Channel(kind="thought")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,17 +35,27 @@ class Segment:
     Attributes:
         window: what the safety filter judges: the segment and the text before it.
         num_raw: characters of the generator's text up to its end, from the start of the answer.
+        channel: what it is a segment of.
+        opens: whether it opens a call: its text is the name of the tool.
     """
 
     pieces: tuple[Piece, ...]
     window: str
     num_raw: int
+    channel: Channel = TEXT
+    opens: bool = False
+
+    @property
+    def text(self) -> str:
+        """The text of its pieces."""
+        return "".join(piece.text for piece in self.pieces)
 
 
 class Segmenter:
     """Collects pieces and cuts them at white space after about `segment_chars`."""
 
-    def __init__(self, *, segment_chars: int, window_chars: int) -> None:
+    def __init__(self, *, segment_chars: int, window_chars: int, channel: Channel = TEXT) -> None:
+        self._channel = channel
         self._segment_chars = segment_chars
         self._window_chars = window_chars
         self._pieces: list[Piece] = []
@@ -72,7 +98,10 @@ class Segmenter:
         text = "".join(piece.text for piece in self._pieces)
         self._text = (self._text + text)[-max(self._window_chars, len(text)) :]
         self._num_raw += sum(piece.num_read for piece in self._pieces)
-        segment = Segment(pieces=tuple(self._pieces), window=self._text, num_raw=self._num_raw)
+        segment = Segment(
+            pieces=tuple(self._pieces), window=self._text, num_raw=self._num_raw,
+            channel=self._channel,
+        )  # fmt: skip
         self._pieces = []
         return segment
 

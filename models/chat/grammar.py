@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from models.chat.syntax import CallSyntax
 from models.chat.tools import Tool, ToolUse
+from models.errors import InvalidInputError
 
 # One way to write a value, as in `models.engines.grammar_check`.
 _JSON_FORM = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -39,6 +40,9 @@ class CallGrammar:
         Args:
             use: the tools, and how far they have to be called.
             after_thoughts: whether white space may stand before calls.
+
+        Raises:
+            InvalidInputError: the answer is to be JSON, and calls cannot be told from that.
         """
         gap = "GAP " if after_thoughts else ""
         lines = [
@@ -56,18 +60,28 @@ class CallGrammar:
         if use.is_forced:
             return [f"start: {gap}{trigger} calls"]
         if use.answer is not None:
-            answer = f"%json {_with_form(json.loads(use.answer))}"
-            return [f"start: {gap}{trigger} calls | {gap}answer", f"answer: {answer}"]
+            return self._json_or_calls(use.answer, f"{gap}{trigger} calls", gap)
         if not self._syntax.anywhere:
-            begin = re.escape(self._syntax.trigger).replace("/", r"\/")
-            text = f"TEXT: /(.|\\n)*/ & ~/[ \\n]*{begin}(.|\\n)*/"
-            return [f"start: TEXT | {gap}{trigger} calls", text]
+            # One terminal, since text could begin with white space, too.
+            begin = re.sub(r"([^\w ])", r"\\\1", self._syntax.trigger)
+            blanks = "[ \\n]{0,4}" if gap else ""
+            return [
+                "start: TEXT | BEGIN calls", f"BEGIN: /{blanks}{begin}/",
+                f"TEXT: /(.|\\n)*/ & ~/{blanks}{begin}(.|\\n)*/",
+            ]  # fmt: skip
         text = "TEXT: /(.|\\n)*/"
         if self._syntax.trigger in self._control_ids:
             return [f"start: text | TEXT {trigger} calls", "text: TEXT", text]
         return [
             "start: text | head calls", "text: TEXT", f"head[lazy]: TEXT {trigger}", text,
         ]  # fmt: skip
+
+    def _json_or_calls(self, schema: str, calls: str, gap: str) -> list[str]:
+        if not self._syntax.anywhere:
+            msg = "this model writes calls as JSON, so no other JSON can be asked for beside tools"
+            raise InvalidInputError(msg)
+        answer = f"%json {_with_form(json.loads(schema))}"
+        return [f"start: {calls} | {gap}answer", f"answer: {answer}"]
 
     def _calls(self, use: ToolUse) -> str:
         syntax = self._syntax
@@ -84,18 +98,16 @@ class CallGrammar:
 
     def _literal(self, text: str) -> str:
         """Writes a text as terminals: control tokens by id, all else by its characters."""
-        pieces, end = [], 0
+        terminals, end = [], 0
         for found in self._control.finditer(text):
-            pieces += [text[end : found.start()], found]
+            terminals += [_quoted(text[end : found.start()])]
+            terminals += [f"<[{self._control_ids[found.group()]}]>"]
             end = found.end()
-        pieces.append(text[end:])
-        return " ".join(
-            json.dumps(piece, ensure_ascii=False)
-            if isinstance(piece, str)
-            else f"<[{self._control_ids[piece.group()]}]>"
-            for piece in pieces
-            if piece
-        )
+        return " ".join(one for one in [*terminals, _quoted(text[end:])] if one)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False) if text else ""
 
 
 def _with_form(schema: dict[str, object] | bool) -> str:

@@ -148,9 +148,9 @@ class Prompting:
             messages = told(messages, use, self._told_in, has_system=self._has_system)
         elif use is not None:
             tools = [self._turns.clean(tool.as_json()) for tool in use.tools]
-        chosen = {} if effort is None else {"reasoning_effort": effort}
+        chosen: dict[str, object] = {}
         if effort is not None:
-            chosen |= {"enable_thinking": effort != "none"}
+            chosen = {"reasoning_effort": effort, "enable_thinking": effort != "none"}
         return self._fill(self._turns.write(messages), tools, chosen, tokenize=tokenize)
 
     def _fill(

@@ -8,6 +8,13 @@ from typing import Any, Literal
 from models.errors import InvalidInputError
 
 MAX_TOOLS = 128
+# What a schema may hold whose properties are all that it speaks of.
+_PLAIN = frozenset(
+    {
+        *("type", "properties", "required", "title", "description", "additionalProperties"),
+        *("$schema", "$id", "$defs", "definitions", "examples", "default", "strict"),
+    }
+)
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 
 
@@ -41,6 +48,7 @@ class Tool:
         Raises:
             InvalidInputError: it is no JSON object, or its `type` is another one.
         """
+        schema: dict[str, Any] | None
         try:
             schema = json.loads(self.parameters)
         except (ValueError, RecursionError):
@@ -51,11 +59,11 @@ class Tool:
                 f"got {self.parameters[:80]!r}"
             )
             raise InvalidInputError(msg)
-        if "$ref" in schema:
-            return schema
-        if "properties" in schema or len(schema) <= 1:  # what is not declared is not asked for
+        declared = schema.get("properties", {})
+        is_plain = _PLAIN.issuperset(schema) and set(schema.get("required", ())) <= set(declared)
+        if is_plain:  # what is not declared is not asked for
             schema = {"properties": {}, "additionalProperties": False} | schema
-        return {"type": "object"} | schema
+        return schema if "$ref" in schema else {"type": "object"} | schema
 
     def as_json(self) -> dict[str, Any]:
         """Gives the tool as chat templates and OpenAI write it."""

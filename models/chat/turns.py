@@ -124,8 +124,8 @@ def _one_call_a_turn(messages: Sequence[Message]) -> Iterator[Message]:
                 yield message
             continue
         for at, call in enumerate(message.tool_calls):
-            said = {} if at == 0 else {"content": "", "thoughts": ""}
-            yield replace(message, tool_calls=(call,), **said)
+            said, thoughts = (message.content, message.thoughts) if at == 0 else ("", "")
+            yield replace(message, content=said, thoughts=thoughts, tool_calls=(call,))
             if call.id in results:
                 given.add(call.id)
                 yield results[call.id]

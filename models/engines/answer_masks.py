@@ -59,7 +59,7 @@ class AnswerMasks:
         ids = self._prompting.thought_ids()
         constraint = self._held_to(request, after_thoughts=ids is not None)
         inner = None if constraint is None else await self._served(constraint, request)
-        if ids is None:
+        if ids is None or not self._kinds:  # an engine without masks lets thoughts run free
             return inner
         limit = self._max_thought_tokens
         if limit is None:

@@ -14,6 +14,7 @@ from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.stages import Stages
 from graphs.pipeline.trace import log_trace
 from index.searching.request import Hit
+from models.chat.reply import ReplyForm
 from models.generation import GenerationChunk, GeneratorProfile, WrittenToken
 from models.identity import ModelIdentity
 from models.reranker import RerankScores
@@ -48,6 +49,7 @@ class FakeStages:
     windows: list = field(default_factory=list)
     num_streams_open: int = 0
     finish_reason: str = "stop"
+    form: ReplyForm | None = None
     delay_s: float = 0.0
 
     def fail(self, stage):
@@ -90,7 +92,7 @@ class FakeStages:
                 yield GenerationChunk(
                     position=position, token_ids=(position,), text=text, num_prompt_tokens=7,
                     attempt=request.attempt, identity=IDENTITY.digest,
-                    finish_reason=self.finish_reason if last else None,
+                    finish_reason=self.finish_reason if last else None, form=self.form,
                     tokens=() if request.sampling.top_logprobs is None else (told,),
                 )  # fmt: skip
         finally:

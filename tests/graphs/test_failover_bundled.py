@@ -12,14 +12,18 @@ from itertools import cycle
 import pytest
 
 from deployments.generator import Generator as GeneratorDeployment
-from graphs.config import FailoverSettings
+from graphs.config import FailoverSettings, GatewayConfig
 from graphs.errors import ReplicaLostError
 from graphs.failover import ResumingGenerator
+from graphs.pipeline.events import TextDelta, choice_of
+from graphs.pipeline.rag import RagPipeline
+from graphs.pipeline.stages import Stages
 from models.bundled.prepare import BUNDLED
 from models.constraints import Choices
 from models.errors import ModelChangedError
 from models.generation import GenerationRequest, Message, Sampling
 from models.generator import Generator, GeneratorConfig
+from tests.graphs.fake_stages import FakeStages, chat, word_counter
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # gptqmodel and torchao warn at import
 QUESTIONS = ("Tell me all.", "Which port?", "Why is the API slow?", "Go on.")
@@ -58,6 +62,9 @@ class Losing:
             if chunk.position + len(chunk.token_ids) >= end and chunk.finish_reason is None:
                 self.num_lost += 1
                 raise ReplicaLostError("lost")
+
+    async def tokens(self):
+        return word_counter(context_tokens=1000, max_answer_tokens=100)
 
 
 def ask(number):
@@ -155,3 +162,39 @@ async def test_after_a_swap_a_lost_answer_goes_on_by_its_own_model_or_not_at_all
     assert len(delivered) >= 5
     assert delivered == whole[0][: len(delivered)]
     assert {chunk.identity for chunk in chunks} == {old}
+
+
+async def choices_of(losing):
+    """Asks for three answers with the probabilities of their tokens; gives each one's."""
+    fake = FakeStages()
+    stages = Stages(
+        embedder=fake, retriever=fake, reranker=fake, judge=fake, safety=fake,
+        generator=ResumingGenerator(losing, FailoverSettings()),
+    )  # fmt: skip
+    sampling = Sampling(max_tokens=24, temperature=1.0, seed=5, top_logprobs=2)
+    asked = chat("Which port?", retrieves=False, num_choices=3, sampling=sampling)
+    told = {}
+    async for event in RagPipeline(GatewayConfig(), stages).answer(asked):
+        index, delta = choice_of(event)
+        if isinstance(delta, TextDelta):
+            text, tokens = told.get(index, ("", ()))
+            told[index] = text + delta.text, tokens + delta.tokens
+    return told
+
+
+async def test_choices_and_probabilities_are_the_same_where_answers_go_on(engines):
+    whole = await choices_of(Losing(engines))
+    losing = Losing(engines, [4, 9, 6])
+    moved = await choices_of(losing)
+    assert losing.num_lost == 3
+    assert sorted(moved) == [0, 1, 2]
+    assert len({text for text, _ in whole.values()}) == 3
+    for index, (text, tokens) in whole.items():
+        other_text, other_tokens = moved[index]
+        assert text == other_text
+        assert [one.raw for one in tokens] == [one.raw for one in other_tokens]
+        assert b"".join(one.raw for one in tokens).decode(errors="replace").strip() == text.strip()
+        assert [one.logprob for one in tokens] == pytest.approx(
+            [one.logprob for one in other_tokens], abs=1e-3
+        )
+        assert all(len(one.top) == 2 for one in tokens)

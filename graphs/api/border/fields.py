@@ -1,6 +1,6 @@
 """Fields that several bodies have: what is refused by name, and contents made of parts."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Tag, ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -15,8 +15,20 @@ def _refuse_if_set(value: object, info: ValidationInfo) -> None:
         )
 
 
+def _refuse_if_given(value: object, info: ValidationInfo) -> None:
+    _refuse_if_set(value is not None, info)
+
+
 # A field whose neutral value (null, false, 0, empty) is fine and any other is refused.
-Unsupported = Annotated[object, AfterValidator(_refuse_if_set)]
+UNLESS_NEUTRAL = AfterValidator(_refuse_if_set)
+Unsupported = Annotated[object, UNLESS_NEUTRAL]
+# A field that asks for something when it is empty, too.
+Refused = Annotated[object, AfterValidator(_refuse_if_given)]
+
+
+# OpenAI's names; there is one tier here, and replies say that it was this one.
+ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
+SERVED_TIER: Literal["default"] = "default"
 
 
 def only(*allowed: object, name: str) -> AfterValidator:

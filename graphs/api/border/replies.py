@@ -12,7 +12,7 @@ Item = TypeVar("Item", bound=BaseModel)
 class ListPage(BaseModel, Generic[Item]):
     """One page of a list, as the OpenAI clients page through it."""
 
-    object: Literal["list"] = "list"
+    object: Literal["list"]
     data: list[SerializeAsAny[Item]]
     first_id: str | None
     last_id: str | None

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel
 from starlette.types import Send
@@ -26,6 +27,10 @@ _HEADERS = {
     "x-accel-buffering": "no",  # nginx would collect the stream otherwise
 }
 _PING = b": ping\n\n"
+# What a route says of replies that may be streamed.
+STREAMED: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+}
 
 
 @dataclass(frozen=True, kw_only=True)

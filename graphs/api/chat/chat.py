@@ -20,6 +20,7 @@ import uuid
 from fastapi import APIRouter, Request, Response
 
 from graphs.api.border.json_body import JsonRoute
+from graphs.api.border.sse import STREAMED
 from graphs.api.chat.chat_schema import ChatCompletionBody, RagOptions
 from graphs.api.chat.chat_shape import ChatShape, RagCompletion, ReplyHead
 from graphs.api.chat.chat_target import ChatTarget, target_of
@@ -27,6 +28,7 @@ from graphs.api.chat.formats import constraint_of
 from graphs.api.chat.picking_fields import check_own_words
 from graphs.api.chat.reply import Delivery, EventReply
 from graphs.api.chat.resume import Resumption, resumption_of
+from graphs.api.chat.tool_fields import tools_of
 from graphs.api.chat.turns import turns_of
 from graphs.api.services import InjectedServices
 from graphs.config import GatewayConfig
@@ -37,7 +39,12 @@ from models.constraints import Constraint
 router = APIRouter(tags=["chat"], route_class=JsonRoute)
 
 
-@router.post("/v1/chat/completions", response_model=RagCompletion, summary="Answer a chat")
+@router.post(
+    "/v1/chat/completions",
+    response_model=RagCompletion,
+    responses=STREAMED,
+    summary="Answer a chat",
+)
 async def create_chat_completion(
     request: Request, body: ChatCompletionBody, services: InjectedServices
 ) -> Response:
@@ -48,13 +55,17 @@ async def create_chat_completion(
     resumption = resumption_of(request.headers, await request.body(), request.state.caller)
     request.app.state.keys.check(resumption)
     options = body.rag or RagOptions()
+    held = _held(body, services.config)
     chat = ChatRequest(
         request_id=request.state.request_id,
-        messages=turns,
+        messages=turns.messages,
+        exchange=turns.exchange,
+        tools=tools_of(body, held, services.config),
+        effort=body.reasoning_effort,
         retrieves=target.retrieves,
         stores=target.stores,
         sampling=_sampling(body, resumption),
-        constraint=_constraint(body, services.config),
+        constraint=None if held is None or _may_call(body) else held[1],
         retrieval=options.settings(services.config.retrieval),
         filters=parse_filter(options.filters) if options.filters else None,
         identity=resumption.last.identity if resumption.last else None,
@@ -73,11 +84,19 @@ async def create_chat_completion(
     return EventReply(services.pipeline.answer(chat), ChatShape(head), delivery)
 
 
-def _constraint(body: ChatCompletionBody, config: GatewayConfig) -> Constraint | None:
-    """Reads the form of the answer; refuses what a server that only quotes cannot honour."""
+def _held(body: ChatCompletionBody, config: GatewayConfig) -> tuple[str, Constraint] | None:
+    """Reads the form of the answer, and the field that says it.
+
+    Raises:
+        BadRequestError: a server that only quotes cannot honour it, or another field.
+    """
     found = constraint_of(body)
     check_own_words([found[0]] if found else body.for_own_words(), config)
-    return found[1] if found else None
+    return found
+
+
+def _may_call(body: ChatCompletionBody) -> bool:
+    return bool(body.tools) and body.tool_choice != "none"
 
 
 def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) -> ReplyHead:
@@ -92,6 +111,7 @@ def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) 
         debug=bool(body.rag and body.rag.debug),
         num_choices=body.n or 1,
         logprobs=bool(body.logprobs),
+        tells_tier=body.service_tier is not None,
     )
 
 

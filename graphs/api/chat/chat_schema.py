@@ -1,7 +1,7 @@
 """What `/v1/chat/completions` accepts.
 
 Unknown fields are ignored; what would change the answer but is not served is refused by name. What
-cannot enter of earlier turns (tool calls and their results, images) is left out by turns.py.
+cannot enter of earlier turns (images, calls without a name) is left out by turns.py.
 """
 
 from difflib import get_close_matches
@@ -10,10 +10,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from graphs.api.border.fields import ServiceTier, Unsupported
 from graphs.api.border.json_body import RequestModel
 from graphs.api.chat.formats import FormatFields
 from graphs.api.chat.picking_fields import MAX_INT32, PickingFields, RefusedFields, Whole
+from graphs.api.chat.tool_fields import ToolFields
 from graphs.api.corpus.filters import FilterSpec
+from graphs.api.corpus.vector_store_schema import Metadata
 from graphs.config import (
     Diversity,
     Expand,
@@ -24,6 +27,7 @@ from graphs.config import (
     TopK,
 )
 from models.constraints import MAX_STOPS, MAX_TOP_LOGPROBS
+from models.generation import Effort
 
 # The options of `rag` that are settings of the retrieval.
 _RETRIEVAL_OPTIONS = {
@@ -64,17 +68,26 @@ class UserMessage(RequestModel):
 
 
 class AssistantMessage(RequestModel):
-    """An earlier answer, as this server or another has given it; its tool calls are not read."""
+    """An earlier answer, as this server or another has given it.
+
+    Calls are read as leniently as clients keep them: what is none is left out by turns.py.
+    """
 
     role: Literal["assistant"]
     content: TurnContent = None
     refusal: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: Any = None
+    function_call: Any = None
 
 
 class ToolMessage(RequestModel):
-    """What a tool gave to another model earlier in the chat; it is not read."""
+    """What a tool gave: a text, parts, or any JSON value."""
 
     role: Literal["tool", "function"]
+    content: Any = None
+    tool_call_id: Any = None
+    name: Any = None
 
 
 ChatMessage = Annotated[
@@ -86,6 +99,7 @@ class StreamOptions(RequestModel):
     """How a stream is sent."""
 
     include_usage: bool | None = None
+    include_obfuscation: Unsupported = None
 
 
 class RagOptions(RequestModel):
@@ -135,7 +149,18 @@ def _check_stop(stop: str | list[str] | None) -> str | list[str] | None:
     return [one for one in stops if one]  # an empty one stops nothing
 
 
-class ChatCompletionBody(FormatFields, PickingFields, RefusedFields):
+class IdleFields(RequestModel):
+    """What is checked and changes no answer."""
+
+    metadata: Metadata | None = None
+    user: str | None = Field(None, max_length=1024)
+    safety_identifier: str | None = Field(None, max_length=128)
+    prompt_cache_key: str | None = Field(None, max_length=1024)
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    prompt_cache_options: dict[str, Any] | None = None
+
+
+class ChatCompletionBody(FormatFields, PickingFields, ToolFields, RefusedFields, IdleFields):
     """The body of a chat request: OpenAI's fields, some of vLLM's, and `rag`."""
 
     model: str
@@ -145,8 +170,10 @@ class ChatCompletionBody(FormatFields, PickingFields, RefusedFields):
     max_completion_tokens: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = None
     max_tokens: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = None
     stop: Annotated[str | list[str] | None, AfterValidator(_check_stop)] = None
+    service_tier: ServiceTier | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[Whole, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+    reasoning_effort: Effort | None = None
     rag: RagOptions | None = None
 
     @model_validator(mode="after")

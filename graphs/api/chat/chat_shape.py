@@ -6,11 +6,18 @@ from typing import Any
 
 from openai.types.chat.chat_completion import ChatCompletion
 from openai.types.chat.chat_completion import Choice as CompletionChoice
-from openai.types.chat.chat_completion_chunk import ChatCompletionChunk, ChoiceDelta, ChoiceLogprobs
+from openai.types.chat.chat_completion_chunk import (
+    ChatCompletionChunk,
+    ChoiceDelta,
+    ChoiceDeltaToolCall,
+    ChoiceDeltaToolCallFunction,
+    ChoiceLogprobs,
+)
 from openai.types.chat.chat_completion_chunk import Choice as ChunkChoice
 from openai.types.chat.chat_completion_message import Annotation, ChatCompletionMessage
-from openai.types.completion_usage import CompletionUsage
+from openai.types.completion_usage import CompletionTokensDetails, CompletionUsage
 
+from graphs.api.border.fields import SERVED_TIER
 from graphs.api.border.sse import Frame
 from graphs.api.chat.citations import (
     Context,
@@ -20,15 +27,18 @@ from graphs.api.chat.citations import (
     search_results_of,
 )
 from graphs.api.chat.logprobs import chat_logprobs
-from graphs.api.chat.reply import Answer
+from graphs.api.chat.reply import Answer, call_id
 from graphs.api.error_replies import ErrorReply
 from graphs.pipeline.events import (
+    Arguments,
+    Called,
     Citation,
     Event,
     Finished,
     FinishReason,
     Retrieved,
     TextDelta,
+    Thought,
     Usage,
     choice_of,
 )
@@ -39,6 +49,7 @@ class RagMessage(ChatCompletionMessage):
     """An answer with the passages that it stands on."""
 
     context: Context | None = None
+    reasoning_content: str | None = None
 
 
 class RagDelta(ChoiceDelta):
@@ -46,6 +57,7 @@ class RagDelta(ChoiceDelta):
 
     annotations: list[Annotation] | None = None
     context: Context | None = None
+    reasoning_content: str | None = None
 
 
 class RagCompletion(ChatCompletion):
@@ -74,6 +86,7 @@ class ReplyHead:
         debug: whether timings and the search query are shown.
         num_choices: how many answers there are.
         logprobs: whether the probabilities of tokens are told.
+        tells_tier: whether the reply says by which service tier it was made.
     """
 
     id: str
@@ -84,6 +97,7 @@ class ReplyHead:
     debug: bool
     num_choices: int = 1
     logprobs: bool = False
+    tells_tier: bool = False
 
 
 class ChatShape:
@@ -116,6 +130,10 @@ class ChatShape:
                 return self._text(event)
             case Citation():
                 return [self._piece(RagDelta(annotations=[annotation_of(event)]))]
+            case Thought():
+                return [self._piece(RagDelta(reasoning_content=event.text))]
+            case Called() | Arguments():
+                return [self._piece(RagDelta(tool_calls=[self._call_piece(event)]))]
             case Finished():
                 return self._last_chunks(event)
             case _:
@@ -143,9 +161,20 @@ class ChatShape:
     def _whole_choice(self, index: int, answer: Answer) -> CompletionChoice:
         message: dict[str, Any] = {
             "role": "assistant",
-            "content": answer.text,
+            "content": answer.text or (None if answer.calls else ""),
             "refusal": answer.finished.refusal,
         }
+        if answer.thoughts:
+            message["reasoning_content"] = answer.thoughts
+        if answer.calls:
+            message["tool_calls"] = [
+                {
+                    "id": self._call_id(index, at),
+                    "type": "function",
+                    "function": {"name": name, "arguments": arguments},
+                }
+                for at, (name, arguments) in enumerate(answer.calls)
+            ]
         if answer.citations:
             message["annotations"] = [annotation_of(citation) for citation in answer.citations]
         if self._head.is_rag:
@@ -156,6 +185,18 @@ class ChatShape:
             logprobs=chat_logprobs(answer.tokens) if self._head.logprobs else None,
             finish_reason=answer.finished.finish_reason,
         )
+
+    def _call_id(self, choice: int, call: int) -> str:
+        """Names a call, the same each time that the reply is made."""
+        return call_id(self._head.id, f"{choice}/{call}")
+
+    def _call_piece(self, event: Called | Arguments) -> ChoiceDeltaToolCall:
+        if isinstance(event, Arguments):
+            function = ChoiceDeltaToolCallFunction(arguments=event.text)
+            return ChoiceDeltaToolCall(index=event.index, function=function)
+        function = ChoiceDeltaToolCallFunction(name=event.name, arguments="")
+        name = self._call_id(self._index, event.index)
+        return ChoiceDeltaToolCall(index=event.index, id=name, type="function", function=function)
 
     def _role(self, index: int) -> Frame:
         """Opens another answer; the passages stand on the first."""
@@ -205,6 +246,8 @@ class ChatShape:
 def _names(head: ReplyHead, retrieved: Retrieved) -> dict[str, Any]:
     """Gives what says, on a completion and on every chunk of one, which reply it is."""
     names: dict[str, Any] = {"id": head.id, "created": head.created, "model": head.model}
+    if head.tells_tier:
+        names["service_tier"] = SERVED_TIER
     if retrieved.identity:  # with another one, the same seed may give another answer
         names["system_fingerprint"] = f"fp_{retrieved.identity}"
     return names
@@ -214,11 +257,14 @@ def _usage(usages: Sequence[Usage]) -> CompletionUsage:
     """Adds up what the answers cost; all of them have read the same prompt."""
     num_prompt = max(usage.num_prompt_tokens for usage in usages)
     num_written = sum(usage.num_completion_tokens for usage in usages)
-    return CompletionUsage(
+    told = CompletionUsage(
         prompt_tokens=num_prompt,
         completion_tokens=num_written,
         total_tokens=num_prompt + num_written,
     )
+    if num_thought := sum(usage.num_reasoning_tokens for usage in usages):
+        told.completion_tokens_details = CompletionTokensDetails(reasoning_tokens=num_thought)
+    return told
 
 
 def _extensions(head: ReplyHead, retrieved: Retrieved, finished: Finished) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The probabilities of tokens, in the words of chat completions, completions and responses."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from openai.types import completion_choice
 from openai.types.chat.chat_completion import ChoiceLogprobs
@@ -58,3 +59,9 @@ def _likeliest(token: WrittenToken) -> dict[str, float]:
     """Gives the likeliest texts, and the token's own, as OpenAI does."""
     told = (*token.top, token)
     return {text_of(one): one.logprob for one in reversed(told)}
+
+
+def response_logprobs(tokens: Sequence[WrittenToken]) -> list[dict[str, Any]]:
+    """Tells of the tokens of a response, in its text and in the events of its stream."""
+    content = chat_logprobs(tokens).content or []
+    return [one.model_dump() for one in content]

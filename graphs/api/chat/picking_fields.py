@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from graphs.api.border.fields import Unsupported, only
+from graphs.api.border.fields import Refused, Unsupported, only
 from graphs.api.border.json_body import RequestModel
 from graphs.api.errors import BadRequestError
 from graphs.config import GatewayConfig
@@ -36,19 +36,20 @@ class PickingFields(RequestModel):
     top_k: Annotated[Whole, Field(ge=-1, le=MAX_INT32)] | None = None
     seed: Annotated[Whole, Field(ge=-(2**63), lt=2**63)] | None = None
     min_p: float | None = Field(None, ge=0, le=1)
-    presence_penalty: float | None = Field(None, ge=-2, le=2)
-    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    presence_penalty: float | None = Field(0, ge=-2, le=2)
+    frequency_penalty: float | None = Field(0, ge=-2, le=2)
     repetition_penalty: float | None = Field(None, gt=0, le=2)
     logit_bias: dict[str, Bias] | None = Field(None, max_length=MAX_BIASES)
     stop_token_ids: list[TokenId] | None = Field(None, max_length=MAX_STOP_IDS)
     ignore_eos: bool | None = None
     min_tokens: Annotated[Whole, Field(ge=0, le=MAX_INT32)] | None = None
     priority: Whole | None = None
-    n: Annotated[Whole, Field(ge=1, le=MAX_CHOICES)] | None = None
+    n: Annotated[Whole, Field(ge=1, le=MAX_CHOICES)] | None = 1
 
     def for_own_words(self) -> list[str]:
         """Names what is asked of a generator that writes in its own words."""
-        asked = [name for name in FREE_ONLY if getattr(self, name, None) not in (None, False, 0)]
+        neutral = (None, False, 0, "none")
+        asked = [name for name in FREE_ONLY if getattr(self, name, None) not in neutral]
         return asked + ["n"] * (self.n is not None and self.n > 1)
 
     def sampling(self, **more: Any) -> Sampling:
@@ -101,7 +102,7 @@ def check_own_words(asked: Sequence[str], config: GatewayConfig) -> None:
 # Those that a generator which only quotes cannot honour.
 FREE_ONLY = (
     "min_p", "presence_penalty", "frequency_penalty", "logit_bias", "stop_token_ids", "ignore_eos",
-    "min_tokens", "priority", "logprobs",
+    "min_tokens", "priority", "logprobs", "reasoning_effort",
 )  # fmt: skip
 
 
@@ -110,13 +111,11 @@ class RefusedFields(RequestModel):
 
     best_of: Annotated[object, only(1, name="best_of")] = None
     length_penalty: Annotated[object, only(1, name="length_penalty")] = None
-    tool_choice: Annotated[object, only("none", "auto", name="tool_choice")] = None
     modalities: Annotated[object, only(["text"], name="modalities")] = None
     add_generation_prompt: Annotated[object, only(True, name="add_generation_prompt")] = None
-    tools: Unsupported = None
     functions: Unsupported = None
     function_call: Annotated[object, only("none", "auto", name="function_call")] = None
-    audio: Unsupported = None
+    audio: Refused = None
     prompt_logprobs: Annotated[object, only(name="prompt_logprobs")] = None
     bad_words: Unsupported = None
     use_beam_search: Unsupported = None
@@ -124,11 +123,11 @@ class RefusedFields(RequestModel):
     continue_final_message: Unsupported = None
     chat_template: Unsupported = None
     chat_template_kwargs: Unsupported = None
-    reasoning_effort: Unsupported = None
     verbosity: Annotated[object, only("medium", name="verbosity")] = None
-    prediction: Unsupported = None
+    prediction: Refused = None
     logits_processors: Unsupported = None
-    moderation: Unsupported = None
+    moderation: Refused = None
+    store: Unsupported = None
     data_sources: Unsupported = None
     documents: Unsupported = None
-    web_search_options: Unsupported = None
+    web_search_options: Refused = None

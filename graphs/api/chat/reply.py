@@ -12,8 +12,9 @@ what happens when client or pipeline fail on the way is the same for all shapes,
     whole:     all events -> Answer -> whole -> one body; an error keeps its own status
 """
 
+import hashlib
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -30,11 +31,14 @@ from graphs.api.chat.resume import EventIds, Resumption
 from graphs.api.error_replies import ErrorReply, reply_of
 from graphs.api.errors import DisconnectedError
 from graphs.pipeline.events import (
+    Arguments,
+    Called,
     Citation,
     Event,
     Finished,
     Retrieved,
     TextDelta,
+    Thought,
     choice_of,
 )
 from models.generation import WrittenToken
@@ -47,6 +51,8 @@ class Answer:
     """All that came out of the pipeline for one request.
 
     Attributes:
+        thoughts: what a reasoning model thought before it answered.
+        calls: of tools: their names, and their arguments as JSON.
         tokens: of the text, where their probabilities were asked for.
         others: the answers beside the first, where several were asked for.
     """
@@ -55,6 +61,8 @@ class Answer:
     text: str
     citations: tuple[Citation, ...]
     finished: Finished
+    thoughts: str = ""
+    calls: tuple[tuple[str, str], ...] = ()
     tokens: tuple[WrittenToken, ...] = ()
     others: tuple["Answer", ...] = ()
 
@@ -207,8 +215,22 @@ def _answer(retrieved: Retrieved, events: Sequence[Event]) -> Answer:
         text="".join(delta.text for delta in deltas),
         citations=tuple(event for event in events if isinstance(event, Citation)),
         finished=_last(events[-1]),
+        thoughts="".join(event.text for event in events if isinstance(event, Thought)),
+        calls=tuple(_calls(events)),
         tokens=tuple(token for delta in deltas for token in delta.tokens),
     )
+
+
+def call_id(reply: str, call: str) -> str:
+    """Names a call of a reply, the same each time that the reply is made."""
+    return f"call_{hashlib.sha256(f'{reply}/{call}'.encode()).hexdigest()[:24]}"
+
+
+def _calls(events: Sequence[Event]) -> Iterator[tuple[str, str]]:
+    pieces = [event for event in events if isinstance(event, Arguments)]
+    for call in events:
+        if isinstance(call, Called):
+            yield call.name, "".join(one.text for one in pieces if one.index == call.index)
 
 
 def _first(event: Event) -> Retrieved:

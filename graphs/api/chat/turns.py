@@ -1,15 +1,18 @@
 """The turns of a chat: from OpenAI's messages to those of the pipeline.
 
     system, developer           kept, wherever they stand
-    user, assistant             kept, with their text alone; without one they are left out
-    tool, function, tool calls  left out: they belong to the model that the chat was with then
+    user, assistant             kept, with their text; without one they are left out
+    calls of tools, results     kept where they belong together; calls.py reads them
 
-The last turn that is kept of user and assistant is the question. Only there is refused what cannot
-be read, since it would change the answer.
+The last turn of the user is the question. After it may come calls of tools and their results alone,
+which are answered with it. Only in the question is refused what cannot be read, since it would
+change the answer.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from graphs.api.chat.calls import CallsOfChat
 from graphs.api.chat.chat_schema import (
     AssistantMessage,
     ChatMessage,
@@ -24,25 +27,59 @@ from models.generation import TextPart
 _TEXTS = {"text", "input_text", "output_text"}  # types of parts
 
 
-def turns_of(messages: Sequence[ChatMessage]) -> tuple[Message, ...]:
-    """Reads a chat, oldest turn first; the question is the last one.
+@dataclass(frozen=True, kw_only=True)
+class Turns:
+    """A chat.
+
+    Attributes:
+        messages: oldest first; the last is the question.
+        exchange: calls of tools since the question, and their results.
+    """
+
+    messages: tuple[Message, ...]
+    exchange: tuple[Message, ...] = ()
+
+
+def turns_of(messages: Sequence[ChatMessage]) -> Turns:
+    """Reads a chat.
 
     Raises:
         BadRequestError: no question of the user ends the chat, or it is no text.
     """
-    turns = [_turn(message) for message in messages]
-    spoken = [
-        index
-        for index, turn in enumerate(turns)
-        if turn.role == "user" or (turn.role == "assistant" and turn.text.strip())
-    ]
-    last = spoken[-1] if spoken else len(turns) - 1
-    question = turns[last]
+    if not messages:
+        raise BadRequestError("the chat has no message", param="messages")
+    calls = CallsOfChat()
+    turns = [_turn(message, calls) for message in messages]
+    last = _last_spoken(turns)
     _refuse_unread_parts(messages[last], last)
-    if question.role != "user" or not question.text.strip():
+    question = turns[last]
+    if question is None or question.role != "user" or not question.text.strip():
         msg = "the last message must be the user's question, and not blank"
         raise BadRequestError(msg, param=f"messages[{last}]")
-    return (*(turn for turn in turns if turn is not question and turn.text.strip()), question)
+    kept = [calls.answered(turn) for turn in turns]
+    before = [one for one in kept[:last] if one is not None and _says(one)]
+    after = [one for one in kept[last + 1 :] if one is not None and _says(one)]
+    told = [turn for turn in after if turn.role in ("system", "developer")]
+    exchange = [turn for turn in after if turn.role not in ("system", "developer")]
+    return Turns(messages=(*before, *told, question), exchange=tuple(exchange))
+
+
+def _last_spoken(turns: Sequence[Message | None]) -> int:
+    """Gives the place of the last turn that is neither instructions nor of tools."""
+    spoken = [
+        at
+        for at, turn in enumerate(turns)
+        if turn is not None
+        and (
+            turn.role == "user"
+            or (turn.role == "assistant" and turn.text.strip() and not turn.tool_calls)
+        )
+    ]
+    return spoken[-1] if spoken else len(turns) - 1
+
+
+def _says(turn: Message) -> bool:
+    return bool(turn.text.strip() or turn.tool_calls or turn.tool_call_id is not None)
 
 
 def _refuse_unread_parts(message: ChatMessage, index: int) -> None:
@@ -54,13 +91,19 @@ def _refuse_unread_parts(message: ChatMessage, index: int) -> None:
             raise BadRequestError(msg, param=param, code="unsupported_value")
 
 
-def _turn(message: ChatMessage) -> Message:
+def _turn(message: ChatMessage, calls: CallsOfChat) -> Message | None:
+    """Reads a turn; None: a result of no call."""
     if isinstance(message, ToolMessage):
-        return Message(role="assistant", content="")
+        return calls.result(message.content, message.tool_call_id or message.name)
     content = _content(message.content)
     if isinstance(message, AssistantMessage):
         # A refused answer has its text in `refusal`; without it the chat would have a gap.
-        return Message(role="assistant", content=content or message.refusal or "")
+        return Message(
+            role="assistant",
+            content=content or message.refusal or "",
+            tool_calls=calls.read(message.tool_calls, message.function_call),
+            thoughts=message.reasoning_content or "",
+        )
     return Message(role=message.role, content=content)
 
 

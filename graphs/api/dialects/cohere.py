@@ -15,12 +15,13 @@ from pydantic import BaseModel, Field
 from graphs.api.border.fields import ContentPart, Unsupported, joined
 from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
+from graphs.api.dialects.errors import COHERE_ERRORS
 from graphs.api.embedding import Truncate, embedded
 from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import InjectedServices
 from models.embedder import Embeddings
 
-router = APIRouter(tags=["cohere"], route_class=JsonRoute)
+router = APIRouter(tags=["cohere"], route_class=JsonRoute, responses=COHERE_ERRORS)
 
 Vectors = npt.NDArray[np.float32]
 InputType = Literal["search_document", "search_query", "classification", "clustering"]

@@ -10,11 +10,32 @@ errors are shaped like OpenAI's, so its paths need nothing.
 
 import json
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from pydantic import BaseModel
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Told = Mapping[str, str | None]
+
+
+class CohereError(BaseModel):
+    """An error in Cohere's words."""
+
+    id: str
+    message: str
+
+
+class TeiError(BaseModel):
+    """An error in the words of Text Embeddings Inference."""
+
+    error: str
+    error_type: str
+
+
+# What routers say of the errors of their routes.
+COHERE_ERRORS: dict[int | str, dict[str, Any]] = {"default": {"model": CohereError}}
+TEI_ERRORS: dict[int | str, dict[str, Any]] = {"default": {"model": TeiError}}
 
 
 def _cohere(error: Told, request_id: str) -> Told:

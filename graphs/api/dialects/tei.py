@@ -11,12 +11,13 @@ from pydantic import BaseModel, TypeAdapter
 from graphs.api.border.fields import only
 from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
+from graphs.api.dialects.errors import TEI_ERRORS
 from graphs.api.embedding import embedded
 from graphs.api.health import get_readiness
 from graphs.api.services import InjectedServices
 from graphs.api.token_input import TextInput, texts_of
 
-router = APIRouter(tags=["text embeddings inference"], route_class=JsonRoute)
+router = APIRouter(tags=["text embeddings inference"], route_class=JsonRoute, responses=TEI_ERRORS)
 
 _VECTORS = TypeAdapter(list[list[float]])
 

@@ -1,6 +1,8 @@
-"""Items of responses and conversations: read from a request, kept as JSON, turned into turns.
+"""Items of responses and conversations: read from a request, kept as JSON.
 
 message            kept with its text; a turn of the chat
+function_call, function_call_output
+                   kept; a call belongs to the turn before it, its result to the call
 file_search_call   kept, no turn: what it found is searched anew
 reasoning          left out: no model reads that of another
 all others         refused by name
@@ -13,9 +15,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from graphs.api.chat.calls import arguments_text, result_text
 from graphs.api.errors import BadRequestError
 from graphs.api.responses.response_schema import InputItem, Part
-from graphs.pipeline.events import Message
 from index.catalog.answers.records import Item, StoredResponse
 from index.catalog.attributes import is_storable
 
@@ -43,23 +45,6 @@ def read_items(given: str | Sequence[InputItem], *, param: str) -> tuple[Item, .
         given = [InputItem(role="user", content=given)]
     read = [_read(item, f"{param}[{index}]") for index, item in enumerate(given)]
     return tuple(item for item in read if item is not None)
-
-
-def turns_of(items: Iterable[JsonItem], instructions: str | None) -> tuple[Message, ...]:
-    """Makes the chat of all items, oldest first; its last turn is the question.
-
-    Raises:
-        BadRequestError: no question of the user ends the input.
-    """
-    turns = [_turn(item) for item in items if item["type"] == "message"]
-    spoken = [turn for turn in turns if turn.role in {"user", "assistant"}]
-    question = spoken[-1] if spoken else None
-    if question is None or question.role != "user" or not question.text.strip():
-        msg = "the last message must be the user's question, and not blank"
-        raise BadRequestError(msg, param="input")
-    told = [Message(role="system", content=instructions)] if instructions else []
-    kept = [turn for turn in turns if turn is not question and turn.text.strip()]
-    return (*told, *kept, question)
 
 
 def as_json(item: Item) -> JsonItem:
@@ -99,9 +84,15 @@ def _read(item: InputItem, param: str) -> Item | None:
         return kept_item(
             call | {"status": "completed", "queries": item.queries or [], "results": None}
         )
+    if item.type in ("function_call", "function_call_output"):
+        return kept_item(_call(item, param))
     if item.type != "message":
-        msg = f"items of type 'message' are read here, got '{item.type[:64]}'"
+        msg = f"items of type 'message' and 'function_call' are read here, got '{item.type[:64]}'"
         raise BadRequestError(msg, param=f"{param}.type", code="unsupported_value")
+    return kept_item(_message(item, param))
+
+
+def _message(item: InputItem, param: str) -> JsonItem:
     if item.role is None:
         msg = "a message needs a role"
         raise BadRequestError(msg, param=f"{param}.role", code="missing_required_parameter")
@@ -114,15 +105,13 @@ def _read(item: InputItem, param: str) -> Item | None:
     content = [
         _part(part, item.role, f"{param}.content[{index}]") for index, part in enumerate(parts)
     ]
-    return kept_item(
-        {
-            "id": item.id or f"msg_{uuid.uuid4().hex}",
-            "type": "message",
-            "role": item.role,
-            "status": "completed",
-            "content": content,
-        }
-    )
+    return {
+        "id": item.id or f"msg_{uuid.uuid4().hex}",
+        "type": "message",
+        "role": item.role,
+        "status": "completed",
+        "content": content,
+    }
 
 
 def _part(part: Part, role: str, param: str) -> JsonItem:
@@ -141,6 +130,24 @@ def _part(part: Part, role: str, param: str) -> JsonItem:
     return {"type": "output_text", "text": part.text, "annotations": annotations, "logprobs": []}
 
 
-def _turn(item: JsonItem) -> Message:
-    texts = [part.get("text") or part.get("refusal") or "" for part in item["content"]]
-    return Message(role=item["role"], content="\n".join(text for text in texts if text))
+def _call(item: InputItem, param: str) -> JsonItem:
+    """Reads a call, or its output.
+
+    Raises:
+        BadRequestError: a field is missing.
+    """
+    is_call = item.type == "function_call"
+    for field in ("call_id", "name") if is_call else ("call_id",):
+        if not getattr(item, field):
+            msg = f"a {item.type} needs a {field}"
+            code = "missing_required_parameter"
+            raise BadRequestError(msg, param=f"{param}.{field}", code=code)
+    kept = {"type": item.type, "call_id": item.call_id, "status": "completed"}
+    if is_call:
+        given = arguments_text({"arguments": item.arguments})
+        return {"id": item.id or f"fc_{uuid.uuid4().hex}"} | kept | {
+            "name": item.name, "arguments": given,
+        }  # fmt: skip
+    return (
+        {"id": item.id or f"fco_{uuid.uuid4().hex}"} | kept | {"output": result_text(item.output)}
+    )

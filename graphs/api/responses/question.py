@@ -1,39 +1,49 @@
 """What a response asks of the pipeline: read from its body, kept as JSON until it is answered."""
 
+import json
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
 from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX
+from graphs.api.chat.picking_fields import check_own_words
+from graphs.api.chat.turns import Turns
 from graphs.api.errors import BadRequestError, unknown_model
-from graphs.api.responses.response_schema import FileSearch, Ranking, ResponseBody
+from graphs.api.responses.response_schema import JsonObjectForm, JsonSchemaForm, ResponseBody
+from graphs.api.responses.response_tools import FileSearch, Ranking, functions_of
 from graphs.api.services import Pipeline
 from graphs.caller import Caller
 from graphs.config import GatewayConfig
 from graphs.pipeline.events import ChatRequest, Event, Message, Sampling
 from index.searching.filters import parse_filter
-from models.errors import ContextLengthError
-
-_STORES = "tools[0].vector_store_ids"
+from models.chat.tools import ToolUse
+from models.constraints import JSON_OBJECT, JsonSchema
+from models.errors import ContextLengthError, InvalidInputError
+from models.generation import Effort
 
 
 class Question(BaseModel):
     """All that an answer depends on; whoever works on it comes to the same one.
 
     Attributes:
-        turns: the whole chat as (role, text), oldest first.
+        turns: the whole chat, oldest first; the last is the question.
+        exchange: calls of functions since the question, and their results.
         store_param: the field that names the vector stores.
         options: what it changes of the configured retrieval.
         seed: of the sampling; set, so that another Gateway can go on with the answer.
         shortens: whether a chat that does not fit loses its oldest turns.
         streams: whether its events are kept as they come.
+        tools: the functions that may be called.
+        effort: how long a reasoning model may think.
+        schema_text: a JSON schema that the answer is held to; None: any text.
+        top_logprobs: so many likely tokens are told beside each; None: no probabilities are.
     """
 
-    turns: list[tuple[Literal["system", "developer", "user", "assistant"], str]]
+    turns: list[Message]
     retrieves: bool
     stores: list[str] | None
     store_param: str
@@ -45,6 +55,11 @@ class Question(BaseModel):
     seed: int
     shortens: bool
     streams: bool
+    schema_text: str | None = None
+    top_logprobs: int | None = None
+    exchange: list[Message] = []
+    tools: ToolUse | None = None
+    effort: Effort | None = None
 
     def chat(
         self, config: GatewayConfig, caller: Caller, *, request_id: str, identity: str | None
@@ -57,7 +72,10 @@ class Question(BaseModel):
         only_best = self.top_p == 0  # no mass but that of the best token
         return ChatRequest(
             request_id=request_id,
-            messages=tuple(Message(role=role, content=text) for role, text in self.turns),
+            messages=tuple(self.turns),
+            exchange=tuple(self.exchange),
+            tools=self.tools,
+            effort=self.effort,
             retrieves=self.retrieves,
             stores=None if self.stores is None else tuple(self.stores),
             sampling=Sampling(
@@ -65,7 +83,9 @@ class Question(BaseModel):
                 temperature=0 if only_best else self.temperature,
                 top_p=None if only_best else self.top_p,
                 seed=self.seed,
+                top_logprobs=self.top_logprobs,
             ),
+            constraint=None if self.schema_text is None else JsonSchema(schema=self.schema_text),
             retrieval=settings,
             filters=None if self.filters is None else parse_filter(self.filters),
             identity=identity,
@@ -73,28 +93,32 @@ class Question(BaseModel):
         )
 
 
-def question_of(body: ResponseBody, turns: Sequence[Message], config: GatewayConfig) -> Question:
+def question_of(body: ResponseBody, turns: Turns, config: GatewayConfig) -> Question:
     """Reads model, tools and sampling.
 
     Raises:
         UnknownModelError: the name is neither the generator's nor one of ours.
         BadRequestError: tools and model contradict each other.
     """
-    search = body.tools[0] if body.tools else None
-    if body.tool_choice not in (None, "auto", "none") and search is None:
+    search = body.search
+    if body.tool_choice not in (None, "auto", "none") and not body.tools:
         raise BadRequestError("tool_choice needs a tool", param="tool_choice")
     is_bare = body.model == config.served_names.generator
+    schema_text, tools = _schema_text(body, config), _tools(body, config)
     if body.tool_choice == "none":
-        if not is_bare:
+        if not is_bare and (search is not None or not body.tools):
             msg = f"'none' needs the model '{config.served_names.generator}', got '{body.model}'"
             raise BadRequestError(msg, param="tool_choice")
         search = None
     stores = _stores(body, search, config)
     return Question(
-        turns=[(turn.role, turn.text) for turn in turns],  # type: ignore[misc]  # no tool's
+        turns=list(turns.messages),
+        exchange=list(turns.exchange),
+        tools=tools if tools is None else replace(tools, answer=schema_text),
+        effort=body.reasoning.effort if body.reasoning else None,
         retrieves=search is not None or not is_bare,
         stores=stores,
-        store_param="model" if search is None else _STORES,
+        store_param="model" if search is None else _store_param(body),
         options=_options(search),
         filters=search.filters if search else None,
         max_tokens=body.max_output_tokens,
@@ -103,7 +127,41 @@ def question_of(body: ResponseBody, turns: Sequence[Message], config: GatewayCon
         seed=secrets.randbits(63),
         shortens=body.truncation == "auto",
         streams=bool(body.stream),
+        schema_text=None if tools else schema_text,
+        top_logprobs=body.num_logprobs,
     )
+
+
+def _store_param(body: ResponseBody) -> str:
+    at = next(at for at, one in enumerate(body.tools or ()) if one is body.search)
+    return f"tools[{at}].vector_store_ids"
+
+
+def _tools(body: ResponseBody, config: GatewayConfig) -> ToolUse | None:
+    """Reads which functions may be called; refuses what a server that only quotes cannot do."""
+    parallel = body.parallel_tool_calls is not False
+    use = functions_of(body.tools, body.tool_choice, parallel=parallel)
+    thinks = body.reasoning is not None and body.reasoning.effort not in {None, "none"}
+    asked = ["tool_choice"] if use is not None and use.is_forced else []
+    check_own_words(asked + ["reasoning.effort"] * thinks, config)
+    return use
+
+
+def _schema_text(body: ResponseBody, config: GatewayConfig) -> str | None:
+    """Reads the form of the answer; refuses what a server that only quotes cannot honour."""
+    form = body.text.format if body.text else None
+    asked = ["text.format"] if form is not None and form.type != "text" else []
+    check_own_words(asked + ["include"] * (body.num_logprobs is not None), config)
+    match form:
+        case JsonObjectForm():
+            return JSON_OBJECT.schema
+        case JsonSchemaForm():
+            try:
+                return JsonSchema(schema=json.dumps(form.schema_)).schema
+            except InvalidInputError as err:
+                raise BadRequestError(str(err), param="text.format.schema") from err
+        case _:
+            return None
 
 
 async def answer(
@@ -132,8 +190,11 @@ async def answer(
 
 def _without_oldest(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     """Leaves out the older half of what was said before the question."""
-    said = [turn for turn in messages[:-1] if turn.role in {"user", "assistant"}]
-    gone = {id(turn) for turn in said[: (len(said) + 1) // 2]}
+    said = [turn for turn in messages[:-1] if turn.role not in {"system", "developer"}]
+    num_gone = (len(said) + 1) // 2
+    while num_gone < len(said) and said[num_gone].role == "tool":  # its call is gone
+        num_gone += 1
+    gone = {id(turn) for turn in said[:num_gone]}
     return tuple(turn for turn in messages if id(turn) not in gone)
 
 

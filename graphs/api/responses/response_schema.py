@@ -1,15 +1,6 @@
 """What `/v1/responses` and `/v1/conversations` accept.
 
-A documented field is honoured, or echoed where it changes no answer, or refused by name:
-
-    honoured    model, input, instructions, previous_response_id, conversation, store, background,
-                stream, max_output_tokens, temperature, top_p, truncation, metadata, include,
-                tools (file_search), tool_choice, max_tool_calls
-    echoed      parallel_tool_calls, prompt_cache_key, prompt_cache_retention, safety_identifier,
-                user, service_tier ("auto", "default")
-    one value   text (plain text), reasoning (none), top_logprobs (0),
-                stream_options (no obfuscation)
-    refused     all others, and tools other than file_search
+What becomes of each documented field says `graphs.api.documented`.
 """
 
 from typing import Annotated, Any, Literal
@@ -17,17 +8,19 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.fields import Unsupported, only
+from graphs.api.border.fields import ServiceTier, Unsupported, only
 from graphs.api.border.json_body import RequestModel
 from graphs.api.chat.picking_fields import MAX_INT32, Whole
-from graphs.api.corpus.filters import FilterSpec
 from graphs.api.corpus.vector_store_schema import Metadata
-from graphs.config import Relevance, TopK
+from graphs.api.responses.response_tools import FileSearch, ToolChoice, Tools
+from models.constraints import MAX_TOP_LOGPROBS
+from models.generation import Effort
 
 RESULTS = "file_search_call.results"
+LOGPROBS = "message.output_text.logprobs"
 MAX_ITEM_ID_CHARS = 64
+MAX_CALL_ID_CHARS = 256
 MAX_NEW_ITEMS = 20  # OpenAI's bound for what is added to a conversation at once
-_MAX_WEIGHT_RATIO = 10
 # Of items that never occur here, so that there is nothing to include.
 _NOTHING = {
     "web_search_call.results", "web_search_call.action.sources", "message.input_image.image_url",
@@ -63,59 +56,10 @@ class InputItem(RequestModel):
     role: Literal["user", "assistant", "system", "developer"] | None = None
     content: str | list[Part] | None = None
     queries: list[str] | None = None
-
-
-class HybridSearch(RequestModel):
-    """How much the two searches count."""
-
-    embedding_weight: float = Field(ge=0)
-    text_weight: float = Field(ge=0)
-
-    @model_validator(mode="after")
-    def _check_weights(self) -> "HybridSearch":
-        if self.embedding_weight == self.text_weight == 0:
-            raise PydanticCustomError("invalid_value", "one of the two weights must be above 0")
-        if self.embedding_weight and self.text_weight / self.embedding_weight > _MAX_WEIGHT_RATIO:
-            raise PydanticCustomError(
-                "invalid_value",
-                "text_weight must be at most {limit} times embedding_weight, or that 0",
-                {"limit": _MAX_WEIGHT_RATIO},
-            )
-        return self
-
-
-class Ranking(RequestModel):
-    """How results are ordered: "none" leaves the order of the search."""
-
-    ranker: Literal["none", "auto", "default-2024-11-15"] | None = None
-    score_threshold: Relevance | None = None
-    hybrid_search: HybridSearch | None = None
-
-
-def _check_tool(kind: str) -> str:
-    if kind != "file_search":
-        raise PydanticCustomError(
-            "unsupported_value",
-            "only tools of type 'file_search' are served here, got '{kind}'",
-            {"kind": kind[:64]},
-        )
-    return kind
-
-
-class FileSearch(RequestModel):
-    """A search in vector stores, which the answer stands on."""
-
-    type: Annotated[str, AfterValidator(_check_tool)]
-    vector_store_ids: list[str] = Field(min_length=1, max_length=64)
-    max_num_results: TopK | None = None
-    ranking_options: Ranking | None = None
-    filters: FilterSpec | None = None
-
-
-class FileSearchChoice(RequestModel):
-    """The search must be made; it is made in any case."""
-
-    type: Annotated[str, AfterValidator(_check_tool)]
+    call_id: Annotated[str, Field(min_length=1, max_length=MAX_CALL_ID_CHARS)] | None = None
+    name: str | None = None
+    arguments: Any = None
+    output: Any = None
 
 
 class NamedConversation(RequestModel):
@@ -126,10 +70,10 @@ class NamedConversation(RequestModel):
 
 def _check_include(names: list[str]) -> list[str]:
     for name in names:
-        if name != RESULTS and name not in _NOTHING:
+        if name not in (RESULTS, LOGPROBS) and name not in _NOTHING:
             raise PydanticCustomError(
                 "unsupported_value", "include knows '{known}' here, got '{name}'",
-                {"known": RESULTS, "name": name[:64]},
+                {"known": f"{RESULTS}' and '{LOGPROBS}", "name": name[:64]},
             )  # fmt: skip
     return names
 
@@ -142,10 +86,29 @@ _NO_OBFUSCATION: tuple[dict[str, bool | None], ...] = (
 )
 
 
-class Format(RequestModel):
-    """What the text is: plain here."""
+class TextForm(RequestModel):
+    """Any text."""
 
-    type: Annotated[str, only("text", name="text.format.type")]
+    type: Literal["text"]
+
+
+class JsonObjectForm(RequestModel):
+    """Any JSON object."""
+
+    type: Literal["json_object"]
+
+
+class JsonSchemaForm(RequestModel):
+    """JSON that fits a schema; `strict` or not, the answer is held to it."""
+
+    type: Literal["json_schema"]
+    name: str
+    description: str | None = None
+    schema_: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = None
+
+
+Format = Annotated[TextForm | JsonObjectForm | JsonSchemaForm, Field(discriminator="type")]
 
 
 class TextOptions(RequestModel):
@@ -156,9 +119,9 @@ class TextOptions(RequestModel):
 
 
 class ReasoningOptions(RequestModel):
-    """How long a model thinks before it answers: not at all here."""
+    """How long a model thinks before it answers."""
 
-    effort: Annotated[object, only("none", name="reasoning.effort")] = None
+    effort: Effort | None = None
     summary: Unsupported = None
     generate_summary: Unsupported = None
     context: Unsupported = None
@@ -182,19 +145,19 @@ class ResponseBody(RequestModel):
     truncation: Literal["auto", "disabled"] | None = None
     metadata: Metadata | None = None
     include: Include | None = None
-    tools: Annotated[list[FileSearch], Field(max_length=1)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | FileSearchChoice | None = None
-
+    tools: Tools | None = None
+    tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
+
     prompt_cache_key: str | None = Field(None, max_length=1024)
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
     safety_identifier: str | None = Field(None, max_length=128)
     user: str | None = Field(None, max_length=1024)
-    service_tier: Annotated[str | None, only("auto", "default", name="service_tier")] = None
+    service_tier: ServiceTier | None = None
 
     text: TextOptions | None = None
     reasoning: ReasoningOptions | None = None
-    top_logprobs: Unsupported = None
+    top_logprobs: Annotated[Whole, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     stream_options: Annotated[object, only(*_NO_OBFUSCATION, name="stream_options")] = None
     access_programs: Unsupported = None
     context_management: Unsupported = None
@@ -214,6 +177,25 @@ class ResponseBody(RequestModel):
                     {"name": name, "instead": instead},
                 )  # fmt: skip
         return body
+
+    @model_validator(mode="after")
+    def _check_logprobs(self) -> "ResponseBody":
+        if self.top_logprobs and self.num_logprobs is None:
+            raise PydanticCustomError(
+                "invalid_value", "top_logprobs needs '{name}' in include, got {value}",
+                {"name": LOGPROBS, "value": self.top_logprobs},
+            )  # fmt: skip
+        return self
+
+    @property
+    def num_logprobs(self) -> int | None:
+        """How many likely tokens are told beside each; None: no probabilities are."""
+        return (self.top_logprobs or 0) if LOGPROBS in (self.include or ()) else None
+
+    @property
+    def search(self) -> FileSearch | None:
+        """The search that is asked for."""
+        return next((one for one in self.tools or () if isinstance(one, FileSearch)), None)
 
     @property
     def conversation_id(self) -> str | None:

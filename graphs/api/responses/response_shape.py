@@ -2,17 +2,20 @@
 
     Retrieved    created, in_progress; with a search: output_item.added,
                  file_search_call.in_progress, .searching, .completed, output_item.done
+    Thought      with the first: output_item.added, content_part.added; reasoning_text.delta
     TextDelta    with the first: output_item.added, content_part.added; output_text.delta
     Citation     output_text.annotation.added
-    Finished     output_text.done, content_part.done, output_item.done; completed or incomplete
+    Called       output_item.added
+    Arguments    function_call_arguments.delta
+    Finished     completed or incomplete
 
-All of it is a pure function of the events, the `sequence_number`s too: whoever has the events can
-send the stream again from any of them.
+An item ends, with its own events, before the next one begins and before the response does. All of
+it is a pure function of the events, the `sequence_number`s too: whoever has the events can send the
+stream again from any of them.
 """
 
-import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from openai.types import responses as api
@@ -22,9 +25,22 @@ from openai.types.responses.response_usage import InputTokensDetails, OutputToke
 from pydantic import BaseModel
 
 from graphs.api.border.sse import Frame
+from graphs.api.chat.logprobs import response_logprobs
 from graphs.api.chat.reply import Answer
 from graphs.api.error_replies import ErrorReply
-from graphs.pipeline.events import Citation, Event, Finished, Retrieved, TextDelta, Usage
+from graphs.api.responses.emitting import Emitter, OpenMessage
+from graphs.api.responses.own_items import OpenCall, OpenReasoning
+from graphs.pipeline.events import (
+    Arguments,
+    Called,
+    Citation,
+    Event,
+    Finished,
+    Retrieved,
+    TextDelta,
+    Thought,
+    Usage,
+)
 
 _SEARCH_STAGES: Mapping[str, type[BaseModel]] = {
     "in_progress": api.ResponseFileSearchCallInProgressEvent,
@@ -66,40 +82,42 @@ class ResponseShape:
         self._head = head
         self._clock = clock
         self._with_results = with_results
-        self._starting_after = starting_after
-        self._next_number = 0
-        self._frames: list[Frame] = []
+        self._emitter = Emitter(head["id"], starting_after=starting_after)
         self._state: dict[str, Any] = {"status": "in_progress"}
-        self._done: list[BaseModel] = []
-        self._text: str | None = None
-        self._annotations: list[AnnotationFileCitation] = []
+        self._open: OpenMessage | OpenReasoning | OpenCall | None = None
+        self._num_chars = 0
 
     def begin(self) -> list[Frame]:
         """Makes the events before anything was found; the first call alone makes any."""
-        if self._next_number == 0:
-            self._add(api.ResponseCreatedEvent, "response.created", response=self.response())
-            self._add(api.ResponseInProgressEvent, "response.in_progress", response=self.response())
-        return self._taken()
+        if not self._emitter.has_begun:
+            add = self._emitter.add
+            add(api.ResponseCreatedEvent, "response.created", response=self.response())
+            add(api.ResponseInProgressEvent, "response.in_progress", response=self.response())
+        return self._emitter.taken()
 
     def opening(self, retrieved: Retrieved) -> list[Frame]:
         """Makes the events before the text."""
         frames = self.begin()
         if retrieved.search_query is not None:
             self._search(retrieved, retrieved.search_query)
-        return frames + self._taken()
+        return frames + self._emitter.taken()
 
     def event(self, event: Event) -> list[Frame]:
         """Makes the events of one event of the pipeline."""
         match event:
             case TextDelta():
-                self._delta(event.text)
+                self._write(event)
+            case Thought():
+                self._think(event)
+            case Called() | Arguments():
+                self._call(event)
             case Citation():
                 self._annotate(event)
             case Finished():
                 self._finish(event)
             case Retrieved():
                 return self.opening(event)
-        return self._taken()
+        return self._emitter.taken()
 
     def closing(self) -> list[Frame]:
         """Makes nothing: the last event is that of `Finished`."""
@@ -115,14 +133,12 @@ class ResponseShape:
         """Ends a response that has no end of its own: it failed, or was cancelled."""
         frames = self.begin()
         self._state |= state
-        self._add(api.ResponseFailedEvent, "response.failed", response=self.response())
-        return frames + self._taken()
+        self._emitter.add(api.ResponseFailedEvent, "response.failed", response=self.response())
+        return frames + self._emitter.taken()
 
     def whole(self, answer: Answer) -> RagResponse:
         """Makes the body of a reply that is not streamed."""
-        text = TextDelta(text=answer.text)
-        events: tuple[Event, ...] = (answer.retrieved, text, *answer.citations, answer.finished)
-        for event in events:
+        for event in _events(answer):
             self.event(event)
         return self.response()
 
@@ -131,37 +147,51 @@ class ResponseShape:
         state: dict[str, Any] = {
             "error": None, "incomplete_details": None, "completed_at": None, "usage": None,
         }  # fmt: skip
-        state |= self._state | {"output": list(self._done)}
+        state |= self._state | {"output": list(self._emitter.done)}
         response = RagResponse(**self._head, **state)
         response.created_at = self._head["created_at"]  # whole seconds, as OpenAI sends them
         response.completed_at = self._state.get("completed_at")
         return response
 
     def _search(self, retrieved: Retrieved, query: str) -> None:
-        name = self._id("fs")
+        name = self._emitter.id("fs")
         results = _results(retrieved) if self._with_results else None
-        self._item("added", _search_call(name, "in_progress", [], None))
+        self._emitter.begin(_search_call(name, "in_progress", [], None))
         for stage, model in _SEARCH_STAGES.items():
             kind = f"response.file_search_call.{stage}"
-            self._add(model, kind, item_id=name, output_index=0)
-        self._item("done", _search_call(name, "completed", [query], results))
+            self._emitter.add(model, kind, item_id=name, output_index=0)
+        self._emitter.end(_search_call(name, "completed", [query], results))
 
-    def _delta(self, text: str) -> None:
-        if not text:
-            return
-        if self._text is None:
-            self._text = ""
-            self._item("added", self._message("in_progress", []))
-            part = api.ResponseOutputText(type="output_text", text="", annotations=[], logprobs=[])
-            self._add(
-                api.ResponseContentPartAddedEvent, "response.content_part.added",
-                part=part, **self._place(0),
-            )  # fmt: skip
-        self._text += text
-        self._add(
-            api.ResponseTextDeltaEvent, "response.output_text.delta",
-            delta=text, logprobs=[], **self._place(0),
-        )  # fmt: skip
+    def _message(self) -> OpenMessage:
+        if not isinstance(self._open, OpenMessage):
+            self._close("completed")
+            self._open = OpenMessage(self._emitter, start=self._num_chars)
+        return self._open
+
+    def _write(self, delta: TextDelta) -> None:
+        if delta.text or delta.tokens:
+            self._message().write(delta.text, response_logprobs(delta.tokens))
+            self._num_chars += len(delta.text)
+
+    def _think(self, thought: Thought) -> None:
+        if not isinstance(self._open, OpenReasoning):
+            self._close("completed")
+            self._open = OpenReasoning(self._emitter)
+        self._open.write(thought.text)
+
+    def _call(self, event: Called | Arguments) -> None:
+        if isinstance(event, Called):
+            self._close("completed")
+            self._open = OpenCall(
+                self._emitter, name=event.name, index=event.index, response_id=self._head["id"]
+            )
+        elif isinstance(self._open, OpenCall):
+            self._open.write(event.text)
+
+    def _close(self, status: str) -> None:
+        if self._open is not None:
+            self._open.close(status)
+        self._open = None
 
     def _annotate(self, citation: Citation) -> None:
         annotation = AnnotationFileCitation(
@@ -170,99 +200,41 @@ class ResponseShape:
             filename=citation.passage.filename,
             index=citation.start,
         )
-        self._annotations.append(annotation)
-        self._add(
-            api.ResponseOutputTextAnnotationAddedEvent, "response.output_text.annotation.added",
-            annotation=annotation.model_dump(), annotation_index=len(self._annotations) - 1,
-            **self._place(0),
-        )  # fmt: skip
+        self._message().annotate(annotation)
 
     def _finish(self, finished: Finished) -> None:
         reason = _INCOMPLETE.get(finished.finish_reason)
-        parts: list[BaseModel] = []
-        if self._text is not None:
-            part = api.ResponseOutputText(
-                type="output_text", text=self._text, annotations=list(self._annotations),
-                logprobs=[],
-            )  # fmt: skip
-            self._add(
-                api.ResponseTextDoneEvent, "response.output_text.done",
-                text=self._text, logprobs=[], **self._place(0),
-            )  # fmt: skip
-            self._part_done(part, 0)
-            parts.append(part)
+        status = "incomplete" if reason else "completed"
         if finished.refusal is not None:
-            parts.append(self._refuse(finished.refusal, len(parts)))
-        if parts:
-            self._item("done", self._message("incomplete" if reason else "completed", parts))
+            if not isinstance(self._open, OpenMessage):
+                self._close(status)
+            self._message().refuse(finished.refusal)
+        self._close(status)
         self._state = {
-            "status": "incomplete" if reason else "completed",
+            "status": status,
             "incomplete_details": {"reason": reason} if reason else None,
             "completed_at": None if reason else self._clock(),
             "usage": _usage(finished.usage),
         }
         if finished.degraded:
             self._state["degraded"] = list(finished.degraded)
+        add = self._emitter.add
         if reason:
-            self._add(api.ResponseIncompleteEvent, "response.incomplete", response=self.response())
+            add(api.ResponseIncompleteEvent, "response.incomplete", response=self.response())
         else:
-            self._add(api.ResponseCompletedEvent, "response.completed", response=self.response())
+            add(api.ResponseCompletedEvent, "response.completed", response=self.response())
 
-    def _refuse(self, refusal: str, index: int) -> api.ResponseOutputRefusal:
-        place = self._place(index)
-        if index == 0:
-            self._item("added", self._message("in_progress", []))
-        empty = api.ResponseOutputRefusal(type="refusal", refusal="")
-        self._add(
-            api.ResponseContentPartAddedEvent, "response.content_part.added", part=empty, **place
-        )
-        self._add(api.ResponseRefusalDeltaEvent, "response.refusal.delta", delta=refusal, **place)
-        self._add(api.ResponseRefusalDoneEvent, "response.refusal.done", refusal=refusal, **place)
-        part = api.ResponseOutputRefusal(type="refusal", refusal=refusal)
-        self._part_done(part, index)
-        return part
 
-    def _part_done(self, part: BaseModel, index: int) -> None:
-        self._add(
-            api.ResponseContentPartDoneEvent, "response.content_part.done",
-            part=part, **self._place(index),
-        )  # fmt: skip
-
-    def _item(self, what: str, item: BaseModel) -> None:
-        place = len(self._done)
-        if what == "added":
-            event: type[BaseModel] = api.ResponseOutputItemAddedEvent
-        else:
-            event = api.ResponseOutputItemDoneEvent
-            self._done.append(item)
-        self._add(event, f"response.output_item.{what}", item=item, output_index=place)
-
-    def _message(self, status: str, content: Sequence[BaseModel]) -> api.ResponseOutputMessage:
-        fields: dict[str, Any] = {"status": status, "content": list(content)}
-        return api.ResponseOutputMessage(
-            id=self._id("msg"), type="message", role="assistant", **fields
-        )
-
-    def _place(self, content_index: int) -> dict[str, Any]:
-        return {
-            "item_id": self._id("msg"),
-            "output_index": len(self._done),
-            "content_index": content_index,
-        }
-
-    def _id(self, kind: str) -> str:
-        """Names an item of this response, the same each time that the response is made."""
-        return f"{kind}_{hashlib.sha256(self._head['id'].encode()).hexdigest()[:32]}"
-
-    def _add(self, model: type[BaseModel], name: str, **fields: Any) -> None:
-        number, self._next_number = self._next_number, self._next_number + 1
-        if number > self._starting_after:
-            event = model(type=name, sequence_number=number, **fields)
-            self._frames.append(Frame(data=event, event=name))
-
-    def _taken(self) -> list[Frame]:
-        frames, self._frames = self._frames, []
-        return frames
+def _events(answer: Answer) -> Iterator[Event]:
+    yield answer.retrieved
+    if answer.thoughts:
+        yield Thought(text=answer.thoughts)
+    yield TextDelta(text=answer.text, tokens=answer.tokens)
+    yield from answer.citations
+    for index, (name, arguments) in enumerate(answer.calls):
+        yield Called(index=index, name=name)
+        yield Arguments(index=index, text=arguments)
+    yield answer.finished
 
 
 def _search_call(
@@ -294,6 +266,6 @@ def _usage(usage: Usage) -> api.ResponseUsage:
         input_tokens=usage.num_prompt_tokens,
         input_tokens_details=InputTokensDetails(cached_tokens=0, cache_write_tokens=0),
         output_tokens=usage.num_completion_tokens,
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=usage.num_reasoning_tokens),
         total_tokens=usage.num_prompt_tokens + usage.num_completion_tokens,
     )

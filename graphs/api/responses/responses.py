@@ -17,10 +17,12 @@ from pydantic import BaseModel
 
 from graphs.api.border.json_body import JsonRoute
 from graphs.api.border.replies import json_reply, list_reply, to_json
+from graphs.api.border.sse import STREAMED
 from graphs.api.chat.reply import Delivery, EventReply
 from graphs.api.errors import BadRequestError
+from graphs.api.responses.chat_of_items import turns_of
 from graphs.api.responses.follow import FollowReply
-from graphs.api.responses.items import as_json, items_of, read_items, shown, turns_of
+from graphs.api.responses.items import as_json, items_of, read_items, shown
 from graphs.api.responses.queries import PageQuery, ReadQuery
 from graphs.api.responses.question import Question, answer, question_of
 from graphs.api.responses.response_schema import RESULTS, ResponseBody
@@ -45,7 +47,9 @@ class ResponseDeleted(BaseModel):
     deleted: bool = True
 
 
-@router.post("", response_model=RagResponse, summary="Answer, and keep the answer")
+@router.post(
+    "", response_model=RagResponse, responses=STREAMED, summary="Answer, and keep the answer"
+)
 async def create_response(
     request: Request, body: ResponseBody, services: InjectedServices, corpus: InjectedCorpus
 ) -> Response:
@@ -90,7 +94,9 @@ async def create_response(
     return EventReply(events, shape, delivery)
 
 
-@router.get("/{response_id}", response_model=RagResponse, summary="Read a response")
+@router.get(
+    "/{response_id}", response_model=RagResponse, responses=STREAMED, summary="Read a response"
+)
 async def get_response(
     request: Request,
     response_id: str,

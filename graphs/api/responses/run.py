@@ -15,7 +15,7 @@ from graphs.api.border.replies import to_json
 from graphs.api.error_replies import ErrorReply
 from graphs.api.errors import ResumeMismatchError
 from graphs.api.responses.items import kept_item
-from graphs.api.responses.journal import written
+from graphs.api.responses.journal import is_same, read, written
 from graphs.api.responses.response_shape import ResponseShape
 from graphs.corpus import Corpus
 from graphs.errors import GraphError, StageUnavailableError
@@ -136,13 +136,10 @@ class Run:
         )
 
     async def _take(self, event: Event) -> None:
+        event = self._known(event)
         self.shape.event(event)
-        text, number = written(event), len(self.events)
-        if number >= len(self.known):
-            self._pending.append(text)
-        elif self.known[number] != text:
-            msg = "the answer was lost with its Gateway, and what it stands on has changed"
-            raise ResumeMismatchError(msg)
+        if len(self.events) >= len(self.known):
+            self._pending.append(written(event))
         if isinstance(event, Finished):
             response = self.shape.response()
             outputs = [
@@ -154,6 +151,17 @@ class Run:
             await self._store()
         self.events.append(event)
         self._tell()
+
+    def _known(self, event: Event) -> Event:
+        """Gives the event as an earlier attempt has kept it, so that all readers see the same."""
+        number = len(self.events)
+        if number >= len(self.known):
+            return event
+        known = read(self.known[number])
+        if not is_same(known, event):
+            msg = "the answer was lost with its Gateway, and what it stands on has changed"
+            raise ResumeMismatchError(msg)
+        return known
 
     async def _store(self) -> None:
         lease = Lease(owner=self.keeping.owner, seconds=self.keeping.lease_s)

@@ -6,11 +6,12 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from graphs.api.border.fields import SERVED_TIER
 from graphs.api.border.replies import to_json
 from graphs.api.errors import BadRequestError
 from graphs.api.responses.items import JsonItem, as_json, items_of, shown
 from graphs.api.responses.question import Question
-from graphs.api.responses.response_schema import ResponseBody
+from graphs.api.responses.response_schema import ResponseBody, TextOptions
 from graphs.api.responses.response_shape import RagResponse, ResponseShape
 from graphs.caller import Caller
 from graphs.corpus import Corpus
@@ -124,12 +125,20 @@ def _head(body: ResponseBody, name: str, created_at: int) -> dict[str, Any]:
         "conversation": None if conversation is None else {"id": conversation},
         "metadata": sent["metadata"] or {},
         "parallel_tool_calls": body.parallel_tool_calls is not False,
-        "reasoning": {"effort": None, "summary": None},
-        "service_tier": "default",
+        "reasoning": {"effort": body.reasoning and body.reasoning.effort, "summary": None},
+        "service_tier": SERVED_TIER,
         "store": body.store is not False,
-        "text": {"format": {"type": "text"}},
+        "text": _text(body),
         "tool_choice": sent["tool_choice"] or "auto",
         "tools": sent["tools"] or [],
-        "top_logprobs": 0,
+        "top_logprobs": body.top_logprobs or 0,
         "truncation": body.truncation or "disabled",
     }
+
+
+def _text(body: ResponseBody) -> dict[str, Any]:
+    options = body.text or TextOptions()
+    told: dict[str, Any] = {"format": {"type": "text"}}
+    if options.format is not None:
+        told["format"] = options.format.model_dump(by_alias=True, exclude_none=True)
+    return told
