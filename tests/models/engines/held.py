@@ -56,7 +56,8 @@ class Held:
 
     def ids_of(self, *texts):
         """The ids of texts that are one token each; the others are left out."""
-        return [ids[0] for ids in self.generator._encode(texts) if len(ids) == 1]
+        encoded = self.generator._tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        return [ids[0] for ids in encoded if len(ids) == 1]
 
     def is_ended(self):
         """Says whether a test has closed or killed it."""

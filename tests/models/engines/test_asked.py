@@ -135,14 +135,17 @@ async def test_the_probabilities_that_are_told_are_the_models_own(held, top_logp
         logit_bias=((900, 5.0),), top_logprobs=top_logprobs,
     )  # fmt: skip
     chunks = await chunks_of(held, asked)
-    ids, told = ids_of(chunks), [one for chunk in chunks for one in chunk.logprobs]
-    assert [one.token_id for one in told] == ids
+    ids, told = ids_of(chunks), [one for chunk in chunks for one in chunk.tokens]
+    raw = held.generator._tokenizer.decode(ids).encode()
+    assert (len(told), b"".join(one.raw for one in told)) == (len(ids), raw)
     assert all(len(one.top) == top_logprobs and one.logprob <= 0 for one in told)
-    assert all(one.logprob <= one.top[0][1] for one in told if one.top)
+    assert all(one.logprob <= one.top[0].logprob for one in told if one.top)
     rest = await chunks_of(held, replace(asked, delivered_token_ids=tuple(ids[:7])))
     assert ids[:7] + ids_of(rest) == ids
-    again = [one for chunk in rest for one in chunk.logprobs]
-    assert [one.token_id for one in again] == ids[7:]
+    again = [one for chunk in rest for one in chunk.tokens]
+    assert [(one.raw, one.num_chars) for one in again] == [
+        (one.raw, one.num_chars) for one in told[7:]
+    ]
     assert [one.logprob for one in again] == pytest.approx(
         [one.logprob for one in told[7:]], abs=1e-3
     )

@@ -12,6 +12,7 @@ from models.constraints import Regex
 from models.engines.mask_maker import MaskMaker
 from models.engines.masks import ChoicesMask
 from models.engines.picking import Picking, picked_scores, row_of
+from models.engines.thinking_mask import ThinkingMask
 from models.generation import EngineRequest, Sampling
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("ignore")]
@@ -141,6 +142,17 @@ async def test_a_grammar_is_made_again_from_what_is_sent(module):
         answer.append(int(made.apply(values.clone()).argmax()))
     mask.check(answer[:2])
     assert answer[2] == END
+    thinking = ThinkingMask(
+        begin_id=2, end_id=3, is_begun=True, limit=1, stop_ids=frozenset({END}), answer=mask,
+        vocabulary_size=SIZE,
+    )  # fmt: skip
+    answer = []
+    added = (0, params(module, asked(mask=thinking)), list(PROMPT), answer)
+    made.update_state(update([added]))
+    for _ in range(5):
+        answer.append(int(made.apply(values.clone()).argmax()))
+    assert (answer[1], answer[4]) == (3, END)
+    mask.check(answer[2:4])
 
 
 class States:
