@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 from rich.progress import track
 
-from benchmarks.retrieval_scores import DEPTH, Values, score
-from benchmarks.retrieval_set import (
+from benchmarks.labelled.questions import (
     STORE,
     LabelledQuestion,
     by_document,
@@ -30,7 +29,8 @@ from benchmarks.retrieval_set import (
     read_questions,
     relevant,
 )
-from benchmarks.retrieval_tables import Means, compare, differences, means, print_table
+from benchmarks.labelled.scores import DEPTH, Values, score
+from benchmarks.labelled.tables import Means, compare, differences, means, print_table
 from deployments.embedder import ServedEmbedders
 from deployments.ingester import IngesterConfig
 from deployments.reranker import ServedRerankers

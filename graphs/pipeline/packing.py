@@ -9,14 +9,16 @@ names none, and the generator writes into whatever is left.
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 
-from graphs.pipeline.events import Passage
-from graphs.pipeline.prompt import Prompt, passage_block
+from graphs.pipeline.events import ChatRequest, Passage
+from graphs.pipeline.prompt import Prompt, earlier_turns, instructions_of, passage_block
 from graphs.pipeline.relevance import ScoredHit
+from graphs.pipeline.trace import Trace
 from models.errors import ContextLengthError
 from models.generation import Message
 from models.token_counter import TokenCounter
@@ -61,6 +63,35 @@ class Packer:
             )
             raise ContextLengthError(msg)
         return left
+
+    async def chat(
+        self, question: str, request: ChatRequest, trace: Trace, *, history_tokens: int
+    ) -> tuple[Prompt, int]:
+        """Gives the prompt of a chat without passages, and the tokens that are left for these.
+
+        Args:
+            question: the last one, so that it stands alone.
+            request: the chat.
+            trace: is told when earlier turns are left out.
+            history_tokens: most tokens for earlier turns.
+
+        Raises:
+            ContextLengthError: the prompt and the answer alone do not fit.
+        """
+        prompt = Prompt(
+            question=question,
+            instructions=instructions_of(request.messages),
+            exchange=request.exchange,
+            tools=request.tools,
+        )
+        room = await self.room(prompt)
+        earlier = earlier_turns(request.messages)
+        # The question follows; templates demand that an answer stands before it.
+        answered = earlier[:-1] if earlier and earlier[-1].role == "user" else earlier
+        turns, num_tokens = await self.newest(answered, room=room, limit=history_tokens)
+        if len(turns) < len(earlier):
+            trace.degrade("history")
+        return replace(prompt, turns=turns), room - num_tokens
 
     async def newest(
         self, turns: Sequence[Message], *, room: int, limit: int

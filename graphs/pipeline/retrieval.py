@@ -14,7 +14,7 @@ from graphs.pipeline.events import ChatRequest, GivenDocument, Passage
 from graphs.pipeline.expansion import Expansion, Query
 from graphs.pipeline.given import ranked as ranked_documents
 from graphs.pipeline.packing import Packer
-from graphs.pipeline.prompt import Prompt, earlier_turns, instructions_of
+from graphs.pipeline.prompt import Prompt, instructions_of
 from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.question import parts_of
 from graphs.pipeline.quoting.quoter import Quote, Quoter
@@ -265,30 +265,13 @@ class Retrieval:
         """Gives what packs, the prompt without passages, and the tokens that are left for these."""
         tokens = await self._stages.generator.tokens()
         packer = Packer(tokens, max_tokens=request.sampling.max_tokens)
-        return packer, *await self._prompt(question, request, packer, trace)
-
-    async def _prompt(
-        self, question: str, request: ChatRequest, packer: Packer, trace: Trace
-    ) -> tuple[Prompt, int]:
-        """Gives the prompt without passages, and the tokens that are left for these."""
-        instructions = instructions_of(request.messages)
-        if not self._reads_chat:
-            if instructions:
-                trace.degrade("instructions")
-            prompt = Prompt(question=question)
-            return prompt, await packer.room(prompt)
-        prompt = Prompt(
-            question=question, instructions=instructions, exchange=request.exchange,
-            tools=request.tools,
-        )  # fmt: skip
-        room = await packer.room(prompt)
-        earlier = earlier_turns(request.messages)
-        # The question follows; templates demand that an answer stands before it.
-        answered = earlier[:-1] if earlier and earlier[-1].role == "user" else earlier
-        turns, num_tokens = await packer.newest(answered, room=room, limit=self._history_tokens)
-        if len(turns) < len(earlier):
-            trace.degrade("history")
-        return replace(prompt, turns=turns), room - num_tokens
+        if self._reads_chat:
+            limit = self._history_tokens
+            return packer, *await packer.chat(question, request, trace, history_tokens=limit)
+        if instructions_of(request.messages):
+            trace.degrade("instructions")
+        prompt = Prompt(question=question)
+        return packer, prompt, await packer.room(prompt)
 
     def _top_k(self, settings: RetrievalSettings, trace: Trace) -> int:
         if settings.top_k > 1 and not trace.allows("passages", self._deadline.passages_s):

@@ -3,9 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.retrieval import RERANKED, WAYS, Settings, ranking, run, summary
-from benchmarks.retrieval_scores import DEPTH, MEASURES, interval, score
-from benchmarks.retrieval_set import (
+from benchmarks.labelled.questions import (
     DATA,
     PARAPHRASE,
     by_document,
@@ -15,6 +13,8 @@ from benchmarks.retrieval_set import (
     relevant,
     shared_words,
 )
+from benchmarks.labelled.scores import DEPTH, MEASURES, interval, score
+from benchmarks.retrieval import RERANKED, WAYS, Settings, ranking, run, summary
 from graphs.config import RetrievalSettings
 from index.records import Chunking
 from models.bundled.prepare import minilm_folder

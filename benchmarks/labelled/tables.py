@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.retrieval_scores import MEASURES, Interval, Values, interval
-from benchmarks.retrieval_set import LabelledQuestion
+from benchmarks.labelled.questions import LabelledQuestion
+from benchmarks.labelled.scores import MEASURES, Interval, Values, interval
 
 Measured = dict[str, Values]  # of each way to search: float64, (n_questions, n_measures)
 Means = dict[str, dict[str, dict[str, Interval]]]

@@ -21,7 +21,7 @@ from index.parsing.document import Document
 from index.parsing.parse import parse
 from index.records import ChunkDraft, Chunking, StoredPassage, titled_text
 
-DATA = Path(__file__).resolve().parent / "data" / "retrieval"
+DATA = Path(__file__).resolve().parents[1] / "data" / "retrieval"
 STORE = "set"
 COVERED = 0.5  # of a span's characters: then a passage holds what matters of it
 PARAPHRASE = 0.3  # at most this share of a paraphrase's content words stands in its passages

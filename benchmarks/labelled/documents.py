@@ -1,7 +1,7 @@
 """Make the documents of the retrieval set from unpacked Debian packages.
 
     dpkg -x each package into PACKAGES/<package>
-    python -m benchmarks.retrieval_documents PACKAGES
+    python -m benchmarks.labelled.documents PACKAGES
 
 The documents are committed, so this runs only when `pages.txt` changes. It keeps of each page what
 the project's own parser reads in its main part, as plain HTML; menus and permalinks go.
@@ -19,7 +19,7 @@ from bs4 import BeautifulSoup, Tag
 from index.parsing.document import Block, Document
 from index.parsing.parse import parse
 
-DATA = Path(__file__).resolve().parent / "data" / "retrieval"
+DATA = Path(__file__).resolve().parents[1] / "data" / "retrieval"
 # Where the text of a page is, by source.
 MAIN = {
     "postgresql": "body",

@@ -1,0 +1,1 @@
+"""The labelled questions of `benchmarks.retrieval`: their documents, scores and tables."""
