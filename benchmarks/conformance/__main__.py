@@ -131,6 +131,8 @@ class Walk:
                 operation, mine = item.get(method), our_paths.get(path, {}).get(method)
                 if operation is None or mine is None or not operation.get("tags"):
                     continue
+                if "200" not in mine["responses"]:  # it is always refused
+                    continue
                 score = found.setdefault(operation["tags"][0], Score())
                 score.num_properties += self._size(operation)
                 where = f"{method.upper()} {path}"

@@ -38,12 +38,13 @@ class Answering(RagPipeline):
 
 @pytest.fixture
 async def url(api_app, api_services):
+    fake = FakeStages()
     stages = Stages(
         embedder=api_services.embedder, retriever=api_services.retriever, judge=FakeReranker(),
-        reranker=FakeReranker(), safety=FakeSafety(), generator=FakeStages(),
+        reranker=FakeReranker(), safety=FakeSafety(), generator=fake,
     )  # fmt: skip
     pipeline = Answering(api_services.config, stages)
-    api_app.state.services = dataclasses.replace(api_services, pipeline=pipeline)
+    api_app.state.services = dataclasses.replace(api_services, pipeline=pipeline, tokens=fake)
     async with serving(api_app) as served:
         yield served
 
