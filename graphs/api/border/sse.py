@@ -26,7 +26,9 @@ _HEADERS = {
     "cache-control": "no-cache",
     "x-accel-buffering": "no",  # nginx would collect the stream otherwise
 }
-_PING = b": ping\n\n"
+# Without a blank line, which ends an event: openai-python takes that for an event without data once
+# an event had an id, and fails.
+_PING = b": ping\n"
 # What a route says of replies that may be streamed.
 STREAMED: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}

@@ -139,9 +139,19 @@ async def test_silence_is_filled_with_comments(connect, api_pipeline, with_timeo
     with_timeouts(heartbeat_s=0.01)
     connection = connect(BODY | {"stream": True})
     async with asyncio.timeout(5):
-        while connection.text.count(": ping\n\n") < 2:
+        while connection.text.count(": ping\n") < 2:
             connection.arrived.clear()
             await connection.arrived.wait()
+
+
+async def test_the_openai_client_reads_on_after_a_silence(api_openai, api_pipeline, with_timeouts):
+    api_pipeline.script.insert(2, 0.2)  # after an event that has an id
+    with_timeouts(heartbeat_s=0.01)
+    stream = await api_openai.chat.completions.create(
+        **BODY, stream=True, extra_headers={"Idempotency-Key": "one"}
+    )
+    parts = [chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices]
+    assert "".join(parts) == "Requests wait in a bounded queue. [1]"
 
 
 async def test_client_that_stops_reading_is_dropped(connect, api_pipeline, with_timeouts):
