@@ -250,7 +250,7 @@ def test_a_counter_elsewhere_gives_the_counts_of_the_generator(generator):
     profile = generator.profile()
     counts = TokenCounter(profile).count(HOSTILE)
     assert counts.dtype == np.int32
-    assert counts.tolist() == [len(ids) for ids in generator._encode(HOSTILE)]
+    assert counts.tolist() == [len(ids) for ids in generator._prompting.encode(HOSTILE)]
     assert profile.special_tokens
     assert (profile.context_tokens, profile.max_answer_tokens) == (generator.context_tokens, 48)
 

@@ -117,11 +117,10 @@ async def test_text_is_free_until_a_call_opens(generator):
     opened = generator._tokenizer("Let me see. <tool_call>", add_special_tokens=False)["input_ids"]
     for seed in range(4):
         asked = replace(request(use, seed), delivered_token_ids=tuple(opened))
-        _, rest, chunks = await write(generator, asked)
+        _, text, chunks = await write(generator, asked)  # whose reader has none of the text
         if chunks[-1].finish_reason == "length":
             continue
-        reader = reader_of(chunks[0].form)
-        parts = joined([*reader.push("Let me see. <tool_call>" + rest), *reader.flush()])
+        parts = parts_of(chunks)
         assert parts[0] == Said(text="Let me see. ")
         assert calls_of(parts)
 

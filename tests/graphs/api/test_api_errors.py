@@ -16,13 +16,20 @@ from index.errors import CorpusError, FingerprintMismatchError
 from models.errors import EngineStoppedError, ModelError, ModelNotFoundError
 
 JSON = {"content-type": "application/json"}
-DIALECTS = {"/v1/embed", "/v2/embed", "/embed", "/info", "/health"}  # with shapes of their own
+DIALECTS = {
+    "/v1/embed",
+    "/v2/chat",
+    "/v2/embed",
+    "/embed",
+    "/info",
+    "/health",
+}  # with shapes of their own
 ALL_METHODS = {"get", "put", "post", "delete", "patch"}
 
 
 def error_of(reply):
     body = reply.json()
-    assert set(body) == {"error"}
+    assert set(body) in ({"error"}, {"error", "id", "message"})  # of reranks in Cohere's shape too
     assert set(body["error"]) == {"message", "type", "param", "code"}
     ErrorReply.model_validate(body)
     assert "Traceback" not in reply.text

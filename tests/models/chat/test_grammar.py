@@ -16,7 +16,8 @@ from models.chat.parts import joined
 from models.chat.reply import ReplyForm, reader_of
 from models.chat.tools import Tool, ToolUse
 from models.constraints import Grammar
-from models.engines.mask_maker import MaskMaker, _checked, _spelling
+from models.engines.grammars import _spelling
+from models.engines.mask_maker import MaskMaker, _checked
 from models.engines.masks import unpack
 from models.errors import InvalidInputError
 from tests.models.tool_schemas import TOOL_SCHEMAS
