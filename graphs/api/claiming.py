@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import logging
+import os
+import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -61,3 +63,37 @@ class Claiming:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_s()):
                     await self._wake.wait()
+
+
+class LeasedWork:
+    """Work that any Gateway takes from the catalog, and that another one takes over when it dies.
+
+    Args:
+        look: claims what waits, as far as there is room.
+        what: waits, for the log.
+        poll_s: gives how long nothing is looked for, in seconds.
+    """
+
+    def __init__(
+        self, look: Callable[[], Awaitable[None]], *, what: str, poll_s: Callable[[], float]
+    ) -> None:
+        self._owner = f"gateway-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._working: dict[str, asyncio.Task[None]] = {}
+        self._claiming = Claiming(look, what=what, poll_s=poll_s)
+
+    def start(self) -> None:
+        """Begins to look for what waits."""
+        self._claiming.start()
+
+    async def stop(self) -> None:
+        """Ends all work; others take it over when the leases run out."""
+        await self._claiming.stop()
+        tasks = [*self._working.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def wake(self) -> None:
+        """Says that something waits."""
+        self.start()
+        self._claiming.wake()

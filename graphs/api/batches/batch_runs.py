@@ -2,8 +2,6 @@
 
 import asyncio
 import logging
-import os
-import uuid
 from collections.abc import Callable
 
 from starlette.types import ASGIApp
@@ -11,7 +9,7 @@ from starlette.types import ASGIApp
 from graphs.api.batches.batch_run import BatchRun
 from graphs.api.batches.turns import Turns
 from graphs.api.border.traffic import Traffic
-from graphs.api.claiming import Claiming
+from graphs.api.claiming import LeasedWork
 from graphs.api.services import Services
 from graphs.caller import DEFAULT_CALLER, Caller
 from graphs.errors import GraphError
@@ -24,7 +22,7 @@ _MAX_AT_ONCE = 2  # so that a small batch does not wait for the end of a large o
 MAX_ATTEMPTS = 50  # a batch over which so many Gateways died is given up
 
 
-class BatchRuns:
+class BatchRuns(LeasedWork):
     """Works on batches.
 
     Args:
@@ -37,28 +35,9 @@ class BatchRuns:
         self._services = services
         self._app = app
         self._turns = Turns(lambda: services().config.batches, traffic)
-        self._owner = f"gateway-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self._working: dict[str, asyncio.Task[None]] = {}
-        self._claiming = Claiming(
+        super().__init__(
             self._look, what="batches", poll_s=lambda: services().config.batches.poll_s
         )
-
-    def start(self) -> None:
-        """Begins to look for batches that wait."""
-        self._claiming.start()
-
-    async def stop(self) -> None:
-        """Ends all work; others take it over when the leases run out."""
-        await self._claiming.stop()
-        tasks = [*self._working.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def wake(self) -> None:
-        """Says that a batch waits."""
-        self.start()
-        self._claiming.wake()
 
     async def _look(self) -> None:
         while len(self._working) < _MAX_AT_ONCE:

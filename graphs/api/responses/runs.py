@@ -7,15 +7,13 @@ a Gateway dies    -> its leases run out    -> claimed by another one            
 
 import asyncio
 import logging
-import os
-import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from functools import partial
 
 from pydantic import ValidationError
 
-from graphs.api.claiming import Claiming
+from graphs.api.claiming import LeasedWork
 from graphs.api.error_replies import reply_of
 from graphs.api.errors import ApiError, BadRequestError, kind_of
 from graphs.api.responses.journal import read
@@ -37,7 +35,7 @@ SECONDS_A_DAY = 86_400
 _LATER_S = 2.0
 
 
-class Runs:
+class Runs(LeasedWork):
     """Works on responses, as many at once as the settings allow.
 
     Args:
@@ -46,29 +44,10 @@ class Runs:
 
     def __init__(self, services: Callable[[], Services]) -> None:
         self._services = services
-        self._owner = f"gateway-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self._working: dict[str, asyncio.Task[None]] = {}
         self._claimed: set[str] = set()
-        self._claiming = Claiming(
+        super().__init__(
             self._look, what="responses", poll_s=lambda: services().config.responses.poll_s
         )
-
-    def start(self) -> None:
-        """Begins to look for responses that wait."""
-        self._claiming.start()
-
-    async def stop(self) -> None:
-        """Ends all work; others take it over when the leases run out."""
-        await self._claiming.stop()
-        tasks = [*self._working.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def wake(self) -> None:
-        """Says that a response waits."""
-        self.start()
-        self._claiming.wake()
 
     def keeping(self) -> Keeping:
         """How responses are kept."""
