@@ -174,7 +174,8 @@ class ModelLife(Generic[Config, Loaded]):
         try:
             self._serve(config, await self._load(config))
         except BaseException:
-            self._wanted = None
+            if self._wanted == config:  # others may wait for their turn
+                self._wanted = None
             raise
 
     async def _change_beside(self, config: Config) -> None:

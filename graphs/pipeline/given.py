@@ -4,7 +4,8 @@ They are cut to pieces of the length of passages, since rerankers and small gene
 and ranked by meaning; all that follows is as with passages of a store.
 """
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from index.searching.request import Hit
 from index.sentences import sentence_ends
 
 _PIECE_CHARS = 240  # one or two sentences, as the passages of a store
+_TITLE_CHARS = 240  # each piece has it
+_MANY_PIECES = 2000  # of one document; then short blocks are joined
 
 
 async def ranked(
@@ -38,8 +41,7 @@ async def ranked(
     Raises:
         StageUnavailableError: the embedder does not answer.
     """
-    pieces = [_pieces(document) for document in documents]
-    flat = _numbered(pieces)
+    flat = await asyncio.to_thread(_numbered, documents)
     if not flat:
         return ()
     texts = [titled_text(passage) for passage, _ in flat]
@@ -56,12 +58,12 @@ def _pieces(document: GivenDocument) -> list[StoredPassage]:
             store_id="",
             file_id=document.id,
             filename=document.title or document.id,
-            title=document.title,
+            title=document.title[:_TITLE_CHARS],
             text=document.text[start:end].strip(),
             char_start=start,
             char_end=end,
         )
-        for start, end in _spans(document.text)
+        for start, end in _few(tuple(_spans(document.text)))
         if document.text[start:end].strip()
     ]
 
@@ -81,8 +83,23 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
         start = end + 2
 
 
-def _numbered(pieces: Sequence[Sequence[StoredPassage]]) -> list[tuple[StoredPassage, int]]:
-    """Gives all passages in a row, each with the number of its document."""
+def _few(spans: Sequence[tuple[int, int]]) -> Iterable[tuple[int, int]]:
+    """Joins short spans that follow each other, where there are very many."""
+    if len(spans) <= _MANY_PIECES:
+        return spans
+    joined = [spans[0]]
+    for start, end in spans[1:]:
+        first = joined[-1][0]
+        if end - first <= _PIECE_CHARS:
+            joined[-1] = (first, end)
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _numbered(documents: Sequence[GivenDocument]) -> list[tuple[StoredPassage, int]]:
+    """Gives all pieces in a row, each with the number of its document."""
+    pieces = map(_pieces, documents)
     return [(one, number) for number, group in enumerate(pieces) for one in group]
 
 

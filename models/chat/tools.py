@@ -59,8 +59,16 @@ class Tool:
                 f"got {self.parameters[:80]!r}"
             )
             raise InvalidInputError(msg)
-        declared = schema.get("properties", {})
-        is_plain = _PLAIN.issuperset(schema) and set(schema.get("required", ())) <= set(declared)
+        schema = {name: value for name, value in schema.items() if value is not None}
+        declared, required = schema.get("properties", {}), schema.get("required", [])
+        is_read = isinstance(declared, dict) and isinstance(required, list)
+        if not is_read or not all(isinstance(name, str) for name in required):
+            msg = (
+                f"of the parameters of tool {self.name!r}, properties must be an object and "
+                f"required a list of strings, got {self.parameters[:80]!r}"
+            )
+            raise InvalidInputError(msg)
+        is_plain = _PLAIN.issuperset(schema) and set(required) <= set(declared)
         if is_plain:  # what is not declared is not asked for
             schema = {"properties": {}, "additionalProperties": False} | schema
         return schema if "$ref" in schema else {"type": "object"} | schema

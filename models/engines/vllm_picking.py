@@ -67,7 +67,7 @@ class _Receiver(pickle.Unpickler):
         return self._grammars.reader().mask(pid)
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
-        if not module_name.startswith("models."):
+        if not module_name.startswith("models.") or "." in global_name:
             msg = f"a request may hold data of models alone, got {module_name}.{global_name}"
             raise pickle.UnpicklingError(msg)
         return super().find_class(module_name, global_name)

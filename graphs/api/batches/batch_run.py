@@ -5,6 +5,7 @@ input file --> lines without a result --> turns --> the routes --> pending --> c
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from index.catalog.batches.records import BatchEnd, BatchFault, BatchRecord, Lin
 from index.catalog.files import MAX_FILE_BYTES
 from index.errors import CorpusUnavailableError, UnknownFileError
 
+logger = logging.getLogger(__name__)
+
 _KEEP_S = 0.5  # what is answered and not kept is answered again after a kill
 _LOOK_S = 2.0  # between two looks at whether the batch was cancelled, when nothing is to be kept
 _MAX_KEPT = 500  # results in one call
@@ -37,6 +40,8 @@ _LEFT: dict[BatchEnd, tuple[str, str]] = {
         "This request was not executed before the batch was cancelled.",
     ),
 }
+_GIVEN_UP_S = 600.0  # of replies that tell of no want of room: longer than a model is away
+_FAILED = "The server failed on this request; its log says why."
 _TOO_LARGE = "The replies of this batch have become too large for one file."
 
 
@@ -134,21 +139,31 @@ class BatchRun:
     async def _answer_some(self, lines: Iterator[Line], left: dict[int, Line]) -> None:
         for line in lines:
             await self._is_reached.wait()  # what cannot be kept is not worth answering
-            result = await self._result(line)
-            self._num_bytes += len(result.data)
+            too_large = error_result(line, "batch_too_large", _TOO_LARGE, is_left=False)
+            result = too_large
+            if self._num_bytes <= MAX_FILE_BYTES:
+                result = await self._result(line)
+                self._num_bytes += len(result.data)
             if self._num_bytes > MAX_FILE_BYTES:
-                result = error_result(line, "batch_too_large", _TOO_LARGE, is_left=False)
+                result = too_large
             self._pending.append(result)
             del left[line.number]
 
     async def _result(self, line: Line) -> LineResult:
         caller = Caller(tenant=self.record.tenant, key_id=self.record.key_id)
+        failing_since: float | None = None
         while True:
-            reply = await self.turns.run(
-                lambda: ask(self.app, line, endpoint=self.record.endpoint, caller=caller)
-            )
-            if reply.status not in NO_ROOM:
-                return result_of(line, reply)
+            try:
+                reply = await self.turns.run(
+                    lambda: ask(self.app, line, endpoint=self.record.endpoint, caller=caller)
+                )
+                failing_since = failing_since or time.monotonic() if reply.is_failing else None
+                failed_s = 0.0 if failing_since is None else time.monotonic() - failing_since
+                if reply.status not in NO_ROOM or failed_s > _GIVEN_UP_S:
+                    return result_of(line, reply)
+            except Exception:  # one line must not end the batch
+                logger.exception("batch %s, line %d", self.record.id, line.number)
+                return error_result(line, "server_error", _FAILED, is_left=False)
             self.turns.pause()
 
     async def _keep(self, *, waits: bool = False) -> None:

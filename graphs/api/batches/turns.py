@@ -31,7 +31,7 @@ class Turns:
         self._settings = settings
         self._traffic = traffic
         self._num_running = 0
-        self._begun_at = time.monotonic()
+        self._forced_at = float("-inf")
         self._not_before = 0.0
 
     def pause(self) -> None:
@@ -40,10 +40,12 @@ class Turns:
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """Does the work when there is room; again from the start when others needed that room."""
+        since = time.monotonic()
         while True:
-            is_overdue = await self._room()
+            is_overdue = await self._room(since)
             self._num_running += 1  # nothing is awaited between this and the look at the room
-            self._begun_at = time.monotonic()
+            if is_overdue:
+                self._forced_at = time.monotonic()
             task = asyncio.create_task(work())
             try:
                 if await self._unless_needed(task, is_overdue=is_overdue):
@@ -58,7 +60,7 @@ class Turns:
         """Waits for the task; False: others need its room."""
         num_refused = self._traffic.num_refused
         while not task.done():
-            if self._traffic.num_refused > num_refused:
+            if self._traffic.num_refused > num_refused and not is_overdue:
                 self.pause()
                 return False
             if not (is_overdue or self._has_room()):
@@ -73,13 +75,12 @@ class Turns:
     def _has_room(self) -> bool:
         return self._traffic.num_waiting < self._settings().yields_to
 
-    async def _room(self) -> bool:
-        """Waits for room; True: there is none, but the wait was long enough."""
-        since = time.monotonic()
+    async def _room(self, since: float) -> bool:
+        """Waits for room; True: there is none, but the wait, since then, was long enough."""
         while True:
             settings, now = self._settings(), time.monotonic()
             quiet_at = self._traffic.ended_at + settings.quiet_s
-            overdue_at = max(since, self._begun_at) + settings.longest_yield_s
+            overdue_at = max(since, self._forced_at) + settings.longest_yield_s
             if self._num_running < settings.max_running and now >= self._not_before:
                 if self._has_room() and now >= quiet_at:
                     return False

@@ -19,7 +19,7 @@ class CallsOfChat:
     def __init__(self) -> None:
         self._open: list[tuple[object, ToolCall]] = []  # by the id that the client gave
         self._closed: set[str] = set()
-        self._num_calls = 0
+        self._ids: set[str] = set()
 
     def read(self, tool_calls: Any, function_call: Any) -> tuple[ToolCall, ...]:
         """Reads the calls of an assistant's turn."""
@@ -56,14 +56,17 @@ class CallsOfChat:
             name = function.get("name")
             if not isinstance(name, str) or not name:
                 continue
-            self._num_calls += 1
             given = one.get("id")
-            is_new = isinstance(given, str) and given and given not in self._known()
-            call_id = given if is_new else f"call_{self._num_calls}"
+            is_new = isinstance(given, str) and given and given not in self._ids
+            call_id = given if is_new else self._made_up_id()
+            self._ids.add(call_id)
             yield given, ToolCall(id=call_id, name=name, arguments=arguments_text(function))
 
-    def _known(self) -> set[str]:
-        return self._closed | {call.id for _, call in self._open}
+    def _made_up_id(self) -> str:
+        number = len(self._ids) + 1
+        while f"call_{number}" in self._ids:
+            number += 1
+        return f"call_{number}"
 
 
 def arguments_text(function: dict[str, Any]) -> str:

@@ -126,14 +126,15 @@ class CohereChatBody(RequestModel):
             fields = {"text": data} if isinstance(data, str) else data
             name = (None if isinstance(sent, str) else sent.id) or fields.get("id")
             name = name if isinstance(name, str) and name else f"doc:{place}"
-            name = f"{name}:{place}" if name in found else name
+            while name in found:
+                name += f":{place}"
             title, text = _read(fields)
             if not (title or text):
                 msg = f"documents[{place}] has no text"
                 raise BadRequestError(msg, param=f"documents[{place}]")
             document = GivenDocument(id=name, title=title, text=text or title)
             found[name] = (document, {**fields, "id": name})
-        num_chars = sum(len(one.text) for one, _ in found.values())
+        num_chars = sum(len(one.title) + len(one.text) for one, _ in found.values())
         if num_chars > MAX_DOCUMENT_CHARS:
             msg = f"documents must have at most {MAX_DOCUMENT_CHARS} characters, got {num_chars}"
             raise BadRequestError(msg, param="documents")

@@ -4,6 +4,7 @@ import cohere
 import pytest
 from cohere.errors import BadRequestError, NotFoundError, ServiceUnavailableError
 
+from graphs.api.dialects.cohere_chat_schema import CohereChatBody
 from graphs.errors import OverloadedError
 from graphs.pipeline.events import Citation, Finished, Passage, Retrieved, TextDelta, Usage
 
@@ -223,3 +224,13 @@ async def test_rerank_tells_errors_in_both_shapes(api_cohere, api_http):
     body = missing.value.body
     assert body["message"] == body["error"]["message"]
     assert body["error"]["code"] == "model_not_found"
+
+
+def test_documents_of_one_id_are_all_kept():
+    documents = [
+        {"id": name, "data": f"text {place}"} for place, name in enumerate(("a:2", "a", "a"))
+    ]
+    body = CohereChatBody.model_validate(
+        {"model": "rag", "messages": [{"role": "user", "content": "x"}], "documents": documents}
+    )
+    assert [one.text for one, _ in body.given().values()] == ["text 0", "text 1", "text 2"]

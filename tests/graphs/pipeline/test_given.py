@@ -35,6 +35,14 @@ async def test_pieces_are_whole_sentences_and_nothing_is_lost():
         assert text[hit.char_start : hit.char_end].strip() == hit.text
 
 
+async def test_very_many_short_blocks_are_joined_and_a_long_title_is_not_repeated_whole():
+    document = GivenDocument(id="c", title="T" * 9000, text="a\n\n" * 60_000 + "The end.")
+    hits = await found("x", limit=10_000, documents=(document,))
+    assert len(hits) < 1100
+    assert sum(hit.text.count("a") for hit in hits) == 60_000
+    assert max(len(hit.title) for hit in hits) == 240
+
+
 async def test_the_nearest_come_first_and_no_more_than_asked():
     hits = await found("A pump is blue.", limit=3)
     assert (len(hits), hits[0].text) == (3, "A pump is blue.")

@@ -202,6 +202,9 @@ def test_what_is_sent_tells_no_probabilities_and_names_nothing_but_our_data(modu
     hostile = SimpleNamespace(extra_args={"picking": pickle.dumps(Path("/"))})
     with pytest.raises(pickle.UnpicklingError, match="data of models alone, got pathlib"):
         grammars.picking_of(hostile)
+    dotted = b"\x80\x04\x8c\x19models.engines.mask_maker\x8c\x0esubprocess.run\x93."
+    with pytest.raises(pickle.UnpicklingError, match="data of models alone, got models"):
+        grammars.picking_of(SimpleNamespace(extra_args={"picking": dotted}))
 
 
 def test_speculative_decoding_is_refused_by_name(module):

@@ -8,7 +8,8 @@ import json
 import openai
 import pytest
 
-from graphs.errors import OverloadedError
+from graphs.api.batches import batch_run
+from graphs.errors import OverloadedError, StageUnavailableError
 from tests.graphs.api.batches.conftest import line
 
 ASK = {"model": "rag", "messages": [{"role": "user", "content": "Where do requests wait?"}]}
@@ -259,3 +260,38 @@ async def test_a_line_for_which_there_is_no_room_is_asked_again(api_pipeline, be
     api_pipeline.script = quick
     batch = await ended(batch)
     assert (batch.request_counts.completed, batch.request_counts.failed) == (1, 0)
+
+
+async def test_a_line_that_no_model_answers_in_time_is_given_up_at_last(
+    api_pipeline, begin, ended, read, monkeypatch
+):
+    monkeypatch.setattr(batch_run, "_GIVEN_UP_S", 0.5)
+    api_pipeline.script = [StageUnavailableError("the embedder did not answer in time")]
+    batch = await ended(await begin(GOOD))
+    assert (batch.request_counts.completed, batch.request_counts.failed) == (0, 1)
+    failed = (await read(batch.error_file_id))["a"]["response"]
+    assert (failed["status_code"], failed["body"]["error"]["code"]) == (503, "unavailable")
+
+
+async def test_a_line_whose_reply_breaks_off_ends_no_batch(begin, ended, read, monkeypatch):
+    def broken(line, _reply):
+        raise ValueError(line.custom_id)
+
+    monkeypatch.setattr(batch_run, "result_of", broken)
+    batch = await ended(await begin(GOOD))
+    assert (batch.status, batch.request_counts.failed) == ("completed", 1)
+    assert (await read(batch.error_file_id))["a"]["error"]["code"] == "server_error"
+
+
+async def test_a_reply_with_any_line_end_is_one_line_to_every_client(
+    api_openai, api_pipeline, begin, ended
+):
+    text = "a\u2028b\u2029c\x85d\ne"
+    api_pipeline.script = [
+        dataclasses.replace(one, text=text) if hasattr(one, "text") else one
+        for one in (api_pipeline.script[0], api_pipeline.script[1], api_pipeline.script[-1])
+    ]
+    batch = await ended(await begin(GOOD))
+    (found,) = (await api_openai.files.content(batch.output_file_id)).text.splitlines()
+    message = json.loads(found)["response"]["body"]["choices"][0]["message"]
+    assert message["content"] == text
