@@ -48,8 +48,8 @@ class PickingFields(RequestModel):
 
     def for_own_words(self) -> list[str]:
         """Names what is asked of a generator that writes in its own words."""
-        neutral = (None, False, 0, "none")
-        asked = [name for name in FREE_ONLY if getattr(self, name, None) not in neutral]
+        values = {name: getattr(self, name, None) for name in FREE_ONLY}
+        asked = [name for name, value in values.items() if value and value != "none"]
         return asked + ["n"] * (self.n is not None and self.n > 1)
 
     def sampling(self, **more: Any) -> Sampling:

@@ -106,3 +106,9 @@ async def test_a_server_that_quotes_refuses_what_it_could_not_honour(
             model="rag", messages=QUESTION, presence_penalty=1.0
         )
     assert refused.value.param == "presence_penalty"
+    neutral = {
+        "presence_penalty": 0, "logit_bias": {}, "logprobs": False, "top_logprobs": 0, "n": 1,
+        "extra_body": {"min_p": 0, "stop_token_ids": [], "ignore_eos": False, "min_tokens": 0},
+    }  # fmt: skip
+    asked = api_openai.chat.completions.create(model="rag", messages=QUESTION, **neutral)
+    assert (await asked).choices
