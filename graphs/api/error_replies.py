@@ -80,13 +80,18 @@ def error_response(error: Exception, *, param: str | None = None) -> JSONRespons
     return JSONResponse(reply_of(error, param=param).model_dump(), kind.status, headers)
 
 
-async def _on_error(request: Request, error: Exception) -> JSONResponse:
+def log_fault(request: Request, error: Exception) -> None:
+    """Logs what is the server's own fault."""
     kind = kind_of(error)
     if kind.status >= 500:
         logger.warning(
             "request %s: %s: %s", request.state.request_id, type(error).__name__, error,
             exc_info=error if kind is FAILURE else None,
         )  # fmt: skip
+
+
+async def _on_error(request: Request, error: Exception) -> JSONResponse:
+    log_fault(request, error)
     # A chat names its store in another field than the routes of stores do.
     is_store = isinstance(error, UnknownStoreError)
     param = getattr(request.state, "store_param", None) if is_store else None

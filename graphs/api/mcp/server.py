@@ -4,7 +4,6 @@ What a tool cannot do is a result with `isError`, so that the model which called
 is wrong with the message itself, or with the address of a resource, is an error of JSON-RPC.
 """
 
-import logging
 from typing import Any
 
 from fastapi import Request
@@ -25,14 +24,12 @@ from mcp_types import (
     TextContent,
 )
 
-from graphs.api.error_replies import ErrorBody, reply_of
-from graphs.api.errors import FAILURE, kind_of
+from graphs.api.error_replies import ErrorBody, log_fault, reply_of
+from graphs.api.errors import kind_of
 from graphs.api.mcp.resources import TEMPLATES, list_resources, read_resource
 from graphs.api.mcp.tools import TOOLS
 from graphs.api.services import Services
 from graphs.corpus import Corpus
-
-logger = logging.getLogger(__name__)
 
 _INSTRUCTIONS = (
     "Documents of this organisation. `ask` answers a question from them, with the passages that "
@@ -120,10 +117,5 @@ def _error(error: Exception, request: Request) -> MCPError:
 
 def _told(error: Exception, request: Request) -> ErrorBody:
     """Tells an error as the other routes do, and logs what is the server's own fault."""
-    kind = kind_of(error)
-    if kind.status >= 500:
-        logger.warning(
-            "request %s: %s: %s", request.state.request_id, type(error).__name__, error,
-            exc_info=error if kind is FAILURE else None,
-        )  # fmt: skip
+    log_fault(request, error)
     return reply_of(error).error
