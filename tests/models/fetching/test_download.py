@@ -87,7 +87,7 @@ def test_a_hub_that_sends_nothing_ends_the_download(hub, tmp_path):
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
 def test_a_file_that_differs_is_refused_and_fetched_anew(hub, tmp_path, name):
     good = hub.info()
-    hub.files[name] = hub.files[name][:-1] + b"!"
+    hub.files[name] = hub.files[name][:-1] + bytes([hub.files[name][-1] ^ 1])
     hub.info = lambda: good
     with pytest.raises(UnsafeModelError, match=rf"{name} has sha.*the hub says"):
         fetch(tmp_path)
