@@ -1,10 +1,10 @@
-# make serve | test | test-systems | test-vllm | test-clients | test-webui | test-chaos | chaos | durability | bench-ingest | bench-search | lint | install | models | clean
+# make serve | test | test-systems | test-vllm | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench-ingest | bench-search | lint | install | models | clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Of the shell, as the state folder of deployments/state.py.
 STATE := "$${RAGFLEET_STATE:-.ragfleet}"
 
-.PHONY: help install serve test test-systems test-vllm test-clients test-webui test-chaos chaos durability bench-ingest bench-search conformance lint models clean
+.PHONY: help install serve test test-systems test-vllm test-clients test-webui test-chaos fuzz chaos durability bench-ingest bench-search conformance lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
@@ -61,6 +61,9 @@ test-clients: install .venv-clients/installed  ## run other programs' clients ag
 
 test-chaos: install  ## run the short forms of what `make chaos` and `make durability` do, about 17 minutes
 	$(BIN)/python -m pytest -m chaos
+
+fuzz: install  ## send 300 made-up requests to every operation, in one process; @@ minutes
+	RAGFLEET_FUZZ_EXAMPLES=300 $(BIN)/python -m pytest tests/graphs/api/test_fuzzed.py -p no:xdist
 
 chaos: install  ## break a local cluster on purpose and report what its clients saw
 	$(BIN)/python -m chaos --local --seed 0 --out chaos-report

@@ -168,7 +168,9 @@ class ServedNames(Settings):
     safety: str = "safety"
 
 
-_ORIGIN = r"^(\*|https?://[^/\s*]+)$"
+# Also the pages of extensions and desktop programs: `chrome-extension://<id>`, `app://obsidian.md`.
+_ORIGIN = r"^(\*|[a-z][a-z0-9+.-]*://[^/\s*]+)$"
+_HOST = r"^[^/\s*:]+$"
 _URL = r"^https?://[^/\s]+(/[^/\s]+)*$"
 Origin = Annotated[str, Field(pattern=_ORIGIN)]
 
@@ -188,6 +190,8 @@ class HttpSettings(Settings):
         default_store: name or id of the vector store that the model `rag` searches; None: all.
         cors_origins: whose pages may call the API from a browser, such as `https://chat.example`;
             they may send credentials. `*` alone: everybody's, without credentials. None by default.
+        allowed_hosts: public names beside that of `public_url` that a proxy on the same machine
+            passes on in `Host`, without ports; others get 403 (graphs/api/border/known_pages.py).
         public_url: how clients know this server, for links in replies; None: as each request asks.
         body_s: a body that takes longer to arrive gets 408.
         heartbeat_s: longest silence on a stream before a comment is sent.
@@ -202,6 +206,7 @@ class HttpSettings(Settings):
     token_input: Literal["cl100k_base", "reject"] = "cl100k_base"
     default_store: str | None = None
     cors_origins: tuple[Origin, ...] = ()
+    allowed_hosts: tuple[Annotated[str, Field(pattern=_HOST)], ...] = ()
     public_url: Annotated[str, Field(pattern=_URL)] | None = None
     body_s: float = Field(default=60.0, gt=0)
     heartbeat_s: float = Field(default=10.0, gt=0)

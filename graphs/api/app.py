@@ -11,6 +11,7 @@ from graphs.api.batches import batches
 from graphs.api.batches.batch_runs import BatchRuns
 from graphs.api.border.cors import Cors
 from graphs.api.border.head import HeadAsGet
+from graphs.api.border.known_pages import KnownPages
 from graphs.api.border.last_resort import LastResort
 from graphs.api.border.limits import BodyLimit
 from graphs.api.border.public_url import PublicUrl
@@ -118,6 +119,7 @@ def _add_borders(app: FastAPI, *, echo_request_id: bool) -> None:
     app.add_middleware(PublicUrl)
     app.add_middleware(RequestDeadline)
     app.add_middleware(RequestCaller)
+    app.add_middleware(KnownPages)
     app.add_middleware(LastResort)
     app.add_middleware(DialectErrors)
     app.add_middleware(HeadAsGet)
