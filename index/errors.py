@@ -27,6 +27,7 @@ CorpusError
 |- InvalidAnswerError      (ValueError)   more of them than are kept together
 |  |- InvalidChainError                    too many responses go before one
 |  '- InvalidConversationError             too many items, or one of them twice
+|- ExistingResponseError   (ValueError)   a response of this id is kept already
 |- InvalidSearchError      (ValueError)   a search request outside its bounds
 |- FingerprintMismatchError (ValueError)  vectors of another embedder
 |- SandboxError            (RuntimeError) the process that reads files does not start
@@ -181,6 +182,12 @@ class InvalidFileBatchError(CorpusError, ValueError):
     """A batch without files, with too many, or with one file named in two ways."""
 
     code = "invalid_file_batch"
+
+
+class ExistingResponseError(CorpusError, ValueError):
+    """A response of this id is kept already: the same was asked twice at once."""
+
+    code = "response_exists"
 
 
 class InvalidAnswerError(CorpusError, ValueError):

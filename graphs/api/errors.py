@@ -33,6 +33,7 @@ from index.errors import (
     CorpusError,
     CorpusUnavailableError,
     EndedBatchError,
+    ExistingResponseError,
     FingerprintMismatchError,
     InvalidAnswerError,
     InvalidAttributesError,
@@ -211,6 +212,12 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     InvalidAttributesError: ErrorKind(status=400, type=INVALID),
     InvalidFileBatchError: ErrorKind(status=400, type=INVALID, param="files"),
     InvalidAnswerError: ErrorKind(status=400, type=INVALID),
+    ExistingResponseError: ErrorKind(
+        status=409,
+        type=INVALID,
+        param="Idempotency-Key",
+        message="The same is being answered under this Idempotency-Key; ask again for it.",
+    ),
     InvalidSearchError: ErrorKind(status=400, type=INVALID),
     FingerprintMismatchError: ErrorKind(status=409, type=INVALID),
     CorpusUnavailableError: ErrorKind(

@@ -151,11 +151,14 @@ class BatchRun:
 
     async def _result(self, line: Line) -> LineResult:
         caller = Caller(tenant=self.record.tenant, key_id=self.record.key_id)
+        key = f"{self.record.id}/{line.number}"
         failing_since: float | None = None
         while True:
             try:
                 reply = await self.turns.run(
-                    lambda: ask(self.app, line, endpoint=self.record.endpoint, caller=caller)
+                    lambda: ask(
+                        self.app, line, endpoint=self.record.endpoint, caller=caller, key=key
+                    )
                 )
                 failing_since = failing_since or time.monotonic() if reply.is_failing else None
                 failed_s = 0.0 if failing_since is None else time.monotonic() - failing_since

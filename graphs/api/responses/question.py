@@ -93,8 +93,10 @@ class Question(BaseModel):
         )
 
 
-def question_of(body: ResponseBody, turns: Turns, config: GatewayConfig) -> Question:
-    """Reads model, tools and sampling.
+def question_of(
+    body: ResponseBody, turns: Turns, config: GatewayConfig, *, seed: int | None
+) -> Question:
+    """Reads model, tools and sampling; `seed`: None: any.
 
     Raises:
         UnknownModelError: the name is neither the generator's nor one of ours.
@@ -124,7 +126,7 @@ def question_of(body: ResponseBody, turns: Turns, config: GatewayConfig) -> Ques
         max_tokens=body.max_output_tokens,
         temperature=body.temperature,
         top_p=body.top_p,
-        seed=secrets.randbits(63),
+        seed=secrets.randbits(63) if seed is None else seed,
         shortens=body.truncation == "auto",
         streams=bool(body.stream),
         schema_text=None if tools else schema_text,

@@ -20,7 +20,12 @@ from index.catalog.answers.records import (
 from index.catalog.database import Database
 from index.catalog.lookups import AnyRow, find_row
 from index.catalog.schema import response_events, responses
-from index.errors import InvalidChainError, UnknownConversationError, UnknownResponseError
+from index.errors import (
+    ExistingResponseError,
+    InvalidChainError,
+    UnknownConversationError,
+    UnknownResponseError,
+)
 
 
 class Responses(Database):
@@ -44,6 +49,7 @@ class Responses(Database):
 
         Raises:
             InvalidConversationError: its conversation is full.
+            ExistingResponseError: one of its id is kept already.
         """
         now = self._now()
         row: dict[str, Any] = {
@@ -57,6 +63,9 @@ class Responses(Database):
         }
         with self._write() as connection:
             connection.execute(delete(responses).where(responses.c.expires_at <= now))
+            same = select(responses.c.id).where(responses.c.id == response.id)
+            if connection.execute(same).first() is not None:
+                raise ExistingResponseError(f"the response {response.id!r} is kept already")
             connection.execute(insert(responses).values(**row))
             ancestors = _ancestors(connection, response.tenant, response, now)
             kept = update(responses).where(responses.c.id.in_(ancestors))

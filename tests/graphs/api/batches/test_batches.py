@@ -9,6 +9,9 @@ import openai
 import pytest
 
 from graphs.api.batches import batch_run
+from graphs.api.batches.asking import ask
+from graphs.api.batches.batch_input import Line
+from graphs.caller import DEFAULT_CALLER
 from graphs.errors import OverloadedError, StageUnavailableError
 from tests.graphs.api.batches.conftest import line
 
@@ -295,3 +298,16 @@ async def test_a_reply_with_any_line_end_is_one_line_to_every_client(
     (found,) = (await api_openai.files.content(batch.output_file_id)).text.splitlines()
     message = json.loads(found)["response"]["body"]["choices"][0]["message"]
     assert message["content"] == text
+
+
+async def test_a_line_that_is_asked_again_leaves_one_stored_response(api_app):
+    """As after a kill between the answer and the keeping of the batch's result."""
+    body = {"model": "rag", "input": "Where do requests wait?"}
+    asked = Line(number=1, custom_id="a", text=line("a", body, "/v1/responses").encode())
+    first, again, other = [
+        await ask(api_app, asked, endpoint="/v1/responses", caller=DEFAULT_CALLER, key=key)
+        for key in ("batch_1/1", "batch_1/1", "batch_1/2")
+    ]
+    assert first.status == 200
+    assert again.body == first.body
+    assert json.loads(other.body)["id"] != json.loads(first.body)["id"]
