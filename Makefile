@@ -63,7 +63,7 @@ test-chaos: install  ## run the short forms of what `make chaos` and `make durab
 	$(BIN)/python -m pytest -m chaos
 
 fuzz: install  ## send 300 made-up requests to every operation, in one process; @@ minutes
-	RAGFLEET_FUZZ_EXAMPLES=300 $(BIN)/python -m pytest tests/graphs/api/test_fuzzed.py -p no:xdist
+	RAGFLEET_FUZZ_EXAMPLES=300 $(BIN)/python -m pytest tests/graphs/api/test_fuzzed.py --log-cli-level INFO
 
 chaos: install  ## break a local cluster on purpose and report what its clients saw
 	$(BIN)/python -m chaos --local --seed 0 --out chaos-report

@@ -30,6 +30,7 @@ CorpusError
 |- ExistingResponseError   (ValueError)   a response of this id is kept already
 |- InvalidSearchError      (ValueError)   a search request outside its bounds
 |- FingerprintMismatchError (ValueError)  vectors of another embedder
+|- UploadsFullError        (ValueError)   too many bytes of uploads that are not completed
 |- SandboxError            (RuntimeError) the process that reads files does not start
 |- EmbedderUnavailableError (RuntimeError) whoever embeds for the corpus does not answer
 |- CorpusUnavailableError  (RuntimeError) the database does not answer, or not in time
@@ -182,6 +183,12 @@ class InvalidFileBatchError(CorpusError, ValueError):
     """A batch without files, with too many, or with one file named in two ways."""
 
     code = "invalid_file_batch"
+
+
+class UploadsFullError(CorpusError, ValueError):
+    """The parts of all pending uploads have as many bytes as are kept."""
+
+    code = "uploads_full"
 
 
 class ExistingResponseError(CorpusError, ValueError):

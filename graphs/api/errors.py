@@ -53,6 +53,7 @@ from index.errors import (
     UnknownStoreFileError,
     UnknownUploadError,
     UnsupportedFileError,
+    UploadsFullError,
 )
 from models.errors import (
     ContextLengthError,
@@ -166,6 +167,7 @@ class ErrorKind:
 
 INVALID = "invalid_request_error"
 SERVER = "server_error"
+LIMITED = "rate_limit_error"
 _FAILED = (
     "The server failed to answer. Its log has the reason under the x-request-id of this reply."
 )
@@ -206,6 +208,7 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     UnknownBeforeError: ErrorKind(status=400, type=INVALID, param="before"),
     UnsupportedFileError: ErrorKind(status=400, type=INVALID),
     InvalidFileError: ErrorKind(status=400, type=INVALID),
+    UploadsFullError: ErrorKind(status=429, type=LIMITED, retry_after_s=60),
     InvalidLimitError: ErrorKind(status=400, type=INVALID),
     InvalidFilterError: ErrorKind(status=400, type=INVALID),
     InvalidChunkingError: ErrorKind(status=400, type=INVALID),

@@ -15,15 +15,16 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from index.catalog.attributes import check_storable
 from index.catalog.database import Database
-from index.catalog.files import check_file, file_record, file_values
+from index.catalog.files import MAX_FILE_BYTES, check_file, file_record, file_values
 from index.catalog.lookups import FILE_COLUMNS, AnyRow, find_row
 from index.catalog.schema import files, upload_parts, uploads
-from index.errors import InvalidUploadError, UnknownUploadError
+from index.errors import InvalidUploadError, UnknownUploadError, UploadsFullError
 from index.records import FileRecord
 
 LIFE_S = 3600  # of an upload that is not completed, as OpenAI has it
 # A part whose reply was lost is sent again; all of them together may be so much too much.
 _MOST_TIMES = 2
+MAX_PENDING_BYTES = 16 * MAX_FILE_BYTES  # of the parts of all uploads that are not completed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,7 @@ class Uploads(Database):
         Raises:
             UnknownUploadError: no such upload.
             InvalidUploadError: it is not pending, or the parts are too large for it.
+            UploadsFullError: the parts of all uploads are too large together.
         """
         part = UploadPartRecord(
             id=f"part_{uuid.uuid4().hex}", upload_id=upload_id, created_at=self._now()
@@ -115,6 +117,14 @@ class Uploads(Database):
                 raise InvalidUploadError(
                     f"the parts of an upload of {upload.num_bytes} bytes must have 1..{most} bytes "
                     f"together, got {num_held} + {len(data)}"
+                )
+            _sweep(connection, self._now())
+            of_all = select(func.coalesce(func.sum(upload_parts.c.num_bytes), 0))
+            num_of_all = int(connection.execute(of_all).scalar_one())
+            if num_of_all + len(data) > MAX_PENDING_BYTES:
+                raise UploadsFullError(
+                    f"the parts of all pending uploads must have at most {MAX_PENDING_BYTES} bytes "
+                    f"together, got {num_of_all} + {len(data)}: complete or cancel some"
                 )
             row = {**vars(part), "num_bytes": len(data), "content": data}
             connection.execute(insert(upload_parts).values(row))

@@ -1,11 +1,13 @@
 """Requests made up from our own OpenAPI description: no 5xx, and no reply outside its schema.
 
 A few an operation here; `make fuzz` tries 300. RAGFLEET_FUZZ_EXAMPLES says how many, and
-RAGFLEET_FUZZ_ONLY, a regular expression such as `POST /v1/chat`, which operations.
+RAGFLEET_FUZZ_ONLY, a regular expression such as `POST /v1/chat`, which operations. The log tells
+of each operation as it ends.
 """
 
 import asyncio
 import dataclasses
+import logging
 import os
 import re
 
@@ -20,6 +22,7 @@ from tests.graphs.fake_services import FakeReranker, FakeSafety
 from tests.graphs.fake_stages import FakeStages
 from tests.graphs.serving import serving
 
+logger = logging.getLogger(__name__)
 schemathesis = pytest.importorskip("schemathesis", reason="pip install schemathesis")
 
 NUM_EXAMPLES = int(os.environ.get("RAGFLEET_FUZZ_EXAMPLES", "2"))
@@ -109,5 +112,6 @@ async def test_no_made_up_request_breaks_the_server_or_its_description(api_app, 
         if not ONLY.search(operation.label):
             continue
         found = await asyncio.to_thread(tried, operation, url.removesuffix("/v1"), known)
+        logger.info("%s: %d kinds of faults", operation.label, len(found))
         wrong |= {(operation.label, *key): what for key, what in found.items()}
     assert wrong == {}
