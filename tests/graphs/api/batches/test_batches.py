@@ -8,11 +8,7 @@ import json
 import openai
 import pytest
 
-from benchmarks.running_batch import running_batch
 from graphs.api.batches import batch_run
-from graphs.api.batches.asking import ask
-from graphs.api.batches.batch_input import Line
-from graphs.caller import DEFAULT_CALLER
 from graphs.errors import OverloadedError, StageUnavailableError
 from tests.graphs.api.batches.conftest import line
 
@@ -299,26 +295,3 @@ async def test_a_reply_with_any_line_end_is_one_line_to_every_client(
     (found,) = (await api_openai.files.content(batch.output_file_id)).text.splitlines()
     message = json.loads(found)["response"]["body"]["choices"][0]["message"]
     assert message["content"] == text
-
-
-async def test_a_line_that_is_asked_again_leaves_one_stored_response(api_app):
-    """As after a kill between the answer and the keeping of the batch's result."""
-    body = {"model": "rag", "input": "Where do requests wait?"}
-    asked = Line(number=1, custom_id="a", text=line("a", body, "/v1/responses").encode())
-    first, again, other = [
-        await ask(api_app, asked, endpoint="/v1/responses", caller=DEFAULT_CALLER, key=key)
-        for key in ("batch_1/1", "batch_1/1", "batch_1/2")
-    ]
-    assert first.status == 200
-    assert again.body == first.body
-    assert json.loads(other.body)["id"] != json.loads(first.body)["id"]
-
-
-async def test_the_benchmark_s_batch_runs_as_long_as_its_block(api_http, api_openai):
-    async with running_batch(api_http, 3) as counts:
-        assert not counts
-        (batch,) = (await api_openai.batches.list()).data
-        while batch.status == "in_progress":
-            batch = await api_openai.batches.retrieve(batch.id)
-    assert counts == {"completed": 3, "failed": 0}
-    assert (await api_openai.files.list(purpose="batch")).data == []
