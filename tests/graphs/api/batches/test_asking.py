@@ -22,11 +22,10 @@ async def test_a_line_that_is_asked_again_leaves_one_stored_response(api_app):
     assert json.loads(other.body)["id"] != json.loads(first.body)["id"]
 
 
-async def test_the_benchmark_s_batch_runs_as_long_as_its_block(api_http, api_openai):
+async def test_the_benchmark_s_batch_runs_as_long_as_its_block(api_http, api_openai, ended):
     async with running_batch(api_http, 3) as counts:
         assert not counts
         (batch,) = (await api_openai.batches.list()).data
-        while batch.status == "in_progress":
-            batch = await api_openai.batches.retrieve(batch.id)
+        await ended(batch)
     assert counts == {"completed": 3, "failed": 0}
     assert (await api_openai.files.list(purpose="batch")).data == []
