@@ -80,8 +80,9 @@ class TokenCounters:
         assert self.ask is not None
         profile = await self.ask()
         counter = await asyncio.to_thread(TokenCounter, profile)  # some megabytes of JSON
-        known = [*self._by_digest.items(), (profile.identity.digest, counter)]
-        self._by_digest = dict(known[-_MAX_KNOWN:])
+        new = dict.fromkeys((profile.identity.digest, *profile.adapters), counter)
+        old = [one for one in self._by_digest.items() if one[0] not in new]
+        self._by_digest = dict(old[1 - _MAX_KNOWN :]) | new
         self._current = counter
         return counter
 

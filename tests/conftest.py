@@ -27,7 +27,7 @@ def pytest_addoption(parser):
     )  # fmt: skip
     parser.addoption(
         "--calls", type=int, default=20,
-        help="calls of tools that tests/graphs/api/test_tools_bundled.py makes",
+        help="calls of tools and answers in JSON of tests/graphs/api/test_tools_bundled.py, each",
     )  # fmt: skip
 
 

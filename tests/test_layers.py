@@ -40,6 +40,7 @@ ROOMS = {
         "bundled fetching",
         "hub",
         "encoders",
+        "adapters",
         "engines",
         "quantization",
         "embedder reranker safety generator prepare quantize",

@@ -72,12 +72,15 @@ class Steps(Generic[Config, Loaded]):
         load: loads a model.
         warm_up: answers once, which shows a kernel that is missing.
         retire: lets the calls of a model end and frees its memory.
+        adapt: takes over what settings may change of a loaded model, such as its adapters; raises
+            ModelError when it cannot, and leaves the model as it was.
     """
 
     parse: Callable[[Mapping[str, Any]], Config]
     load: Callable[[Config], Awaitable[Loaded]]
     warm_up: Callable[[Loaded], Awaitable[object]]
     retire: Callable[[Loaded], Awaitable[None]]
+    adapt: Callable[[Loaded, Config], Awaitable[None]] | None = None
 
 
 class ModelLife(Generic[Config, Loaded]):
@@ -134,8 +137,8 @@ class ModelLife(Generic[Config, Loaded]):
             self._fail(str(err))
             return
         if config == self._wanted and not self._has_more_time(config):
-            if self._failure and config == self.config:  # what did not parse is taken back
-                self._succeed()
+            if config == self.config:
+                await self._adapt(config)
             return  # Serve does so when a replica's rank changes
         self._wanted = config
         if self._served is not None and self._beside():
@@ -169,6 +172,18 @@ class ModelLife(Generic[Config, Loaded]):
         wanted = self._wanted
         failed = bool(self._failure) and wanted is not None and wanted != self.config
         return failed and wanted is not None and config.load_timeout_s > wanted.load_timeout_s
+
+    async def _adapt(self, config: Config) -> None:
+        """Takes over the rest of settings whose model is loaded."""
+        assert self._served is not None
+        if self._steps.adapt is not None:
+            try:
+                await self._steps.adapt(self._served[1], config)
+            except ModelError as err:
+                self._fail(str(err))
+                return
+        if self._failure:  # what did not parse, or could not be taken over, is taken back
+            self._succeed()
 
     async def _begin(self, config: Config) -> None:
         try:

@@ -58,6 +58,7 @@ from models.errors import (
     InvalidInputError,
     ModelChangedError,
     ModelError,
+    UnknownAdapterError,
 )
 
 
@@ -175,6 +176,7 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     # models
     ModelError: FAILURE,
     InvalidInputError: ErrorKind(status=400, type=INVALID),
+    UnknownAdapterError: ErrorKind(status=404, type=INVALID, param="model"),
     ContextLengthError: ErrorKind(status=400, type=INVALID, param="messages"),
     EngineStoppedError: ErrorKind(
         status=503, type=SERVER, retry_after_s=2, message="The generator restarts. Try again."

@@ -83,6 +83,7 @@ class ChatRequest:
         identity: digest of the model that has to answer; None: any.
         caller: who asks.
         num_choices: answers that are written from the same passages, each with a seed of its own.
+        adapter: the generator's LoRA adapter that writes them; empty: the generator itself.
     """
 
     request_id: str
@@ -100,6 +101,7 @@ class ChatRequest:
     exchange: tuple[Message, ...] = ()
     tools: ToolUse | None = None
     effort: Effort | None = None
+    adapter: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -197,6 +197,7 @@ class RagPipeline:
                 tools=request.tools,
                 effort=request.effort,
                 identity=request.identity,
+                adapter=request.adapter,
             )
         texts = quotable_answers(evidence.passages) if self._quote else ()
         texts = (evidence.quote,) if evidence.quote else texts
@@ -208,6 +209,7 @@ class RagPipeline:
             tools=request.tools,
             effort=request.effort,
             identity=request.identity,
+            adapter=request.adapter,
         )
 
     @staticmethod

@@ -63,6 +63,7 @@ async def create_chat_completion(
         exchange=turns.exchange,
         tools=tools_of(body, held, services.config),
         effort=body.reasoning_effort,
+        adapter=target.adapter,
         retrieves=target.retrieves,
         stores=target.stores,
         sampling=_sampling(body, resumption),

@@ -47,9 +47,11 @@ class Held:
             )
         config = GeneratorConfig(
             model=str(ROOT / "models/bundled/generator-full"),
-            engine="transformers" if kind == "fake" else kind,
+            engine="vllm" if kind == "fake" else kind,
             engine_options=ENGINE_OPTIONS.get(kind, {}),
             max_answer_tokens=48,
+            max_adapters=0 if kind == "transformers" else 2,
+            max_adapter_rank=8,
         )
         self.generator = Generator(config, cache=cache, share=Share(num_cpus=2.0))
         self.engine = self.generator._engine
@@ -149,7 +151,7 @@ def _processes():
     return found
 
 
-def request(question, delivered=(), constraint=None, **sampling):
+def request(question, delivered=(), constraint=None, adapter="", identity=None, **sampling):
     content = f"[1] Port\nThe API listens on port 8000.\n\nQuestion: {question}"
     return GenerationRequest(
         request_id="r",
@@ -157,6 +159,8 @@ def request(question, delivered=(), constraint=None, **sampling):
         sampling=Sampling(**sampling),
         constraint=constraint,
         delivered_token_ids=tuple(delivered),
+        adapter=adapter,
+        identity=identity,
     )
 
 
