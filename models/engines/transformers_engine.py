@@ -226,11 +226,11 @@ def _start(folder: Path, config: TransformersEngineConfig, share: Share) -> Any:
 
 def _cache_use(cache: Any) -> float:
     """The share of the cache that requests hold; what is kept of old ones is free."""
-    shares = [
-        len({block for held in list(one.block_table.values()) for block in held}) / one.num_blocks
-        for one in cache.cache_allocators.values()
-    ]
-    return max(shares)
+    use = 0.0
+    for allocator in cache.cache_allocators.values():
+        tables = list(allocator.block_table.values())  # its thread goes on meanwhile
+        use = max(use, len({block for held in tables for block in held}) / allocator.num_blocks)
+    return use
 
 
 def _cache_tokens(model: Any, device: Any, share: Share) -> int | None:
