@@ -182,6 +182,7 @@ class ModelLife(Generic[Config, Loaded]):
             except ModelError as err:
                 self._fail(str(err))
                 return
+        self._served = (config, self._served[1])  # in its place again when another one fails
         if self._failure:  # what did not parse, or could not be taken over, is taken back
             self._succeed()
 

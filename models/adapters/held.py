@@ -146,11 +146,19 @@ class HeldAdapters:
 
     @contextmanager
     def in_use(self, digest: str) -> Iterator[None]:
-        """Keeps an adapter loaded."""
+        """Keeps an adapter loaded.
+
+        Raises:
+            UnknownAdapterError: it has gone since it was found.
+        """
         if not digest:
             yield
             return
-        with self._held[digest].in_use():
+        use = self._held.get(digest)
+        if use is None:
+            msg = "the adapter was taken out before its answer began"
+            raise UnknownAdapterError(msg)
+        with use.in_use():
             yield
 
     async def change(self, wanted: Mapping[str, str]) -> None:

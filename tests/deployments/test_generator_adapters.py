@@ -4,6 +4,8 @@ from contextlib import aclosing
 
 import pytest
 
+from deployments import generator
+from models.device import Share
 from models.errors import UnknownAdapterError
 from tests.deployments.fake_models import Unserved, ask
 from tests.models.adapters.made import make_adapter
@@ -40,3 +42,14 @@ async def test_an_adapter_that_cannot_be_served_is_told_and_the_old_ones_stay(lo
     told = await made.describe()
     assert (told.adapters, told.life.failure) == (("two",), "")
     assert len(loads) == 1
+
+
+async def test_on_a_gpu_a_model_that_fails_leaves_the_last_adapters(loads, monkeypatch, tmp_path):
+    monkeypatch.setattr(generator, "assigned_share", lambda: Share(num_gpus=1.0))
+    made = Unserved()
+    await made.reconfigure(with_adapters(one=str(make_adapter(tmp_path / "one", 1))))
+    await made.reconfigure(with_adapters(two=str(make_adapter(tmp_path / "two", 2))))
+    await made.reconfigure({"model": "./bad"})
+    told = await made.describe()
+    assert (told.adapters, len(loads)) == (("two",), 2)
+    assert "./bad" in told.life.failure

@@ -39,7 +39,7 @@ class Held:
         kind: fake, transformers or vllm.
     """
 
-    def __init__(self, kind, cache, patch):
+    def __init__(self, kind, cache, patch, *, num_adapters=0):
         self.kind = kind
         if kind == "fake":
             patch.setattr(
@@ -50,7 +50,7 @@ class Held:
             engine="vllm" if kind == "fake" else kind,
             engine_options=ENGINE_OPTIONS.get(kind, {}),
             max_answer_tokens=48,
-            max_adapters=0 if kind == "transformers" else 2,
+            max_adapters=num_adapters,
             max_adapter_rank=8,
         )
         self.generator = Generator(config, cache=cache, share=Share(num_cpus=2.0))
@@ -130,6 +130,14 @@ class Held:
     def memory_bytes(self):
         """Resident memory of this process and of those that it started."""
         return sum(memory for pid, memory in _processes().items() if os.getpid() in _line(pid))
+
+
+def load_held(kind, cache, **options):
+    """Loads an engine; skips its tests where it is not installed."""
+    if kind == "vllm":
+        pytest.importorskip("vllm", reason="make test-vllm installs it")
+    with pytest.MonkeyPatch.context() as patch:
+        return Held(kind, cache, patch, **options)
 
 
 def _line(pid):

@@ -8,19 +8,22 @@ import pytest
 from models.errors import InvalidInputError, ModelChangedError, UnknownAdapterError
 from models.generator import Generator, GeneratorConfig
 from tests.models.adapters.made import make_adapter, merge
-from tests.models.engines.held import ENGINE_OPTIONS, ids_of, request, write
+from tests.models.engines.held import ENGINE_OPTIONS, ids_of, load_held, request, write
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # torchao and vLLM warn at import
     pytest.mark.asyncio(loop_scope="session"),  # vLLM serves one event loop
 ]
 ALL = "Tell me all."
-LONG = {"max_tokens": 60, "ignore_eos": True}
+LONG = {"max_tokens": 24, "ignore_eos": True}
 
 
-@pytest.fixture(params=["fake", pytest.param("vllm", marks=pytest.mark.vllm)])
-def held(request, loaded):
-    return loaded(request.param)
+@pytest.fixture(scope="module", params=["fake", pytest.param("vllm", marks=pytest.mark.vllm)])
+def held(request, tmp_path_factory):
+    """An engine of its own: with room for adapters vLLM decodes more slowly."""
+    made = load_held(request.param, tmp_path_factory.mktemp("cache"), num_adapters=2)
+    yield made
+    made.generator.close()
 
 
 on_vllm = pytest.mark.parametrize(
@@ -100,6 +103,18 @@ async def test_an_adapter_that_is_removed_ends_its_answers_and_no_other(held, fo
     assert await asyncio.gather(*(rest_of(*one) for one in begun)) == whole
     assert await in_engine(held) == 1
     assert await write(held, request(ALL, adapter="two", **LONG)) == whole[1]
+
+
+async def test_an_adapter_that_goes_before_an_answer_begins_is_told(held, folders):
+    await serve(held, one=folders[0])
+    digest = (await held.generator.prepare(request(ALL, adapter="one"))).adapter
+    await serve(held)
+    assert await in_engine(held) == 0
+    with (
+        pytest.raises(UnknownAdapterError, match="taken out"),
+        held.generator.adapters.in_use(digest),
+    ):
+        pass
 
 
 async def test_other_weights_under_the_same_name_are_used_at_once(held, folders):
