@@ -1,4 +1,4 @@
-"""Which numbers of an engine become which metrics; `tests/end_to_end/test_local.py` reads them."""
+"""Which numbers of an engine become which metrics."""
 
 from deployments.engine_metrics import (
     COUNTERS,
