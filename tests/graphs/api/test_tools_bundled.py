@@ -58,7 +58,7 @@ PRICES = {
     "type": "object",
     "properties": {
         "lines": LINES,
-        "net": {"type": "number", "minimum": 0, "maximum": 999},
+        "net": {"type": "integer", "minimum": 0, "maximum": 999},
         "note": {"type": ["string", "null"], "maxLength": 10},
     },
     "required": ["lines", "net", "note"],
