@@ -8,6 +8,7 @@ who needs a part can ask for just that.
                                    + Writes (files, stores, store files, batches)
                                    + those of graphs/corpus_answers.py (responses, conversations)
                                    + those of graphs/corpus_batches.py (batches of requests)
+                                   + those of graphs/corpus_keys.py (API keys)
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Protocol
 from graphs.caller import Caller
 from graphs.corpus_answers import AnswerReads, AnswerWrites
 from graphs.corpus_batches import BatchReads, BatchWrites
+from graphs.corpus_keys import KeyReads, KeyWrites
 from index.catalog.uploads import UploadPartRecord, UploadRecord
 from index.records import (
     Attachment,
@@ -211,7 +213,14 @@ class FileBatchWrites(Protocol):
 
 
 class Reads(
-    FileReads, StoreReads, StoreFileReads, FileBatchReads, AnswerReads, BatchReads, Protocol
+    FileReads,
+    StoreReads,
+    StoreFileReads,
+    FileBatchReads,
+    AnswerReads,
+    BatchReads,
+    KeyReads,
+    Protocol,
 ):
     """All that changes nothing."""
 
@@ -224,6 +233,7 @@ class Writes(
     FileBatchWrites,
     AnswerWrites,
     BatchWrites,
+    KeyWrites,
     Protocol,
 ):
     """All that changes something; what one of them returned from is durable."""

@@ -104,6 +104,13 @@ class CallerCorpus:
     keep_batch = _called(Catalog.keep_batch)
     finish_batch = _called(Catalog.finish_batch)
 
+    authenticate_key = _called(Catalog.authenticate_key)
+    get_key = _called(Catalog.get_key)
+    list_keys = _called(Catalog.list_keys)
+    create_key = _called(Catalog.create_key)
+    rotate_key = _called(Catalog.rotate_key)
+    revoke_key = _called(Catalog.revoke_key)
+
 
 class CorpusClient(DeploymentClient):
     """See `deployments.ingester.Ingester`. What it calls may write, so nothing is called twice."""

@@ -9,6 +9,20 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class AuthSettings(Settings):
+    """Who may ask.
+
+    Attributes:
+        keys: whether every request needs an API key (`python -m graphs.keys create`); without them
+            the server listens on this machine alone.
+        fresh_s: for how long a Gateway trusts what it knows of a key, in seconds; a key that is
+            revoked is obeyed so long at most.
+    """
+
+    keys: bool = False
+    fresh_s: float = Field(default=3.0, gt=0, le=5)
+
+
 class ResponseSettings(Settings):
     """How responses and conversations are kept and worked on; times of work are in seconds.
 

@@ -12,6 +12,7 @@ CorpusError
 |  |- UnknownResponseError
 |  |- UnknownConversationError
 |  '- UnknownConversationItemError
+|- UnknownKeyError         (LookupError)  no such API key, or it is another tenant's
 |- UnknownCursorError      (LookupError)  `after` names nothing in this list
 |  '- UnknownBeforeError                   nor does `before`
 |- UnsupportedFileError    (ValueError)   no parser for this type of file
@@ -23,6 +24,8 @@ CorpusError
 |- InvalidChunkingError    (ValueError)   chunk sizes outside their bounds
 |- InvalidAttributesError  (ValueError)   attributes or metadata outside their bounds
 |- InvalidFileBatchError   (ValueError)   too few or many files, or one named in two ways
+|- InvalidKeyError         (ValueError)   an API key whose scopes, names or limits have no meaning
+|- NotWritableError        (PermissionError) the key may read this, and not change it
 |- EndedBatchError         (ValueError)   a batch of requests that has ended is not cancelled
 |- InvalidAnswerError      (ValueError)   more of them than are kept together
 |  |- InvalidChainError                    too many responses go before one
@@ -181,6 +184,24 @@ class InvalidFileBatchError(CorpusError, ValueError):
     """A batch without files, with too many, or with one file named in two ways."""
 
     code = "invalid_file_batch"
+
+
+class UnknownKeyError(CorpusError, LookupError):
+    """No API key of the tenant has this id."""
+
+    code = "key_not_found"
+
+
+class InvalidKeyError(CorpusError, ValueError):
+    """An API key with scopes, names or limits outside their bounds."""
+
+    code = "invalid_key"
+
+
+class NotWritableError(CorpusError, PermissionError):
+    """The key may read this, and not change it."""
+
+    code = "insufficient_scope"
 
 
 class InvalidAnswerError(CorpusError, ValueError):

@@ -45,7 +45,7 @@ ROOMS = {
         "embedder reranker safety generator prepare quantize",
     ),
     "index": (
-        "errors records headings rows shard reuse",
+        "errors access records headings rows shard reuse",
         "parsing",
         "abbreviations sentences identifiers wide_rows chunk",
         "catalog",
@@ -54,13 +54,16 @@ ROOMS = {
         "bulk",
     ),
     "graphs": (
-        "errors caller deadline together settings config corpus_answers corpus_batches corpus",
+        "errors caller deadline together settings config corpus_answers corpus_batches "
+        "corpus_keys corpus",
+        "access",
         "serve_config",
         "pipeline",
         "model_reports failover clients corpus_client generator_client replicas shards",
         "api",
         "gateway app",
         "commands",
+        "keys",
     ),
     "graphs.api": (
         "errors",
@@ -73,7 +76,7 @@ ROOMS = {
         "rerank token_input claiming",
         "responses",
         "batches",
-        "dialects mcp",
+        "admin dialects mcp",
         "app",
     ),
 }

@@ -1,12 +1,14 @@
 """The HTTP application: routes, borders and error shape put together. A plain FastAPI app."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
+from graphs.access.keyring import Keyring
 from graphs.api import completions, docs, embeddings, health, models, moderations, rerank
+from graphs.api.admin import keys as admin_keys
 from graphs.api.batches import batches
 from graphs.api.batches.batch_runs import BatchRuns
 from graphs.api.border.cors import Cors
@@ -38,6 +40,8 @@ from graphs.api.openapi import describe
 from graphs.api.responses import conversations, responses
 from graphs.api.responses.runs import Runs
 from graphs.api.services import Services
+from graphs.caller import DEFAULT_CALLER
+from index.catalog.keys.records import KeyRecord
 
 _ROUTED = (
     chat,
@@ -63,6 +67,7 @@ _ROUTED = (
     vector_store_file_batches,
     vector_store_search,
     mcp,
+    admin_keys,
     health,
     docs,
 )
@@ -100,6 +105,7 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     app.state.services = services
     app.state.keys = KnownKeys()
     app.state.traffic = Traffic()
+    app.state.keyring = keyring_over(lambda: app.state.services)
     app.state.runs = Runs(lambda: app.state.services)
     app.state.batches = BatchRuns(lambda: app.state.services, app, app.state.traffic)
     for module in _ROUTED:
@@ -109,6 +115,16 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     app.add_exception_handler(RequestValidationError, on_invalid)
     _add_borders(app, echo_request_id=echo_request_id)
     return app
+
+
+def keyring_over(services: Callable[[], Services]) -> Keyring:
+    """Makes the memory of API keys; services may be replaced."""
+
+    async def authenticate(key_id: str, digest: str) -> KeyRecord | None:
+        corpus = services().corpus.of(DEFAULT_CALLER)
+        return await corpus.authenticate_key(key_id, digest)
+
+    return Keyring(authenticate, lambda: services().config.auth.fresh_s)
 
 
 def _add_borders(app: FastAPI, *, echo_request_id: bool) -> None:

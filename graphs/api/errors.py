@@ -6,6 +6,8 @@
     |- BodyTimeoutError      408
     |- BodyCodedError        415
     |- OriginError           403
+    |- UnauthenticatedError  401
+    |- ForbiddenError        403
     |- KeyReusedError        422
     |- ResumeMismatchError   409
     |- DisconnectedError     the client is gone: nothing can be sent
@@ -39,14 +41,17 @@ from index.errors import (
     InvalidFileBatchError,
     InvalidFileError,
     InvalidFilterError,
+    InvalidKeyError,
     InvalidLimitError,
     InvalidSearchError,
+    NotWritableError,
     UnknownAnswerError,
     UnknownBatchError,
     UnknownBeforeError,
     UnknownCursorError,
     UnknownFileBatchError,
     UnknownFileError,
+    UnknownKeyError,
     UnknownStoreError,
     UnknownStoreFileError,
     UnknownUploadError,
@@ -111,6 +116,18 @@ class OriginError(ApiError, PermissionError):
     """A web page asks that the settings do not name."""
 
     code = "origin_not_allowed"
+
+
+class UnauthenticatedError(ApiError, PermissionError):
+    """The request came without an API key that may be used."""
+
+    code = "invalid_api_key"
+
+
+class ForbiddenError(ApiError, PermissionError):
+    """The API key does not allow the request."""
+
+    code = "insufficient_scope"
 
 
 class KeyReusedError(ApiError, ValueError):
@@ -193,6 +210,11 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     UnknownFileBatchError: ErrorKind(status=404, type=INVALID, param="batch_id"),
     UnknownBatchError: ErrorKind(status=404, type=INVALID, param="batch_id"),
     EndedBatchError: ErrorKind(status=409, type=INVALID, param="batch_id"),
+    UnknownKeyError: ErrorKind(status=404, type=INVALID, param="key_id"),
+    InvalidKeyError: ErrorKind(status=400, type=INVALID),
+    NotWritableError: ErrorKind(
+        status=403, type=INVALID, message="The API key does not allow this request."
+    ),
     UnknownAnswerError: ErrorKind(status=404, type=INVALID),
     UnknownCursorError: ErrorKind(status=400, type=INVALID, param="after"),
     UnknownBeforeError: ErrorKind(status=400, type=INVALID, param="before"),
@@ -214,6 +236,8 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     BodyTooLargeError: ErrorKind(status=413, type=INVALID),
     BodyTimeoutError: ErrorKind(status=408, type=INVALID),
     BodyCodedError: ErrorKind(status=415, type=INVALID, param="Content-Encoding"),
+    UnauthenticatedError: ErrorKind(status=401, type=INVALID),
+    ForbiddenError: ErrorKind(status=403, type=INVALID),
     OriginError: ErrorKind(status=403, type=INVALID, param="Origin"),
     KeyReusedError: ErrorKind(status=422, type=INVALID, param="Idempotency-Key"),
     ResumeMismatchError: ErrorKind(status=409, type=INVALID, param="Last-Event-ID"),

@@ -10,6 +10,7 @@ from index.catalog.changes import ChangeLog
 from index.catalog.file_batches import FileBatches
 from index.catalog.files import Files
 from index.catalog.jobs import Jobs
+from index.catalog.keys.keys import Keys
 from index.catalog.passage_reads import PassageReads
 from index.catalog.passages import Passages
 from index.catalog.reembedding import Reembedding
@@ -30,6 +31,7 @@ class ClientCatalog(
     Conversations,
     Batches,
     BatchRuns,
+    Keys,
 ):
     """The part that the API works with: what clients upload, ask and are answered.
 
@@ -51,7 +53,7 @@ class Catalog(
     """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
 
     Clients    files, uploads, stores, store_files, file_batches   (ClientCatalog)
-               responses, response_runs, conversations, batches, batch_runs
+               responses, response_runs, conversations, batches, batch_runs, keys
     Writers    jobs, passages, bulk_load, reembedding
     Searches   searched_stores, changes, passage_reads
 
