@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
@@ -16,6 +16,7 @@ from deployments.embeds import RemoteEmbeds
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.shared_database import refuse_unshared_database
 from deployments.user_config import parse_config
+from index.access import Viewer
 from index.catalog.catalog import Catalog, ClientCatalog
 from index.catalog.database import Database
 from index.chunk import Cutting
@@ -60,20 +61,6 @@ class IngesterConfig:
         )
 
 
-class Requester(Protocol):
-    """For whom the catalog is called; graphs.caller has the whole of it."""
-
-    @property
-    def tenant(self) -> str:
-        """Whose data is meant."""
-        ...
-
-    @property
-    def key_id(self) -> str:
-        """The public name of the key."""
-        ...
-
-
 @serve.deployment
 class Ingester:
     """Owns the writes to the corpus and turns files into passages.
@@ -98,13 +85,14 @@ class Ingester:
             self._ingestion.start()
         self._ingestion.cutting = cutting
 
-    async def catalog(self, caller: Requester, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Calls a method of `ClientCatalog` for a caller; what it returned from is durable."""
+    async def catalog(self, viewer: Viewer, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Calls a method of `ClientCatalog` for a viewer; what it returned from is durable."""
         if method not in CLIENT_METHODS:
             msg = f"no method of the catalog for clients: {method!r}"
             raise AttributeError(msg)
-        logger.debug("%s tenant=%s key_id=%s", method, caller.tenant, caller.key_id)
-        result = await asyncio.to_thread(getattr(self._catalog, method), *args, **kwargs)
+        seen = self._catalog.seen_by(viewer)
+        logger.debug("%s tenant=%s key_id=%s", method, viewer.tenant, viewer.key_id)
+        result = await asyncio.to_thread(getattr(seen, method), *args, **kwargs)
         if self._ingestion is not None:
             self._ingestion.wake()
         return result

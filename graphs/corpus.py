@@ -59,9 +59,18 @@ class FileWrites(Protocol):
     """Writes uploaded files."""
 
     async def create_file(
-        self, *, filename: str, purpose: str, data: bytes, expires_after_s: int | None = None
+        self,
+        *,
+        filename: str,
+        purpose: str,
+        data: bytes,
+        expires_after_s: int | None = None,
+        access: str | None = None,
     ) -> FileRecord:
         """Stores an upload; on return it is durable."""
+
+    async def set_file_access(self, file_id: str, access: str | None) -> FileRecord:
+        """Says anew who of the tenant may see a file."""
 
     async def delete_file(self, file_id: str) -> None:
         """Deletes a file, and all that stores hold of it."""
@@ -71,7 +80,13 @@ class UploadWrites(Protocol):
     """Uploads files in parts."""
 
     async def create_upload(
-        self, *, filename: str, purpose: str, num_bytes: int, file_expires_after_s: int | None
+        self,
+        *,
+        filename: str,
+        purpose: str,
+        num_bytes: int,
+        file_expires_after_s: int | None,
+        access: str | None = None,
     ) -> UploadRecord:
         """Begins an upload."""
 
@@ -110,7 +125,7 @@ class StoreReads(Protocol):
 class StoreWrites(Protocol):
     """Writes vector stores."""
 
-    async def create_store(
+    async def create_store(  # noqa: PLR0913 - one argument a field
         self,
         *,
         name: str,
@@ -119,6 +134,7 @@ class StoreWrites(Protocol):
         chunking: Chunking | None = None,
         expires_after_days: int | None = None,
         file_ids: Sequence[str] = (),
+        access: str | None = None,
     ) -> StoreRecord:
         """Creates a store with these files."""
 
@@ -129,6 +145,7 @@ class StoreWrites(Protocol):
         name: str | EllipsisType = ...,
         metadata: Mapping[str, str] | EllipsisType = ...,
         expires_after_days: int | EllipsisType | None = ...,
+        access: str | EllipsisType | None = ...,
     ) -> StoreRecord:
         """Changes what is given; `...` leaves it as it is."""
 

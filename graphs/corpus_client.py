@@ -2,8 +2,8 @@
 
 corpus.of(caller).get_file(file_id)
   '- CallerCorpus.get_file          typed by Catalog.get_file, which it names
-       '- Ingester.catalog(caller, "get_file", file_id)
-            '- Catalog.get_file(file_id)
+       '- Ingester.catalog(caller.viewer, "get_file", file_id)
+            '- Catalog.seen_by(viewer).get_file(file_id)
 """
 
 from collections.abc import Callable, Coroutine
@@ -46,6 +46,7 @@ class CallerCorpus:
     get_file = _called(Catalog.get_file)
     list_files = _called(Catalog.list_files)
     file_content = _called(Catalog.file_content)
+    set_file_access = _called(Catalog.set_file_access)
     delete_file = _called(Catalog.delete_file)
 
     create_upload = _called(Catalog.create_upload)
@@ -117,4 +118,4 @@ class CorpusClient(DeploymentClient):
 
     def of(self, caller: Caller) -> CallerCorpus:
         """Gives the corpus as this caller sees it."""
-        return CallerCorpus(partial(self._call, "catalog", caller))
+        return CallerCorpus(partial(self._call, "catalog", caller.viewer))

@@ -37,7 +37,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True)
 class FileRecord:
-    """An uploaded file without its bytes."""
+    """An uploaded file without its bytes; `access` says who may see it (access.py)."""
 
     id: str
     filename: str
@@ -47,6 +47,7 @@ class FileRecord:
     created_at: int
     expires_at: int | None
     status: str = "processed"
+    access: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,7 @@ class StoreRecord:
     file_counts: FileCounts
     chunking: Chunking | None
     fingerprint: str | None
+    access: str | None = None
 
     @property
     def status(self) -> Literal["completed", "in_progress", "expired"]:
@@ -201,6 +203,7 @@ class Job:
     worker: str
     attempt: int
     lease_until: float
+    tenant: str = "default"
 
 
 class Titled(Protocol):
@@ -263,13 +266,14 @@ class StoredPassage:
 class FoundPassage:
     """A stored chunk with what a hit shows beside it.
 
-    `attributes` are those of its file; `around` is the passage with its neighbours in the order of
-    the file, `context` their text, and `vector` float32, (dim,), unit L2 norm, where they were
-    asked for, else empty and None.
+    `attributes` and `access` are those of its file; `around` is the passage with its neighbours in
+    the order of the file, `context` their text, and `vector` float32, (dim,), unit L2 norm, where
+    they were asked for, else empty and None.
     """
 
     passage: StoredPassage
     attributes: Attributes
+    access: str | None = None
     around: tuple[StoredPassage, ...] = ()
     context: str = ""
     vector: Vectors | None = field(default=None, compare=False, repr=False)
@@ -291,6 +295,7 @@ class Change:
     file_id: str
     filename: str = ""
     attributes: Attributes = field(default_factory=dict)
+    access: str | None = None
     fingerprint: str = ""
     passages: tuple[StoredPassage, ...] = ()
     vectors: Vectors = field(

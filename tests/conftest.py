@@ -29,6 +29,10 @@ def pytest_addoption(parser):
         "--calls", type=int, default=20,
         help="calls of tools that tests/graphs/api/test_tools_bundled.py makes",
     )  # fmt: skip
+    parser.addoption(
+        "--requests", type=int, default=150,
+        help="requests that tests/graphs/api/test_isolation.py sends, over all paths",
+    )  # fmt: skip
 
 
 class Scheduling(LoadFileScheduling):

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from graphs.caller import Caller
 from graphs.config import DeadlineSettings, GatewayConfig, RetrievalSettings
 from graphs.pipeline.condensing import Condenser, FollowUpReranker, Question
 from graphs.pipeline.events import ChatRequest, GivenDocument, Passage
@@ -38,6 +39,7 @@ class Scope:
     """Where is searched, and how.
 
     Attributes:
+        caller: who searches; what it may not see does not take part.
         stores: names or ids of vector stores; None: all of them.
         filters: only files whose attributes pass take part.
         settings: of this request.
@@ -45,6 +47,7 @@ class Scope:
         rewrites: whether a search puts its queries in other words first (rag.py).
     """
 
+    caller: Caller
     stores: tuple[str, ...] | None
     filters: Filter | None
     settings: RetrievalSettings
@@ -92,8 +95,8 @@ class Retrieval:
             StageUnavailableError: embedder or retriever do not answer.
         """
         scope = Scope(
-            stores=request.stores, filters=request.filters, settings=request.retrieval,
-            documents=request.documents,
+            caller=request.caller, stores=request.stores, filters=request.filters,
+            settings=request.retrieval, documents=request.documents,
         )  # fmt: skip
         with trace.stage("condense"):
             question = await self._condenser.condense(request, trace)
@@ -295,4 +298,5 @@ def _request(query: Query, scope: Scope, reach: int) -> SearchRequest:
         max_similarity=settings.max_similarity,
         neighbours=max(settings.neighbours, reach),
         filters=scope.filters,
+        viewer=scope.caller.viewer,
     )

@@ -143,7 +143,7 @@ def _lease(connection: Connection, row: AnyRow, worker: str, lease_until: float)
         .values(attempts=attempt, lease_owner=worker, lease_until=lease_until)
     )
     stored = connection.execute(
-        select(store_files, files.c.filename)
+        select(store_files, files.c.filename, files.c.tenant)
         .join(files, files.c.id == store_files.c.file_id)
         .where(store_files.c.store_id == row.store_id, store_files.c.file_id == row.file_id)
     ).one()
@@ -152,10 +152,11 @@ def _lease(connection: Connection, row: AnyRow, worker: str, lease_until: float)
         store_id=row.store_id,
         file_id=row.file_id,
         filename=stored.filename,
-        chunking=chunking_of(stored) or chunking_of(require_store(connection, row.store_id)),
+        chunking=chunking_of(stored) or chunking_of(require_store(connection, row.store_id, None)),
         worker=worker,
         attempt=attempt,
         lease_until=lease_until,
+        tenant=stored.tenant,
     )
 
 

@@ -228,6 +228,7 @@ conversations = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("keep_s", BigInteger, nullable=False),
+    Column("key_id", Text),
     Column("metadata", JSON, nullable=False),
     sqlite_autoincrement=True,
 )

@@ -13,11 +13,13 @@ from typing import Literal
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from index.access import Viewer
 from index.catalog.attributes import check_storable
 from index.catalog.database import Database
-from index.catalog.files import check_file, file_record, file_values
+from index.catalog.files import check_file, file_record, file_values, owner_values
 from index.catalog.lookups import FILE_COLUMNS, AnyRow, find_row
 from index.catalog.schema import files, upload_parts, uploads
+from index.catalog.seen import seen_uploads
 from index.errors import InvalidUploadError, UnknownUploadError
 from index.records import FileRecord
 
@@ -67,7 +69,13 @@ class Uploads(Database):
     """The part of the catalog that keeps uploads which come in parts."""
 
     def create_upload(
-        self, *, filename: str, purpose: str, num_bytes: int, file_expires_after_s: int | None
+        self,
+        *,
+        filename: str,
+        purpose: str,
+        num_bytes: int,
+        file_expires_after_s: int | None,
+        access: str | None = None,
     ) -> UploadRecord:
         """Begins an upload; what expired of others is swept away.
 
@@ -90,9 +98,10 @@ class Uploads(Database):
                     created_at=now,
                     expires_at=now + LIFE_S,
                     file_expires_after_s=file_expires_after_s,
+                    **owner_values(self._viewer, access),
                 )
             )
-            return _record(connection, upload_id, self._now())
+            return _record(connection, upload_id, self._now(), self._viewer)
 
     def add_upload_part(self, upload_id: str, data: bytes) -> UploadPartRecord:
         """Keeps a part; on return it is durable.
@@ -105,7 +114,7 @@ class Uploads(Database):
             id=f"part_{uuid.uuid4().hex}", upload_id=upload_id, created_at=self._now()
         )
         with self._write() as connection:
-            upload = _pending(connection, upload_id, self._now())
+            upload = _pending(connection, upload_id, self._now(), self._viewer)
             held = select(func.coalesce(func.sum(upload_parts.c.num_bytes), 0)).where(
                 upload_parts.c.upload_id == upload_id
             )
@@ -135,10 +144,10 @@ class Uploads(Database):
             InvalidUploadError: it is not pending, or the parts do not make up what was announced.
         """
         with self._read() as connection:  # parts never change, so nobody waits for the hashes
-            record = _record(connection, upload_id, self._now())
+            record = _record(connection, upload_id, self._now(), self._viewer)
             if record.status == "completed":
                 return record
-            upload = _pending(connection, upload_id, self._now())
+            upload = _pending(connection, upload_id, self._now(), self._viewer)
             data = _joined(connection, upload, part_ids)
         digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
         if md5 is not None and md5.lower() != digest:
@@ -149,18 +158,19 @@ class Uploads(Database):
             data=data,
             now=self._now(),
             expires_after_s=upload.file_expires_after_s,
+            owner=owner_values(self._viewer, upload.access),
         )
         with self._write() as connection:
-            record = _record(connection, upload_id, self._now())
+            record = _record(connection, upload_id, self._now(), self._viewer)
             if record.status == "completed":
                 return record
-            _pending(connection, upload_id, self._now())
+            _pending(connection, upload_id, self._now(), self._viewer)
             connection.execute(insert(files).values(values))
             connection.execute(
                 update(uploads).where(uploads.c.id == upload_id).values(file_id=values["id"])
             )
             connection.execute(delete(upload_parts).where(upload_parts.c.upload_id == upload_id))
-            return _record(connection, upload_id, self._now())
+            return _record(connection, upload_id, self._now(), self._viewer)
 
     def cancel_upload(self, upload_id: str) -> UploadRecord:
         """Gives an upload up; its parts go.
@@ -170,14 +180,14 @@ class Uploads(Database):
             InvalidUploadError: it is completed, or expired.
         """
         with self._write() as connection:
-            record = _record(connection, upload_id, self._now())
+            record = _record(connection, upload_id, self._now(), self._viewer)
             if record.status == "cancelled":
                 return record
-            _pending(connection, upload_id, self._now())
+            _pending(connection, upload_id, self._now(), self._viewer)
             cancelled = update(uploads).where(uploads.c.id == upload_id)
             connection.execute(cancelled.values(cancelled_at=self._now()))
             connection.execute(delete(upload_parts).where(upload_parts.c.upload_id == upload_id))
-            return _record(connection, upload_id, self._now())
+            return _record(connection, upload_id, self._now(), self._viewer)
 
 
 def _sweep(connection: Connection, now: int) -> None:
@@ -189,15 +199,16 @@ def _sweep(connection: Connection, now: int) -> None:
     connection.execute(delete(uploads).where(gone))
 
 
-def _pending(connection: Connection, upload_id: str, now: int) -> AnyRow:
-    status = _record(connection, upload_id, now).status
+def _pending(connection: Connection, upload_id: str, now: int, viewer: Viewer) -> AnyRow:
+    status = _record(connection, upload_id, now, viewer).status
     if status != "pending":
         raise InvalidUploadError(f"the upload must be pending, it is {status}")
     return connection.execute(select(uploads).where(uploads.c.id == upload_id)).one()
 
 
-def _record(connection: Connection, upload_id: str, now: int) -> UploadRecord:
-    row = find_row(connection, select(uploads).where(uploads.c.id == upload_id), upload_id)
+def _record(connection: Connection, upload_id: str, now: int, viewer: Viewer) -> UploadRecord:
+    asked = select(uploads).where(uploads.c.id == upload_id, *seen_uploads(viewer))
+    row = find_row(connection, asked, upload_id)
     if row is None:
         raise UnknownUploadError(f"no upload {upload_id!r}")
     query = select(*FILE_COLUMNS).where(files.c.id == (row.file_id or ""))

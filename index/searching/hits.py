@@ -1,8 +1,8 @@
 """From a ranking to hits: the passages are read where they are stored.
 
 A search index holds no text. What is read may be newer than the ranking: a passage that is gone by
-then is no hit, nor is one whose file then has attributes that the filter does not let through. The
-next in the ranking takes its place.
+then is no hit, nor is one whose file then has attributes that the filter does not let through, or
+an access list that does not let in who asks. The next in the ranking takes its place.
 """
 
 from collections.abc import Sequence
@@ -76,6 +76,7 @@ def _read(
         chunk_id: stored[chunk_id]
         for chunk_id in ranked
         if chunk_id in stored
+        and request.viewer.admits(stored[chunk_id].access)
         and (request.filters is None or matches(request.filters, stored[chunk_id].attributes))
     }
 

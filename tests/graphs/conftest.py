@@ -27,6 +27,7 @@ from graphs.pipeline.events import (
 )
 from graphs.pipeline.retrieval import Retrieval
 from graphs.pipeline.stages import Stages
+from index.access import Viewer
 from index.catalog.catalog import Catalog
 from index.chunk import chunk
 from index.errors import InvalidFileError, UnsupportedFileError
@@ -199,8 +200,9 @@ def api_ingest(api_catalog) -> Callable[[], None]:
 
     def ingest():
         while (job := api_catalog.claim_job("test", 60.0)) is not None:
+            seen = api_catalog.seen_by(Viewer(tenant=job.tenant))
             try:
-                document = parse(job.filename, api_catalog.file_content(job.file_id))
+                document = parse(job.filename, seen.file_content(job.file_id))
             except (InvalidFileError, UnsupportedFileError) as error:
                 api_catalog.fail_job(job, error.code, str(error))
                 continue

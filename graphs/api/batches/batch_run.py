@@ -52,11 +52,13 @@ class BatchRun:
     Attributes:
         record: as it is kept; its attempt is the one that works here.
         app: what answers the lines.
-        corpus: that of the batch's caller.
+        caller: whose batch it is.
+        corpus: as the caller sees it.
     """
 
     record: BatchRecord
     app: ASGIApp
+    caller: Caller
     corpus: Corpus
     turns: Turns
     settings: BatchSettings
@@ -150,12 +152,11 @@ class BatchRun:
             del left[line.number]
 
     async def _result(self, line: Line) -> LineResult:
-        caller = Caller(tenant=self.record.tenant, key_id=self.record.key_id)
         failing_since: float | None = None
         while True:
             try:
                 reply = await self.turns.run(
-                    lambda: ask(self.app, line, endpoint=self.record.endpoint, caller=caller)
+                    lambda: ask(self.app, line, endpoint=self.record.endpoint, caller=self.caller)
                 )
                 failing_since = failing_since or time.monotonic() if reply.is_failing else None
                 failed_s = 0.0 if failing_since is None else time.monotonic() - failing_since

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from graphs.api.border.json_body import REQUEST_CONFIG, RequestModel
+from graphs.api.corpus.access_lists import AccessList, access_object
 from graphs.api.corpus.filters import FilterSpec
 from graphs.api.errors import BadRequestError
 from index.catalog.attributes import MAX_KEY_CHARS, MAX_KEYS, MAX_VALUE_CHARS
@@ -97,6 +98,7 @@ class CreateStoreBody(RequestModel):
     expires_after: ExpiresAfter | None = None
     chunking_strategy: ChunkingStrategy | None = None
     metadata: Metadata | None = None
+    access: AccessList | None = None
 
 
 class ModifyStoreBody(RequestModel):
@@ -105,6 +107,7 @@ class ModifyStoreBody(RequestModel):
     name: Name | None = None
     expires_after: ExpiresAfter | None = None
     metadata: Metadata | None = None
+    access: AccessList | None = None
 
 
 class AttachFileBody(RequestModel):
@@ -205,7 +208,8 @@ def attachment_of(body: AttachFileBody) -> Attachment:
 
 
 def store_object(record: StoreRecord) -> VectorStore:
-    """Makes OpenAI's object of a store, with its `description` beside."""
+    """Makes OpenAI's object of a store, with its `description` and `access` beside."""
+    listed = access_object(record.access)
     counts, days = record.file_counts, record.expires_after_days
     expires_after = None if days is None else ExpiresAfterObject(anchor="last_active_at", days=days)
     return VectorStore.model_validate(
@@ -228,6 +232,7 @@ def store_object(record: StoreRecord) -> VectorStore:
             "expires_at": record.expires_at,
             "last_active_at": record.last_active_at,
             "metadata": record.metadata,
+            **({} if listed is None else {"access": listed}),
         }
     )
 

@@ -13,6 +13,7 @@ from graphs.api.border.replies import json_reply
 from graphs.api.border.timing import server_timing
 from graphs.api.corpus.vector_store_schema import RankingOptions, SearchBody
 from graphs.api.services import InjectedServices
+from graphs.caller import Caller
 from graphs.config import RetrievalSettings
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Scope
@@ -41,7 +42,7 @@ async def search_store(
     """Finds passages by meaning and words; ranker "none" leaves them in the fused order."""
     queries = [body.query] if isinstance(body.query, str) else body.query
     trace = Trace(request.state.request_id)
-    scope = scope_of((store_id,), body, services.config.retrieval)
+    scope = scope_of(request.state.caller, (store_id,), body, services.config.retrieval)
     searching = services.pipeline.search(queries, scope, trace)
     found = await unless_disconnected(request.receive, searching)
     options = body.ranking_options or RankingOptions()
@@ -60,9 +61,12 @@ async def search_store(
 
 
 def scope_of(
-    stores: tuple[str, ...] | None, body: SearchBody, configured: RetrievalSettings
+    caller: Caller,
+    stores: tuple[str, ...] | None,
+    body: SearchBody,
+    configured: RetrievalSettings,
 ) -> Scope:
-    """Gives where (None: everywhere) and how is searched; the generator is never asked for it."""
+    """Gives by whom, where (None: everywhere) and how is searched, without the generator."""
     ranker = body.ranking_options and body.ranking_options.ranker
     rerank = None if ranker is None else ranker != "none"
     options = {"top_k": body.max_num_results, "rerank": rerank, "expand": "off"}
@@ -71,7 +75,9 @@ def scope_of(
     settings = settings.overridden({"num_candidates": max(body.max_num_results, most)})
     filters = None if body.filters is None else parse_filter(body.filters)
     rewrites = bool(body.rewrite_query)
-    return Scope(stores=stores, filters=filters, settings=settings, rewrites=rewrites)
+    return Scope(
+        caller=caller, stores=stores, filters=filters, settings=settings, rewrites=rewrites
+    )
 
 
 def result_of(found: ScoredHit) -> VectorStoreSearchResponse:

@@ -37,5 +37,6 @@ def upgrade() -> None:
         op.add_column(table, tenant)
         op.add_column(table, sa.Column("key_id", sa.Text))
         op.add_column(table, sa.Column("access", sa.Text))
+    op.add_column("conversations", sa.Column("key_id", sa.Text))
     op.create_index("ix_files_tenant", "files", ["tenant", "seq"])
     op.create_index("ix_vector_stores_tenant", "vector_stores", ["tenant", "seq"])
