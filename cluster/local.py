@@ -28,8 +28,10 @@ import deployments.preload  # noqa: F401  # first: Serve in two thirds of the ti
 from cluster.interrupts import interruptible
 from cluster.ports import free_port
 from deployments.state import models_folder, state_folder
+from graphs.access.short_key import short_key
+from graphs.config import database_url
 from graphs.errors import ConfigError
-from graphs.serve_config.reader import read_serve_config
+from graphs.serve_config.reader import ServeConfig, read_serve_config
 from models.bundled.prepare import NAMES, prepare
 from models.prepare import prepare_graph
 
@@ -89,7 +91,8 @@ def run(config: Path, documents: Path, store: str, console: Console) -> None:
                 prepare(name, models_folder())
                 prepare_graph(name, models_folder())
             wait_until_ready(f"http://{host}:{port}/readyz", child, log, progress)
-            _fill_empty_corpus(f"http://{host}:{port}/v1", documents, store, progress)
+            with _loading_key(served) as key:
+                _fill_empty_corpus(f"http://{host}:{port}/v1", documents, store, progress, key)
         _print_next_steps(console, f"http://{host}:{port}", log)
         status = child.wait()
         msg = f"serve ended with status {status}; its log is {log}\n{_tail(log)}"
@@ -195,14 +198,27 @@ def _readiness(client: httpx.Client, url: str) -> dict[str, bool]:
     return checks
 
 
-def _fill_empty_corpus(base_url: str, documents: Path, store: str, progress: Progress) -> None:
+def _loading_key(served: ServeConfig) -> contextlib.AbstractContextManager[str]:
+    """A key for the documents of an empty corpus; any text where the server wants none."""
+    if not served.gateway.auth.keys:
+        return contextlib.nullcontext("none")
+    life_s = _INGEST_S + _REQUEST_S
+    return short_key(database_url(served.args), name="make serve", life_s=life_s)
+
+
+def _fill_empty_corpus(
+    base_url: str, documents: Path, store: str, progress: Progress, key: str
+) -> None:
     """Loads the documents into a new vector store, unless there is one already."""
-    stores = httpx.get(f"{base_url}/vector_stores", params={"limit": 1}, timeout=_REQUEST_S)
+    stores = httpx.get(
+        f"{base_url}/vector_stores", params={"limit": 1}, timeout=_REQUEST_S,
+        headers={"authorization": f"Bearer {key}"},
+    )  # fmt: skip
     if stores.raise_for_status().json()["data"]:
         return
     import openai  # takes two seconds, which only the first start needs
 
-    client = openai.OpenAI(base_url=base_url, api_key="none")
+    client = openai.OpenAI(base_url=base_url, api_key=key)
     files = sorted(path for path in documents.iterdir() if path.suffix in {".md", ".txt", ".html"})
     store_id = client.vector_stores.create(name=store).id
     for path in progress.track(files, description=f"loading {documents.name}/"):

@@ -150,9 +150,6 @@ class StoreFiles(Database):
                 headed_text(row.title, row.text, filename=name) for row in connection.execute(query)
             )
 
-    def _record(self, connection: Connection, store_id: str, file_id: str) -> StoreFileRecord:
-        return store_file_record(require_store_file(connection, store_id, file_id, self._viewer))
-
 
 def _set_attributes(
     connection: Connection,

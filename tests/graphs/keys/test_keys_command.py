@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from graphs.access.short_key import short_key
 from graphs.keys.__main__ import main
 from index.catalog.catalog import Catalog
 from index.catalog.keys.records import token_digest, token_id
@@ -84,3 +85,9 @@ def test_wrong_arguments_are_refused(arguments):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
+
+
+def test_a_short_key_ends_with_its_work(database):
+    with short_key(database, name="t", life_s=60) as token:
+        assert authenticated(database, token).tenant == "default"
+    assert authenticated(database, token) is None
