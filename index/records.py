@@ -1,6 +1,7 @@
 """The data that the corpus exchanges with its callers: plain, frozen, picklable.
 
-Not the tables (schema.py) and not the HTTP shapes (graphs/). Times are whole unix seconds.
+Not the tables (schema.py) and not the HTTP shapes (graphs/). Times are whole unix seconds, and
+`access` says who may see something (access.py).
 """
 
 import hashlib
@@ -37,7 +38,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True)
 class FileRecord:
-    """An uploaded file without its bytes; `access` says who may see it (access.py)."""
+    """An uploaded file without its bytes."""
 
     id: str
     filename: str
@@ -212,12 +213,10 @@ class Titled(Protocol):
     @property
     def title(self) -> str:
         """The heading path."""
-        ...
 
     @property
     def text(self) -> str:
         """The passage."""
-        ...
 
 
 def titled_text(passage: Titled) -> str:
@@ -234,9 +233,8 @@ def content_hash(passage: Titled) -> str:
 class ChunkDraft:
     """A passage cut from a document, before it is embedded and stored.
 
-    `text` is its span `char_start:char_end` in the document's plain
-    text; `title` is the heading path, joined by " > "; `ordinal` counts the passages of the
-    document from 0.
+    `text` is its span `char_start:char_end` in the document's plain text; `title` is the heading
+    path, joined by " > "; `ordinal` counts the passages of the document from 0.
     """
 
     text: str
@@ -266,9 +264,8 @@ class StoredPassage:
 class FoundPassage:
     """A stored chunk with what a hit shows beside it.
 
-    `attributes` and `access` are those of its file; `around` is the passage with its neighbours in
-    the order of the file, `context` their text, and `vector` float32, (dim,), unit L2 norm, where
-    they were asked for, else empty and None.
+    `attributes` and `access` are of its file. Where asked for, else empty and None: `around`, the
+    passage with its neighbours, `context`, their text, and `vector`, float32, (dim,), unit L2 norm.
     """
 
     passage: StoredPassage

@@ -100,7 +100,7 @@ class Retrieval:
         )  # fmt: skip
         with trace.stage("condense"):
             question = await self._condenser.condense(request, trace)
-        # At once, since a generator that is met for the first time may let us wait for its profile.
+        # At once: a generator that is met for the first time may let us wait for its profile.
         async with together() as group:
             packing = group.create_task(self._packing(question.asked, request, trace))
             finding = group.create_task(self._answering(question, scope, trace))
@@ -120,9 +120,7 @@ class Retrieval:
     async def search(self, queries: Sequence[str], scope: Scope, trace: Trace) -> list[ScoredHit]:
         """Finds the best passages for any of the queries, best first, at most `top_k`.
 
-        Raises:
-            UnknownStoreError: a store is named that does not exist.
-            StageUnavailableError: embedder or retriever do not answer.
+        Raises: as `evidence` does, but for what the generator is asked.
         """
         embedded = await self._expansion.embedded(queries, trace)
         turn = asyncio.Semaphore(_MAX_SEARCHES)

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from index.access import Viewer
 from index.catalog.attributes import is_storable
 from index.catalog.database import log_changes
+from index.catalog.keys.seen import seen_files
 from index.catalog.lookups import AnyRow, chunking_of, chunking_values
 from index.catalog.schema import chunks, files, jobs, store_files, vector_stores
-from index.catalog.seen import seen_files
 from index.errors import InvalidFileBatchError, UnknownFileError
 from index.records import Attachment
 

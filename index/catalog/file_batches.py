@@ -13,6 +13,7 @@ from index.access import Viewer
 from index.catalog.attach import attach_files
 from index.catalog.attributes import check_attributes
 from index.catalog.database import Database
+from index.catalog.keys.seen import check_store_writable
 from index.catalog.lookups import (
     AnyRow,
     Listing,
@@ -21,7 +22,6 @@ from index.catalog.lookups import (
     require_store,
 )
 from index.catalog.schema import file_batches, jobs, store_files
-from index.catalog.seen import check_store_writable
 from index.catalog.store_files import store_files_page
 from index.errors import InvalidFileBatchError, UnknownFileBatchError
 from index.records import (

@@ -10,6 +10,7 @@ from sqlalchemy import delete, false, insert, or_, select, update
 from index.access import Viewer
 from index.catalog.attributes import check_storable, is_storable
 from index.catalog.database import Database, log_changes
+from index.catalog.keys.seen import check_file_writable, seen_files
 from index.catalog.lookups import (
     FILE_COLUMNS,
     AnyRow,
@@ -19,7 +20,6 @@ from index.catalog.lookups import (
     require_file,
 )
 from index.catalog.schema import chunks, files, store_files
-from index.catalog.seen import check_file_writable, seen_files
 from index.errors import InvalidFileError
 from index.records import FileRecord, Order, Page
 

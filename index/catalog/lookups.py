@@ -19,8 +19,8 @@ from sqlalchemy import (
 
 from index.access import Viewer
 from index.catalog.attributes import is_storable
+from index.catalog.keys.seen import Conditions, seen_files, seen_stores
 from index.catalog.schema import files, store_files, vector_stores
-from index.catalog.seen import Conditions, seen_files, seen_stores
 from index.errors import (
     ExpiredStoreError,
     UnknownBeforeError,

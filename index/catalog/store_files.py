@@ -8,6 +8,7 @@ from index.access import Viewer
 from index.catalog.attach import attach_files
 from index.catalog.attributes import check_attributes
 from index.catalog.database import Database, log_changes
+from index.catalog.keys.seen import check_store_writable, seen_files
 from index.catalog.lookups import (
     AnyRow,
     Listing,
@@ -19,7 +20,6 @@ from index.catalog.lookups import (
     select_store_files,
 )
 from index.catalog.schema import chunks, files, store_files
-from index.catalog.seen import check_store_writable, seen_files
 from index.headings import headed_text
 from index.records import (
     Attachment,

@@ -11,6 +11,7 @@ from index.catalog.attach import attach_files
 from index.catalog.attributes import check_attributes, check_storable
 from index.catalog.database import Database, log_changes
 from index.catalog.files import owner_values
+from index.catalog.keys.seen import check_store_writable, seen_stores
 from index.catalog.lookups import (
     AnyRow,
     Listing,
@@ -23,7 +24,6 @@ from index.catalog.lookups import (
     store_expires_at,
 )
 from index.catalog.schema import store_files, vector_stores
-from index.catalog.seen import check_store_writable, seen_stores
 from index.records import Attachment, Chunking, FileCounts, Order, Page, StoreRecord
 
 

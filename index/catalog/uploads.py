@@ -17,9 +17,9 @@ from index.access import Viewer
 from index.catalog.attributes import check_storable
 from index.catalog.database import Database
 from index.catalog.files import check_file, file_record, file_values, owner_values
+from index.catalog.keys.seen import seen_uploads
 from index.catalog.lookups import FILE_COLUMNS, AnyRow, find_row
 from index.catalog.schema import files, upload_parts, uploads
-from index.catalog.seen import seen_uploads
 from index.errors import InvalidUploadError, UnknownUploadError
 from index.records import FileRecord
 

@@ -9,9 +9,9 @@ from index.access import Viewer
 from index.catalog.answers.records import MAX_CONVERSATION_ITEMS, ConversationRecord, Item
 from index.catalog.attributes import check_attributes
 from index.catalog.database import Database
+from index.catalog.keys.seen import of_own_key
 from index.catalog.lookups import AnyRow, Listing, find_row, read_page
 from index.catalog.schema import conversation_items, conversations
-from index.catalog.seen import of_own_key
 from index.errors import (
     InvalidConversationError,
     UnknownConversationError,

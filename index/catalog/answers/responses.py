@@ -19,9 +19,9 @@ from index.catalog.answers.records import (
     StoredResponse,
 )
 from index.catalog.database import Database
+from index.catalog.keys.seen import of_own_key
 from index.catalog.lookups import AnyRow, find_row
 from index.catalog.schema import response_events, responses
-from index.catalog.seen import of_own_key
 from index.errors import InvalidChainError, UnknownConversationError, UnknownResponseError
 
 

@@ -11,8 +11,8 @@ from index.catalog.attributes import check_attributes
 from index.catalog.batches.records import BatchFault, BatchRecord, NewBatch
 from index.catalog.batches.tables import batches
 from index.catalog.database import Database
+from index.catalog.keys.seen import of_own_key
 from index.catalog.lookups import AnyRow, Listing, find_row, read_page
-from index.catalog.seen import of_own_key
 from index.errors import EndedBatchError, UnknownBatchError
 from index.records import Page
 

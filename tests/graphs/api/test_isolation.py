@@ -4,7 +4,6 @@
 and must find that something leaves.
 """
 
-import json
 from contextlib import suppress
 from functools import lru_cache
 
@@ -17,7 +16,8 @@ from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.stages import Stages
 from graphs.settings import AuthSettings
 from index.access import Viewer
-from index.catalog import lookups, seen
+from index.catalog import lookups
+from index.catalog.keys import seen
 from index.searching.store_index import StoreIndex
 from tests.graphs.fake_services import FoldRetriever
 from tests.graphs.isolation import QUESTION, TellingStages, dice_of, make_world
@@ -277,34 +277,3 @@ def _forget():
         lookups._named_stores, lookups._store_query,
     ):  # fmt: skip
         one.cache_clear()
-
-
-async def test_an_access_list_is_obeyed_at_once(api_http, api_catalog, world):
-    asker = next(one for one in world.askers if one.principals == frozenset() and not one.stores)
-    writer = next(one for one in world.askers if one.tenant == asker.tenant and not one.principals
-                  and one.writes and one.stores is None)  # fmt: skip
-    store = next(one for one in world.stores if asker.sees_store(one))
-    one = next(one for one in store.documents if one.access is None)
-
-    async def found():
-        reply = await api_http.post(
-            f"/v1/vector_stores/{store.id}/search",
-            json={"query": f"{QUESTION} {one.mark}", "max_num_results": 50},
-            headers={"authorization": f"Bearer {asker.token}"},
-        )
-        return one.id in json.dumps(reply.json())
-
-    async def change(access):
-        reply = await api_http.post(
-            f"/v1/files/{one.id}",
-            json={"access": access},
-            headers={"authorization": f"Bearer {writer.token}"},
-        )
-        assert reply.status_code == 200, reply.text
-        return reply.json().get("access")
-
-    assert await found()
-    assert await change({"groups": ["staff"]}) == {"users": [], "groups": ["staff"]}
-    assert not await found()
-    assert await change(None) is None
-    assert await found()
