@@ -1,5 +1,7 @@
 """The catalog: the source of truth of the corpus, in one SQL database."""
 
+from index.catalog.accounts.ledger import Ledger
+from index.catalog.accounts.quotas import Quotas
 from index.catalog.answers.conversations import Conversations
 from index.catalog.answers.response_runs import ResponseRuns
 from index.catalog.answers.responses import Responses
@@ -30,6 +32,8 @@ class ClientCatalog(
     Conversations,
     Batches,
     BatchRuns,
+    Ledger,
+    Quotas,
 ):
     """The part that the API works with: what clients upload, ask and are answered.
 
@@ -52,6 +56,7 @@ class Catalog(
 
     Clients    files, uploads, stores, store_files, file_batches   (ClientCatalog)
                responses, response_runs, conversations, batches, batch_runs
+               ledger, quotas (accounts/)
     Writers    jobs, passages, bulk_load, reembedding
     Searches   searched_stores, changes, passage_reads
 
