@@ -6,11 +6,13 @@ them: the Gateway's `user_config` is a `GatewayConfig`, the builder's `args` are
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from deployments.state import state_folder
+from graphs.accounts.settings import AuditSettings, LimitSettings
 from graphs.settings import BatchSettings, ResponseSettings, Settings
 from index.searching.request import LEXICAL_WEIGHT
 
@@ -189,6 +191,8 @@ class HttpSettings(Settings):
         cors_origins: whose pages may call the API from a browser, such as `https://chat.example`;
             they may send credentials. `*` alone: everybody's, without credentials. None by default.
         public_url: how clients know this server, for links in replies; None: as each request asks.
+        trusted_proxies: addresses and networks of proxies before us whose `X-Forwarded-*` are
+            believed; by default those of this machine.
         body_s: a body that takes longer to arrive gets 408.
         heartbeat_s: longest silence on a stream before a comment is sent.
         write_s: a client that takes nothing of its stream for so long is dropped.
@@ -203,9 +207,17 @@ class HttpSettings(Settings):
     default_store: str | None = None
     cors_origins: tuple[Origin, ...] = ()
     public_url: Annotated[str, Field(pattern=_URL)] | None = None
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     body_s: float = Field(default=60.0, gt=0)
     heartbeat_s: float = Field(default=10.0, gt=0)
     write_s: float = Field(default=30.0, gt=0)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            ip_network(name)  # its error says what is wrong, with the value
+        return names
 
     @model_validator(mode="after")
     def _check_origins(self) -> Self:
@@ -238,6 +250,8 @@ class GatewayConfig(Settings):
     http: HttpSettings = HttpSettings()
     responses: ResponseSettings = ResponseSettings()
     batches: BatchSettings = BatchSettings()
+    limits: LimitSettings = LimitSettings()
+    audit: AuditSettings = AuditSettings()
 
 
 class AppArgs(Settings):

@@ -8,12 +8,14 @@ who needs a part can ask for just that.
                                    + Writes (files, stores, store files, batches)
                                    + those of graphs/corpus_answers.py (responses, conversations)
                                    + those of graphs/corpus_batches.py (batches of requests)
+                                   + those of graphs/accounts/store.py (usage, quotas, audit)
 """
 
 from collections.abc import Mapping, Sequence
 from types import EllipsisType
 from typing import Protocol
 
+from graphs.accounts.store import AccountStore
 from graphs.caller import Caller
 from graphs.corpus_answers import AnswerReads, AnswerWrites
 from graphs.corpus_batches import BatchReads, BatchWrites
@@ -229,7 +231,7 @@ class Writes(
     """All that changes something; what one of them returned from is durable."""
 
 
-class Corpus(Reads, Writes, Protocol):
+class Corpus(Reads, Writes, AccountStore, Protocol):
     """The corpus as one caller sees it."""
 
 

@@ -104,6 +104,13 @@ class CallerCorpus:
     keep_batch = _called(Catalog.keep_batch)
     finish_batch = _called(Catalog.finish_batch)
 
+    write_parcel = _called(Catalog.write_parcel)
+    usage = _called(Catalog.usage)
+    audit = _called(Catalog.audit)
+    prune_accounts = _called(Catalog.prune_accounts)
+    lease_quotas = _called(Catalog.lease_quotas)
+    hold_quotas = _called(Catalog.hold_quotas)
+
 
 class CorpusClient(DeploymentClient):
     """See `deployments.ingester.Ingester`. What it calls may write, so nothing is called twice."""

@@ -12,6 +12,7 @@ from ray.serve.metrics import Counter
 
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
+from graphs.api.accounting.billing import account
 from graphs.api.services import Services
 from graphs.clients import (
     DeploymentClient,
@@ -188,6 +189,8 @@ class Gateway:
 
     def _observe(self, trace: Trace) -> None:
         log_trace(trace)
+        if self._app is not None:
+            account(self._app.state.accounts, self._services.config.served_names.generator, trace)
         if trace.num_migrations:
             self._migrations.inc(trace.num_migrations)
 

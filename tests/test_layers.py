@@ -54,26 +54,28 @@ ROOMS = {
         "bulk",
     ),
     "graphs": (
-        "errors caller deadline together settings config corpus_answers corpus_batches corpus",
+        "errors caller deadline together settings accounts config corpus_answers corpus_batches "
+        "corpus",
         "serve_config",
         "pipeline",
         "model_reports failover clients corpus_client generator_client replicas shards",
         "api",
         "gateway app",
-        "commands",
+        "commands usage audit",
     ),
     "graphs.api": (
         "errors",
         "error_replies",
         "services",
         "border",
+        "accounting",
         "corpus",
         "chat",
         "completions docs documented embedding embeddings health models moderations openapi "
         "rerank token_input claiming",
         "responses",
         "batches",
-        "dialects mcp",
+        "admin dialects mcp",
         "app",
     ),
 }

@@ -1,12 +1,16 @@
 """The HTTP application: routes, borders and error shape put together. A plain FastAPI app."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
+from graphs.accounts.accounts import Accounts
 from graphs.api import completions, docs, embeddings, health, models, moderations, rerank
+from graphs.api.accounting.audited import Audited
+from graphs.api.accounting.limited import Limited
+from graphs.api.admin import usage as admin_usage
 from graphs.api.batches import batches
 from graphs.api.batches.batch_runs import BatchRuns
 from graphs.api.border.cors import Cors
@@ -63,6 +67,7 @@ _ROUTED = (
     vector_store_file_batches,
     vector_store_search,
     mcp,
+    admin_usage,
     health,
     docs,
 )
@@ -87,6 +92,7 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
         yield
         await app.state.batches.stop()
         await app.state.runs.stop()
+        await app.state.accounts.stop()
 
     app = FastAPI(
         lifespan=lifespan,
@@ -100,6 +106,7 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     app.state.services = services
     app.state.keys = KnownKeys()
     app.state.traffic = Traffic()
+    app.state.accounts = accounts_over(lambda: app.state.services)
     app.state.runs = Runs(lambda: app.state.services)
     app.state.batches = BatchRuns(lambda: app.state.services, app, app.state.traffic)
     for module in _ROUTED:
@@ -111,14 +118,25 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     return app
 
 
+def accounts_over(services: Callable[[], Services]) -> Accounts:
+    """Makes the accounts of a Gateway; services may be replaced."""
+    return Accounts(
+        lambda: services().corpus,
+        lambda: services().config.limits,
+        lambda: services().config.audit,
+    )
+
+
 def _add_borders(app: FastAPI, *, echo_request_id: bool) -> None:
     """Puts what every request passes before the routes."""
     # The last one added sees a request first.
     app.add_middleware(BodyLimit)
     app.add_middleware(PublicUrl)
     app.add_middleware(RequestDeadline)
+    app.add_middleware(Limited)
     app.add_middleware(RequestCaller)
     app.add_middleware(LastResort)
+    app.add_middleware(Audited)
     app.add_middleware(DialectErrors)
     app.add_middleware(HeadAsGet)
     app.add_middleware(AzurePaths)

@@ -18,6 +18,7 @@ from openai.types.completion_choice import CompletionChoice
 from openai.types.completion_usage import CompletionUsage
 from pydantic import Field
 
+from graphs.api.accounting.billing import once_of
 from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.border.fields import UNLESS_NEUTRAL, Unsupported, only
 from graphs.api.border.json_body import JsonRoute, RequestModel
@@ -105,6 +106,7 @@ async def create_completion(
         retrieval=services.config.retrieval,
         identity=resumption.last.identity if resumption.last else None,
         caller=request.state.caller,
+        once=once_of(request, resumption.once),
         num_choices=body.n or 1,
     )
     created = resumption.last.created if resumption.last else int(time.time())
@@ -231,13 +233,14 @@ async def _answers(asked: ChatRequest, prompts: Sequence[str], services: Service
     """Answers every prompt, in the same order."""
     turn = asyncio.Semaphore(_AT_ONCE)
 
-    async def answer(prompt: str) -> Answer:
-        one = replace(asked, messages=(Message(role="user", content=prompt),))
+    async def answer(index: int, prompt: str) -> Answer:
+        once = asked.once and f"{asked.once}/{index}"
+        one = replace(asked, messages=(Message(role="user", content=prompt),), once=once)
         async with turn, aclosing(services.pipeline.answer(one)) as events:
             return await answer_of(events)
 
     async with together() as group:
-        tasks = [group.create_task(answer(prompt)) for prompt in prompts]
+        tasks = [group.create_task(answer(*numbered)) for numbered in enumerate(prompts)]
     return [task.result() for task in tasks]
 
 

@@ -6,6 +6,7 @@
     |- BodyTimeoutError      408
     |- BodyCodedError        415
     |- OriginError           403
+    |- LimitedError          429
     |- KeyReusedError        422
     |- ResumeMismatchError   409
     |- DisconnectedError     the client is gone: nothing can be sent
@@ -113,6 +114,12 @@ class OriginError(ApiError, PermissionError):
     code = "origin_not_allowed"
 
 
+class LimitedError(ApiError, HTTPException):
+    """A limit of the caller is used up; the headers say for how long."""
+
+    code = "rate_limit_exceeded"
+
+
 class KeyReusedError(ApiError, ValueError):
     """An `Idempotency-Key` came with another body than before."""
 
@@ -215,6 +222,7 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     BodyTimeoutError: ErrorKind(status=408, type=INVALID),
     BodyCodedError: ErrorKind(status=415, type=INVALID, param="Content-Encoding"),
     OriginError: ErrorKind(status=403, type=INVALID, param="Origin"),
+    LimitedError: ErrorKind(status=429, type="rate_limit_error"),
     KeyReusedError: ErrorKind(status=422, type=INVALID, param="Idempotency-Key"),
     ResumeMismatchError: ErrorKind(status=409, type=INVALID, param="Last-Event-ID"),
     NotReadyError: ErrorKind(status=503, type=SERVER, retry_after_s=2),

@@ -83,6 +83,7 @@ class ChatRequest:
         identity: digest of the model that has to answer; None: any.
         caller: who asks.
         num_choices: answers that are written from the same passages, each with a seed of its own.
+        once: names an answer that may be made again, and is to be paid once; empty: it is paid.
     """
 
     request_id: str
@@ -100,6 +101,7 @@ class ChatRequest:
     exchange: tuple[Message, ...] = ()
     tools: ToolUse | None = None
     effort: Effort | None = None
+    once: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,7 +76,7 @@ class RagPipeline:
             StageUnavailableError: a deployment that the answer needs does not answer.
             OverloadedError: a queue is full.
         """
-        trace = Trace(request.request_id)
+        trace = Trace(request.request_id, request.caller, once=request.once)
         fixed = self._fixed_reply(request)
         try:
             with trace:
@@ -103,6 +103,8 @@ class RagPipeline:
                 trace.queries = tuple(queries)
                 found = await self._retrieval.search(queries, scope, trace)
                 trace.num_passages, trace.outcome = len(found), "answered"
+                if not scope.documents:
+                    trace.documents = tuple(dict.fromkeys(one.hit.file_id for one in found))
                 return found
         finally:
             self._observe(trace)
@@ -131,6 +133,8 @@ class RagPipeline:
         request = await self._checking.readable(request, trace)
         harmless, request, evidence = await self._check_and_find(request, trace)
         passages = evidence.passages if evidence and harmless else ()
+        if not request.documents:
+            trace.documents = tuple(dict.fromkeys(one.file_id for one in passages))
         retrieved = Retrieved(
             passages=passages,
             search_query=evidence.search_query if evidence else None,

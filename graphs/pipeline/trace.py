@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from graphs.caller import DEFAULT_CALLER, Caller
 from graphs.deadline import time_left_s
 from graphs.pipeline.events import Generated, StageTime
 
@@ -43,10 +44,16 @@ class Trace:
             `cancelled` until then, since a client may leave at any time.
         num_passages: how many the generator was given.
         queries: what a search without an answer looked for.
+        caller: who asks.
+        once: names an answer that may be made again, and is to be paid once (UsageRecord).
+        documents: ids of the files whose passages were read.
     """
 
-    def __init__(self, request_id: str) -> None:
+    def __init__(self, request_id: str, caller: Caller = DEFAULT_CALLER, *, once: str = "") -> None:
         self.request_id = request_id
+        self.caller = caller
+        self.once = once
+        self.documents: tuple[str, ...] = ()
         self.outcome = "cancelled"
         self.num_passages = 0
         self.queries: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ import pytest
 from cohere import AsyncClientV2
 from openai import AsyncOpenAI
 
-from graphs.api.app import build_app
+from graphs.api.app import accounts_over, build_app
 from graphs.api.batches.batch_runs import BatchRuns
 from graphs.api.chat.resume import KnownKeys
 from graphs.api.responses.runs import Runs
@@ -155,11 +155,13 @@ def _api_shared_app():
 async def api_app(_api_shared_app, api_services):
     state = _api_shared_app.state
     state.services, state.keys = api_services, KnownKeys()
+    state.accounts = accounts_over(lambda: state.services)
     state.runs = Runs(lambda: state.services)
     state.batches = BatchRuns(lambda: state.services, _api_shared_app, state.traffic)
     yield _api_shared_app
     await state.batches.stop()
     await state.runs.stop()
+    await state.accounts.stop()
 
 
 @pytest.fixture

@@ -155,7 +155,13 @@ class BatchRun:
         while True:
             try:
                 reply = await self.turns.run(
-                    lambda: ask(self.app, line, endpoint=self.record.endpoint, caller=caller)
+                    lambda: ask(
+                        self.app,
+                        line,
+                        endpoint=self.record.endpoint,
+                        caller=caller,
+                        batch_id=self.record.id,
+                    )
                 )
                 failing_since = failing_since or time.monotonic() if reply.is_failing else None
                 failed_s = 0.0 if failing_since is None else time.monotonic() - failing_since

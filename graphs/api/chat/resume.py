@@ -62,6 +62,11 @@ class Resumption:
         return self.key is not None
 
     @property
+    def once(self) -> str:
+        """Names the answer, however often it is asked for with its key; empty without one."""
+        return self.fingerprint.hex()[:48] if self.has_key else ""
+
+    @property
     def seed(self) -> int | None:
         """The seed of a request that names none: the same for the same key, 0..2^63-1."""
         return int.from_bytes(self.fingerprint[:8]) >> 1 if self.has_key else None

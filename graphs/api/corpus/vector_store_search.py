@@ -40,7 +40,7 @@ async def search_store(
 ) -> Response:
     """Finds passages by meaning and words; ranker "none" leaves them in the fused order."""
     queries = [body.query] if isinstance(body.query, str) else body.query
-    trace = Trace(request.state.request_id)
+    trace = Trace(request.state.request_id, request.state.caller)
     scope = scope_of((store_id,), body, services.config.retrieval)
     searching = services.pipeline.search(queries, scope, trace)
     found = await unless_disconnected(request.receive, searching)

@@ -62,9 +62,23 @@ class Question(BaseModel):
     effort: Effort | None = None
 
     def chat(
-        self, config: GatewayConfig, caller: Caller, *, request_id: str, identity: str | None
+        self,
+        config: GatewayConfig,
+        caller: Caller,
+        *,
+        request_id: str,
+        once: str,
+        identity: str | None = None,
     ) -> ChatRequest:
-        """Makes the request for the pipeline; `identity` is that of the model which began it."""
+        """Makes the request for the pipeline.
+
+        Args:
+            config: the settings.
+            caller: who asks.
+            request_id: appears in the log.
+            once: names the response, which is paid once however often it is begun.
+            identity: that of the model which began it.
+        """
         configured = config.retrieval
         settings = configured.overridden(self.options)
         if settings.top_k > settings.num_candidates:
@@ -90,6 +104,7 @@ class Question(BaseModel):
             filters=None if self.filters is None else parse_filter(self.filters),
             identity=identity,
             caller=caller,
+            once=once,
         )
 
 

@@ -66,7 +66,7 @@ async def create_response(
         return json_reply(response_of(record, with_results=with_results))
     request_id = request.state.request_id
     chat = question.chat(
-        services.config, request.state.caller, request_id=request_id, identity=None
+        services.config, request.state.caller, request_id=request_id, once=record.id
     )
     events = answer(services.pipeline, chat, shortens=question.shortens)
     clock = unix_time

@@ -149,7 +149,9 @@ class Runs(LeasedWork):
             first = read(known[0]) if known else None
             identity = first.identity or None if isinstance(first, Retrieved) else None
             config = services.config
-            chat = question.chat(config, caller, request_id=record.id, identity=identity)
+            chat = question.chat(
+                config, caller, request_id=record.id, once=record.id, identity=identity
+            )
         except (GivenUpError, ValidationError, CorpusError) as err:  # of another version, say
             logger.warning("response %s cannot be worked on: %r", record.id, err)
             await self._fail(run, err, again=False)

@@ -1,4 +1,4 @@
-"""Usage, quotas and the audit log, whose rows never change and are deleted only when they are old."""
+"""Usage, quotas and the audit log, whose rows never change and are deleted when they are old."""
 
 import sqlalchemy as sa
 from alembic import op
