@@ -27,6 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import deployments.preload  # noqa: F401  # first: Serve in two thirds of the time
 from cluster.interrupts import interruptible
 from cluster.ports import free_port
+from cluster.proxy_border import CALLBACK
 from deployments.state import models_folder, state_folder
 from graphs.errors import ConfigError
 from graphs.serve_config.reader import read_serve_config
@@ -141,6 +142,7 @@ def cluster_environment() -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "PYTHONUNBUFFERED": "1",
         "RAY_preload_python_modules": "deployments.preload",
+        **CALLBACK,
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",  # 0.1 takes a tenth of a core, idle or not
     }
 

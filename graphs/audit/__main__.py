@@ -34,9 +34,11 @@ exit status: 0 done, 1 the database cannot be read, 2 wrong arguments
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; gives its exit status."""
     parser = command_parser("python -m graphs.audit", __doc__, _EPILOG)
-    time = {"type": _time, "metavar": "TIME"}
-    parser.add_argument("--since", **time, help="such as 2026-11-29 or 2026-11-29T14:00, in UTC")
-    parser.add_argument("--until", **time, help="before this time")
+    for name, which in (("--since", "from"), ("--until", "before")):
+        parser.add_argument(
+            name, type=_time, metavar="TIME",
+            help=f"{which} this time, such as 2026-11-29 or 2026-11-29T14:00, in UTC",
+        )  # fmt: skip
     parser.add_argument("--tenant", default="", help="of this tenant alone")
     parser.add_argument("--key", metavar="ID", default="", help="of this key alone")
     parser.add_argument("--request", metavar="ID", default="", help="of this x-request-id alone")

@@ -31,9 +31,10 @@ exit status: 0 done, 1 the database cannot be read, 2 wrong arguments
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; gives its exit status."""
     parser = command_parser("python -m graphs.usage", __doc__, _EPILOG)
-    day = {"type": date.fromisoformat, "metavar": "YYYY-MM-DD"}
-    parser.add_argument("--since", **day, help="first day")
-    parser.add_argument("--until", **day, help="last day")
+    for name, which in (("--since", "first"), ("--until", "last")):
+        parser.add_argument(
+            name, type=date.fromisoformat, metavar="YYYY-MM-DD", help=f"{which} day"
+        )
     parser.add_argument("--tenant", help="of this tenant alone")
     parser.add_argument("--key", metavar="ID", help="of this key alone")
     parser.add_argument(
