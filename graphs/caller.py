@@ -15,16 +15,12 @@ class CallerLimits:
         tokens_per_min: most tokens in a minute, of prompts and answers together.
         tokens_per_month: the same in a calendar month (UTC).
         max_concurrent: most requests that run at once, streams included.
-        stored_bytes: most bytes of uploaded files.
-        stored_passages: most passages in vector stores.
     """
 
     requests_per_min: int | None = None
     tokens_per_min: int | None = None
     tokens_per_month: int | None = None
     max_concurrent: int | None = None
-    stored_bytes: int | None = None
-    stored_passages: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,16 +16,12 @@ class SharedLimits(Settings):
         tokens_per_min: tokens of prompts and answers in any 60 seconds.
         tokens_per_month: the same in a calendar month (UTC).
         max_concurrent: requests that run at once, streams included.
-        stored_bytes: of uploaded files.
-        stored_passages: in vector stores.
     """
 
     requests_per_min: Limit = Field(default=None, ge=1)
     tokens_per_min: Limit = Field(default=None, ge=1)
     tokens_per_month: Limit = Field(default=None, ge=1)
     max_concurrent: Limit = Field(default=None, ge=1)
-    stored_bytes: Limit = Field(default=None, ge=1)
-    stored_passages: Limit = Field(default=None, ge=1)
 
     def as_limits(self) -> CallerLimits:
         """The same as plain data."""
