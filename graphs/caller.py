@@ -4,6 +4,9 @@ Nothing here says how a caller is recognised; that is the business of the border
 """
 
 from dataclasses import dataclass
+from typing import Literal
+
+ServiceClass = Literal["priority", "default", "flex"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +35,14 @@ class Caller:
             one tenant as yet.
         key_id: the public name of the key that the request came with; empty without keys.
         scopes: what the key allows.
+        service_class: how the caller is served when there is little room.
         limits: how much it allows; None means what the server allows everyone.
     """
 
     tenant: str = "default"
     key_id: str = ""
     scopes: frozenset[str] = frozenset()
+    service_class: ServiceClass = "default"
     limits: CallerLimits | None = None
 
 

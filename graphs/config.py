@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from deployments.state import state_folder
-from graphs.accounts.settings import AuditSettings, LimitSettings
+from graphs.accounts.settings import AuditSettings, ClassSettings, LimitSettings
 from graphs.settings import BatchSettings, ResponseSettings, Settings
 from index.searching.request import LEXICAL_WEIGHT
 
@@ -251,6 +251,7 @@ class GatewayConfig(Settings):
     responses: ResponseSettings = ResponseSettings()
     batches: BatchSettings = BatchSettings()
     limits: LimitSettings = LimitSettings()
+    classes: ClassSettings = ClassSettings()
     audit: AuditSettings = AuditSettings()
 
 

@@ -47,6 +47,25 @@ class LimitSettings(Settings):
     longest_wait_s: float = Field(default=60.0, gt=0)
 
 
+class ClassSettings(Settings):
+    """Classes of service at one Gateway (graphs/accounts/turnstile.py); a key has one.
+
+    Attributes:
+        at_once: requests to models that run at once; more wait for their turn. A little above what
+            the generators behind it have room for. None: no request waits.
+        max_waiting: more than these are refused, `flex` first.
+        priority: weight of the class; where all wait, each has turns as its weight to their sum.
+        default: likewise.
+        flex: likewise.
+    """
+
+    at_once: Limit = Field(default=None, ge=1)
+    max_waiting: int = Field(default=256, ge=1)
+    priority: int = Field(default=8, ge=1, le=1000)
+    default: int = Field(default=4, ge=1, le=1000)
+    flex: int = Field(default=1, ge=1, le=1000)
+
+
 class AuditSettings(Settings):
     """What is kept of who did what.
 

@@ -7,9 +7,11 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
 from graphs.accounts.accounts import Accounts
+from graphs.accounts.turnstile import Turnstile
 from graphs.api import completions, docs, embeddings, health, models, moderations, rerank
 from graphs.api.accounting.audited import Audited
 from graphs.api.accounting.limited import Limited
+from graphs.api.accounting.turns import ClassTurns
 from graphs.api.admin import usage as admin_usage
 from graphs.api.batches import batches
 from graphs.api.batches.batch_runs import BatchRuns
@@ -107,6 +109,7 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     app.state.keys = KnownKeys()
     app.state.traffic = Traffic()
     app.state.accounts = accounts_over(lambda: app.state.services)
+    app.state.turnstile = Turnstile(lambda: app.state.services.config.classes)
     app.state.runs = Runs(lambda: app.state.services)
     app.state.batches = BatchRuns(lambda: app.state.services, app, app.state.traffic)
     for module in _ROUTED:
@@ -133,6 +136,7 @@ def _add_borders(app: FastAPI, *, echo_request_id: bool) -> None:
     app.add_middleware(BodyLimit)
     app.add_middleware(PublicUrl)
     app.add_middleware(RequestDeadline)
+    app.add_middleware(ClassTurns)
     app.add_middleware(Limited)
     app.add_middleware(RequestCaller)
     app.add_middleware(LastResort)
