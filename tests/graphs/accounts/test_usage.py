@@ -88,11 +88,11 @@ def losing_replies(gateways, chance):
     """Every second call of the catalog is lost: half of these after it was done."""
     call = gateways.corpora._call
 
-    async def lossy(method, *args, **kwargs):
+    async def lossy(*args, **kwargs):
         fate = chance.random()
         if fate < 0.25:
             raise CorpusUnavailableError("lost on the way there")
-        result = await call(method, *args, **kwargs)
+        result = await call(*args, **kwargs)
         if fate < 0.5:
             raise CorpusUnavailableError("lost on the way back")
         return result
