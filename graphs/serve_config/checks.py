@@ -20,7 +20,9 @@ from graphs.serve_config.blocks import (
     settings_faults,
 )
 from graphs.serve_config.config_file import ConfigFile
+from graphs.serve_config.contradictions import contradictions
 from graphs.serve_config.gpus import gpu_faults
+from graphs.serve_config.places import place_faults
 
 _MAX_PORT = 2**16 - 1
 
@@ -139,11 +141,13 @@ def _block_faults(
         yield from (fault.under(("autoscaling_config",)) for fault in faults)
     if name not in expected:
         return
+    yield from place_faults(block)
     user_config = block.get("user_config")
     if isinstance(user_config, Mapping):
         faults = settings_faults(expected[name], user_config)
         yield from (fault.under(("user_config",)) for fault in faults)
         yield from gpu_faults(expected[name], block, user_config)
+        yield from contradictions(expected[name], block, user_config)
     elif user_config is None and needs_settings(name, args):
         yield _no_settings(expected[name], is_null="user_config" in block)
 
