@@ -117,8 +117,11 @@ def checkpoint_of(
             return read_checkpoint(model, lies)
     except (ModelError, OSError):  # told by the lint, or on another machine
         pass
-    if model in known:
-        shape = known[model]
+    last = model.rstrip("/").rpartition("/")[2]  # a folder may have the name of its model
+    shape = known.get(model) or next(
+        (one for name, one in known.items() if name.endswith(f"/{last}")), None
+    )
+    if shape is not None:
         weight_bytes = int(shape.parameters * shape.bits / 8)
         if shape.bits < 16:  # embeddings and scales are not quantised
             unpacked = 2 * shape.vocabulary * shape.hidden

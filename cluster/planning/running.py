@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import requests
 from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
 from graphs.errors import ConfigError
@@ -28,7 +27,7 @@ def running_config(source: str) -> Mapping[str, Any]:
         return value
     try:
         details = ServeSubmissionClient(source).get_serve_details()
-    except (ConnectionError, requests.RequestException, RuntimeError) as err:
+    except (OSError, RuntimeError) as err:  # errors of requests are OSErrors
         raise ConfigError(f"{source}: no Ray dashboard answers there: {err}") from err
     return as_config(details)
 
