@@ -18,7 +18,7 @@ LAYERS = {
     "index": set(),
     "deployments": {"models", "index"},
     "graphs": {"deployments", "models", "index"},
-    "cluster": {"models", "deployments", "graphs"},
+    "cluster": {"models", "index", "deployments", "graphs"},
     "chaos": {"cluster", "graphs", "deployments", "models", "index"},
     "benchmarks": {"chaos", "cluster", "graphs", "deployments", "models", "index"},
 }
