@@ -8,6 +8,7 @@ pytest_plugins = ["tests.databases"]
 # Their tests are marked `ray`: they start clusters, of which two at a time are too much.
 WITH_CLUSTERS = (
     "tests/end_to_end/",
+    "tests/cluster/planning/test_packing_ray.py",
     "tests/cluster/test_spot.py",
     "tests/graphs/commands/test_ingest_kill.py",
 )

@@ -1,11 +1,11 @@
 """What a model is made of: from its files where they are at hand, else from what is known of it."""
 
 import json
+import math
 import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -145,17 +145,20 @@ def read_checkpoint(name: str, folder: Path) -> Checkpoint:
     num_bytes = sum(end - start for one in tensors for start, end in [one["data_offsets"]])
     config = json.loads((folder / "config.json").read_text())
     config = config.get("text_config", config)
+    sentences = folder / "sentence_bert_config.json"  # cuts texts shorter than the model could read
+    cut = json.loads(sentences.read_text()) if sentences.is_file() else {}
+    context = min(config["max_position_embeddings"], cut.get("max_seq_length") or math.inf)
     quantised = config.get("quantization_config") or {}
     bits = int(quantised.get("bits", 0)) or max(_BITS.get(o["dtype"], 16) for o in tensors)
     heads = int(config["num_attention_heads"])
-    parameters = sum(prod(one["shape"]) * _packed(one["dtype"], bits) for one in tensors)
+    parameters = sum(math.prod(one["shape"]) * _packed(one["dtype"], bits) for one in tensors)
     shape = KnownModel(
         parameters=float(parameters), bits=bits, heads=heads,
         layers=int(config["num_hidden_layers"]),
         kv_heads=int(config.get("num_key_value_heads") or heads),
         head_dim=int(config.get("head_dim") or config["hidden_size"] // heads),
         hidden=int(config["hidden_size"]), intermediate=int(config["intermediate_size"]),
-        vocabulary=int(config["vocab_size"]), context=int(config["max_position_embeddings"]),
+        vocabulary=int(config["vocab_size"]), context=int(context),
     )  # fmt: skip
     return Checkpoint(
         name=name, weight_bytes=num_bytes, parameters=float(parameters), shape=shape,

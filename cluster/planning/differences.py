@@ -27,7 +27,7 @@ _OF_SERVE = ("proxy_location", "http_options", "grpc_options", "controller_optio
 # Those of a `user_config` that a model is loaded anew for.
 _OF_MODEL = (
     "model", "revision", "engine", "engine_options", "context_tokens", "judge", "also",
-    "allow_cpu",
+    "allow_cpu", "max_adapters", "max_adapter_rank",
 )  # fmt: skip
 
 

@@ -7,7 +7,6 @@ GPU what it takes of the card. Constants were measured with the pinned libraries
 from dataclasses import dataclass
 
 from cluster.planning.checkpoints import Checkpoint, KnownModel
-from models.device import _CONTEXT_BYTES as CONTEXT_BYTES
 from models.embedder import EmbedderConfig
 from models.encoders.encoder import EncoderConfig
 from models.engines.transformers_engine import TransformersEngineConfig
@@ -15,10 +14,12 @@ from models.engines.vllm_engine import VllmEngineConfig
 from models.generator import GeneratorConfig
 
 MB, GB = 10**6, 10**9
+CONTEXT_BYTES = 512 * 2**20  # of CUDA, as models/device.py reserves it
 # Resident after the imports of a replica, before a model is loaded.
 _ONNX_PROCESS, _TORCH_PROCESS, _SENTENCES_PROCESS, _GENERATOR_PROCESS = (
     250 * MB, 530 * MB, 620 * MB, 720 * MB,
 )  # fmt: skip
+PROCESS_BYTES = 250 * MB  # of a replica without a model of its own, or with one on a GPU
 _BATCH_TOKENS = 2048  # of the `transformers` engine where nothing is set; vLLM has as many
 # Matrices alive at once in a layer, by the way in which the engine computes attention.
 _SCORES_ONNX, _FEED_FORWARD, _HIDDEN = 4, 3, 8

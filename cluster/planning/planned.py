@@ -8,6 +8,7 @@ from typing import Any
 from cluster.planning.checkpoints import KnownModel
 from cluster.planning.differences import Difference
 from cluster.planning.licences import commercial_use
+from cluster.planning.memory import PROCESS_BYTES
 from cluster.planning.nodes import Machines
 from cluster.planning.packing import Packing, pack
 from cluster.planning.replicas import Replicas, replicas_of
@@ -81,7 +82,10 @@ def make_plan(
     least = pack({name: one.least for name, one in replicas.items()}, demands, machines)
     most = pack({name: one.most for name, one in replicas.items()}, demands, machines)
     faults += [*_place_faults(file, machines), *_memory_faults(replicas)]
-    faults += _packing_faults(replicas, least, machines)
+    faults += [
+        *_packing_faults(replicas, least, machines),
+        *_crowded_faults(replicas, most, machines),
+    ]
     return Plan(
         config=config, machines=machines, replicas=replicas, at_least=least, at_most=most,
         faults=_told(file, faults),
@@ -143,6 +147,31 @@ def _packing_faults(
             words += f" in the worst order of starts ({most} in the best)"
         message = f"{words}; each asks for {asked}{_largest(one, machines)}"
         yield ConfigFault(where=(name,), key="ray_actor_options", message=message)
+
+
+def _crowded_faults(
+    replicas: Mapping[str, Replicas], most: Packing, machines: Machines
+) -> Iterator[ConfigFault]:
+    """Nodes whose replicas take more memory than they have; told at the one that takes most.
+
+    Only models on CPUs are counted, and libraries of all others: what an index takes is not known.
+    """
+    taken = {
+        name: PROCESS_BYTES if one.on_gpu or not one.models else one.memory_bytes or PROCESS_BYTES
+        for name, one in replicas.items()
+    }
+    for placement in most.placements:
+        for node in placement.nodes:
+            memory_gb = machines.node_types[node.kind].memory_gb
+            needed = sum(taken[name] for name in node.replicas)
+            if memory_gb is not None and needed > memory_gb * 1e9:
+                largest = max(node.replicas, key=lambda name: taken[name])
+                message = (
+                    f"a {node.kind} node of {memory_gb:g} GB may get replicas that take "
+                    f"{needed / 1e9:.1f} GB; set memory or max_replicas_per_node"
+                )
+                yield ConfigFault(where=(largest,), key="ray_actor_options", message=message)
+                return
 
 
 def _largest(one: Replicas, machines: Machines) -> str:

@@ -152,6 +152,17 @@ def test_one_gpu_holds_all_models(capsys, tmp_path):
     assert plan([str(LAUNCH / "one-gpu.yaml"), "--nodes", str(nodes)]) == 3
 
 
+def test_a_release_ends_at_its_first_gate(tmp_path):
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text((ROOT / "cluster.yaml").read_text().replace("top_k: 8 ", "topk: 8 "))
+    ended = subprocess.run(
+        [LAUNCH / "release.sh"], cwd=ROOT, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHON": sys.executable, "CONFIG": str(wrong)},
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "did you mean 'top_k'" in ended.stdout + ended.stderr
+
+
 def services():
     return yaml.safe_load((LAUNCH / "compose.yaml").read_text())["services"]
 

@@ -100,6 +100,17 @@ def test_what_does_not_run_on_the_machines_has_status_3(
     assert any(told in one and "copy.yaml:" in one for one in found["faults"]), found["faults"]
 
 
+def test_more_replicas_than_a_node_has_memory_for_have_status_3(capsys, tmp_path):
+    nodes = tmp_path / "nodes.yaml"
+    laptop = {"cpus": 4, "memory_gb": 2.0}
+    nodes.write_text(yaml.safe_dump({"node_types": {"laptop": laptop}}))
+    status, found = as_json(capsys, LOCAL, "--nodes", nodes)
+    assert status == 3
+    assert any("a laptop node of 2 GB may get replicas that take" in one for one in found["faults"])
+    nodes.write_text(yaml.safe_dump({"node_types": {"laptop": laptop | {"memory_gb": 8.0}}}))
+    assert run(capsys, LOCAL, "--nodes", nodes)[0] == 0
+
+
 def test_a_longer_notice_allows_a_longer_shutdown(capsys, tmp_path):
     table = yaml.safe_load(NODES.read_text()) | {"notice_s": 120}
     (tmp_path / "nodes.yaml").write_text(yaml.safe_dump(table))
