@@ -30,9 +30,7 @@ GENERATOR = {
 }
 NO_STATES = {"kept_states_mb": 0}
 MEASURED = [
-    ("embedder", {"model": "bundled:embedder", "engine": "onnx", "batch_size": 16}),
     ("embedder", {"model": "bundled:embedder", "engine": "torch", "batch_size": 64}),
-    ("reranker", {"model": "bundled:reranker", "engine": "torch", "max_tokens": 192}),
     # Kept states fill up as passages come again; here none does.
     ("reranker", {"model": "bundled:judge", "engine": "onnx", "max_tokens": 128} | NO_STATES),
     ("safety", {"model": "bundled:safety", "engine": "onnx", "max_tokens": 128}),
