@@ -1,6 +1,6 @@
 """Measures what one replica of each model of a running system does, for `python -m cluster.plan`.
 
-    python -m cluster.calibrate http://127.0.0.1:8000
+    python -m cluster.calibrate http://127.0.0.1:8000 --config local.yaml
 
 Ask a system that is idle and has one replica of each model; it takes about a minute. Each call is
 measured without what HTTP itself takes. `RAGFLEET_API_KEY` is sent where the server wants keys.
@@ -23,6 +23,9 @@ from rich.console import Console
 from cluster.planning.calibration import write_calibration
 from cluster.planning.wanted import Calibration
 from deployments.state import state_folder
+from graphs.config import ServedNames
+from graphs.errors import ConfigError
+from graphs.serve_config.reader import read_serve_config
 
 _CALLS = 12
 _WORDS = "the backup of the second server runs every night at three and takes about an hour "
@@ -31,63 +34,89 @@ _LEAST_S = 1e-4  # what is less than the noise of HTTP
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Stream:
-    """One streamed answer: seconds to its first and last token, and the tokens counted there."""
+class _Answer:
+    """One answer: the seconds that it took, and the tokens that the server counted."""
 
-    first_s: float
-    last_s: float
+    total_s: float
     prompt_tokens: int
     answer_tokens: int
-
-    @property
-    def step_s(self) -> float:
-        """Seconds of a decoding step."""
-        return (self.last_s - self.first_s) / max(1, self.answer_tokens - 1)
 
 
 class NotMeasuredError(Exception):
     """The server did not answer as one of this repository does."""
 
 
-async def measure(
-    client: httpx.AsyncClient, *, slots: int, candidates: int, answer_tokens: int
-) -> Calibration:
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is measured.
+
+    Attributes:
+        names: of the models.
+        slots: answers that a generator decodes at once.
+        candidates: passages that a question has reranked.
+        answer_tokens: of each measured answer.
+    """
+
+    names: ServedNames
+    slots: int
+    candidates: int
+    answer_tokens: int
+
+
+async def measure(client: httpx.AsyncClient, asked: Asked) -> Calibration:
     """Measures all models.
 
     Args:
         client: of the server.
-        slots: answers that a generator decodes at once.
-        candidates: passages that a question has reranked.
-        answer_tokens: of each measured answer.
+        asked: of it.
 
     Raises:
         NotMeasuredError: a call fails.
     """
+    names = asked.names
     http_s = await _alone_s(lambda: _get(client, "/v1/models"))
     calls: Mapping[str, Callable[[], Awaitable[object]]] = {
-        "Embedder": lambda: _post(client, "/v1/embeddings", model="embedder", input=_words(1)),
+        "Embedder": lambda: _post(client, "/v1/embeddings", model=names.embedder, input=_words(1)),
         "Reranker": lambda: _post(
-            client, "/v1/rerank", model="reranker", query="When does the backup run?",
-            documents=[f"{number}: {_words(4)}" for number in range(candidates)],
+            client, "/v1/rerank", model=names.reranker, query="When does the backup run?",
+            documents=[f"{number}: {_words(4)}" for number in range(asked.candidates)],
         ),
-        "SafetyFilter": lambda: _post(client, "/v1/moderations", model="safety", input=_words(2)),
+        "SafetyFilter": lambda: _post(
+            client, "/v1/moderations", model=names.safety, input=_words(2)
+        ),
     }  # fmt: skip
     service_s = {name: max(_LEAST_S, await _alone_s(call) - http_s) for name, call in calls.items()}
-    short = await _stream(client, _words(2), answer_tokens)
-    long = await _stream(client, _words(12), answer_tokens)
+    return await _generator(client, asked, service_s)
+
+
+async def _generator(
+    client: httpx.AsyncClient, asked: Asked, service_s: Mapping[str, float]
+) -> Calibration:
+    """From whole answers: the safety filter lets tokens out in pieces, so single ones tell nothing.
+
+    One of three times the length tells a step, one of a longer prompt the reading of prompts.
+    """
+    num, slots = asked.answer_tokens, asked.slots
+    await _answer(client, asked, _words(2), num)
+    short = await _answer(client, asked, _words(2), num)
+    longer = await _answer(client, asked, _words(2), 3 * num)
+    read = await _answer(client, asked, _words(14), num)
+    more_tokens = longer.answer_tokens - short.answer_tokens
+    step_s = max(_LEAST_S, (longer.total_s - short.total_s) / max(1, more_tokens))
+    more_read = max(1, read.prompt_tokens - short.prompt_tokens)
+    per_s = more_read / max(_LEAST_S, read.total_s - short.total_s)
     together = await asyncio.gather(
-        *(_stream(client, f"{number} {_words(2)}", answer_tokens) for number in range(slots))
+        *(_answer(client, asked, f"{number} {_words(2)}", num) for number in range(slots))
     )
-    alone_s = max(short.step_s, _LEAST_S)
-    step_s = statistics.median(one.step_s for one in together)
-    more_tokens, more_s = long.prompt_tokens - short.prompt_tokens, long.first_s - short.first_s
+    # What is neither a step nor the reading of the others' prompts takes as long as it does alone.
+    rest_s = short.total_s - short.answer_tokens * step_s
+    reading_s = sum(one.prompt_tokens for one in together[1:]) / per_s
+    spent_s = statistics.median(one.total_s for one in together) - rest_s - reading_s
+    steps = max(1.0, statistics.median(one.answer_tokens for one in together))
     return Calibration(
-        service_s=service_s,
-        prefill_tokens_per_s=more_tokens / max(more_s, _LEAST_S),
-        step_s=alone_s,
-        step_s_per_answer=max(0.0, step_s - alone_s) / max(1, slots - 1),
-        slots=slots,
-    )
+        service_s=service_s, prefill_tokens_per_s=per_s, step_s=step_s, slots=slots,
+        step_s_per_answer=max(0.0, spent_s / steps - step_s) / max(1, slots - 1),
+    )  # fmt: skip
 
 
 def _words(times: int) -> str:
@@ -126,32 +155,19 @@ def _json(response: httpx.Response, path: str) -> Any:
     return response.json()
 
 
-async def _stream(client: httpx.AsyncClient, prompt: str, answer_tokens: int) -> _Stream:
-    """Streams one answer of a fixed length from the bare generator."""
-    body = {
-        "model": "generator", "messages": [{"role": "user", "content": prompt}],
-        "max_tokens": answer_tokens, "min_tokens": answer_tokens, "ignore_eos": True,
-        "stream": True, "stream_options": {"include_usage": True},
-    }  # fmt: skip
-    start, times, usage = time.perf_counter(), [], None
-    try:
-        async with client.stream("POST", "/v1/chat/completions", json=body) as response:
-            if response.status_code != httpx.codes.OK:
-                text = (await response.aread()).decode(errors="replace")
-                raise NotMeasuredError(
-                    f"/v1/chat/completions: status {response.status_code}: {text[:200]}"
-                )
-            async for line in response.aiter_lines():
-                if '"usage":{' in line.replace(" ", ""):
-                    usage = httpx.Response(200, text=line.removeprefix("data:")).json()["usage"]
-                if '"content":"' in line.replace(" ", "") and '"content":""' not in line:
-                    times.append(time.perf_counter() - start)
-    except httpx.HTTPError as err:
-        raise NotMeasuredError(f"no answer: {type(err).__name__}: {err}") from err
-    if usage is None or len(times) < 2:
-        raise NotMeasuredError("the generator streamed no answer with its usage")
-    return _Stream(
-        first_s=times[0], last_s=times[-1], prompt_tokens=usage["prompt_tokens"],
+async def _answer(client: httpx.AsyncClient, asked: Asked, prompt: str, num: int) -> _Answer:
+    """Asks the bare generator for an answer of a fixed length."""
+    start = time.perf_counter()
+    reply = await _post(
+        client, "/v1/chat/completions", model=asked.names.generator,
+        messages=[{"role": "user", "content": prompt}], max_tokens=num, min_tokens=num,
+        ignore_eos=True,
+    )  # fmt: skip
+    usage = reply.get("usage") or {}
+    if not usage.get("completion_tokens"):
+        raise NotMeasuredError("/v1/chat/completions: the generator wrote nothing")
+    return _Answer(
+        total_s=time.perf_counter() - start, prompt_tokens=usage["prompt_tokens"],
         answer_tokens=usage["completion_tokens"],
     )  # fmt: skip
 
@@ -164,10 +180,21 @@ async def _measured(options: argparse.Namespace) -> Calibration:
         base_url=options.url.rstrip("/").removesuffix("/v1"), headers=headers, limits=limits,
         timeout=_TIMEOUT_S,
     ) as client:  # fmt: skip
-        return await measure(
-            client, slots=options.slots, candidates=options.candidates,
-            answer_tokens=options.answer,
-        )  # fmt: skip
+        return await measure(client, _asked(options))
+
+
+def _asked(options: argparse.Namespace) -> Asked:
+    """Names and sizes of the Serve config.
+
+    Raises:
+        ConfigError: it has faults.
+    """
+    config = read_serve_config(options.config)
+    slots = config.blocks["Generator"].deployment.max_ongoing_requests
+    return Asked(
+        names=config.gateway.served_names, slots=int(slots), answer_tokens=options.answer,
+        candidates=config.gateway.retrieval.num_candidates,
+    )  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -178,16 +205,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     option = parser.add_argument
     option("url", metavar="URL", help="of the server, such as http://127.0.0.1:8000")
-    option("--slots", type=int, default=16, help="max_concurrent_requests (%(default)s)")
-    option("--candidates", type=int, default=20, help="num_candidates (%(default)s)")
-    option("--answer", type=int, default=64, metavar="TOKENS", help="measured (%(default)s)")
+    option("--config", type=Path, required=True, metavar="FILE", help="what it serves")
+    option("--answer", type=int, default=32, metavar="TOKENS", help="measured (%(default)s)")
     option("--out", type=Path, default=state_folder() / "calibration.json", metavar="FILE",
            help="(%(default)s)")  # fmt: skip
     options = parser.parse_args(arguments)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     try:
         found = asyncio.run(_measured(options))
-    except NotMeasuredError as err:
+    except (NotMeasuredError, ConfigError) as err:
         console.print(f"{options.url}: {err}", style="red")
         return 1
     write_calibration(options.out, found)

@@ -10,7 +10,10 @@ from models.engines.transformers_engine import TransformersEngineConfig
 from models.engines.vllm_engine import VllmEngineConfig
 from models.generator import GeneratorConfig
 
-_ENGINES = {"transformers": TransformersEngineConfig, "vllm": VllmEngineConfig}
+_ENGINES: dict[str, type[TransformersEngineConfig] | type[VllmEngineConfig]] = {
+    "transformers": TransformersEngineConfig,
+    "vllm": VllmEngineConfig,
+}
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 Settings = Mapping[str, Any]
@@ -43,7 +46,7 @@ def _queue_faults(block: Settings) -> Iterator[ConfigFault]:
     scaling = block.get("autoscaling_config")
     target = scaling.get("target_ongoing_requests") if isinstance(scaling, Mapping) else None
     most = block.get("max_ongoing_requests")
-    if _are_numbers(target, most) and target > most:
+    if _above(target, most):
         message = f"target_ongoing_requests must be at most max_ongoing_requests ({most}), got "
         message += f"{target:g}: a replica never has so many"
         where = ("autoscaling_config",)
@@ -52,7 +55,7 @@ def _queue_faults(block: Settings) -> Iterator[ConfigFault]:
 
 def _batch_faults(kind: type[Any], block: Settings, user_config: Settings) -> Iterator[ConfigFault]:
     size, most = user_config.get("batch_size", kind.batch_size), block.get("max_ongoing_requests")
-    if _are_numbers(size, most) and size > most:
+    if _above(size, most):
         message = f"batch_size must be at most max_ongoing_requests ({most}), got {size}: "
         message += "calls of one text would never fill it"
         yield ConfigFault(where=("user_config",), key="batch_size", message=message)
@@ -66,13 +69,13 @@ def _generator_faults(block: Settings, user_config: Settings) -> Iterator[Config
     yield from _slot_faults(engine, block, options)
     context = user_config.get("context_tokens")
     answer = user_config.get("max_answer_tokens", GeneratorConfig.max_answer_tokens)
-    if _are_numbers(context, answer) and answer >= context:
+    if _above(answer, context) or answer == context:
         message = f"max_answer_tokens must be below context_tokens ({context}), got {answer}: "
         yield ConfigFault(
             where=("user_config",), key="max_answer_tokens", message=message + "no prompt would fit"
         )
     cache = options.get("cache_tokens")
-    if _are_numbers(context, cache) and cache < context:
+    if _above(context, cache):
         message = f"cache_tokens must hold one context of {context} tokens, got {cache}"
         where = ("user_config", "engine_options")
         yield ConfigFault(where=where, key="cache_tokens", message=message)
@@ -87,10 +90,10 @@ def _generator_faults(block: Settings, user_config: Settings) -> Iterator[Config
 def _slot_faults(engine: str, block: Settings, options: Settings) -> Iterator[ConfigFault]:
     slots = options.get("max_concurrent_requests", _ENGINES[engine].max_concurrent_requests)
     most = block.get("max_ongoing_requests")
-    if _are_numbers(slots, most) and slots != most:
+    if _above(slots, most) or _above(most, slots):
         message = f"max_ongoing_requests must be max_concurrent_requests ({slots}), got {most}: "
         reason = "requests would wait in a replica that has no slot"
-        if most < slots:
+        if _above(slots, most):
             reason = "slots of the engine would stay empty"
         yield ConfigFault(where=(), key="max_ongoing_requests", message=message + reason)
 
@@ -118,5 +121,6 @@ def _has_only_pickles(folder: Path) -> bool:
     return ".safetensors" not in suffixes and bool(suffixes & set(_PICKLED))
 
 
-def _are_numbers(*values: object) -> bool:
-    return all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
+def _above(value: object, limit: object) -> bool:
+    """Whether both are numbers, and the first is the larger one."""
+    return isinstance(value, int | float) and isinstance(limit, int | float) and value > limit

@@ -29,7 +29,7 @@ def selectors_of(block: Mapping[str, Any]) -> list[tuple[Place, Mapping[str, Any
     options = block.get("ray_actor_options")
     if not isinstance(options, Mapping):
         return []
-    found = []
+    found: list[tuple[Place, Mapping[str, Any]]] = []
     if isinstance(options.get("label_selector"), Mapping):
         found.append((("ray_actor_options", "label_selector"), options["label_selector"]))
     fallbacks = options.get("fallback_strategy")

@@ -1,23 +1,27 @@
 """What `python -m cluster.calibrate` measures is what a server of known speed does."""
 
 import asyncio
-import json
+from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 
-from cluster.calibrate import NotMeasuredError, main, measure
+from cluster.calibrate import Asked, NotMeasuredError, main, measure
 from cluster.planning.calibration import read_calibration, write_calibration
+from graphs.config import ServedNames
 from tests.graphs.serving import serving
+
+LOCAL = Path(__file__).parents[2] / "local.yaml"
+ASKED = Asked(names=ServedNames(), slots=4, candidates=5, answer_tokens=12)
 
 EMBED_S, RERANK_S, STEP_S, MORE_S, PROMPT_S = 0.02, 0.06, 0.02, 0.004, 0.002
 
 
 def server():
     """A server whose models take known times; more answers at once make each step longer."""
-    app, running = FastAPI(), []
+    app, running, reading = FastAPI(), [], asyncio.Lock()
 
     @app.get("/v1/models")
     async def models():
@@ -37,26 +41,21 @@ def server():
     @app.post("/v1/chat/completions")
     async def chat(request: Request):
         body = await request.json()
-        words = len(body["messages"][0]["content"].split())
-
-        async def stream():
-            running.append(1)
+        words, num = len(body["messages"][0]["content"].split()), body["max_tokens"]
+        running.append(1)
+        async with reading:
             await asyncio.sleep(words * PROMPT_S)
-            for _ in range(body["max_tokens"]):
-                await asyncio.sleep(STEP_S + MORE_S * (len(running) - 1))
-                yield 'data: {"choices": [{"delta": {"content":"x"}}], "usage": null}\n\n'
-            running.pop()
-            usage = {"prompt_tokens": words, "completion_tokens": body["max_tokens"]}
-            yield f"data: {json.dumps({'choices': [], 'usage': usage})}\n\ndata: [DONE]\n\n"
-
-        return StreamingResponse(stream(), media_type="text/event-stream")
+        for _ in range(num):
+            await asyncio.sleep(STEP_S + MORE_S * (len(running) - 1))
+        running.pop()
+        return {"usage": {"prompt_tokens": words, "completion_tokens": num}}
 
     return app
 
 
 async def test_the_figures_are_those_of_the_server(tmp_path):
     async with serving(server()) as url, httpx.AsyncClient(base_url=url[:-3]) as client:
-        found = await measure(client, slots=4, candidates=5, answer_tokens=12)
+        found = await measure(client, ASKED)
     # Sleeps of a busy machine are longer than asked for, never shorter.
     assert EMBED_S * 0.9 < found.service_s["Embedder"] < EMBED_S * 2.5
     assert RERANK_S * 0.9 < found.service_s["Reranker"] < RERANK_S * 2.5
@@ -76,10 +75,12 @@ async def test_a_server_that_refuses_is_told():
 
     async with serving(app) as url, httpx.AsyncClient(base_url=url[:-3]) as client:
         with pytest.raises(NotMeasuredError, match=r"/v1/models: status 401: .*no key"):
-            await measure(client, slots=1, candidates=1, answer_tokens=4)
+            await measure(client, ASKED)
 
 
 def test_no_server_is_told(capsys, tmp_path):
-    assert main(["http://127.0.0.1:9", "--out", str(tmp_path / "x.json")]) == 1
+    assert (
+        main(["http://127.0.0.1:9", "--config", str(LOCAL), "--out", str(tmp_path / "x.json")]) == 1
+    )
     assert "no answer: ConnectError" in capsys.readouterr().out
     assert not (tmp_path / "x.json").exists()
