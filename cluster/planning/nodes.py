@@ -1,7 +1,7 @@
 """The machines of a plan: a file of node types, or the nodes of a cluster that runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -93,24 +93,23 @@ def running_machines(nodes: list[Mapping[str, Any]]) -> Machines:
         nodes: what `ray.nodes()` gives.
     """
     types: dict[str, NodeType] = {}
-    counts: dict[str, int] = {}
     for node in nodes:
         if not node["Alive"]:
             continue
         one = _running(node)
-        name = next((known for known, other in types.items() if other == one), None)
+        name = next((known for known, other in types.items() if _are_alike(one, other)), None)
         if name is None:
             name = one.labels.get("ray.io/node-group") or f"type-{len(types) + 1}"
             types[name] = one
-        counts[name] = counts.get(name, 0) + 1
-    found = {
-        name: NodeType(
-            nodes=counts[name], cpus=one.cpus, gpus=one.gpus, memory_gb=one.memory_gb,
-            labels=one.labels, resources=one.resources,
-        )
-        for name, one in types.items()
-    }  # fmt: skip
-    return Machines(node_types=found)
+        else:
+            least = min(filter(None, (one.memory_gb, types[name].memory_gb)), default=None)
+            types[name] = replace(types[name], nodes=types[name].nodes + 1, memory_gb=least)
+    return Machines(node_types=types)
+
+
+def _are_alike(one: NodeType, other: NodeType) -> bool:
+    """What Ray offers of memory is what was free when a node started: it tells no types apart."""
+    return replace(one, nodes=1, memory_gb=None) == replace(other, nodes=1, memory_gb=None)
 
 
 def _running(node: Mapping[str, Any]) -> NodeType:
@@ -122,7 +121,6 @@ def _running(node: Mapping[str, Any]) -> NodeType:
         if name not in own and not name.startswith(("node:", "accelerator_type:"))
     }
     labels = {k: v for k, v in node.get("Labels", {}).items() if k != "ray.io/node-id"}
-    # What Ray offers varies by some megabytes between equal machines.
     memory_gb = round(resources.get("memory", 0) / 1e9 / _MEMORY_PART)
     return NodeType(
         cpus=float(resources.get("CPU", 0)), gpus=int(resources.get("GPU", 0)),
