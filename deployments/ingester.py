@@ -13,6 +13,9 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from deployments.embeds import RemoteEmbeds
+from deployments.observing.corpus import watch_ingestion
+from deployments.observing.logs import join_serve_logs
+from deployments.observing.metrics import Meter
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.shared_database import refuse_unshared_database
 from deployments.user_config import parse_config
@@ -84,10 +87,12 @@ class Ingester:
 
     def __init__(self, database_url: str, embedder: DeploymentHandle) -> None:
         refuse_unshared_database(database_url)
+        join_serve_logs()
         self._catalog = Catalog(database_url)
         self._embedder = embedder
         self._name = f"ingester-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._ingestion: Ingestion | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Takes over the settings and starts the worker."""
@@ -97,6 +102,8 @@ class Ingester:
             self._ingestion = Ingestion(self._catalog, embeds, name=self._name, cutting=cutting)
             self._ingestion.start()
         self._ingestion.cutting = cutting
+        if self._watching is None:
+            self._watching = asyncio.create_task(watch_ingestion(self._catalog, Meter()))
 
     async def catalog(self, caller: Requester, method: str, *args: Any, **kwargs: Any) -> Any:
         """Calls a method of `ClientCatalog` for a caller; what it returned from is durable."""

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from deployments.state import state_folder
-from graphs.settings import BatchSettings, ResponseSettings, Settings
+from graphs.settings import BatchSettings, ObservingSettings, ResponseSettings, Settings
 from index.searching.request import LEXICAL_WEIGHT
 
 # What a request may choose as well (`rag` of a chat), within the same limits.
@@ -238,6 +238,7 @@ class GatewayConfig(Settings):
     http: HttpSettings = HttpSettings()
     responses: ResponseSettings = ResponseSettings()
     batches: BatchSettings = BatchSettings()
+    observing: ObservingSettings = ObservingSettings()
 
 
 class AppArgs(Settings):

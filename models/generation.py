@@ -164,8 +164,8 @@ class GenerationChunk:
         finish_reason: set on the last chunk only.
         attempt: the request's.
         identity: digest of the model that wrote it.
-        replica: names the process at work, on the first chunk, which says that it has taken the
-            request; empty where nobody asks which one that is.
+        replica: the process that has taken the request, on the first chunk; empty where none asks.
+        moved_by: code of the error by which the attempt before ended, likewise.
         tokens: `token_ids` with their probabilities, where they were asked for.
         form: what its text, and that of all that follow, consists of; on the first chunk with text.
     """
@@ -178,6 +178,7 @@ class GenerationChunk:
     attempt: int = 0
     identity: str = ""
     replica: str = ""
+    moved_by: str = ""
     tokens: tuple[WrittenToken, ...] = ()
     form: ReplyForm | None = None
 

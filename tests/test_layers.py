@@ -54,13 +54,15 @@ ROOMS = {
         "bulk",
     ),
     "graphs": (
-        "errors caller deadline together settings config corpus_answers corpus_batches corpus",
+        "errors caller deadline together settings findings config corpus_answers corpus_batches "
+        "corpus",
         "serve_config",
         "pipeline",
+        "observing",
         "model_reports failover clients corpus_client generator_client replicas shards",
         "api",
         "gateway app",
-        "commands",
+        "commands explain",
     ),
     "graphs.api": (
         "errors",
@@ -70,7 +72,7 @@ ROOMS = {
         "corpus",
         "chat",
         "completions docs documented embedding embeddings health models moderations openapi "
-        "rerank token_input claiming",
+        "rerank requests token_input claiming",
         "responses",
         "batches",
         "dialects mcp",

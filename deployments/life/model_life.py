@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from deployments.life.serve_status import tell
+from deployments.observing.logs import join_serve_logs
+from deployments.observing.metrics import Meter
+from deployments.observing.replica import record_memory
 from models.device import release_memory
 from models.errors import LoadTimeoutError, ModelError
 
@@ -103,6 +106,8 @@ class ModelLife(Generic[Config, Loaded]):
         self._has_model = asyncio.Event()
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._meter = Meter()
+        join_serve_logs()
 
     @property
     def loaded(self) -> Loaded | None:
@@ -160,7 +165,8 @@ class ModelLife(Generic[Config, Loaded]):
         )
 
     def remind(self) -> None:
-        """Tells a failure again: Serve forgets it when a replica starts or stops."""
+        """Tells a failure again, which Serve forgets when a replica starts or stops; and memory."""
+        record_memory(self._meter)
         if self._failure:
             self._tell(self._failure)
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
-from graphs.api import completions, docs, embeddings, health, models, moderations, rerank
+from graphs.api import completions, docs, embeddings, health, models, moderations, requests, rerank
 from graphs.api.batches import batches
 from graphs.api.batches.batch_runs import BatchRuns
 from graphs.api.border.cors import Cors
@@ -17,6 +17,7 @@ from graphs.api.border.public_url import PublicUrl
 from graphs.api.border.request_caller import RequestCaller
 from graphs.api.border.request_deadline import RequestDeadline
 from graphs.api.border.request_id import RequestId
+from graphs.api.border.trace_context import TraceContext
 from graphs.api.border.traffic import CountedTraffic, Traffic
 from graphs.api.border.validation import on_invalid
 from graphs.api.chat import chat, stored
@@ -63,6 +64,7 @@ _ROUTED = (
     vector_store_file_batches,
     vector_store_search,
     mcp,
+    requests,
     health,
     docs,
 )
@@ -124,4 +126,5 @@ def _add_borders(app: FastAPI, *, echo_request_id: bool) -> None:
     app.add_middleware(AzurePaths)
     app.add_middleware(Cors)
     app.add_middleware(CountedTraffic, traffic=app.state.traffic)
+    app.add_middleware(TraceContext)
     app.add_middleware(RequestId, echo=echo_request_id)

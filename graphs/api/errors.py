@@ -8,6 +8,7 @@
     |- OriginError           403
     |- KeyReusedError        422
     |- ResumeMismatchError   409
+    |- UnknownRequestError   404
     |- DisconnectedError     the client is gone: nothing can be sent
     |  `- StalledError       the client stopped reading its stream
     `- NotReadyError         503 of /readyz
@@ -125,6 +126,12 @@ class ResumeMismatchError(ApiError, ValueError):
     code = "resume_mismatch"
 
 
+class UnknownRequestError(ApiError, LookupError):
+    """No request of this id is kept here."""
+
+    code = "request_not_kept"
+
+
 class DisconnectedError(ApiError, ConnectionError):
     """The client has closed the connection."""
 
@@ -217,6 +224,7 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     OriginError: ErrorKind(status=403, type=INVALID, param="Origin"),
     KeyReusedError: ErrorKind(status=422, type=INVALID, param="Idempotency-Key"),
     ResumeMismatchError: ErrorKind(status=409, type=INVALID, param="Last-Event-ID"),
+    UnknownRequestError: ErrorKind(status=404, type=INVALID, param="request_id"),
     NotReadyError: ErrorKind(status=503, type=SERVER, retry_after_s=2),
 }
 

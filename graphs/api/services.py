@@ -14,11 +14,13 @@ from graphs.caller import Caller
 from graphs.config import GatewayConfig
 from graphs.corpus import Corpora, Corpus
 from graphs.model_reports import NoReports, Reports
+from graphs.observing.record import RecentRequests
 from graphs.pipeline.events import ChatRequest, Event
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Scope
 from graphs.pipeline.stages import EmbedStage, RerankStage, SafetyStage, SearchStage
 from graphs.pipeline.trace import Trace
+from graphs.settings import ObservingSettings
 from models.token_counter import TokenCounter
 
 
@@ -59,6 +61,7 @@ class Services:
     corpus: Corpora
     tokens: TokenSource | None = None
     reports: Reports = field(default_factory=NoReports)
+    recent: RecentRequests = field(default_factory=lambda: RecentRequests(ObservingSettings()))
     started_at: int = field(default_factory=lambda: int(time.time()))
 
 

@@ -136,6 +136,29 @@ class StageTime:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Span:
+    """One run of a stage, in milliseconds since the request began.
+
+    Attributes:
+        number: counts the runs of a request by their starts, from 0.
+        above: number of the run in which this one was made; None: in none.
+        error: the code of the error that ended it; empty: none did.
+    """
+
+    stage: str
+    start_ms: float
+    end_ms: float
+    number: int = 0
+    above: int | None = None
+    error: str = ""
+
+    @property
+    def latency_ms(self) -> float:
+        """How long it took."""
+        return self.end_ms - self.start_ms
+
+
+@dataclass(frozen=True, kw_only=True)
 class Generated:
     """What one generation cost: the answer, a rewritten question, or what a search was given.
 
@@ -211,6 +234,7 @@ class Finished:
         timings: every stage, in the order of their ends.
         num_migrations: how often the answer went on at another generator replica.
         generated: what every generation cost, those for the search included.
+        spans: every run of a stage, in the order of their ends.
     """
 
     finish_reason: FinishReason
@@ -220,6 +244,7 @@ class Finished:
     timings: tuple[StageTime, ...] = ()
     num_migrations: int = 0
     generated: tuple[Generated, ...] = ()
+    spans: tuple[Span, ...] = ()
 
 
 Written = TextDelta | Citation | Thought | Called | Arguments

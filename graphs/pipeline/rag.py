@@ -76,7 +76,7 @@ class RagPipeline:
             StageUnavailableError: a deployment that the answer needs does not answer.
             OverloadedError: a queue is full.
         """
-        trace = Trace(request.request_id)
+        trace = Trace(request.request_id, "chat")
         fixed = self._fixed_reply(request)
         try:
             with trace:
@@ -221,6 +221,7 @@ class RagPipeline:
             degraded=trace.degraded,
             timings=trace.times,
             generated=trace.generated,
+            spans=trace.spans,
         )
 
 

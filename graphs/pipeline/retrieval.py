@@ -105,7 +105,7 @@ class Retrieval:
         found, quote = finding.result()
         with trace.stage("pack"):
             passages = await packer.passages(found, room=room)
-        trace.num_passages = len(passages)
+        trace.give([int(one.chunk_id) for one in passages], room)
         numbers = {int(one.chunk_id): one.number for one in passages}
         return Evidence(
             prompt=prompt,
@@ -150,6 +150,7 @@ class Retrieval:
     ) -> tuple[list[ScoredHit], Quote | None]:
         settings = scope.settings
         relevance = self._relevance
+        trace.findings.threshold = settings.rerank_threshold
         if question.context:
             reranker = FollowUpReranker(self._stages.reranker, question)
             judge = FollowUpReranker(self._stages.judge, question)
@@ -245,12 +246,12 @@ class Retrieval:
                 given = (scope.documents, queries, self._stages.embedder)
                 return await ranked_documents(*given, limit=most, reach=self._reach)
             async with together() as group:
+                requests = [_request(query, scope, self._reach) for query in queries]
                 search = self._stages.retriever.search
-                tasks = [
-                    group.create_task(search(_request(query, scope, self._reach)))
-                    for query in queries
-                ]
-        return merged([task.result() for task in tasks], most)
+                tasks = [group.create_task(search(request)) for request in requests]
+        found = merged([task.result() for task in tasks], most)
+        trace.findings.note_search([query.text for query in queries], found)
+        return found
 
     async def _ranked(
         self, question: str, queries: Sequence[Query], scope: Scope, trace: Trace

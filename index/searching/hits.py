@@ -44,6 +44,7 @@ def read_hits(reader: PassageReader, ranking: Ranking, request: SearchRequest) -
     else:
         found = _best(reader, list(ranking.fused), request)
         scores = {chunk_id: ranking.fused[chunk_id] for chunk_id in found}
+    dense_ranks, lexical_ranks = _places(ranking.dense), _places(ranking.lexical)
     return tuple(
         Hit(
             **vars(found[chunk_id].passage),
@@ -53,9 +54,16 @@ def read_hits(reader: PassageReader, ranking: Ranking, request: SearchRequest) -
             lexical_score=ranking.lexical.get(chunk_id),
             context=found[chunk_id].context,
             around=found[chunk_id].around,
+            dense_rank=dense_ranks.get(chunk_id),
+            lexical_rank=lexical_ranks.get(chunk_id),
         )
         for chunk_id, score in scores.items()
     )
+
+
+def _places(scores: Scores) -> dict[int, int]:
+    """The place of each passage in one search, from 1."""
+    return {chunk_id: place for place, chunk_id in enumerate(scores, start=1)}
 
 
 def _best(

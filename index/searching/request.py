@@ -82,7 +82,8 @@ class Hit:
     """A passage that was found.
 
     `score` is the fused score in mode "hybrid", else that of the one search; it orders the hits
-    unless they were diversified. The score of a search that did not find the passage is None.
+    unless they were diversified. The score of a search that did not find the passage is None, as
+    is its place there, counted from 1.
     `around` is the passage with its neighbours and `context` their text, where they were asked for,
     else empty.
     """
@@ -102,3 +103,5 @@ class Hit:
     lexical_score: float | None
     context: str = ""
     around: tuple[StoredPassage, ...] = field(default=(), repr=False)
+    dense_rank: int | None = None
+    lexical_rank: int | None = None

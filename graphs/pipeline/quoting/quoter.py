@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from graphs.config import RetrievalSettings
+from graphs.findings import TEXT_CHARS, Scored
 from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.quoting import (
     SAME_FILE,
@@ -103,6 +104,7 @@ class Quoter:
             file = _file_of(part, candidates or [], chosen, said)
             found_again = _gone_on(part, candidates or [], file, said)
             best = _best(found_again, settings.rerank_threshold)
+            _note(part, found_again, best, trace)
             if best is not None:
                 chosen.append((part, *newest(part, best, candidates or [])))
         told = [one for part, best, label in chosen for one in statements(part, best, label)]
@@ -149,6 +151,17 @@ class Quoter:
         texts = [_text(part, one.unit) for one in candidates[:_MAX_JUDGED]]
         scores = await self._relevance.judged(part.timeless, texts, trace)
         return None if scores is None else judged(candidates, logit(scores))
+
+
+def _note(part: Part, found: Sequence[Candidate], best: Candidate | None, trace: Trace) -> None:
+    """Notes what could have been quoted, best first."""
+    judged_first = sorted(found, key=lambda one: -one.value)
+    logits = np.asarray([one.relevance for one in judged_first], dtype=np.float64)
+    units = [
+        Scored(chunk_id=one.unit.hit.chunk_id, score=score, text=one.unit.text[:TEXT_CHARS])
+        for one, score in zip(judged_first, sigmoid(logits).tolist(), strict=True)
+    ]
+    trace.findings.note_part(part.text, units, best.unit.text if best else "")
 
 
 def _text(part: Part, unit: Unit) -> str:
