@@ -2,7 +2,7 @@
 
 Starts `serve run local.yaml` (cluster/serve_run.py) as a child with a Ray cluster of its own
 (private folder, token), waits until every deployment answers, fills an empty corpus, and prints
-what to type next.
+what to type next. With OBSERVE=1 it starts Prometheus beside it (cluster/observe/prometheus.py).
 """
 
 import argparse
@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import deployments.preload  # noqa: F401  # first: Serve in two thirds of the time
 from cluster.interrupts import interruptible
+from cluster.observe import prometheus
 from cluster.ports import free_port
 from deployments.state import models_folder, state_folder
 from graphs.errors import ConfigError
@@ -61,7 +63,7 @@ def main() -> None:
             run(arguments.config, arguments.documents, arguments.store, console)
     except KeyboardInterrupt:
         console.print("stopped")
-    except (ConfigError, StartError) as err:
+    except (ConfigError, StartError, prometheus.NoPrometheusError) as err:
         console.print(f"error: {err}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
@@ -72,6 +74,7 @@ def run(config: Path, documents: Path, store: str, console: Console) -> None:
     Raises:
         ConfigError: the config has faults; nothing was started.
         StartError: the port is taken, or a deployment did not come up.
+        NoPrometheusError: OBSERVE=1 asks for Prometheus, which is not installed.
     """
     served = read_serve_config(config)
     host, port = served.host, served.port
@@ -82,7 +85,8 @@ def run(config: Path, documents: Path, store: str, console: Console) -> None:
     )  # fmt: skip
     log = state_folder() / "serve.log"
     bundled = [name for name in NAMES if f"bundled:{name}" in served.models]
-    with serving(config, log, cluster_environment()) as child:
+    beside = prometheus_beside(console) if os.environ.get("OBSERVE") == "1" else None
+    with serving(config, log, cluster_environment(), beside=beside) as child:
         with progress:
             # While Ray starts; a replica that comes to it first prepares its model itself.
             for name in progress.track(bundled, description="preparing models"):
@@ -107,9 +111,25 @@ def _refuse_taken_port(host: str, port: int) -> None:
         raise StartError(msg)
 
 
+# Runs as long as a Ray cluster, whose folder it is given.
+Beside = Callable[[Path], AbstractContextManager[None]]
+
+
+def prometheus_beside(console: Console) -> Beside:
+    """Gives what runs Prometheus over a Ray cluster, on a free port, and tells where."""
+
+    @contextlib.contextmanager
+    def beside(ray_folder: Path) -> Iterator[None]:
+        with prometheus.running(ray_folder, state_folder(), free_port()) as address:
+            console.print(f"Prometheus at {address} (dashboards: cluster/observe/dashboards/)")
+            yield
+
+    return beside
+
+
 @contextlib.contextmanager
 def serving(
-    config: Path, log: Path, environment: Mapping[str, str]
+    config: Path, log: Path, environment: Mapping[str, str], *, beside: Beside | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Runs `serve run` with a Ray cluster of its own; leaves nothing behind."""
     # Short, since the paths of Ray's sockets must stay below 108 characters (unix(7)).
@@ -121,7 +141,8 @@ def serving(
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     try:
-        yield child
+        with beside(Path(ray_folder)) if beside else contextlib.nullcontext():
+            yield child
     finally:
         _stop(child)
         shutil.rmtree(ray_folder, ignore_errors=True)

@@ -1,8 +1,9 @@
-"""One trace, from the client's traceparent to the replicas that wrote, also when the answer moved."""
+"""One trace, from the traceparent of a client to the replicas that wrote, though one is lost."""
 
 from dataclasses import replace
 from types import SimpleNamespace
 
+import httpx2
 import pytest
 from openai import AsyncOpenAI
 from opentelemetry import trace as otel
@@ -26,7 +27,6 @@ from graphs.pipeline.stages import Stages
 from graphs.pipeline.trace import Trace
 from models.generation import GenerationChunk
 from tests.graphs.fake_stages import IDENTITY, FakeStages, word_counter
-from tests.graphs.serving import serving
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT_ID = "00f067aa0ba902b7"
@@ -117,13 +117,15 @@ def rag(handle, traces):
 async def asked(api_services, handle, **headers):
     traces = []
     services = replace(api_services, pipeline=rag(handle, traces))
-    async with serving(build_app(services)) as base_url:
-        client = AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0)
+    transport = httpx2.ASGITransport(build_app(services))
+    async with AsyncOpenAI(
+        base_url="http://ragfleet/v1", api_key="none", max_retries=0,
+        http_client=httpx2.AsyncClient(transport=transport),
+    ) as client:  # fmt: skip
         reply = await client.chat.completions.create(
             model="rag", messages=[{"role": "user", "content": "What is two?"}],
             extra_headers=headers, extra_body={"rag": {"debug": True}},
         )  # fmt: skip
-        await client.close()
     return reply, traces[0]
 
 
