@@ -94,8 +94,9 @@ class Trace:
         context = None if above is not None else otel.set_span_in_context(self._root)
         error = ""
         # Messages of errors stay out of spans: some hold what a user wrote.
-        quiet = {"record_exception": False, "set_status_on_exception": False}
-        with _tracer.start_as_current_span(name, context, **quiet) as span:
+        with _tracer.start_as_current_span(
+            name, context, record_exception=False, set_status_on_exception=False
+        ) as span:
             try:
                 yield
             except Exception as err:

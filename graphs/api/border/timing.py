@@ -18,7 +18,7 @@ def server_timing(timings: Sequence[StageTime]) -> dict[str, str]:
 def tree(spans: Sequence[Span]) -> list[dict[str, Any]]:
     """Gives the runs of stages by their starts, each with those that were made within it."""
     known = {span.number for span in spans}
-    nodes = {
+    nodes: dict[int, dict[str, Any]] = {
         span.number: {
             "stage": span.stage,
             "start_ms": round(span.start_ms, 1),
