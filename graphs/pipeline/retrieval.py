@@ -244,12 +244,13 @@ class Retrieval:
         with trace.stage("retrieve"):
             if scope.documents:
                 given = (scope.documents, queries, self._stages.embedder)
-                return await ranked_documents(*given, limit=most, reach=self._reach)
-            async with together() as group:
+                found = await ranked_documents(*given, limit=most, reach=self._reach)
+            else:
                 requests = [_request(query, scope, self._reach) for query in queries]
                 search = self._stages.retriever.search
-                tasks = [group.create_task(search(request)) for request in requests]
-        found = merged([task.result() for task in tasks], most)
+                async with together() as group:
+                    tasks = [group.create_task(search(request)) for request in requests]
+                found = merged([task.result() for task in tasks], most)
         trace.findings.note_search([query.text for query in queries], found)
         return found
 

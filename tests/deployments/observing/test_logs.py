@@ -13,7 +13,7 @@ def test_outside_a_replica_loggers_stay_where_they_are():
 
 
 def test_in_a_replica_they_write_where_serve_does(monkeypatch):
-    monkeypatch.setattr(serve, "get_replica_context", lambda: object())
+    monkeypatch.setattr(serve, "get_replica_context", object)
     own = {name: logging.getLogger(name) for name in ("models", "index", "deployments", "graphs")}
     try:
         join_serve_logs()
