@@ -66,6 +66,23 @@ _STAGE = "ray_ragfleet_stage_duration_seconds"
 _MODEL = 'model=~"$model"'
 _STORE = 'store=~"$store"'
 
+# What the generators' engines tell: title, unit, query, what it means.
+_ENGINE = (
+    ("KV cache in use", "percentunit", "ray_ragfleet_engine_cache_use", "share that requests hold"),
+    ("Requests in decoding", "short", "ray_ragfleet_engine_running_requests", ""),
+    ("Requests that wait for a slot", "short", "ray_ragfleet_engine_waiting_requests", ""),
+    (
+        "Tokens written a second", "short",
+        _rate("ray_ragfleet_engine_generated_tokens_total", "replica"), "",
+    ),
+    (
+        "Prefix cache hits", "percentunit",
+        f"{_rate('ray_ragfleet_engine_prefix_found_tokens_total', 'replica')} / "
+        f"({_rate('ray_ragfleet_engine_prefix_asked_tokens_total', 'replica')} > 0)",
+        "of the tokens of prompts",
+    ),
+)  # fmt: skip
+
 OVERVIEW = Dashboard(
     title="Ragfleet: overview",
     panels=(
@@ -185,6 +202,10 @@ MODEL = Dashboard(
             title="Memory by replica", unit="bytes",
             queries={"{{deployment}} {{replica}} {{device}}": "ray_ragfleet_memory_bytes"},
             says="of the GPU where the replica has one, else main memory",
+        ),
+        *(
+            Panel(title=title, unit=unit, says=says, queries={"{{replica}}": f"{query} or vector(0)"})
+            for title, unit, query, says in _ENGINE
         ),
         Panel(
             title="Calls in work",

@@ -17,7 +17,8 @@ QUERIES = [
     query for page in DASHBOARDS.values() for panel in page.panels
     for query in panel.queries.values()
 ]  # fmt: skip
-OURS = re.compile(r"ray_(?:ragfleet|gen_ai)_\w+")
+# Those of the engines have a table of their own, beside them.
+OURS = re.compile(r"ray_(?:ragfleet(?!_engine)|gen_ai)_\w+")
 
 
 def exported():
