@@ -6,57 +6,8 @@ does.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-WINDOW = "$__rate_interval"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Panel:
-    """One chart.
-
-    Attributes:
-        queries: legend -> PromQL; `{{label}}` in a legend is the label's value.
-        unit: Grafana's name of it.
-        says: what a reader learns.
-    """
-
-    title: str
-    queries: Mapping[str, str]
-    unit: str = "short"
-    says: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dashboard:
-    """One page.
-
-    Attributes:
-        variables: name -> query of the values that a reader chooses from; all at first.
-    """
-
-    title: str
-    panels: tuple[Panel, ...]
-    variables: Mapping[str, str] = field(default_factory=dict)
-
-
-def _rate(metric: str, by: str = "", where: str = "") -> str:
-    by = f" by ({by})" if by else ""
-    return f"sum{by} (rate({metric}{{{where}}}[{WINDOW}]))"
-
-
-def _seldom(metric: str, by: str) -> str:
-    return f"{_rate(metric, by)} or vector(0)"
-
-
-def _quantile(share: float, metric: str, by: str = "", where: str = "") -> str:
-    labels = f"le, {by}" if by else "le"
-    return f"histogram_quantile({share}, {_rate(f'{metric}_bucket', labels, where)})"
-
-
-def _mean(metric: str, by: str = "", where: str = "") -> str:
-    return f"{_rate(f'{metric}_sum', by, where)} / {_rate(f'{metric}_count', by, where)}"
-
+from cluster.observe.panel import Dashboard, Panel, mean, quantile, rate, seldom
 
 _REQUESTS = "ray_ragfleet_requests_total"
 _DURATION = "ray_gen_ai_server_request_duration_seconds"
@@ -73,12 +24,12 @@ _ENGINE = (
     ("Requests that wait for a slot", "short", "ray_ragfleet_engine_waiting_requests", ""),
     (
         "Tokens written a second", "short",
-        _rate("ray_ragfleet_engine_generated_tokens_total", "replica"), "",
+        rate("ray_ragfleet_engine_generated_tokens_total", "replica"), "",
     ),
     (
         "Prefix cache hits", "percentunit",
-        f"{_rate('ray_ragfleet_engine_prefix_found_tokens_total', 'replica')} / "
-        f"({_rate('ray_ragfleet_engine_prefix_asked_tokens_total', 'replica')} > 0)",
+        f"{rate('ray_ragfleet_engine_prefix_found_tokens_total', 'replica')} / "
+        f"({rate('ray_ragfleet_engine_prefix_asked_tokens_total', 'replica')} > 0)",
         "of the tokens of prompts",
     ),
 )  # fmt: skip
@@ -88,7 +39,7 @@ OVERVIEW = Dashboard(
     panels=(
         Panel(
             title="Requests by end",
-            queries={"{{operation}} {{outcome}}": _rate(_REQUESTS, "operation, outcome")},
+            queries={"{{operation}} {{outcome}}": rate(_REQUESTS, "operation, outcome")},
             unit="reqps", says="answered, declined, refused, cancelled, or the code of an error",
         ),
         Panel(
@@ -96,7 +47,7 @@ OVERVIEW = Dashboard(
             queries={
                 "share": "(sum(rate(ray_ragfleet_requests_total"
                 '{outcome!~"answered|declined|refused|cancelled"}[$__rate_interval])) or vector(0))'
-                f" / {_rate(_REQUESTS)}"
+                f" / {rate(_REQUESTS)}"
             },
             says="requests that an error ended",
         ),
@@ -112,12 +63,12 @@ OVERVIEW = Dashboard(
         ),
         Panel(
             title="HTTP by status", unit="reqps",
-            queries={"{{status_code}}": _rate("ray_serve_num_http_requests_total", "status_code")},
+            queries={"{{status_code}}": rate("ray_serve_num_http_requests_total", "status_code")},
         ),
         Panel(
             title="Time of a request", unit="s",
             queries={
-                f"p{int(100 * share)} {{{{gen_ai_operation_name}}}}": _quantile(
+                f"p{int(100 * share)} {{{{gen_ai_operation_name}}}}": quantile(
                     share, _DURATION, "gen_ai_operation_name"
                 )
                 for share in (0.5, 0.95)
@@ -126,43 +77,43 @@ OVERVIEW = Dashboard(
         Panel(
             title="Time to first token", unit="s",
             queries={
-                f"p{int(100 * share)}": _quantile(share, _FIRST) for share in (0.5, 0.95, 0.99)
+                f"p{int(100 * share)}": quantile(share, _FIRST) for share in (0.5, 0.95, 0.99)
             },
         ),
         Panel(
             title="Time per output token", unit="s",
-            queries={f"p{int(100 * share)}": _quantile(share, _EACH) for share in (0.5, 0.95)},
+            queries={f"p{int(100 * share)}": quantile(share, _EACH) for share in (0.5, 0.95)},
         ),
         Panel(
             title="Tokens", queries={
-                "{{type}} {{stage}}": _rate("ray_ragfleet_tokens_total", "type, stage")
+                "{{type}} {{stage}}": rate("ray_ragfleet_tokens_total", "type, stage")
             }, says="a second, read and written",
         ),
         Panel(
             title="Time of stages, p95", unit="s",
-            queries={"{{stage}}": _quantile(0.95, _STAGE, "stage")},
+            queries={"{{stage}}": quantile(0.95, _STAGE, "stage")},
         ),
         Panel(
             title="Errors of stages", unit="reqps",
             queries={
-                "{{stage}} {{error_type}}": _seldom(
+                "{{stage}} {{error_type}}": seldom(
                     "ray_ragfleet_stage_errors_total", "stage, error_type"
                 )
             },
         ),
         Panel(
             title="Went on without a stage", unit="reqps",
-            queries={"{{stage}}": _seldom("ray_ragfleet_degraded_total", "stage")},
+            queries={"{{stage}}": seldom("ray_ragfleet_degraded_total", "stage")},
         ),
         Panel(
             title="Refused by category", unit="reqps",
             queries={
-                "{{what}} {{category}}": _seldom("ray_ragfleet_refusals_total", "what, category")
+                "{{what}} {{category}}": seldom("ray_ragfleet_refusals_total", "what, category")
             },
         ),
         Panel(
             title="Answers that moved", unit="reqps",
-            queries={"moves": _seldom("ray_ragfleet_migrations_total", "")},
+            queries={"moves": seldom("ray_ragfleet_migrations_total", "")},
             says="generations that went on at another replica",
         ),
         Panel(
@@ -180,16 +131,16 @@ MODEL = Dashboard(
     panels=(
         Panel(
             title="Items of a batch",
-            queries={"mean {{model}}": _mean("ray_ragfleet_batch_items", "model", _MODEL)},
+            queries={"mean {{model}}": mean("ray_ragfleet_batch_items", "model", _MODEL)},
         ),
         Panel(
             title="Batches a second", unit="ops",
-            queries={"{{model}}": _rate("ray_ragfleet_batch_items_count", "model", _MODEL)},
+            queries={"{{model}}": rate("ray_ragfleet_batch_items_count", "model", _MODEL)},
         ),
         Panel(
             title="Time of a batch, p95", unit="s",
             queries={
-                "{{model}}": _quantile(0.95, "ray_ragfleet_batch_duration_seconds", "model", _MODEL)
+                "{{model}}": quantile(0.95, "ray_ragfleet_batch_duration_seconds", "model", _MODEL)
             },
         ),
         Panel(
@@ -204,7 +155,9 @@ MODEL = Dashboard(
             says="of the GPU where the replica has one, else main memory",
         ),
         *(
-            Panel(title=title, unit=unit, says=says, queries={"{{replica}}": f"{query} or vector(0)"})
+            Panel(
+                title=title, unit=unit, says=says, queries={"{{replica}}": f"{query} or vector(0)"}
+            )
             for title, unit, query, says in _ENGINE
         ),
         Panel(
@@ -234,14 +187,14 @@ STORE = Dashboard(
         Panel(
             title="Best relevance of a request",
             queries={
-                "median {{scorer}}": _quantile(0.5, "ray_ragfleet_retrieval_score", "scorer"),
-                "p10 {{scorer}}": _quantile(0.1, "ray_ragfleet_retrieval_score", "scorer"),
+                "median {{scorer}}": quantile(0.5, "ray_ragfleet_retrieval_score", "scorer"),
+                "p10 {{scorer}}": quantile(0.1, "ray_ragfleet_retrieval_score", "scorer"),
             },
             says="falls when questions are about what no document says",
         ),
         Panel(
             title="Passages of an answer",
-            queries={"mean": _mean("ray_ragfleet_passages_given")},
+            queries={"mean": mean("ray_ragfleet_passages_given")},
         ),
         Panel(
             title="Files by status",

@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from cluster.observe.alerts import ALERTS, Alert
-from cluster.observe.panels import DASHBOARDS, Dashboard, Panel
+from cluster.observe.panel import Dashboard, Panel
+from cluster.observe.panels import DASHBOARDS
 
 HERE = Path(__file__).parent
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from cluster.observe.panels import DASHBOARDS, WINDOW
+from cluster.observe.panel import WINDOW
+from cluster.observe.panels import DASHBOARDS
 from cluster.observe.prometheus import running
 from cluster.ports import free_port
 from graphs.explain import fetched

@@ -9,7 +9,8 @@ import pytest
 
 from cluster.observe import prometheus
 from cluster.observe.alerts import ALERTS
-from cluster.observe.panels import DASHBOARDS, WINDOW
+from cluster.observe.panel import WINDOW
+from cluster.observe.panels import DASHBOARDS
 from cluster.observe.written import grafana, rules
 from deployments.observing.metrics import METRICS
 
