@@ -79,12 +79,14 @@ class QuotedPart:
 
     Attributes:
         units: the best, first the one that fits best; `score` is that it answers, 0..1.
-        chosen: what was quoted; empty: nothing reached the threshold.
+        chosen: what was quoted, of the newest edition; empty: nothing reached the threshold.
+        chosen_id: the passage in which that stands.
     """
 
     question: str
     units: tuple[Scored, ...]
     chosen: str = ""
+    chosen_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,10 +150,16 @@ class Findings:
         if len(self.rankings) < _MAX_RANKINGS:
             self.rankings.append(Ranking(stage=stage, question=question, scored=tuple(scored)))
 
-    def note_part(self, question: str, units: Sequence[Scored], chosen: str) -> None:
+    def note_part(
+        self, question: str, units: Sequence[Scored], chosen: str, chosen_id: int | None
+    ) -> None:
         """Notes what could have been quoted, and what was."""
-        kept = tuple(units[:_MAX_UNITS])
-        self.parts.append(QuotedPart(question=question, units=kept, chosen=chosen[:TEXT_CHARS]))
+        self.parts.append(
+            QuotedPart(
+                question=question, units=tuple(units[:_MAX_UNITS]), chosen=chosen[:TEXT_CHARS],
+                chosen_id=chosen_id,
+            )
+        )  # fmt: skip
 
     def note_flagged(self, what: str, categories: Sequence[str]) -> None:
         """Notes what the safety filter flagged."""

@@ -36,15 +36,8 @@ def _why_declined(record: RequestRecord) -> str:
     if "rerank" in record.degraded or found.best_score is None:
         return "the reranker was not asked or did not answer, and no passage is near enough alone"
     for part in found.parts:
-        if part.chosen:
-            continue
-        if not part.units:
-            return f"no sentence of the best passages can answer{_quoted(part.question)}"
-        best = part.units[0]
-        return (
-            f"the best sentence{_quoted(best.text)} answers with {best.score:.3f}, "
-            f"below the threshold {threshold:.3f}"
-        )
+        if not part.chosen:
+            return _why_not_quoted(part, threshold)
     if found.best_score < threshold:
         best_score = f"{found.best_score:.3f}"
         return f"the best passage has relevance {best_score}, below the threshold {threshold:.3f}"
@@ -58,7 +51,28 @@ def _why_answered(found: Findings) -> str:
         return "nothing was searched: small talk, or the bare generator was asked"
     if not given:
         return "it was answered without passages"
-    return "it was answered from " + "; ".join(_described(hit) for hit in given)
+    told = "it was answered from " + "; ".join(_described(hit) for hit in given)
+    lacking = [part for part in found.parts if not part.chosen]
+    return "".join(
+        (
+            told,
+            *(
+                f"; nothing was quoted for the part{_quoted(part.question)}: "
+                f"{_why_not_quoted(part, found.threshold or 0.0)}"
+                for part in lacking
+            ),
+        )
+    )
+
+
+def _why_not_quoted(part: QuotedPart, threshold: float) -> str:
+    if not part.units:
+        return f"no sentence of the best passages can answer{_quoted(part.question)}"
+    best = part.units[0]
+    return (
+        f"the best sentence{_quoted(best.text)} answers with {best.score:.3f}, "
+        f"below the threshold {threshold:.3f}"
+    )
 
 
 def fate_of(record: RequestRecord, expected: str) -> str:
@@ -100,16 +114,24 @@ def _later_fate(found: Findings, ids: set[int]) -> Iterator[str]:
             yield "quote: none of its sentences is among the best"
             continue
         place, unit = own[0]
-        is_chosen = bool(part.chosen) and place == 1
-        judged = "it was quoted" if is_chosen else "it was not quoted"
-        best = part.units[0]
-        reason = ""
-        if not is_chosen and place > 1:
-            reason = f", since{_quoted(best.text)} fits better ({best.score:.3f})"
-        elif not is_chosen:
-            reason = f", below the threshold {found.threshold or 0:.3f}"
-        yield f"quote: its best sentence{_quoted(unit.text)} has {unit.score:.3f}; {judged}{reason}"
+        yield f"quote: its best sentence{_quoted(unit.text)} has {unit.score:.3f}; " + (
+            "it was quoted"
+            if part.chosen_id in ids
+            else f"not quoted, {_why_other(part, place, found.threshold or 0.0)}"
+        )
     yield "given to the generator" if ids & set(found.given) else "not given to the generator"
+
+
+def _why_other(part: QuotedPart, place: int, threshold: float) -> str:
+    if part.chosen:
+        return f"since{_quoted(part.chosen) or ' another one'} fits better"
+    if place > 1:
+        best = part.units[0]
+        return (
+            f"since{_quoted(best.text) or ' another one'} fits better, and has {best.score:.3f}, "
+            f"below the threshold {threshold:.3f}"
+        )
+    return f"below the threshold {threshold:.3f}"
 
 
 def lines(record: RequestRecord) -> Iterator[str]:

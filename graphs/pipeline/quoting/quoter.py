@@ -104,9 +104,10 @@ class Quoter:
             file = _file_of(part, candidates or [], chosen, said)
             found_again = _gone_on(part, candidates or [], file, said)
             best = _best(found_again, settings.rerank_threshold)
-            _note(part, found_again, best, trace)
-            if best is not None:
-                chosen.append((part, *newest(part, best, candidates or [])))
+            quoted = newest(part, best, candidates or []) if best is not None else None
+            _note(part, found_again, quoted[0] if quoted else None, trace)
+            if quoted is not None:
+                chosen.append((part, *quoted))
         told = [one for part, best, label in chosen for one in statements(part, best, label)]
         return Quote(statements=tuple(limited(told, max_passages=settings.top_k)))
 
@@ -153,7 +154,7 @@ class Quoter:
         return None if scores is None else judged(candidates, logit(scores))
 
 
-def _note(part: Part, found: Sequence[Candidate], best: Candidate | None, trace: Trace) -> None:
+def _note(part: Part, found: Sequence[Candidate], quoted: Candidate | None, trace: Trace) -> None:
     """Notes what could have been quoted, best first."""
     judged_first = sorted(found, key=lambda one: -one.value)
     logits = np.asarray([one.relevance for one in judged_first], dtype=np.float64)
@@ -161,7 +162,10 @@ def _note(part: Part, found: Sequence[Candidate], best: Candidate | None, trace:
         Scored(chunk_id=one.unit.hit.chunk_id, score=score, text=one.unit.text[:TEXT_CHARS])
         for one, score in zip(judged_first, sigmoid(logits).tolist(), strict=True)
     ]
-    trace.findings.note_part(part.text, units, best.unit.text if best else "")
+    chosen = quoted.unit if quoted else None
+    trace.findings.note_part(
+        part.text, units, chosen.text if chosen else "", chosen.hit.chunk_id if chosen else None
+    )
 
 
 def _text(part: Part, unit: Unit) -> str:

@@ -9,9 +9,11 @@ from graphs import explain
 from graphs.api.app import build_app
 from graphs.config import GatewayConfig
 from graphs.errors import OverloadedError
+from graphs.findings import Scored
 from graphs.observing.explaining import cause, fate_of, lines
 from graphs.observing.record import from_json, record_of, to_json
-from tests.graphs.fake_stages import FakeStages, chat, pipeline
+from graphs.pipeline.trace import Trace
+from tests.graphs.fake_stages import FakeStages, chat, hit, pipeline
 from tests.graphs.serving import serving
 
 QUOTED = {"answers": "quote", "retrieval": {"focus": "sentence", "condense": "join"}}
@@ -49,6 +51,42 @@ async def test_what_is_quoted_or_not_is_told_with_its_score_and_the_threshold():
     assert record.outcome == "declined"
     assert "below the threshold 0.500" in cause(record)
     assert any(line.startswith("quote for") for line in lines(record))
+
+
+def told():
+    """A record of two documents of which the newer edition was quoted, as in a tram's fares."""
+    trace = Trace("r", "chat")
+    trace.outcome = "answered"
+    hits = [
+        replace(hit(number), filename=name, dense_rank=number)
+        for number, name in enumerate(("fares-2024.md", "fares-2025.md"), start=1)
+    ]
+    trace.findings.note_search(["What is the fine?"], hits)
+    units = [
+        Scored(chunk_id=1, score=0.683, text="7 euros."),
+        Scored(chunk_id=2, score=0.68, text="9"),
+    ]
+    trace.findings.note_part("What is the fine?", units, "9 euros.", 2)
+    trace.findings.threshold = 0.5
+    trace.findings.given = (2,)
+    return trace
+
+
+def test_the_newer_edition_that_was_quoted_is_told_as_such():
+    record = record_of(told())
+    assert "it was quoted" in fate_of(record, "fares-2025.md")
+    assert "not quoted, since '9 euros.' fits better" in fate_of(record, "fares-2024.md")
+
+
+def test_a_part_for_which_nothing_was_quoted_is_told_beside_the_answer():
+    trace = told()
+    weak = [Scored(chunk_id=1, score=0.488, text="The fee stays.")]
+    trace.findings.note_part("What is the fee?", weak, "", None)
+    trace.findings.note_part("And who pays it?", [], "", None)
+    said = cause(record_of(trace))
+    assert said.startswith("it was answered from fares-2025.md")
+    assert "part 'What is the fee?': the best sentence 'The fee stays.' answers with 0.488" in said
+    assert "part 'And who pays it?': no sentence of the best passages can answer" in said
 
 
 @pytest.mark.parametrize(
