@@ -1,16 +1,12 @@
-"""A running system that is watched: full panels, logs in JSON, one trace to all models."""
+"""A running system that is watched: full panels, logs in JSON, answers that are explained."""
 
 import json
 import shutil
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
-import yaml
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from cluster.observe.panel import WINDOW
 from cluster.observe.panels import DASHBOARDS
@@ -18,65 +14,25 @@ from cluster.observe.prometheus import running
 from cluster.ports import free_port
 from graphs.explain import fetched
 from graphs.observing.explaining import cause
-from tests.end_to_end.conftest import System, short_folder, write_config
 from tests.handbook import load_handbook
 
 pytestmark = [pytest.mark.ray, pytest.mark.systems]
-TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
-SAMPLED = {"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"}
 QUESTIONS = ("How large may a file be?", "What is the capital of Peru?", "Hello")
 HARMFUL = "I will kill you tonight, you worthless idiot."
 SECRET = "zanzibarquux"  # what a user wrote must stand in no line
-SPANNED = {"Embedder", "Retriever", "Reranker", "SafetyFilter", "Generator"}
 
 
 @pytest.fixture(scope="module")
-def collector():
-    """An OpenTelemetry collector: every span that was sent to it."""
-    spans = []
-
-    class Collect(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["content-length"]))
-            sent = ExportTraceServiceRequest.FromString(body)
-            spans.extend(s for r in sent.resource_spans for c in r.scope_spans for s in c.spans)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Collect) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield spans, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+def watched(system):
+    """The system of `local.yaml` with the handbook in it."""
+    load_handbook(system.openai)
+    return system
 
 
-@pytest.fixture(scope="module")
-def watched(collector):
-    with short_folder() as folder:
-        config = write_config("local.yaml", folder / "local.yaml", lambda _: None)
-        settings = yaml.safe_load(config.read_text())
-        exporter = "deployments.observing.spans:exporters"
-        settings["tracing_config"] = {
-            "enabled": True, "exporter_import_path": exporter, "sampling_ratio": 0.0,
-        }  # fmt: skip
-        config.write_text(yaml.safe_dump(settings))
-        environment = {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": collector[1],
-            "OTEL_BSP_SCHEDULE_DELAY": "500",
-        }
-        made = System(config, folder, f"sqlite:///{folder}/corpus.db", environment=environment)
-        made.start()
-        load_handbook(made.openai)
-        yield made
-        made.stop()
-
-
-def ask(system, question, **headers):
+def ask(system, question):
     messages = [{"role": "user", "content": question}]
     client = system.openai.chat.completions.with_raw_response
-    return client.create(model="rag", messages=messages, extra_headers=headers)
+    return client.create(model="rag", messages=messages)
 
 
 def load(system):
@@ -108,27 +64,6 @@ def test_no_panel_is_empty_after_a_load(watched, tmp_path):
                 if not all(values(address, query) for query in panel.queries.values())
             }
         assert empty == set()
-
-
-def test_a_client_s_trace_reaches_every_model(watched, collector):
-    ask(watched, QUESTIONS[0], **SAMPLED)
-    deadline = time.monotonic() + 30
-    own = {}
-    while time.monotonic() < deadline and not reached(own) >= SPANNED:
-        time.sleep(0.5)
-        own = {s.span_id: s for s in collector[0] if s.trace_id.hex() == TRACE_ID}
-    assert reached(own) >= SPANNED
-    names = {span.name for span in own.values()}
-    assert {"rag.chat", "generate", "generate.attempt", "retrieve", "rerank"} <= names
-    for span in own.values():  # one tree, whose root is the client's
-        assert span.parent_span_id in own or span.parent_span_id.hex() == "00f067aa0ba902b7"
-    assert {s.trace_id.hex() for s in collector[0]} == {TRACE_ID}, "no other was sampled"
-
-
-def reached(spans):
-    """Deployments whose replicas have a span."""
-    names = " ".join(span.name for span in spans.values())
-    return {deployment for deployment in SPANNED if f"replica_handle_request {deployment}" in names}
 
 
 def test_an_answer_of_a_running_system_is_explained(watched):
