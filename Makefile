@@ -17,7 +17,7 @@ help:  ## print this
 
 install: .venv/installed  ## make .venv with the pinned dependencies
 
-serve: install  ## start everything on this machine and load the handbook; Ctrl-C stops it
+serve: install  ## start everything on this machine and load the handbook; OBSERVE=1: Prometheus, too; Ctrl-C stops it
 	@exec $(BIN)/python -m cluster.local
 
 test: install  ## run every test but those of whole clusters
