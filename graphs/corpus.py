@@ -6,7 +6,8 @@ who needs a part can ask for just that.
 
     Corpora --of(caller)--> Corpus = Reads  (files, stores, store files, batches)
                                    + Writes (files, stores, store files, batches)
-                                   + those of graphs/corpus_answers.py (responses, conversations)
+                                   + those of graphs/corpus_answers.py (responses, conversations,
+                                                                         feedback)
                                    + those of graphs/corpus_batches.py (batches of requests)
 """
 
@@ -26,6 +27,7 @@ from index.records import (
     FileRecord,
     Order,
     Page,
+    StoredPassage,
     StoreFileRecord,
     StoreFileStatus,
     StoreRecord,
@@ -155,6 +157,9 @@ class StoreFileReads(Protocol):
     async def store_file_text(self, store_id: str, file_id: str) -> tuple[str, ...]:
         """Gives the texts of a file's passages, in the order of the document."""
 
+    async def store_file_passages(self, store_id: str, file_id: str) -> tuple[StoredPassage, ...]:
+        """Gives a file's passages with where they stand, in the order of the document."""
+
 
 class StoreFileWrites(Protocol):
     """Writes the files inside a vector store."""
@@ -211,7 +216,13 @@ class FileBatchWrites(Protocol):
 
 
 class Reads(
-    FileReads, StoreReads, StoreFileReads, FileBatchReads, AnswerReads, BatchReads, Protocol
+    FileReads,
+    StoreReads,
+    StoreFileReads,
+    FileBatchReads,
+    AnswerReads,
+    BatchReads,
+    Protocol,
 ):
     """All that changes nothing."""
 

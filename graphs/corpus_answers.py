@@ -1,12 +1,13 @@
-"""What the routes need of stored responses and conversations; the second half of graphs/corpus.py.
+"""What the routes need of responses, conversations, feedback; the second part of graphs/corpus.py.
 
 Names, arguments, records and errors are those of index.catalog.answers. The tenant stands first:
 who asks for another's finds nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
+from index.catalog.answers.feedback import FeedbackRecord, Rating
 from index.catalog.answers.records import (
     MAX_CONVERSATION_ITEMS,
     ConversationRecord,
@@ -122,9 +123,36 @@ class ConversationWrites(Protocol):
         """Takes an item out."""
 
 
-class AnswerReads(ResponseReads, ConversationReads, Protocol):
+class FeedbackReads(Protocol):
+    """Reads feedback."""
+
+    async def list_feedback(
+        self,
+        tenant: str,
+        *,
+        rating: Rating | None = None,
+        limit: int = 20,
+        order: Order = "desc",
+        after: str | None = None,
+    ) -> Page[FeedbackRecord]:
+        """Gives one page of what was said."""
+
+
+class FeedbackWrites(Protocol):
+    """Writes feedback."""
+
+    async def say_feedback(
+        self, tenant: str, key_id: str, response_id: str, said: Mapping[str, Any]
+    ) -> FeedbackRecord:
+        """Keeps what a key says of an answer."""
+
+    async def delete_feedback(self, tenant: str, feedback_id: str) -> None:
+        """Forgets what was said of an answer."""
+
+
+class AnswerReads(ResponseReads, ConversationReads, FeedbackReads, Protocol):
     """All that changes nothing."""
 
 
-class AnswerWrites(ResponseWrites, ResponseWork, ConversationWrites, Protocol):
+class AnswerWrites(ResponseWrites, ResponseWork, ConversationWrites, FeedbackWrites, Protocol):
     """All that changes something; what one of them returned from is durable."""

@@ -64,6 +64,7 @@ class CallerCorpus:
     get_store_file = _called(Catalog.get_store_file)
     list_store_files = _called(Catalog.list_store_files)
     store_file_text = _called(Catalog.store_file_text)
+    store_file_passages = _called(Catalog.store_file_passages)
     update_attributes = _called(Catalog.update_attributes)
     detach_file = _called(Catalog.detach_file)
 
@@ -103,6 +104,10 @@ class CallerCorpus:
     batch_progress = _called(Catalog.batch_progress)
     keep_batch = _called(Catalog.keep_batch)
     finish_batch = _called(Catalog.finish_batch)
+
+    say_feedback = _called(Catalog.say_feedback)
+    list_feedback = _called(Catalog.list_feedback)
+    delete_feedback = _called(Catalog.delete_feedback)
 
 
 class CorpusClient(DeploymentClient):

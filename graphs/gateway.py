@@ -34,6 +34,7 @@ from graphs.pipeline.stages import SearchStage, Stages
 from graphs.pipeline.trace import Trace, log_trace
 from graphs.replicas import has_running
 from graphs.shards import ShardedRetriever
+from graphs.system import RecentAnswers, SystemView
 
 Client = TypeVar("Client", bound=DeploymentClient)
 
@@ -152,6 +153,8 @@ class Gateway:
         )
         self._app: FastAPI | None = None
         self._counters = TokenCounters()
+        self._recent = RecentAnswers()
+        self._system = SystemView(self._recent)
         self._warming: asyncio.Task[None] | None = None
         self._services = self._build(GatewayConfig())
 
@@ -188,6 +191,7 @@ class Gateway:
 
     def _observe(self, trace: Trace) -> None:
         log_trace(trace)
+        self._recent.add(trace)
         if trace.num_migrations:
             self._migrations.inc(trace.num_migrations)
 
@@ -203,4 +207,5 @@ class Gateway:
             corpus=graph.corpus,
             tokens=graph.generator,
             reports=graph.reports,
+            system=self._system,
         )

@@ -12,6 +12,7 @@ CorpusError
 |  |- UnknownResponseError
 |  |- UnknownConversationError
 |  '- UnknownConversationItemError
+|- UnknownFeedbackError    (LookupError)  this tenant has no such feedback
 |- UnknownCursorError      (LookupError)  `after` names nothing in this list
 |  '- UnknownBeforeError                   nor does `before`
 |- UnsupportedFileError    (ValueError)   no parser for this type of file
@@ -93,6 +94,12 @@ class UnknownFileBatchError(CorpusError, LookupError):
     """No batch of files of this vector store has this id."""
 
     code = "vector_store_file_batch_not_found"
+
+
+class UnknownFeedbackError(CorpusError, LookupError):
+    """This tenant has said nothing of this id."""
+
+    code = "feedback_not_found"
 
 
 class UnknownAnswerError(CorpusError, LookupError):

@@ -57,7 +57,7 @@ ROOMS = {
         "errors caller deadline together settings config corpus_answers corpus_batches corpus",
         "serve_config",
         "pipeline",
-        "model_reports failover clients corpus_client generator_client replicas shards",
+        "model_reports failover clients corpus_client generator_client replicas shards system",
         "api",
         "gateway app",
         "commands",
@@ -69,11 +69,11 @@ ROOMS = {
         "border",
         "corpus",
         "chat",
-        "completions docs documented embedding embeddings health models moderations openapi "
-        "rerank token_input claiming",
+        "completions docs documented embedding embeddings feedback health models moderations "
+        "openapi rerank token_input claiming",
         "responses",
         "batches",
-        "dialects mcp",
+        "dialects mcp page",
         "app",
     ),
 }

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
-from graphs.api import completions, docs, embeddings, health, models, moderations, rerank
+from graphs.api import completions, docs, embeddings, feedback, health, models, moderations, rerank
 from graphs.api.batches import batches
 from graphs.api.batches.batch_runs import BatchRuns
 from graphs.api.border.cors import Cors
@@ -35,6 +35,7 @@ from graphs.api.dialects.errors import DialectErrors
 from graphs.api.error_replies import ErrorReply, install_error_handlers
 from graphs.api.mcp import route as mcp
 from graphs.api.openapi import describe
+from graphs.api.page import page, system
 from graphs.api.responses import conversations, responses
 from graphs.api.responses.runs import Runs
 from graphs.api.services import Services
@@ -46,6 +47,7 @@ _ROUTED = (
     responses,
     conversations,
     batches,
+    feedback,
     models,
     embeddings,
     rerank,
@@ -63,6 +65,8 @@ _ROUTED = (
     vector_store_file_batches,
     vector_store_search,
     mcp,
+    page,
+    system,
     health,
     docs,
 )

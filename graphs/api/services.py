@@ -19,6 +19,7 @@ from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Scope
 from graphs.pipeline.stages import EmbedStage, RerankStage, SafetyStage, SearchStage
 from graphs.pipeline.trace import Trace
+from graphs.system import SystemState
 from models.token_counter import TokenCounter
 
 
@@ -43,6 +44,22 @@ class TokenSource(Protocol):
         ...
 
 
+class SystemSource(Protocol):
+    """Knows the running system."""
+
+    async def look(self) -> SystemState:
+        """Tells the state of now."""
+        ...
+
+
+class NoSystem:
+    """Where there is none but this process."""
+
+    async def look(self) -> SystemState:
+        """Tells nothing."""
+        return SystemState()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """Everything that the routes call, and the settings that bound what clients may send.
@@ -59,6 +76,7 @@ class Services:
     corpus: Corpora
     tokens: TokenSource | None = None
     reports: Reports = field(default_factory=NoReports)
+    system: SystemSource = field(default_factory=NoSystem)
     started_at: int = field(default_factory=lambda: int(time.time()))
 
 

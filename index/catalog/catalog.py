@@ -1,6 +1,7 @@
 """The catalog: the source of truth of the corpus, in one SQL database."""
 
 from index.catalog.answers.conversations import Conversations
+from index.catalog.answers.feedback import Feedback
 from index.catalog.answers.response_runs import ResponseRuns
 from index.catalog.answers.responses import Responses
 from index.catalog.batches.batch_runs import BatchRuns
@@ -30,6 +31,7 @@ class ClientCatalog(
     Conversations,
     Batches,
     BatchRuns,
+    Feedback,
 ):
     """The part that the API works with: what clients upload, ask and are answered.
 
@@ -51,7 +53,7 @@ class Catalog(
     """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
 
     Clients    files, uploads, stores, store_files, file_batches   (ClientCatalog)
-               responses, response_runs, conversations, batches, batch_runs
+               responses, response_runs, conversations, batches, batch_runs, feedback
     Writers    jobs, passages, bulk_load, reembedding
     Searches   searched_stores, changes, passage_reads
 

@@ -6,6 +6,7 @@ from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from index.catalog.attach import attach_files
 from index.catalog.attributes import check_attributes
+from index.catalog.changes import passage_of
 from index.catalog.database import Database, log_changes
 from index.catalog.lookups import (
     AnyRow,
@@ -25,6 +26,7 @@ from index.records import (
     Chunking,
     Order,
     Page,
+    StoredPassage,
     StoreFileRecord,
     StoreFileStatus,
 )
@@ -120,6 +122,22 @@ class StoreFiles(Database):
             connection.execute(delete(store_files).where(*_is(store_id, file_id)))
             log_changes(connection, "delete", [(store_id, file_id)])
 
+    def store_file_passages(self, store_id: str, file_id: str) -> tuple[StoredPassage, ...]:
+        """The file's passages, in the order of the document.
+
+        Raises:
+            UnknownStoreError: no such store.
+            UnknownStoreFileError: the file is not in it.
+        """
+        query = (
+            select(chunks)
+            .where(chunks.c.store_id == store_id, chunks.c.file_id == file_id)
+            .order_by(chunks.c.ordinal)
+        )
+        with self._read() as connection:
+            name = require_store_file(connection, store_id, file_id).filename
+            return tuple(passage_of(row, name) for row in connection.execute(query))
+
     def store_file_text(self, store_id: str, file_id: str) -> tuple[str, ...]:
         """The texts of the file's passages below their headings, in the order of the document.
 
@@ -127,16 +145,10 @@ class StoreFiles(Database):
             UnknownStoreError: no such store.
             UnknownStoreFileError: the file is not in it.
         """
-        query = (
-            select(chunks.c.title, chunks.c.text)
-            .where(chunks.c.store_id == store_id, chunks.c.file_id == file_id)
-            .order_by(chunks.c.ordinal)
+        return tuple(
+            headed_text(one.title, one.text, filename=one.filename)
+            for one in self.store_file_passages(store_id, file_id)
         )
-        with self._read() as connection:
-            name = require_store_file(connection, store_id, file_id).filename
-            return tuple(
-                headed_text(row.title, row.text, filename=name) for row in connection.execute(query)
-            )
 
 
 def _set_attributes(

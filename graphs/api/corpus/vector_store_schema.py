@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from graphs.api.border.json_body import REQUEST_CONFIG, RequestModel
 from graphs.api.corpus.filters import FilterSpec
 from graphs.api.errors import BadRequestError
+from graphs.config import Mode
 from index.catalog.attributes import MAX_KEY_CHARS, MAX_KEYS, MAX_VALUE_CHARS
 from index.errors import InvalidChunkingError
 from index.records import (
@@ -175,6 +176,14 @@ def _refuse_blank(text: str) -> str:
 Query = Annotated[str, AfterValidator(_refuse_blank)]
 
 
+class SearchOptions(RequestModel):
+    """Our extension: how this search finds its candidates; null means as configured."""
+
+    model_config = REQUEST_CONFIG | {"extra": "forbid"}
+
+    mode: Mode | None = None
+
+
 class SearchBody(RequestModel):
     """A search in one store."""
 
@@ -183,6 +192,7 @@ class SearchBody(RequestModel):
     filters: FilterSpec | None = None
     rewrite_query: bool | None = None
     ranking_options: RankingOptions | None = None
+    rag: SearchOptions | None = None
 
 
 def chunking_of(strategy: AutoChunking | StaticChunking | None) -> Chunking | None:

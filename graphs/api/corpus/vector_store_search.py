@@ -23,12 +23,19 @@ from index.searching.filters import parse_filter
 router = APIRouter(tags=["vector stores"], prefix="/v1/vector_stores", route_class=JsonRoute)
 
 
+class FoundPassage(VectorStoreSearchResponse):
+    """A result with the passage itself that was found; `content` may hold what stands around it."""
+
+    chunk_id: str
+    passage: str
+
+
 class SearchPage(BaseModel):
     """All results are on the one page; `degraded` names what was left out, as in a chat's reply."""
 
     object: Literal["vector_store.search_results.page"]
     search_query: list[str]
-    data: list[VectorStoreSearchResponse]
+    data: list[FoundPassage]
     has_more: bool
     next_page: str | None
     degraded: list[str] | None = None
@@ -65,7 +72,8 @@ def scope_of(
     """Gives where (None: everywhere) and how is searched; the generator is never asked for it."""
     ranker = body.ranking_options and body.ranking_options.ranker
     rerank = None if ranker is None else ranker != "none"
-    options = {"top_k": body.max_num_results, "rerank": rerank, "expand": "off"}
+    mode = None if body.rag is None else body.rag.mode
+    options = {"top_k": body.max_num_results, "rerank": rerank, "mode": mode, "expand": "off"}
     settings = configured.overridden(options)
     most = settings.num_candidates if settings.rerank else 0
     settings = settings.overridden({"num_candidates": max(body.max_num_results, most)})
@@ -74,14 +82,16 @@ def scope_of(
     return Scope(stores=stores, filters=filters, settings=settings, rewrites=rewrites)
 
 
-def result_of(found: ScoredHit) -> VectorStoreSearchResponse:
+def result_of(found: ScoredHit) -> FoundPassage:
     """Makes OpenAI's object of a hit."""
     hit = found.hit
     text = headed_text(hit.title, hit.context or hit.text, filename=hit.filename)
-    return VectorStoreSearchResponse(
+    return FoundPassage(
         file_id=hit.file_id,
         filename=hit.filename,
         score=found.score,
         attributes=hit.attributes,
         content=[Content(type="text", text=text)],
+        chunk_id=str(hit.chunk_id),
+        passage=hit.text,
     )
