@@ -15,7 +15,7 @@ const HANDBOOK = [
 export function showAsk(view) {
   const turns = el("div", { class: "turns" });
   const input = el("textarea", {
-    rows: "1", maxlength: "20000", placeholder: "Ask a question about the documents",
+    rows: "1", maxlength: "20000", placeholder: "Ask a question",
     "aria-label": "Question", enterkeyhint: "send",
   });
   const submit = el("button", { type: "submit", class: "primary" }, "Ask");
@@ -156,7 +156,7 @@ function optionsForm() {
   const filters = filterRows();
   /** @type {{id: string, name: string}[]} */
   let known = [];
-  const node = el("details", { class: "options" }, el("summary", {}, "Where and how is searched"),
+  const node = el("details", { class: "options" }, el("summary", {}, "Search options"),
     el("div", { class: "grid" }, field("Vector store", store), field("Search by", mode),
       field("Rerank", rerank), field("Most passages", most)), filters.node);
 

@@ -57,7 +57,9 @@ function inline(text, marker) {
   let from = 0;
   let claimed = 0;
   for (const found of text.matchAll(INLINE)) {
-    nodes.push(text.slice(from, found.index));
+    // A marker stays on the line of its last word.
+    const before = text.slice(from, found.index);
+    nodes.push(found[1] ? before.replace(/ $/, "\u00a0") : before);
     from = found.index + found[0].length;
     if (found[1]) {
       const claim = text.slice(claimed, found.index).replace(INLINE, "").trim();

@@ -16,7 +16,7 @@ const NAMES = {
 export function timeline(told) {
   const { rag, usage, degraded } = told;
   const spans = spansOf(rag);
-  const whole = Math.max(1, ...spans.map((one) => one.end));
+  const whole = Math.max(1, ...spans.map((one) => one.start + one.ms));
   return el("details", { class: "why" },
     el("summary", {}, "Why this answer"),
     el("dl", {},
@@ -34,28 +34,41 @@ function fact(name, value) {
 }
 
 /**
- * The stages with their places in time; where only sums are told, one after the other.
+ * @typedef {{name: string, start: number, ms: number, depth: number, error?: string}} Span
+ */
+
+/**
+ * The stages with their places in time, each below the one that it is part of; where only sums are
+ * told, one after the other.
  * @param {any} rag
- * @returns {{name: string, start: number, end: number}[]}
+ * @returns {Span[]}
  */
 function spansOf(rag) {
-  if (Array.isArray(rag.spans)) {
-    return rag.spans.map((/** @type {any} */ one) => (
-      { name: one.stage, start: one.start_ms, end: one.end_ms }
-    )).sort((/** @type {any} */ a, /** @type {any} */ b) => a.start - b.start);
-  }
+  if (rag.spans?.length) return flat(rag.spans, 0);
   let at = 0;
-  return Object.entries(rag.timings || {}).map(([name, ms]) => (
-    { name, start: at, end: at += Number(ms) }
-  ));
+  return Object.entries(rag.timings || {}).map(([name, took]) => {
+    const ms = Number(took);
+    at += ms;
+    return { name, start: at - ms, ms, depth: 0 };
+  });
 }
 
-/** @param {{name: string, start: number, end: number}} one @param {number} whole ms */
+/** @param {any[]} spans @param {number} depth @returns {Span[]} */
+function flat(spans, depth) {
+  return spans.flatMap((one) => [
+    { name: one.stage, start: one.start_ms, ms: one.latency_ms, depth, error: one.error },
+    ...flat(one.below || [], depth + 1),
+  ]);
+}
+
+/** @param {Span} one @param {number} whole ms */
 function span(one, whole) {
-  const bar = el("span", { class: "bar" });
+  const bar = el("span", { class: one.error ? "bar bad" : "bar" });
   bar.style.setProperty("--from", String(one.start / whole));
-  bar.style.setProperty("--share", String((one.end - one.start) / whole));
+  bar.style.setProperty("--share", String(one.ms / whole));
   const name = /** @type {Record<string, string>} */ (NAMES)[one.name] || one.name;
-  return el("li", {}, el("span", { class: "stage" }, name), el("span", { class: "track" }, bar),
-    el("span", { class: "ms" }, `${Math.round(one.end - one.start)} ms`));
+  const stage = el("span", { class: "stage" }, name, one.error && ` (${one.error})`);
+  stage.style.setProperty("--depth", String(one.depth));
+  return el("li", {}, stage, el("span", { class: "track" }, bar),
+    el("span", { class: "ms" }, `${Math.round(one.ms)} ms`));
 }

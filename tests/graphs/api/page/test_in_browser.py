@@ -1,0 +1,148 @@
+"""The page in Chromium over a scripted pipeline: what it makes of answers, files and errors."""
+
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+
+from graphs.errors import StageUnavailableError
+from graphs.pipeline.events import Citation, Finished, Retrieved, TextDelta, Thought, Usage
+from tests.browser import LAUNCH, Watch, needs_chromium, violations_async
+from tests.graphs.serving import serving
+
+async_playwright = pytest.importorskip("playwright.async_api").async_playwright
+pytestmark = needs_chromium
+
+HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+
+
+@pytest.fixture
+async def open_page(api_app):
+    """Opens the page; when the test ends, it has done nothing that it must not do."""
+
+    @asynccontextmanager
+    async def opened(**options):
+        async with (
+            serving(api_app) as base,
+            async_playwright() as tools,
+            await tools.chromium.launch(**LAUNCH) as browser,
+        ):
+            url = base.removesuffix("v1")
+            page = await browser.new_page(**options)
+            page.set_default_timeout(20_000)
+            watch = Watch(page, url, expected=("/v1/chat/completions",))
+            await page.goto(url)
+            yield page
+            assert watch.faults == []
+
+    return opened
+
+
+async def ask(page, question):
+    await page.get_by_role("textbox", name="Question").fill(question)
+    await page.keyboard.press("Enter")
+
+
+async def done(page, text="Answer complete"):
+    await page.locator("#status", has_text=text).wait_for(state="attached")
+
+
+async def test_what_models_and_documents_say_is_text_and_never_html(
+    open_page, api_pipeline, api_passage
+):
+    passage = api_passage.__class__(**vars(api_passage) | {"title": HOSTILE, "text": HOSTILE})
+    api_pipeline.script = [
+        Retrieved(passages=(passage,), search_query=HOSTILE, timings=()),
+        Thought(text=HOSTILE),
+        TextDelta(text=f"{HOSTILE} [link](javascript:alert(1)) **bold** [1] [7]"),
+        Citation(start=0, end=1, passage=passage),
+        Finished(finish_reason="stop", usage=Usage(num_prompt_tokens=1, num_completion_tokens=1)),
+    ]
+    async with open_page() as page:
+        await ask(page, HOSTILE)
+        await done(page)
+        await page.get_by_text("Why this answer").click()
+        answer = page.locator(".text")
+        assert HOSTILE in await answer.inner_text()
+        assert await answer.locator("strong").inner_text() == "bold"
+        assert "[7]" in await answer.inner_text()  # a source that is not there
+        assert await page.locator("main img, main script, main a[href^=javascript]").count() == 0
+        assert await page.title() == "Ask · Ragfleet"
+        assert await violations_async(page) == []
+
+
+async def test_an_answer_that_moved_or_lacks_a_stage_says_so(open_page, api_pipeline):
+    *before, last = api_pipeline.script
+    moved = {"num_migrations": 2, "degraded": ("rerank",)}
+    api_pipeline.script = [*before[:2], 3.0, *before[2:], Finished(**vars(last) | moved)]
+    async with open_page() as page:
+        await ask(page, "Where do requests wait?")
+        await page.locator(".note", has_text="The answer pauses.").wait_for()
+        await page.locator(".note", has_text="moved to another replica 2 times").wait_for()
+        await page.get_by_text("Why this answer").click()
+        assert "rerank" in await page.locator(".why").inner_text()
+
+
+async def test_an_answer_that_was_stopped_or_failed_is_asked_again(open_page, api_pipeline):
+    script = api_pipeline.script
+    api_pipeline.script = [*script[:2], 60.0]
+    async with open_page() as page:
+        await ask(page, "Where do requests wait?")
+        await page.locator(".text", has_text="Requests wait in a").wait_for()
+        await page.get_by_role("button", name="Stop").click()
+        await page.locator(".note", has_text="Stopped.").wait_for()
+        await api_pipeline.closed.wait()
+        api_pipeline.script = [StageUnavailableError("the retriever does not answer")]
+        await page.get_by_role("button", name="Retry").click()
+        await page.locator(".note.problem", has_text="retriever").wait_for()
+        api_pipeline.script = script
+        await page.get_by_role("button", name="Retry").click()
+        await done(page)
+        assert await page.locator(".turn").count() == 1
+        await ask(page, "And then?")
+        await page.locator(".turn").nth(1).wait_for()
+        await page.locator(".tools").nth(1).wait_for()
+    said = [one.content for one in api_pipeline.requests[-1].messages]
+    assert said == ["Where do requests wait?", "Requests wait in a bounded queue. [1]", "And then?"]
+
+
+async def test_thumbs_comment_and_correction_reach_the_server(open_page, api_http):
+    async with open_page() as page:
+        await ask(page, "Where do requests wait?")
+        await done(page)
+        await page.get_by_role("button", name="Bad answer").click()
+        await page.get_by_label("What should have been answered?").fill("In a queue of 64.")
+        await page.get_by_role("button", name="Send").click()
+        await page.locator("form .muted", has_text="Noted, thank you.").wait_for()
+    (said,) = (await api_http.get("/v1/feedback")).json()["data"]
+    assert (said["rating"], said["corrected_answer"]) == ("down", "In a queue of 64.")
+    assert said["question"] == "Where do requests wait?"
+    assert said["contexts"] == ["Requests wait in a bounded queue."]
+
+
+async def test_the_key_is_kept_for_the_session_alone_and_sent(open_page):
+    async with open_page() as page:
+        await page.get_by_role("button", name="API key").click()
+        await page.get_by_label("Key", exact=True).fill("rf-secret")
+        assert await violations_async(page) == []
+        async with page.expect_request("**/v1/vector_stores*") as sent:
+            await page.get_by_role("button", name="Use this key").click()
+        headers = await (await sent.value).all_headers()
+        assert headers["authorization"] == "Bearer rf-secret"
+        stored = await page.evaluate("() => JSON.stringify([{...localStorage}, document.cookie])")
+        assert json.loads(stored) == [{}, ""]
+        await page.get_by_role("button", name="API key set").click()
+        await page.get_by_role("button", name="Forget it").click()
+        assert await page.evaluate("() => sessionStorage.length") == 0
+
+
+async def test_the_views_work_by_keyboard_on_a_phone_in_the_dark(open_page):
+    async with open_page(viewport={"width": 390, "height": 844}, color_scheme="dark") as page:
+        for view in ("Documents", "System", "Ask"):
+            link = page.get_by_role("link", name=view, exact=True)
+            await link.focus()
+            await page.keyboard.press("Enter")
+            await page.locator(f"section.{view.lower()} h1").wait_for(state="attached")
+            assert await violations_async(page) == []
+            width = await page.evaluate("() => document.documentElement.scrollWidth")
+            assert width <= 390, view
