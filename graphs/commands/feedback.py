@@ -81,7 +81,9 @@ def _said(client: httpx.Client, rating: str | None) -> Iterator[dict[str, Any]]:
     Raises:
         ExportError: the server refuses, or cannot be reached.
     """
-    asked = {"limit": _PAGE, "order": "asc"} | ({"rating": rating} if rating else {})
+    asked: dict[str, str | int] = {"limit": _PAGE, "order": "asc"} | (
+        {"rating": rating} if rating else {}
+    )
     while True:
         try:
             reply = client.get("/feedback", params=asked)

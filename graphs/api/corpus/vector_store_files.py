@@ -126,13 +126,14 @@ def _reply(record: StoreFileRecord) -> Response:
 
 
 def _content(passage: StoredPassage) -> PassageContent:
-    place = {} if passage.page is None else {"page": passage.page}
-    return PassageContent(
+    content = PassageContent(
         type="text",
         text=headed_text(passage.title, passage.text, filename=passage.filename),
         chunk_id=str(passage.chunk_id),
         title=passage.title,
         char_start=passage.char_start,
         char_end=passage.char_end,
-        **place,
     )
+    if passage.page is not None:  # only formats with pages have them
+        content.page = passage.page
+    return content
