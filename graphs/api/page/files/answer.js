@@ -182,7 +182,7 @@ export class Answer {
       el("h2", {}, cited.length ? "Sources" : "No source was cited"),
       el("ol", {}, cited.map((one) => this.card(one))),
       others.length > 0 && el("details", {},
-        el("summary", {}, `${others.length} more that ${others.length > 1 ? "were" : "was"} read`),
+        el("summary", {}, `${others.length} ${cited.length ? "more " : ""}passage${others.length > 1 ? "s" : ""} read`),
         el("ol", {}, others.map((one) => this.card(one)))));
   }
 

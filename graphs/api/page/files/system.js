@@ -43,6 +43,7 @@ export function showSystem(view) {
         const reply = await call("admin/v1/system/events", { signal: stopped.signal });
         fill(told);
         for await (const { data } of events(reply)) take(JSON.parse(data));
+        continue; // a stream ends now and then, so that no Gateway waits for it
       } catch (error) {
         if (stopped.signal.aborted) return;
         const failed = /** @type {any} */ (error);
@@ -57,12 +58,11 @@ export function showSystem(view) {
     }
   }
 
-  fill(view, el("h1", {}, "System"), told, state, graph,
+  fill(view, el("h1", {}, "System"), told, state,
+    el("h2", { class: "unseen" }, "Deployments"), graph,
     el("h2", {}, "What has changed"), log,
     el("h2", {}, "Nodes"), nodes,
-    el("h2", {}, "Last answers of this Gateway"), answers,
-    el("h2", {}, "Where it is measured"),
-    el("p", { class: "muted" }, "Metrics of all replicas are those that Ray exposes to Prometheus."));
+    el("h2", {}, "Last answers of this Gateway"), answers);
   follow();
   return () => stopped.abort();
 }

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -50,7 +51,7 @@ async def done(page, text="Answer complete"):
 async def test_what_models_and_documents_say_is_text_and_never_html(
     open_page, api_pipeline, api_passage
 ):
-    passage = api_passage.__class__(**vars(api_passage) | {"title": HOSTILE, "text": HOSTILE})
+    passage = replace(api_passage, title=HOSTILE, text=HOSTILE)
     api_pipeline.script = [
         Retrieved(passages=(passage,), search_query=HOSTILE, timings=()),
         Thought(text=HOSTILE),
@@ -74,7 +75,7 @@ async def test_what_models_and_documents_say_is_text_and_never_html(
 async def test_an_answer_that_moved_or_lacks_a_stage_says_so(open_page, api_pipeline):
     *before, last = api_pipeline.script
     moved = {"num_migrations": 2, "degraded": ("rerank",)}
-    api_pipeline.script = [*before[:2], 3.0, *before[2:], Finished(**vars(last) | moved)]
+    api_pipeline.script = [*before[:2], 3.0, *before[2:], replace(last, **moved)]
     async with open_page() as page:
         await ask(page, "Where do requests wait?")
         await page.locator(".note", has_text="The answer pauses.").wait_for()
@@ -136,7 +137,7 @@ async def test_the_key_is_kept_for_the_session_alone_and_sent(open_page):
         assert await page.evaluate("() => sessionStorage.length") == 0
 
 
-async def test_the_views_work_by_keyboard_on_a_phone_in_the_dark(open_page):
+async def test_the_views_work_by_keyboard_on_a_phone_in_the_dark(open_page, system):
     async with open_page(viewport={"width": 390, "height": 844}, color_scheme="dark") as page:
         for view in ("Documents", "System", "Ask"):
             link = page.get_by_role("link", name=view, exact=True)
@@ -146,3 +147,19 @@ async def test_the_views_work_by_keyboard_on_a_phone_in_the_dark(open_page):
             assert await violations_async(page) == []
             width = await page.evaluate("() => document.documentElement.scrollWidth")
             assert width <= 390, view
+            if view == "System":
+                generator = page.locator(".deployment", has_text="Generator")
+                assert (
+                    "2 of 2 replicas, scaled 1 to 4 · 0.5 GPU each" in await generator.inner_text()
+                )
+                a, b = system.state.deployments[0].replicas
+                stopping = replace(b, state="STOPPING")
+                scaled = replace(system.state.deployments[0], target=1, replicas=(a, stopping))
+                gone = replace(system.state.nodes[0], alive=False)
+                nodes = (gone, *system.state.nodes[1:])
+                system.state = replace(system.state, deployments=(scaled,), nodes=nodes)
+                changes = page.locator(".changes")
+                await changes.get_by_text("replica b went from running to stopping").wait_for()
+                told = await changes.inner_text()
+                assert "Generator: scaled from 2 to 1." in told
+                assert "Node 10.0.0.1 left." in told
