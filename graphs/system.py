@@ -159,6 +159,7 @@ class SystemView:
 
 def _ask() -> tuple[tuple[DeploymentState, ...], tuple[NodeState, ...]]:
     try:
+        # As Serve's REST API asks: its public calls tell nothing of single replicas.
         controller = _get_global_client()._controller
         details = ray.get(controller.get_serve_instance_details.remote(), timeout=_ASK_S)
         name = serve.get_replica_context().app_name

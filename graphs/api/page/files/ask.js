@@ -7,8 +7,8 @@ import { filterRows } from "./filters.js";
 
 const HANDBOOK = [
   "How large may a file be?",
-  "What happens to an answer when its replica is lost?",
-  "Which formats can be read?",
+  "How often may an answer move?",
+  "Which file types can be uploaded?",
 ];
 
 /** @param {HTMLElement} view */
