@@ -15,6 +15,7 @@ sync_playwright = pytest.importorskip("playwright.sync_api").sync_playwright
 pytestmark = [pytest.mark.systems, needs_chromium]
 
 QUESTION = "How large may a file be?"
+QUESTION_TOO = "how often may an answer move?"
 ANSWER = "32 megabytes"
 MAX_BYTES = 200_000
 ONE = {"autoscaling_config": {"min_replicas": 1, "max_replicas": 1}}
@@ -60,9 +61,12 @@ def tried(system, handbook, browser):
 
 def test_a_question_is_asked_and_its_source_opened(tried, tmp_path):
     page, watch = tried
-    page.get_by_role("button", name=QUESTION).click()
+    page.get_by_role("button", name=QUESTION).wait_for()  # offered, since the handbook is there
+    page.get_by_role("textbox", name="Question").fill(f"{QUESTION[:-1]}, and {QUESTION_TOO}")
+    page.get_by_role("button", name="Ask", exact=True).click()
     page.locator(".tools").wait_for()
     assert ANSWER in page.locator(".text").inner_text()
+    assert page.locator(".sources .card").count() == 2
     page.get_by_text("Why this answer").click()
     page.locator(".spans li").nth(2).wait_for()
     assert violations(page) == []
