@@ -130,6 +130,7 @@ class FeedbackReads(Protocol):
         self,
         tenant: str,
         *,
+        key_id: str | None = None,
         rating: Rating | None = None,
         limit: int = 20,
         order: Order = "desc",
@@ -146,7 +147,9 @@ class FeedbackWrites(Protocol):
     ) -> FeedbackRecord:
         """Keeps what a key says of an answer."""
 
-    async def delete_feedback(self, tenant: str, feedback_id: str) -> None:
+    async def delete_feedback(
+        self, tenant: str, feedback_id: str, *, key_id: str | None = None
+    ) -> None:
         """Forgets what was said of an answer."""
 
 

@@ -10,6 +10,7 @@ from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.corpus.vector_store_schema import StoredText
 from graphs.api.services import InjectedCorpus
+from graphs.caller import Caller
 from index.catalog.answers.feedback import FeedbackRecord
 
 router = APIRouter(tags=["feedback"], prefix="/v1/feedback", route_class=JsonRoute)
@@ -94,9 +95,10 @@ async def list_feedback(
     order: Literal["asc", "desc"] = "desc",
     after: str | None = None,
 ) -> Response:
-    """Gives one page."""
+    """Gives one page: of the tenant to keys with the scope `admin`, to others of their own."""
+    caller = request.state.caller
     page = await corpus.list_feedback(
-        request.state.caller.tenant, rating=rating, limit=limit, order=order, after=after
+        caller.tenant, key_id=_seen_by(caller), rating=rating, limit=limit, order=order, after=after
     )
     ids = [record.id for record in page.items]
     return list_reply([_object(one) for one in page.items], ids, has_more=page.has_more)
@@ -105,8 +107,14 @@ async def list_feedback(
 @router.delete("/{feedback_id}", response_model=FeedbackDeleted, summary="Forget feedback")
 async def delete_feedback(request: Request, feedback_id: str, corpus: InjectedCorpus) -> Response:
     """Forgets what was said of an answer, with the texts that came with it."""
-    await corpus.delete_feedback(request.state.caller.tenant, feedback_id)
+    caller = request.state.caller
+    await corpus.delete_feedback(caller.tenant, feedback_id, key_id=_seen_by(caller))
     return json_reply(FeedbackDeleted(id=feedback_id, object="feedback.deleted", deleted=True))
+
+
+def _seen_by(caller: Caller) -> str | None:
+    """Whose feedback a caller sees: questions of others are theirs. None: all of its tenant."""
+    return None if not caller.scopes or "admin" in caller.scopes else caller.key_id
 
 
 def _object(record: FeedbackRecord) -> FeedbackObject:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    ColumnElement,
     String,
     Table,
     Text,
@@ -97,8 +98,8 @@ class Feedback(Database):
         """
         now = self._now()
         changed = {name: said[name] for name in _SAID if name in said} | {"updated_at": now}
-        named = {"tenant": tenant, "key_id": key_id, "response_id": response_id}
-        query = select(feedback).where(*(feedback.c[name] == one for name, one in named.items()))
+        named = _scope(tenant, key_id) | {"response_id": response_id}
+        query = select(feedback).where(*_in(named))
         with self._write() as connection:
             row = find_row(connection, query, response_id)
             if row is None:
@@ -112,6 +113,7 @@ class Feedback(Database):
         self,
         tenant: str,
         *,
+        key_id: str | None = None,
         rating: Rating | None = None,
         limit: int = 20,
         order: Order = "desc",
@@ -119,31 +121,46 @@ class Feedback(Database):
     ) -> Page[FeedbackRecord]:
         """One page of what was said, in the order of the first word about each answer.
 
+        Args:
+            tenant: whose it is.
+            key_id: who said it; None: any key of the tenant.
+            rating: only these.
+            limit: most of a page.
+            order: "desc" is newest first.
+            after: the last id of the page before.
+
         Raises:
-            UnknownCursorError: `after` names no feedback of this tenant.
+            UnknownCursorError: `after` names no feedback of this tenant or key.
         """
-        query = select(feedback).where(feedback.c.tenant == tenant)
+        scope = _scope(tenant, key_id)
+        query = select(feedback).where(*_in(scope))
         if rating is not None:
             query = query.where(feedback.c.rating == rating)
         listing = Listing(limit=limit, order=order, after=after)
         with self._read() as connection:
-            rows, has_more = read_page(
-                connection, query, feedback, listing, scope={"tenant": tenant}
-            )
+            rows, has_more = read_page(connection, query, feedback, listing, scope=scope)
         return Page(items=tuple(map(_record, rows)), has_more=has_more)
 
-    def delete_feedback(self, tenant: str, feedback_id: str) -> None:
-        """Forgets what was said of an answer.
+    def delete_feedback(self, tenant: str, feedback_id: str, *, key_id: str | None = None) -> None:
+        """Forgets what was said of an answer; `key_id` None: by any key of the tenant.
 
         Raises:
-            UnknownFeedbackError: this tenant has none of this id.
+            UnknownFeedbackError: this tenant, or key, has none of this id.
         """
-        query = select(feedback).where(feedback.c.tenant == tenant, feedback.c.id == feedback_id)
+        query = select(feedback).where(*_in(_scope(tenant, key_id) | {"id": feedback_id}))
         with self._write() as connection:
             row = find_row(connection, query, feedback_id)
             if row is None:
                 raise UnknownFeedbackError(f"no feedback {feedback_id!r}")
             connection.execute(delete(feedback).where(feedback.c.id == row.id))
+
+
+def _scope(tenant: str, key_id: str | None) -> dict[str, str]:
+    return {"tenant": tenant} if key_id is None else {"tenant": tenant, "key_id": key_id}
+
+
+def _in(named: Mapping[str, str]) -> list[ColumnElement[bool]]:
+    return [feedback.c[name] == value for name, value in named.items()]
 
 
 def _record(row: AnyRow) -> FeedbackRecord:

@@ -79,3 +79,22 @@ async def test_tenants_do_not_see_each_others_feedback(api_http, monkeypatch):
     assert (await api_http.delete(f"/v1/feedback/{ours['id']}")).status_code == 404
     theirs = await say(api_http, **SAID)
     assert theirs["id"] != ours["id"]
+
+
+async def test_a_key_sees_its_own_and_an_admin_all_of_its_tenant(api_http, monkeypatch):
+    def become(key_id, *scopes):
+        caller = replace(DEFAULT_CALLER, key_id=key_id, scopes=frozenset(scopes))
+        monkeypatch.setattr(request_caller, "DEFAULT_CALLER", caller)
+
+    async def seen():
+        return [one["id"] for one in (await api_http.get("/v1/feedback")).json()["data"]]
+
+    become("one", "query")
+    first = (await say(api_http, **SAID))["id"]
+    become("two", "query")
+    second = (await say(api_http, **SAID))["id"]
+    assert await seen() == [second]
+    assert (await api_http.delete(f"/v1/feedback/{first}")).status_code == 404
+    become("three", "query", "admin")
+    assert await seen() == [second, first]
+    assert (await api_http.delete(f"/v1/feedback/{first}")).status_code == 200

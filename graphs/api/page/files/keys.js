@@ -3,6 +3,8 @@
 import { ask } from "./api.js";
 import { el, fill, problem, table } from "./dom.js";
 
+const NONE = "–";
+
 /** @param {HTMLElement} view */
 export function showKeys(view) {
   const keys = el("div", {}, el("p", { class: "muted" }, "Loading…"));
@@ -25,16 +27,20 @@ async function show(path, place, caption, none) {
 
 /** @param {string} caption @param {any[]} rows */
 function rowsOf(caption, rows) {
-  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((one) => one !== "object");
-  return table(caption, names.map((one) => one.replaceAll("_", " ")), rows.map((row) => (
+  // What no row has says nothing.
+  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].filter((name) => (
+    name !== "object" && rows.some((row) => shown(name, row[name]) !== NONE)
+  ));
+  return table(caption, names.map((one) => one.replace(/^num_/, "").replaceAll("_", " ")), rows.map((row) => (
     names.map((name) => shown(name, row[name]))
   )));
 }
 
 /** @param {string} name @param {unknown} value */
 function shown(name, value) {
-  if (value === null || value === undefined || value === "") return "–";
-  if (name.endsWith("_at") && typeof value === "number") return new Date(value * 1000).toLocaleString();
-  if (Array.isArray(value)) return value.join(", ");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (value === null || value === undefined || value === "") return NONE;
+  if (/_(at|until)$/.test(name) && typeof value === "number") return new Date(value * 1000).toLocaleString();
+  if (Array.isArray(value)) return value.join(", ") || NONE;
+  if (typeof value !== "object") return String(value);
+  return Object.entries(value).map(([part, one]) => `${part}: ${one}`).join(", ") || NONE;
 }

@@ -163,3 +163,30 @@ async def test_the_views_work_by_keyboard_on_a_phone_in_the_dark(open_page, syst
                 told = await changes.inner_text()
                 assert "Generator: scaled from 2 to 1." in told
                 assert "Node 10.0.0.1 left." in told
+
+
+def answering(data):
+    async def answer(route):
+        await route.fulfill(json={"object": "list", "data": data})
+
+    return answer
+
+
+async def test_keys_and_usage_are_tables_without_what_no_row_has(open_page):
+    keys = [
+        {"object": "api_key", "id": "key_1", "scopes": ["query", "admin"], "groups": [],
+         "limits": {"requests_per_min": 60}, "revoked_at": None, "created_at": 1_700_000_000},
+    ]  # fmt: skip
+    usage = [{"object": "usage", "day": "2026-11-29", "key_id": "key_1", "num_prompt_tokens": 7}]
+    async with open_page() as page:
+        await page.route("**/admin/v1/keys", answering(keys))
+        await page.route("**/admin/v1/usage", answering(usage))
+        await page.get_by_role("link", name="Keys and usage").click()
+        await page.locator("table").nth(1).wait_for()
+        head = await page.locator("table").first.locator("th").all_inner_texts()
+        assert head == ["id", "scopes", "limits", "created at"]
+        text = await page.locator("main").inner_text()
+        assert "requests_per_min: 60" in text
+        assert "query, admin" in text
+        assert "prompt tokens" in text
+        assert await violations_async(page) == []
