@@ -1,6 +1,9 @@
 """The page in Chromium over a scripted pipeline: what it makes of answers, files and errors."""
 
+import asyncio
 import json
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -190,3 +193,29 @@ async def test_keys_and_usage_are_tables_without_what_no_row_has(open_page):
         assert "query, admin" in text
         assert "prompt tokens" in text
         assert await violations_async(page) == []
+
+
+async def test_the_copied_requests_run_and_give_the_same_answer(open_page, api_pipeline):
+    async with open_page(permissions=["clipboard-read", "clipboard-write"]) as page:
+        await page.get_by_text("Search options").click()
+        await page.get_by_label("Search by").select_option("dense")
+        await page.get_by_role("button", name="Add a condition").click()
+        await page.get_by_label("Attribute").fill("year")
+        await page.get_by_label("Value", exact=True).fill("2026")
+        await ask(page, 'Where\'s "the queue"?')
+        await done(page)
+        for name, command in (("Python", [sys.executable, "-c"]), ("a curl", ["bash", "-c"])):
+            control = page.get_by_role("button", name=f"Copy the request as {name}")
+            await control.click()
+            await control.filter(has_text="Copied").wait_for()
+            copied = await page.evaluate("() => navigator.clipboard.readText()")
+            process = await asyncio.create_subprocess_exec(
+                *command, copied, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+            told, error = await process.communicate()
+            assert "Requests wait in a bounded queue. [1]" in told.decode(), error.decode()
+    first, *others = api_pipeline.requests
+    assert len(others) == 2
+    for other in others:
+        assert (other.messages, other.filters) == (first.messages, first.filters)
+        assert other.retrieval.mode == "dense"
