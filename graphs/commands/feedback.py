@@ -81,9 +81,9 @@ def _said(client: httpx.Client, rating: str | None) -> Iterator[dict[str, Any]]:
     Raises:
         ExportError: the server refuses, or cannot be reached.
     """
-    asked: dict[str, str | int] = {"limit": _PAGE, "order": "asc"} | (
-        {"rating": rating} if rating else {}
-    )
+    asked: dict[str, str | int] = {"limit": _PAGE, "order": "asc"}
+    if rating:
+        asked["rating"] = rating
     while True:
         try:
             reply = client.get("/feedback", params=asked)
