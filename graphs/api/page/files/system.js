@@ -62,7 +62,7 @@ export function showSystem(view) {
     el("h2", { class: "unseen" }, "Deployments"), graph,
     el("h2", {}, "What has changed"), log,
     el("h2", {}, "Nodes"), nodes,
-    el("h2", {}, "Last answers of this Gateway"), answers);
+    el("h2", {}, "Last answers and searches of this Gateway"), answers);
   follow();
   return () => stopped.abort();
 }
@@ -98,7 +98,7 @@ function nodeTable(system) {
 /** @param {any[]} answers */
 function answerTable(answers) {
   if (!answers.length) return el("p", { class: "muted" }, "None yet.");
-  return table("Last answers", ["When", "Outcome", "Took", "Tokens", "Passages", "Moved", "Request"],
+  return table("Last answers and searches", ["When", "Outcome", "Took", "Tokens", "Passages", "Moved", "Request"],
     answers.map((one) => [
       time(one.ended_at), one.outcome + (one.degraded.length ? ` (without ${one.degraded})` : ""),
       `${Math.round(one.latency_ms)} ms`, String(one.tokens), String(one.passages),
