@@ -1,10 +1,10 @@
-# make serve | test | test-systems | test-vllm | test-clients | test-webui | test-chaos | chaos | durability | bench-ingest | bench-search | lint | install | models | clean
+# make serve | test | test-systems | test-vllm | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench-ingest | bench-search | docs | lint | install | models | clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Of the shell, as the state folder of deployments/state.py.
 STATE := "$${RAGFLEET_STATE:-.ragfleet}"
 
-.PHONY: help install serve test test-systems test-vllm test-clients test-webui test-chaos chaos durability bench-ingest bench-search conformance lint models clean
+.PHONY: help install serve test test-systems test-vllm test-clients test-webui test-chaos fuzz chaos durability bench-ingest bench-search conformance docs lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
@@ -17,7 +17,7 @@ help:  ## print this
 
 install: .venv/installed  ## make .venv with the pinned dependencies
 
-serve: install  ## start everything on this machine and load the handbook; Ctrl-C stops it
+serve: install  ## start everything on this machine and load the handbook; OBSERVE=1: Prometheus, too; Ctrl-C stops it
 	@exec $(BIN)/python -m cluster.local
 
 test: install  ## run every test but those of whole clusters
@@ -62,6 +62,9 @@ test-clients: install .venv-clients/installed  ## run other programs' clients ag
 test-chaos: install  ## run the short forms of what `make chaos` and `make durability` do, about 17 minutes
 	$(BIN)/python -m pytest -m chaos
 
+fuzz: install  ## send 300 made-up requests to every operation, in one process; an hour or so
+	RAGFLEET_FUZZ_EXAMPLES=300 $(BIN)/python -m pytest tests/graphs/api/test_fuzzed.py --log-cli-level INFO
+
 chaos: install  ## break a local cluster on purpose and report what its clients saw
 	$(BIN)/python -m chaos --local --seed 0 --out chaos-report
 
@@ -77,6 +80,15 @@ bench-search: install  ## measure retrieval over a million passages on two cores
 conformance: install  ## how near the API is to OpenAI's description: make conformance SPEC=openapi.json
 	$(BIN)/python -m benchmarks.conformance "$(SPEC)"
 
+# Versions that were tried together; none of it is needed to run or test anything.
+.venv-docs/installed: mkdocs.yml
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check mkdocs==1.6.1 mkdocs-material==9.8.2
+	@touch $@
+
+docs: .venv-docs/installed  ## build the pages of docs/ into site/ and check their links
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+
 lint: install  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -85,8 +97,8 @@ lint: install  ## check style and types
 models: install  ## assemble the bundled models now rather than at the first start
 	$(BIN)/python -m models.prepare $(STATE)/models
 
-clean:  ## remove .venv, .venv-vllm, .venv-clients, .venv-webui, and the corpus, the assembled models and what `make serve` keeps
-	rm -rf .venv .venv-vllm .venv-clients .venv-webui
+clean:  ## remove .venv, .venv-vllm, .venv-clients, .venv-webui, .venv-docs, site, and the corpus, the assembled models and what `make serve` keeps
+	rm -rf .venv .venv-vllm .venv-clients .venv-webui .venv-docs site
 	# By name: what else may lie in a folder that somebody chose is not ours to remove.
 	cd $(STATE) 2>/dev/null && rm -rf models corpus.db* auth_token ray_address serve.log || true
 	rmdir $(STATE) 2>/dev/null || true

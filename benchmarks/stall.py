@@ -4,8 +4,9 @@
     short requests    .  .  .  .  .  .  .        one at a time, all kinds in turn
 
 Asks a running server, by default that of `make serve`. The first phase has no heavy clients; each
-other phase has some of one kind, which are gone when it ends. A phase ends after `--rounds` short
-requests of each kind or after `--phase-s` seconds.
+other phase has some of one kind, which are gone when it ends. With `--batch-lines` a batch runs in
+a last one, whose lines make room for the others; `--pause-s` lets them begin. A phase ends after
+`--rounds` short requests of each kind or after `--phase-s` seconds.
 
 Exit status: 0 every short request was answered, and 99 of 100 of each kind within `--limit-s`; 1
 some were not, or a replica was lost; 2 the server does not answer before the first phase.
@@ -23,6 +24,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.running_batch import running_batch
 from chaos.report import percentile
 
 Body = Mapping[str, Any]
@@ -75,7 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--base-url", default="http://127.0.0.1:8000")
     parser.add_argument("--store", default="handbook", help="the vector store that is searched")
     parser.add_argument("--heavy-clients", type=int, default=2, help="at once")
+    parser.add_argument("--batch-lines", type=int, default=0, help="of the batch; 0: no batch")
+    parser.add_argument("--only-batch", action="store_true", help="no heavy clients")
     parser.add_argument("--rounds", type=int, default=20, help="short requests a kind and phase")
+    parser.add_argument("--pause-s", type=float, default=0.0, help="before each short request")
     parser.add_argument("--phase-s", type=float, default=60.0, help="longest phase, in seconds")
     parser.add_argument("--limit-s", type=float, default=1.0, help="of the 99th percentile")
     parser.add_argument("--out", type=Path, help="write the numbers as JSON")
@@ -143,7 +148,8 @@ async def measure(options: argparse.Namespace) -> list[Phase]:
         short = short_requests(await _store_id(client, options.store))
         await _run_shorts(client, short, Phase(heavy="warm-up"), options, rounds=2)
         phases = []
-        for heavy, request in {ALONE: None, **heavy_requests()}.items():
+        heavies = {} if options.only_batch else heavy_requests()
+        for heavy, request in {ALONE: None, **heavies}.items():
             phase = Phase(heavy=heavy)
             num_clients = options.heavy_clients if request else 0
             tasks = [
@@ -159,7 +165,19 @@ async def measure(options: argparse.Namespace) -> list[Phase]:
             await _answers_again(client, phase)
             phases.append(phase)
             print(f"{heavy}: done", flush=True)
+        if options.batch_lines:
+            phases.append(await _beside_batch(client, short, options))
         return phases
+
+
+async def _beside_batch(
+    client: httpx.AsyncClient, short: Mapping[str, Request], options: argparse.Namespace
+) -> Phase:
+    phase = Phase(heavy=f"a batch of {options.batch_lines}")
+    async with running_batch(client, options.batch_lines) as counts:
+        await _run_shorts(client, short, phase, options, rounds=options.rounds)
+    phase.heavy_replies.update({f"lines {name}": count for name, count in counts.items()})
+    return phase
 
 
 async def _store_id(client: httpx.AsyncClient, name: str) -> str:
@@ -182,6 +200,7 @@ async def _run_shorts(
         for kind, request in requests.items():
             if time.monotonic() > ends_at:
                 return
+            await asyncio.sleep(options.pause_s)
             began = time.monotonic()
             told = await _told(client, request)
             if told == "200":

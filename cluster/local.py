@@ -2,7 +2,7 @@
 
 Starts `serve run local.yaml` (cluster/serve_run.py) as a child with a Ray cluster of its own
 (private folder, token), waits until every deployment answers, fills an empty corpus, and prints
-what to type next.
+what to type next. With OBSERVE=1 it starts Prometheus beside it (cluster/observe/prometheus.py).
 """
 
 import argparse
@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import deployments.preload  # noqa: F401  # first: Serve in two thirds of the time
 from cluster.interrupts import interruptible
+from cluster.observe import prometheus
 from cluster.ports import free_port
+from cluster.proxy_border import CALLBACK
 from deployments.state import models_folder, state_folder
+from graphs.access.short_key import short_key
+from graphs.config import database_url
 from graphs.errors import ConfigError
-from graphs.serve_config.reader import read_serve_config
+from graphs.serve_config.reader import ServeConfig, read_serve_config
 from models.bundled.prepare import NAMES, prepare
 from models.prepare import prepare_graph
 
@@ -61,7 +66,7 @@ def main() -> None:
             run(arguments.config, arguments.documents, arguments.store, console)
     except KeyboardInterrupt:
         console.print("stopped")
-    except (ConfigError, StartError) as err:
+    except (ConfigError, StartError, prometheus.NoPrometheusError) as err:
         console.print(f"error: {err}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
@@ -72,6 +77,7 @@ def run(config: Path, documents: Path, store: str, console: Console) -> None:
     Raises:
         ConfigError: the config has faults; nothing was started.
         StartError: the port is taken, or a deployment did not come up.
+        NoPrometheusError: OBSERVE=1 asks for Prometheus, which is not installed.
     """
     served = read_serve_config(config)
     host, port = served.host, served.port
@@ -82,14 +88,16 @@ def run(config: Path, documents: Path, store: str, console: Console) -> None:
     )  # fmt: skip
     log = state_folder() / "serve.log"
     bundled = [name for name in NAMES if f"bundled:{name}" in served.models]
-    with serving(config, log, cluster_environment()) as child:
+    beside = prometheus_beside(console) if os.environ.get("OBSERVE") == "1" else None
+    with serving(config, log, cluster_environment(), beside=beside) as child:
         with progress:
             # While Ray starts; a replica that comes to it first prepares its model itself.
             for name in progress.track(bundled, description="preparing models"):
                 prepare(name, models_folder())
                 prepare_graph(name, models_folder())
             wait_until_ready(f"http://{host}:{port}/readyz", child, log, progress)
-            _fill_empty_corpus(f"http://{host}:{port}/v1", documents, store, progress)
+            with _loading_key(served) as key:
+                _fill_empty_corpus(f"http://{host}:{port}/v1", documents, store, progress, key)
         _print_next_steps(console, f"http://{host}:{port}", log)
         status = child.wait()
         msg = f"serve ended with status {status}; its log is {log}\n{_tail(log)}"
@@ -107,9 +115,25 @@ def _refuse_taken_port(host: str, port: int) -> None:
         raise StartError(msg)
 
 
+# Runs as long as a Ray cluster, whose folder it is given.
+Beside = Callable[[Path], AbstractContextManager[None]]
+
+
+def prometheus_beside(console: Console) -> Beside:
+    """Gives what runs Prometheus over a Ray cluster, on a free port, and tells where."""
+
+    @contextlib.contextmanager
+    def beside(ray_folder: Path) -> Iterator[None]:
+        with prometheus.running(ray_folder, state_folder(), free_port()) as address:
+            console.print(f"Prometheus at {address} (dashboards: cluster/observe/dashboards/)")
+            yield
+
+    return beside
+
+
 @contextlib.contextmanager
 def serving(
-    config: Path, log: Path, environment: Mapping[str, str]
+    config: Path, log: Path, environment: Mapping[str, str], *, beside: Beside | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Runs `serve run` with a Ray cluster of its own; leaves nothing behind."""
     # Short, since the paths of Ray's sockets must stay below 108 characters (unix(7)).
@@ -121,7 +145,8 @@ def serving(
             stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     try:
-        yield child
+        with beside(Path(ray_folder)) if beside else contextlib.nullcontext():
+            yield child
     finally:
         _stop(child)
         shutil.rmtree(ray_folder, ignore_errors=True)
@@ -141,6 +166,7 @@ def cluster_environment() -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "PYTHONUNBUFFERED": "1",
         "RAY_preload_python_modules": "deployments.preload",
+        **CALLBACK,
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",  # 0.1 takes a tenth of a core, idle or not
     }
 
@@ -195,14 +221,27 @@ def _readiness(client: httpx.Client, url: str) -> dict[str, bool]:
     return checks
 
 
-def _fill_empty_corpus(base_url: str, documents: Path, store: str, progress: Progress) -> None:
+def _loading_key(served: ServeConfig) -> contextlib.AbstractContextManager[str]:
+    """A key for the documents of an empty corpus; any text where the server wants none."""
+    if not served.gateway.auth.keys:
+        return contextlib.nullcontext("none")
+    life_s = _INGEST_S + _REQUEST_S
+    return short_key(database_url(served.args), name="make serve", life_s=life_s)
+
+
+def _fill_empty_corpus(
+    base_url: str, documents: Path, store: str, progress: Progress, key: str
+) -> None:
     """Loads the documents into a new vector store, unless there is one already."""
-    stores = httpx.get(f"{base_url}/vector_stores", params={"limit": 1}, timeout=_REQUEST_S)
+    stores = httpx.get(
+        f"{base_url}/vector_stores", params={"limit": 1}, timeout=_REQUEST_S,
+        headers={"authorization": f"Bearer {key}"},
+    )  # fmt: skip
     if stores.raise_for_status().json()["data"]:
         return
     import openai  # takes two seconds, which only the first start needs
 
-    client = openai.OpenAI(base_url=base_url, api_key="none")
+    client = openai.OpenAI(base_url=base_url, api_key=key)
     files = sorted(path for path in documents.iterdir() if path.suffix in {".md", ".txt", ".html"})
     store_id = client.vector_stores.create(name=store).id
     for path in progress.track(files, description=f"loading {documents.name}/"):

@@ -16,6 +16,7 @@ cuts a call.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -79,6 +80,7 @@ class Batcher(Generic[Item, Result]):
         run: gives one result an item, in the same order.
         cost: of an item, at least 1; for a model, about its number of tokens.
         max_cost: of a batch, unless one item alone costs more. It is what a short call waits for.
+        observe: is told of each batch: its items, the calls that wait beside it, its seconds.
     """
 
     def __init__(
@@ -87,9 +89,11 @@ class Batcher(Generic[Item, Result]):
         *,
         cost: Callable[[Item], int],
         max_cost: int,
+        observe: Callable[[int, int, float], None] = lambda *_: None,
     ) -> None:
         self._run = run
         self._cost = cost
+        self._observe = observe
         self._max_cost = max_cost
         self._short_cost = _SHORT_BATCHES * max_cost
         self._numbers = count()
@@ -155,11 +159,14 @@ class Batcher(Generic[Item, Result]):
     async def _try(self, batch: "_Batch[Item, Result]") -> Exception | None:
         items = [item for some in batch.values() for item in some]
         loop = asyncio.get_running_loop()
+        began = time.perf_counter()
         try:
             results = await loop.run_in_executor(self._thread, self._run, items)
             assert len(results) == len(items), "a model gives one result an item"
         except Exception as err:  # whatever the model raises is the callers' to see
             return err
+        num_waiting = sum(call.waits for call in self._calls)
+        self._observe(len(items), num_waiting, time.perf_counter() - began)
         start = 0
         for call, some in batch.items():
             call.add(results[start : start + len(some)])

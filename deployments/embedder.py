@@ -11,6 +11,7 @@ from ray import serve
 from deployments.batcher import Batcher
 from deployments.life.model_life import ModelLife, Steps
 from deployments.model_loading import load_model, replaced
+from deployments.observing.replica import batch_observer
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
 from models.embedder import Embedder as EmbedderModel
@@ -54,8 +55,9 @@ class _Loaded:
         self.config = config
         self.model = model
         self._batcher = Batcher[str, Row](
-            model.rows, cost=model.cost, max_cost=config.max_batch_tokens
-        )
+            model.rows, cost=model.cost, max_cost=config.max_batch_tokens,
+            observe=batch_observer("embedder"),
+        )  # fmt: skip
 
     async def embed(
         self, texts: Sequence[str], kind: TextKind, *, urgent: bool = False

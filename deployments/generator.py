@@ -11,6 +11,7 @@ import ray
 from ray import serve
 
 from deployments.drain_watch import DrainWatch
+from deployments.engine_metrics import PERIOD_S, EngineMetrics
 from deployments.life.model_life import ModelLife, Steps
 from deployments.light_process import light_process, set_library_defaults
 from deployments.model_loading import assigned_share, load_model
@@ -38,9 +39,9 @@ _PROBE = GenerationRequest(
 class Generator:
     """Streams answers, many at once.
 
-    Duties: load the model of `user_config`, swap it without losing a stream, free the slot of a
-    stream whose reader has gone, hand over the streams that are left when the node goes away,
-    prove its health by decoding, end the process when the engine has died.
+    Duties: load the model of `user_config`, swap it or its adapters without losing a stream, free
+    the slot of a stream whose reader has gone, hand over the streams that are left when the node
+    goes away, prove its health by decoding, end the process when the engine has died.
 
     A new model is loaded beside the old one on a CPU. A GPU has no room for two: there the
     streams end first and new ones wait until the new model is loaded.
@@ -56,6 +57,7 @@ class Generator:
                 load=_load,
                 warm_up=_warm_up,
                 retire=self._retire,
+                adapt=_adapt,
             ),
             beside=lambda: assigned_share().num_gpus == 0,
         )
@@ -63,13 +65,14 @@ class Generator:
         self._retiring: list[_Served] = []
         self._is_ending = False
         self._drain = DrainWatch()
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: tuple[asyncio.Task[None], ...] = ()
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Loads the model that the settings name and retires the old one."""
         await self._life.change(user_config)
-        if self._watching is None and ray.is_initialized():
-            self._watching = asyncio.create_task(self._drain.run())
+        if not self._watching and ray.is_initialized():
+            tasks = (self._drain.run(), self._tell_metrics())
+            self._watching = tuple(map(asyncio.create_task, tasks))
 
     async def stream(self, request: GenerationRequest) -> AsyncIterator[GenerationChunk]:
         """Streams an answer; see `models.generator.Generator`.
@@ -80,16 +83,17 @@ class Generator:
             EngineDrainingError: the node goes away, so the rest has to be written elsewhere.
             EngineStoppedError: the engine has died.
             ModelChangedError: no model that is held here has begun this answer.
+            UnknownAdapterError: the model has no adapter of the name that is asked for.
         """
         self._check_drain()
         served = await self._holding(request.identity)
         self._check(served)  # whose engine has died does not say that it takes the request
         with served.in_use():
-            await served.model.prepare(request)  # what is refused is not taken either
+            asked = await served.model.prepare(request)  # what is refused is not taken either
             yield GenerationChunk(
                 position=len(request.delivered_token_ids), token_ids=(), text="",
                 finish_reason=None, num_prompt_tokens=0, attempt=request.attempt,
-                identity=served.digest, replica=self._name,
+                identity=served.model.adapters.identity_of(asked.adapter), replica=self._name,
             )  # fmt: skip
             try:
                 async with aclosing(served.model.stream(request)) as chunks:
@@ -112,7 +116,10 @@ class Generator:
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where; none while a GPU changes from one to another."""
         served, report = self._life.loaded, self._life.report()
-        return describe_replica(report.model, identity=served.digest if served else "", life=report)
+        return describe_replica(
+            report.model, identity=served.digest if served else "", life=report,
+            adapters=served.model.adapters.names if served else (),
+        )  # fmt: skip
 
     async def check_health(self) -> None:
         """Decodes one token when idle; under load, looks whether the engine has died."""
@@ -133,6 +140,13 @@ class Generator:
         self._is_ending = True
         for served in self._held():
             await asyncio.to_thread(served.model.close)
+
+    async def _tell_metrics(self) -> None:
+        """Tells now and then how busy the engines are."""
+        while not self._is_ending:
+            await asyncio.sleep(PERIOD_S)
+            for served in self._held():
+                served.metrics.record(served.model.activity())
 
     def _check_drain(self) -> None:
         if self._drain.is_over:
@@ -155,10 +169,10 @@ class Generator:
     async def _holding(self, identity: str | None) -> "_Served":
         """Gives the model that has to answer, the current one where any may."""
         for served in self._held():
-            if served.digest == identity:
+            if identity is not None and served.model.adapters.holds(identity):
                 return served
         current = await self._life.current()
-        if identity not in {None, current.digest}:
+        if identity is not None and not current.model.adapters.holds(identity):
             msg = f"the answer was begun by model {identity}, but {current.digest} is served here"
             raise ModelChangedError(msg)
         return current
@@ -174,8 +188,17 @@ class Generator:
 async def _load(config: GeneratorConfig) -> "_Served":
     set_library_defaults()
     with light_process() if config.engine == "transformers" else nullcontext():
-        model = await load_model(GeneratorModel, config)
-    return _Served(config, model)
+        served = _Served(config, await load_model(GeneratorModel, config))
+    try:
+        await _adapt(served, config)
+    except BaseException:
+        await asyncio.shield(asyncio.to_thread(served.model.close))
+        raise
+    return served
+
+
+async def _adapt(served: "_Served", config: GeneratorConfig) -> None:
+    await served.model.adapters.change(config.adapters)
 
 
 async def _warm_up(served: "_Served") -> None:
@@ -200,6 +223,7 @@ class _Served:
         self.config = config
         self.model = model
         self.digest = model.identity.digest
+        self.metrics = EngineMetrics(config.model)
         self.num_streams = 0
         self._idle = asyncio.Event()
         self._idle.set()

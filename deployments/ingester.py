@@ -7,15 +7,19 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from deployments.embeds import RemoteEmbeds
+from deployments.observing.corpus import watch_ingestion
+from deployments.observing.logs import join_serve_logs
+from deployments.observing.metrics import Meter
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.shared_database import refuse_unshared_database
 from deployments.user_config import parse_config
+from index.access import Viewer
 from index.catalog.catalog import Catalog, ClientCatalog
 from index.catalog.database import Database
 from index.chunk import Cutting
@@ -60,20 +64,6 @@ class IngesterConfig:
         )
 
 
-class Requester(Protocol):
-    """For whom the catalog is called; graphs.caller has the whole of it."""
-
-    @property
-    def tenant(self) -> str:
-        """Whose data is meant."""
-        ...
-
-    @property
-    def key_id(self) -> str:
-        """The public name of the key."""
-        ...
-
-
 @serve.deployment
 class Ingester:
     """Owns the writes to the corpus and turns files into passages.
@@ -84,10 +74,12 @@ class Ingester:
 
     def __init__(self, database_url: str, embedder: DeploymentHandle) -> None:
         refuse_unshared_database(database_url)
+        join_serve_logs()
         self._catalog = Catalog(database_url)
         self._embedder = embedder
         self._name = f"ingester-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._ingestion: Ingestion | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Takes over the settings and starts the worker."""
@@ -97,14 +89,17 @@ class Ingester:
             self._ingestion = Ingestion(self._catalog, embeds, name=self._name, cutting=cutting)
             self._ingestion.start()
         self._ingestion.cutting = cutting
+        if self._watching is None:
+            self._watching = asyncio.create_task(watch_ingestion(self._catalog, Meter()))
 
-    async def catalog(self, caller: Requester, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Calls a method of `ClientCatalog` for a caller; what it returned from is durable."""
+    async def catalog(self, viewer: Viewer, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Calls a method of `ClientCatalog` for a viewer; what it returned from is durable."""
         if method not in CLIENT_METHODS:
             msg = f"no method of the catalog for clients: {method!r}"
             raise AttributeError(msg)
-        logger.debug("%s tenant=%s key_id=%s", method, caller.tenant, caller.key_id)
-        result = await asyncio.to_thread(getattr(self._catalog, method), *args, **kwargs)
+        seen = self._catalog.seen_by(viewer)
+        logger.debug("%s tenant=%s key_id=%s", method, viewer.tenant, viewer.key_id)
+        result = await asyncio.to_thread(getattr(seen, method), *args, **kwargs)
         if self._ingestion is not None:
             self._ingestion.wake()
         return result

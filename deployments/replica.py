@@ -24,6 +24,7 @@ class ReplicaDescription:
         life: how far the model is; None where there is no model.
         device: where it runs: `cpu`, or the GPU's name.
         memory_bytes: what its process uses there.
+        adapters: names of the LoRA adapters that a generator's requests may ask for.
     """
 
     model: str
@@ -35,10 +36,15 @@ class ReplicaDescription:
     life: LifeReport | None = None
     device: str = "cpu"
     memory_bytes: int = 0
+    adapters: tuple[str, ...] = ()
 
 
 def describe_replica(
-    model: str, *, identity: str = "", life: LifeReport | None = None
+    model: str,
+    *,
+    identity: str = "",
+    life: LifeReport | None = None,
+    adapters: tuple[str, ...] = (),
 ) -> ReplicaDescription:
     """Describes the replica that runs this code."""
     share = assigned_share()
@@ -54,6 +60,7 @@ def describe_replica(
         life=life,
         device=use.device,
         memory_bytes=use.num_bytes,
+        adapters=adapters,
     )
 
 

@@ -10,6 +10,7 @@ from ray import serve
 from deployments.batcher import Batcher
 from deployments.life.model_life import ModelLife, Steps
 from deployments.model_loading import load_model, replaced
+from deployments.observing.replica import batch_observer
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
 from models.reranker import PairScore, RerankerConfig, RerankScores, check_rerank, joined
@@ -87,13 +88,15 @@ class Reranker:
 
 
 async def _load(config: ServedRerankers) -> _Loaded:
-    main = await _pairs(config.main)
-    return _Loaded(main, await _pairs(config.judge) if config.judge else main)
+    main = await _pairs(config.main, "reranker")
+    return _Loaded(main, await _pairs(config.judge, "judge") if config.judge else main)
 
 
-async def _pairs(config: RerankerConfig) -> Pairs:
+async def _pairs(config: RerankerConfig, name: str) -> Pairs:
     model = await load_model(RerankerModel, config)
-    return Pairs(model.score, cost=model.cost, max_cost=config.max_batch_tokens)
+    return Pairs(
+        model.score, cost=model.cost, max_cost=config.max_batch_tokens, observe=batch_observer(name)
+    )
 
 
 async def _scored(pairs: Pairs, query: str, documents: Sequence[str]) -> RerankScores:

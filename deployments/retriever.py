@@ -7,6 +7,9 @@ from typing import Any
 
 from ray import serve
 
+from deployments.observing.corpus import IndexSizes
+from deployments.observing.logs import join_serve_logs
+from deployments.observing.metrics import Meter
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.shared_database import refuse_unshared_database
 from deployments.user_config import parse_config
@@ -42,6 +45,8 @@ class Retriever:
         refuse_unshared_database(database_url)
         self._shard = shard
         self._config: RetrieverConfig | None = None
+        join_serve_logs()
+        self._sizes = IndexSizes(Meter())
         self._fold = Fold(Catalog(database_url), shard)
         self._fold.catch_up()
 
@@ -80,3 +85,5 @@ class Retriever:
             )
             raise InvalidInputError(msg)
         await asyncio.to_thread(self._fold.catch_up)
+        indexes = dict(self._fold.indexes)
+        self._sizes.record({store: index.num_passages for store, index in indexes.items()})

@@ -10,6 +10,7 @@ from ray import serve
 from deployments.batcher import Batcher
 from deployments.life.model_life import ModelLife, Steps
 from deployments.model_loading import load_model, replaced
+from deployments.observing.replica import batch_observer
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
 from models.safety import Row, SafetyClassifier, SafetyConfig, Verdict, check_texts
@@ -61,7 +62,10 @@ class SafetyFilter:
 
 async def _load(config: SafetyConfig) -> Judge:
     model = await load_model(SafetyClassifier, config)
-    batcher = Batcher[str, Row](model.score, cost=model.cost, max_cost=config.max_batch_tokens)
+    batcher = Batcher[str, Row](
+        model.score, cost=model.cost, max_cost=config.max_batch_tokens,
+        observe=batch_observer("safety_filter"),
+    )  # fmt: skip
     return model, batcher
 
 

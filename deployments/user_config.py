@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from difflib import get_close_matches
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -149,7 +149,9 @@ def _keys(config_class: Any, where: Place) -> list[str]:
     """The keys that are known at a place of a config."""
     kind = config_class
     for part in where:
-        if isinstance(part, str):
+        if get_origin(kind) is Mapping:  # its keys are free, its values are of one class
+            kind = get_args(kind)[1]
+        elif isinstance(part, str):
             kind = _members(kind).get(part)
     return sorted(_members(kind))
 

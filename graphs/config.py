@@ -6,12 +6,20 @@ them: the Gateway's `user_config` is a `GatewayConfig`, the builder's `args` are
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from deployments.state import state_folder
-from graphs.settings import BatchSettings, ResponseSettings, Settings
+from graphs.accounts.settings import AuditSettings, ClassSettings, LimitSettings
+from graphs.settings import (
+    AuthSettings,
+    BatchSettings,
+    ObservingSettings,
+    ResponseSettings,
+    Settings,
+)
 from index.searching.request import LEXICAL_WEIGHT
 
 # What a request may choose as well (`rag` of a chat), within the same limits.
@@ -168,7 +176,9 @@ class ServedNames(Settings):
     safety: str = "safety"
 
 
-_ORIGIN = r"^(\*|https?://[^/\s*]+)$"
+# Also the pages of extensions and desktop programs: `chrome-extension://<id>`, `app://obsidian.md`.
+_ORIGIN = r"^(\*|[a-z][a-z0-9+.-]*://[^/\s*]+)$"
+_HOST = r"^[^/\s*:]+$"
 _URL = r"^https?://[^/\s]+(/[^/\s]+)*$"
 Origin = Annotated[str, Field(pattern=_ORIGIN)]
 
@@ -188,7 +198,11 @@ class HttpSettings(Settings):
         default_store: name or id of the vector store that the model `rag` searches; None: all.
         cors_origins: whose pages may call the API from a browser, such as `https://chat.example`;
             they may send credentials. `*` alone: everybody's, without credentials. None by default.
+        allowed_hosts: public names beside that of `public_url` that a proxy on the same machine
+            passes on in `Host`, without ports; others get 403 (graphs/api/border/known_pages.py).
         public_url: how clients know this server, for links in replies; None: as each request asks.
+        trusted_proxies: addresses and networks of proxies before us whose `X-Forwarded-*` are
+            believed; by default those of this machine.
         body_s: a body that takes longer to arrive gets 408.
         heartbeat_s: longest silence on a stream before a comment is sent.
         write_s: a client that takes nothing of its stream for so long is dropped.
@@ -202,10 +216,19 @@ class HttpSettings(Settings):
     token_input: Literal["cl100k_base", "reject"] = "cl100k_base"
     default_store: str | None = None
     cors_origins: tuple[Origin, ...] = ()
+    allowed_hosts: tuple[Annotated[str, Field(pattern=_HOST)], ...] = ()
     public_url: Annotated[str, Field(pattern=_URL)] | None = None
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     body_s: float = Field(default=60.0, gt=0)
     heartbeat_s: float = Field(default=10.0, gt=0)
     write_s: float = Field(default=30.0, gt=0)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            ip_network(name)  # its error says what is wrong, with the value
+        return names
 
     @model_validator(mode="after")
     def _check_origins(self) -> Self:
@@ -236,8 +259,13 @@ class GatewayConfig(Settings):
     deadline: DeadlineSettings = DeadlineSettings()
     served_names: ServedNames = ServedNames()
     http: HttpSettings = HttpSettings()
+    auth: AuthSettings = AuthSettings()
     responses: ResponseSettings = ResponseSettings()
     batches: BatchSettings = BatchSettings()
+    observing: ObservingSettings = ObservingSettings()
+    limits: LimitSettings = LimitSettings()
+    classes: ClassSettings = ClassSettings()
+    audit: AuditSettings = AuditSettings()
 
 
 class AppArgs(Settings):

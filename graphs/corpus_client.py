@@ -2,8 +2,8 @@
 
 corpus.of(caller).get_file(file_id)
   '- CallerCorpus.get_file          typed by Catalog.get_file, which it names
-       '- Ingester.catalog(caller, "get_file", file_id)
-            '- Catalog.get_file(file_id)
+       '- Ingester.catalog(caller.viewer, "get_file", file_id)
+            '- Catalog.seen_by(viewer).get_file(file_id)
 """
 
 from collections.abc import Callable, Coroutine
@@ -46,6 +46,7 @@ class CallerCorpus:
     get_file = _called(Catalog.get_file)
     list_files = _called(Catalog.list_files)
     file_content = _called(Catalog.file_content)
+    set_file_access = _called(Catalog.set_file_access)
     delete_file = _called(Catalog.delete_file)
 
     create_upload = _called(Catalog.create_upload)
@@ -64,6 +65,7 @@ class CallerCorpus:
     get_store_file = _called(Catalog.get_store_file)
     list_store_files = _called(Catalog.list_store_files)
     store_file_text = _called(Catalog.store_file_text)
+    store_file_passages = _called(Catalog.store_file_passages)
     update_attributes = _called(Catalog.update_attributes)
     detach_file = _called(Catalog.detach_file)
 
@@ -104,10 +106,28 @@ class CallerCorpus:
     keep_batch = _called(Catalog.keep_batch)
     finish_batch = _called(Catalog.finish_batch)
 
+    authenticate_key = _called(Catalog.authenticate_key)
+    get_key = _called(Catalog.get_key)
+    list_keys = _called(Catalog.list_keys)
+    create_key = _called(Catalog.create_key)
+    rotate_key = _called(Catalog.rotate_key)
+    revoke_key = _called(Catalog.revoke_key)
+
+    say_feedback = _called(Catalog.say_feedback)
+    list_feedback = _called(Catalog.list_feedback)
+    delete_feedback = _called(Catalog.delete_feedback)
+
+    write_parcel = _called(Catalog.write_parcel)
+    usage = _called(Catalog.usage)
+    audit = _called(Catalog.audit)
+    prune_accounts = _called(Catalog.prune_accounts)
+    lease_quotas = _called(Catalog.lease_quotas)
+    hold_quotas = _called(Catalog.hold_quotas)
+
 
 class CorpusClient(DeploymentClient):
     """See `deployments.ingester.Ingester`. What it calls may write, so nothing is called twice."""
 
     def of(self, caller: Caller) -> CallerCorpus:
         """Gives the corpus as this caller sees it."""
-        return CallerCorpus(partial(self._call, "catalog", caller))
+        return CallerCorpus(partial(self._call, "catalog", caller.viewer))

@@ -28,6 +28,7 @@ from graphs.errors import (
     StageUnavailableError,
 )
 from graphs.pipeline.stages import GenerateStage
+from graphs.pipeline.trace import code_of
 from models.errors import (
     EngineBusyError,
     EngineDrainingError,
@@ -160,23 +161,15 @@ class ResumingGenerator:
                     async for chunk in chunks:
                         if answer.add(chunk):
                             num_waits = 0
-                            yield chunk
+                            yield answer.told(chunk)
                         if chunk.finish_reason is not None:
                             return
                 msg = "the stream ended without a finish reason"
                 raise ReplicaLostError(msg)
             except _LOSSES as err:
-                if answer.lose(err):
-                    _log_migration(request, answer, err)
+                answer.lose(err)
             await _pause(num_waits)
             num_waits += 1
-
-
-def _log_migration(request: GenerationRequest, answer: "_Delivered", err: Exception) -> None:
-    logger.warning(
-        "migrating request_id=%s position=%d model=%s reason=%s",
-        request.request_id, answer.position, answer.identity, err,
-    )  # fmt: skip
 
 
 class _Delivered:
@@ -190,6 +183,7 @@ class _Delivered:
         self._num_migrations = 0
         self._is_taken = False
         self._replica = ""
+        self._moved_by = ""
         self._lost_at: int | None = None
         self._lost_there: set[str] = set()
         self._waits_until = float("inf")
@@ -242,22 +236,29 @@ class _Delivered:
         self._num_chars += len(chunk.text)
         return True
 
-    def lose(self, err: Exception) -> bool:
-        """Takes note of a loss; says whether a replica was at work, so that the answer moves.
+    def told(self, chunk: GenerationChunk) -> GenerationChunk:
+        """Gives a chunk; one by which a replica takes over says why the last one did not go on."""
+        return replace(chunk, moved_by=self._moved_by) if chunk.replica else chunk
+
+    def lose(self, err: Exception) -> None:
+        """Takes note of a loss; the answer moves when a replica was at work.
 
         Raises the loss itself when the answer is not to go on.
         """
         if not self._is_taken:
             self._check_wait(err)
-            return False
+            return
         if self._num_migrations == self._settings.max_migrations:
             raise err
         self._num_migrations += 1
         # A machine that goes away and a full engine are no request's fault.
-        if isinstance(err, EngineDrainingError | EngineBusyError):
-            return True
-        self._blame(err)
-        return True
+        if not isinstance(err, EngineDrainingError | EngineBusyError):
+            self._blame(err)
+        self._moved_by = code_of(err)
+        logger.warning(
+            "migrating request_id=%s position=%d model=%s reason=%s",
+            self._request.request_id, self.position, self.identity, err,
+        )  # fmt: skip
 
     def _blame(self, err: Exception) -> None:
         """Counts the replicas that were lost at this position; the same one counts once."""

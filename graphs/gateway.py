@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
-from ray.serve.metrics import Counter
 
+from deployments.observing.logs import join_serve_logs
+from deployments.observing.metrics import Meter
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
+from graphs.api.accounting.billing import account
 from graphs.api.services import Services
 from graphs.clients import (
     DeploymentClient,
@@ -26,14 +28,16 @@ from graphs.corpus_client import CorpusClient
 from graphs.failover import ResumingGenerator, Retries
 from graphs.generator_client import GeneratorClient, TokenCounters
 from graphs.model_reports import ModelReports
+from graphs.observing.observer import Observer
 from graphs.pipeline.events import ChatRequest, Event
 from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Scope
 from graphs.pipeline.stages import SearchStage, Stages
-from graphs.pipeline.trace import Trace, log_trace
+from graphs.pipeline.trace import Trace
 from graphs.replicas import has_running
 from graphs.shards import ShardedRetriever
+from graphs.system import RecentAnswers, SystemView
 
 Client = TypeVar("Client", bound=DeploymentClient)
 
@@ -146,12 +150,12 @@ class Gateway:
 
     def __init__(self, handles: Mapping[str, Sequence[DeploymentHandle]]) -> None:
         self._handles = handles
-        self._migrations = Counter(
-            "ragfleet_migrations",
-            description="generations that went on at another generator replica",
-        )
+        join_serve_logs()
+        self._meter = Meter()
         self._app: FastAPI | None = None
         self._counters = TokenCounters()
+        self._recent = RecentAnswers()
+        self._system = SystemView(self._recent)
         self._warming: asyncio.Task[None] | None = None
         self._services = self._build(GatewayConfig())
 
@@ -186,13 +190,14 @@ class Gateway:
         self._app = build_app(self._services, echo_request_id=False)
         return self._app
 
-    def _observe(self, trace: Trace) -> None:
-        log_trace(trace)
-        if trace.num_migrations:
-            self._migrations.inc(trace.num_migrations)
+    def _account(self, trace: Trace) -> None:
+        if self._app is not None:
+            account(self._app.state.accounts, self._services.config.served_names.generator, trace)
 
     def _build(self, config: GatewayConfig) -> Services:
-        graph = self._graph = Graph(config, self._handles, self._observe, self._counters)
+        replica = describe_replica("gateway")
+        observer = Observer(config.observing, self._meter, f"{replica.node_id}/{replica.pid}")
+        graph = self._graph = Graph(config, self._handles, observer, self._counters)
         return Services(
             config=config,
             pipeline=graph,
@@ -203,4 +208,6 @@ class Gateway:
             corpus=graph.corpus,
             tokens=graph.generator,
             reports=graph.reports,
+            recent=observer.recent,
+            system=self._system,
         )

@@ -7,10 +7,12 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import aclosing, contextmanager, suppress
 from contextvars import Context
 from typing import Any
 
+from opentelemetry import trace as otel
+from opentelemetry.trace import Span, StatusCode
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
@@ -20,11 +22,14 @@ from graphs.config import TimeoutSettings
 from graphs.deadline import allowed_s
 from graphs.errors import DeadlineError, GraphError, OverloadedError, ReplicaLostError
 from graphs.failover import Retries
+from graphs.pipeline.trace import code_of
 from models.errors import ModelError
 from models.generation import GenerationChunk, GenerationRequest, GeneratorProfile
 from models.token_counter import TokenCounter
 
 logger = logging.getLogger(__name__)
+
+_tracer = otel.get_tracer("ragfleet")
 
 _RETRY_S = 1.0
 _PATIENCE_S = 10.0  # between two questions for the profile of an unknown model
@@ -80,8 +85,9 @@ class TokenCounters:
         assert self.ask is not None
         profile = await self.ask()
         counter = await asyncio.to_thread(TokenCounter, profile)  # some megabytes of JSON
-        known = [*self._by_digest.items(), (profile.identity.digest, counter)]
-        self._by_digest = dict(known[-_MAX_KNOWN:])
+        new = dict.fromkeys((profile.identity.digest, *profile.adapters), counter)
+        old = [one for one in self._by_digest.items() if one[0] not in new]
+        self._by_digest = dict(old[1 - _MAX_KNOWN :]) | new
         self._current = counter
         return counter
 
@@ -89,6 +95,21 @@ class TokenCounters:
 def _log_failure(task: "asyncio.Task[TokenCounter]") -> None:
     if not task.cancelled() and isinstance(task.exception(), GraphError | ModelError):
         logger.warning("how the generator counts is not known yet: %s", task.exception())
+
+
+@contextmanager
+def _attempt_span(request: GenerationRequest) -> Iterator[Span]:
+    """A span of one attempt at an answer, below the stage that asks; the call is made within it."""
+    span = _tracer.start_span("generate.attempt")
+    span.set_attribute("ragfleet.attempt", request.attempt)
+    span.set_attribute("ragfleet.position", len(request.delivered_token_ids))
+    try:
+        yield span
+    except Exception as err:
+        span.set_status(StatusCode.ERROR, code_of(err))
+        raise
+    finally:
+        span.end()
 
 
 class GeneratorClient(DeploymentClient):
@@ -128,7 +149,17 @@ class GeneratorClient(DeploymentClient):
             ReplicaLostError: the replica died, or fell silent after it had taken the request.
             OverloadedError: the queue is full, or no replica had a slot in time.
         """
-        response: Any = self._handle.options(stream=True).stream.remote(request)
+        with _attempt_span(request) as span:
+            async with aclosing(self._attempt(request, slot_s, span)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    async def _attempt(
+        self, request: GenerationRequest, slot_s: float | None, span: Span
+    ) -> AsyncGenerator[GenerationChunk, None]:
+        # No longer than the call itself: what is yielded goes to somebody else.
+        with otel.use_span(span):
+            response: Any = self._handle.options(stream=True).stream.remote(request)
         limits_s = self._limits_s(self._timeouts.slot_s if slot_s is None else slot_s)
         taken = False
         try:

@@ -33,6 +33,7 @@ class ModelReport:
         device: where it runs.
         num_gpus: its share.
         memory_bytes: what its process uses there.
+        adapters: names of a generator's LoRA adapters.
     """
 
     phase: str
@@ -43,6 +44,7 @@ class ModelReport:
     device: str = ""
     num_gpus: float = 0.0
     memory_bytes: int = 0
+    adapters: tuple[str, ...] = ()
 
 
 class Reports(Protocol):
@@ -126,7 +128,7 @@ class ModelReports:
         self._known[role] = ModelReport(
             phase=found.life.phase, phase_s=found.life.phase_s, model=found.life.model,
             failure=found.life.failure, load_s=found.life.load_s, device=found.device,
-            num_gpus=found.num_gpus, memory_bytes=found.memory_bytes,
+            num_gpus=found.num_gpus, memory_bytes=found.memory_bytes, adapters=found.adapters,
         )  # fmt: skip
         if role == "generator":
             self._warn_of_short_resume(found.life.load_s)

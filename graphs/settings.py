@@ -1,4 +1,4 @@
-"""The root of all settings, and those of the work that nobody waits for: responses and batches."""
+"""The root of all settings, those of work that nobody waits for, and those of what is observed."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -7,6 +7,20 @@ class Settings(BaseModel):
     """Settings are refused where a name is unknown, and never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AuthSettings(Settings):
+    """Who may ask.
+
+    Attributes:
+        keys: whether every request needs an API key (`python -m graphs.keys create`); without them
+            the server listens on this machine alone.
+        fresh_s: for how long a Gateway trusts what it knows of a key, in seconds; a key that is
+            revoked is obeyed so long at most.
+    """
+
+    keys: bool = False
+    fresh_s: float = Field(default=3.0, gt=0, le=5)
 
 
 class ResponseSettings(Settings):
@@ -47,3 +61,31 @@ class BatchSettings(Settings):
     longest_yield_s: float = Field(default=30.0, gt=0)
     lease_s: float = Field(default=15.0, gt=0)
     poll_s: float = Field(default=5.0, gt=0)
+
+
+class Prices(Settings):
+    """What tokens cost, by the million, in `currency`; 0: nothing is counted.
+
+    Attributes:
+        input: tokens that the generator reads.
+        output: tokens that it writes.
+    """
+
+    input: float = Field(default=0.0, ge=0)
+    output: float = Field(default=0.0, ge=0)
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+
+
+class ObservingSettings(Settings):
+    """What is counted and kept of requests.
+
+    Attributes:
+        recent_requests: of so many requests a Gateway keeps how they came to their answers, for
+            `python -m graphs.explain`; 0: none.
+        recent_texts: whether questions and pieces of passages are kept with them, in memory.
+        prices: for the metric `ragfleet_cost`.
+    """
+
+    recent_requests: int = Field(default=256, ge=0, le=10_000)
+    recent_texts: bool = True
+    prices: Prices = Prices()

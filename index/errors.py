@@ -12,6 +12,8 @@ CorpusError
 |  |- UnknownResponseError
 |  |- UnknownConversationError
 |  '- UnknownConversationItemError
+|- UnknownKeyError         (LookupError)  no such API key, or it is another tenant's
+|- UnknownFeedbackError    (LookupError)  this tenant has no such feedback
 |- UnknownCursorError      (LookupError)  `after` names nothing in this list
 |  '- UnknownBeforeError                   nor does `before`
 |- UnsupportedFileError    (ValueError)   no parser for this type of file
@@ -23,12 +25,16 @@ CorpusError
 |- InvalidChunkingError    (ValueError)   chunk sizes outside their bounds
 |- InvalidAttributesError  (ValueError)   attributes or metadata outside their bounds
 |- InvalidFileBatchError   (ValueError)   too few or many files, or one named in two ways
+|- InvalidKeyError         (ValueError)   an API key whose scopes, names or limits have no meaning
+|- NotWritableError        (PermissionError) the key may read this, and not change it
 |- EndedBatchError         (ValueError)   a batch of requests that has ended is not cancelled
 |- InvalidAnswerError      (ValueError)   more of them than are kept together
 |  |- InvalidChainError                    too many responses go before one
 |  '- InvalidConversationError             too many items, or one of them twice
+|- ExistingResponseError   (ValueError)   a response of this id is kept already
 |- InvalidSearchError      (ValueError)   a search request outside its bounds
 |- FingerprintMismatchError (ValueError)  vectors of another embedder
+|- UploadsFullError        (ValueError)   too many bytes of uploads that are not completed
 |- SandboxError            (RuntimeError) the process that reads files does not start
 |- EmbedderUnavailableError (RuntimeError) whoever embeds for the corpus does not answer
 |- CorpusUnavailableError  (RuntimeError) the database does not answer, or not in time
@@ -93,6 +99,12 @@ class UnknownFileBatchError(CorpusError, LookupError):
     """No batch of files of this vector store has this id."""
 
     code = "vector_store_file_batch_not_found"
+
+
+class UnknownFeedbackError(CorpusError, LookupError):
+    """This tenant has said nothing of this id."""
+
+    code = "feedback_not_found"
 
 
 class UnknownAnswerError(CorpusError, LookupError):
@@ -181,6 +193,36 @@ class InvalidFileBatchError(CorpusError, ValueError):
     """A batch without files, with too many, or with one file named in two ways."""
 
     code = "invalid_file_batch"
+
+
+class UnknownKeyError(CorpusError, LookupError):
+    """No API key of the tenant has this id."""
+
+    code = "key_not_found"
+
+
+class InvalidKeyError(CorpusError, ValueError):
+    """An API key with scopes, names or limits outside their bounds."""
+
+    code = "invalid_key"
+
+
+class NotWritableError(CorpusError, PermissionError):
+    """The key may read this, and not change it."""
+
+    code = "insufficient_scope"
+
+
+class UploadsFullError(CorpusError, ValueError):
+    """The parts of all pending uploads have as many bytes as are kept."""
+
+    code = "uploads_full"
+
+
+class ExistingResponseError(CorpusError, ValueError):
+    """A response of this id is kept already: the same was asked twice at once."""
+
+    code = "response_exists"
 
 
 class InvalidAnswerError(CorpusError, ValueError):

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
+from index.access import Viewer
 from index.catalog.catalog import Catalog
 from index.chunk import Cutting, TokenSpans, cut_file
 from index.errors import (
@@ -142,9 +143,10 @@ class Ingestion:
                 self._fail(job, "server_error", str(err) if is_ours else _INTERNAL)
 
     def _commit_passages(self, job: Job) -> int:
-        record, limits = self._catalog.get_file(job.file_id), self.cutting.limits
+        seen = self._catalog.seen_by(Viewer(tenant=job.tenant))
+        record, limits = seen.get_file(job.file_id), self.cutting.limits
         check_size(record.filename, record.num_bytes, limits)
-        data = self._catalog.file_content(job.file_id)
+        data = seen.file_content(job.file_id)
         document = self._sandbox.parse(job.filename, data, limits)
         chunking = job.chunking or self.cutting.chunking
         while True:

@@ -1,6 +1,7 @@
 """The data that the corpus exchanges with its callers: plain, frozen, picklable.
 
-Not the tables (schema.py) and not the HTTP shapes (graphs/). Times are whole unix seconds.
+Not the tables (schema.py) and not the HTTP shapes (graphs/). Times are whole unix seconds, and
+`access` says who may see something (access.py).
 """
 
 import hashlib
@@ -47,6 +48,7 @@ class FileRecord:
     created_at: int
     expires_at: int | None
     status: str = "processed"
+    access: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +111,7 @@ class StoreRecord:
     file_counts: FileCounts
     chunking: Chunking | None
     fingerprint: str | None
+    access: str | None = None
 
     @property
     def status(self) -> Literal["completed", "in_progress", "expired"]:
@@ -201,6 +204,7 @@ class Job:
     worker: str
     attempt: int
     lease_until: float
+    tenant: str = "default"
 
 
 class Titled(Protocol):
@@ -209,12 +213,10 @@ class Titled(Protocol):
     @property
     def title(self) -> str:
         """The heading path."""
-        ...
 
     @property
     def text(self) -> str:
         """The passage."""
-        ...
 
 
 def titled_text(passage: Titled) -> str:
@@ -231,9 +233,8 @@ def content_hash(passage: Titled) -> str:
 class ChunkDraft:
     """A passage cut from a document, before it is embedded and stored.
 
-    `text` is its span `char_start:char_end` in the document's plain
-    text; `title` is the heading path, joined by " > "; `ordinal` counts the passages of the
-    document from 0.
+    `text` is its span `char_start:char_end` in the document's plain text; `title` is the heading
+    path, joined by " > "; `ordinal` counts the passages of the document from 0.
     """
 
     text: str
@@ -263,13 +264,13 @@ class StoredPassage:
 class FoundPassage:
     """A stored chunk with what a hit shows beside it.
 
-    `attributes` are those of its file; `around` is the passage with its neighbours in the order of
-    the file, `context` their text, and `vector` float32, (dim,), unit L2 norm, where they were
-    asked for, else empty and None.
+    `attributes` and `access` are of its file. Where asked for, else empty and None: `around`, the
+    passage with its neighbours, `context`, their text, and `vector`, float32, (dim,), unit L2 norm.
     """
 
     passage: StoredPassage
     attributes: Attributes
+    access: str | None = None
     around: tuple[StoredPassage, ...] = ()
     context: str = ""
     vector: Vectors | None = field(default=None, compare=False, repr=False)
@@ -291,6 +292,7 @@ class Change:
     file_id: str
     filename: str = ""
     attributes: Attributes = field(default_factory=dict)
+    access: str | None = None
     fingerprint: str = ""
     passages: tuple[StoredPassage, ...] = ()
     vectors: Vectors = field(

@@ -5,12 +5,16 @@ An engine serves some of it and refuses the rest by name.
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from models.errors import InvalidInputError, check_limits
 
+PackedMask = npt.NDArray[np.int32]
 ConstraintKind = Literal["choices", "json_schema", "regex", "grammar"]
 ALL_KINDS: frozenset[ConstraintKind] = frozenset({"choices", "json_schema", "regex", "grammar"})
 
@@ -205,3 +209,32 @@ def check_ids(name: str, token_ids: tuple[int, ...], vocabulary_size: int) -> No
         if not 0 <= token_id < vocabulary_size:
             msg = f"{name} must be in 0..{vocabulary_size - 1}, got {token_id}"
             raise InvalidInputError(msg)
+
+
+class TokenMask(Protocol):
+    """Holds an answer to a constraint."""
+
+    def allowed(self, answer_ids: Sequence[int]) -> PackedMask:
+        """Packs the ids that may come next: bit `id % 32` of word `id // 32`.
+
+        A pure function, so that it replays where a lost answer is resumed. There is always an id:
+        where the constraint leaves none, it is the one that ends the answer, and `check` raises.
+
+        Args:
+            answer_ids: the answer so far, ids that were delivered before included.
+
+        Returns:
+            int32, (ceil(vocabulary_size / 32),).
+        """
+        ...
+
+    def rest(self, answer_ids: Sequence[int]) -> tuple[int, ...] | None:
+        """Gives the only rest that the answer can have, without the id that ends it.
+
+        None while several are possible, or none is.
+        """
+        ...
+
+    def check(self, answer_ids: Sequence[int]) -> None:
+        """Raises InvalidInputError when no answer goes on like this one."""
+        ...

@@ -6,6 +6,7 @@
     |- UnsafeModelError            ValueError          pickled weights, or a hash that differs
     |- InvalidInputError           ValueError          an argument outside its limits
     |  `- ContextLengthError       ValueError          the prompt does not fit the context
+    |- UnknownAdapterError         LookupError         the model is not served with this adapter
     |- GpuMemoryError              MemoryError         less is free on the GPU than the share
     |- LoadTimeoutError            TimeoutError        the model takes too long to load
     |- EngineStoppedError          RuntimeError        the engine ended: try another replica
@@ -68,6 +69,12 @@ class ContextLengthError(InvalidInputError):
     """Prompt and answer do not fit the context of the model."""
 
     code = "context_length_exceeded"
+
+
+class UnknownAdapterError(ModelError, LookupError):
+    """The model is not served with an adapter of this name."""
+
+    code = "model_not_found"
 
 
 class EngineStoppedError(ModelError, RuntimeError):

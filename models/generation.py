@@ -3,22 +3,18 @@
 Engines speak token ids, in and out: a stream can then go on elsewhere from the ids delivered.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from models.chat.reply import ReplyForm
 from models.chat.tools import ToolUse
-from models.constraints import Constraint, ConstraintKind
+from models.constraints import Constraint, ConstraintKind, TokenMask
 from models.constraints import Sampling as Sampling  # noqa: PLC0414  # stands in requests
 from models.errors import InvalidInputError
 from models.identity import ModelIdentity
 
 StopReason = Literal["stop", "length"]
-PackedMask = npt.NDArray[np.int32]
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
@@ -139,6 +135,7 @@ class GenerationRequest:
         attempt: counts the streams of this answer from 0; stands on all its chunks.
         identity: digest of the model that began this answer, and that has to go on with it; None:
             any model may answer.
+        adapter: the name of the LoRA adapter that writes it; empty: the model itself.
     """
 
     request_id: str
@@ -151,6 +148,7 @@ class GenerationRequest:
     num_delivered_chars: int = 0
     attempt: int = 0
     identity: str | None = None
+    adapter: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,8 +162,8 @@ class GenerationChunk:
         finish_reason: set on the last chunk only.
         attempt: the request's.
         identity: digest of the model that wrote it.
-        replica: names the process at work, on the first chunk, which says that it has taken the
-            request; empty where nobody asks which one that is.
+        replica: the process that has taken the request, on the first chunk; empty where none asks.
+        moved_by: code of the error by which the attempt before ended, likewise.
         tokens: `token_ids` with their probabilities, where they were asked for.
         form: what its text, and that of all that follow, consists of; on the first chunk with text.
     """
@@ -178,6 +176,7 @@ class GenerationChunk:
     attempt: int = 0
     identity: str = ""
     replica: str = ""
+    moved_by: str = ""
     tokens: tuple[WrittenToken, ...] = ()
     form: ReplyForm | None = None
 
@@ -192,6 +191,7 @@ class GeneratorProfile:
         special_tokens: the model's control tokens, which a text must not hold as such.
         context_tokens: most tokens of prompt and answer together.
         max_answer_tokens: tokens kept for the answer, fewer when the request wants fewer.
+        adapters: digests of the model with each of its adapters, which all count alike.
     """
 
     identity: ModelIdentity
@@ -199,35 +199,7 @@ class GeneratorProfile:
     special_tokens: tuple[str, ...]
     context_tokens: int
     max_answer_tokens: int
-
-
-class TokenMask(Protocol):
-    """Holds an answer to a constraint."""
-
-    def allowed(self, answer_ids: Sequence[int]) -> PackedMask:
-        """Packs the ids that may come next: bit `id % 32` of word `id // 32`.
-
-        A pure function, so that it replays where a lost answer is resumed. There is always an id:
-        where the constraint leaves none, it is the one that ends the answer, and `check` raises.
-
-        Args:
-            answer_ids: the answer so far, ids that were delivered before included.
-
-        Returns:
-            int32, (ceil(vocabulary_size / 32),).
-        """
-        ...
-
-    def rest(self, answer_ids: Sequence[int]) -> tuple[int, ...] | None:
-        """Gives the only rest that the answer can have, without the id that ends it.
-
-        None while several are possible, or none is.
-        """
-        ...
-
-    def check(self, answer_ids: Sequence[int]) -> None:
-        """Raises InvalidInputError when no answer goes on like this one."""
-        ...
+    adapters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,6 +212,7 @@ class EngineRequest:
         seed: used when the temperature is above 0.
         mask: what may come next; None: every id.
         sampling: as it was asked; of what is settled in a field above, that one counts.
+        adapter: digest of the adapter's files; empty: the model itself.
     """
 
     prompt_ids: tuple[int, ...]
@@ -251,6 +224,7 @@ class EngineRequest:
     seed: int
     mask: TokenMask | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    adapter: str = ""
 
     def end_ids(self, model_end_ids: Iterable[int]) -> frozenset[int]:
         """Gives the ids that end the answer."""
@@ -269,6 +243,27 @@ class EngineStep:
     token_ids: tuple[int, ...]
     finish_reason: StopReason | None
     logprobs: tuple[TokenLogprob, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineStats:
+    """How full an engine is now, and sums since it was loaded.
+
+    Attributes:
+        num_running: requests that are decoded.
+        num_waiting: requests that wait for a slot or for room in the KV cache.
+        cache_use: share of the KV cache that requests hold, 0 to 1.
+        num_prefix_asked: tokens of prompts that were looked up in the prefix cache.
+        num_prefix_found: those of them that were there.
+        num_preempted: times that a request gave its cache to another one and began anew.
+    """
+
+    num_running: int
+    num_waiting: int
+    cache_use: float
+    num_prefix_asked: int
+    num_prefix_found: int
+    num_preempted: int
 
 
 class GenerationEngine(Protocol):
@@ -292,6 +287,10 @@ class GenerationEngine(Protocol):
 
     def check(self) -> None:
         """Raises EngineStoppedError when no request could be decoded."""
+        ...
+
+    def stats(self) -> EngineStats:
+        """Tells how full it is."""
         ...
 
     def close(self) -> None:

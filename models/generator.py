@@ -7,19 +7,21 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
+from models.adapters.held import AdapterRoom, HeldAdapters, check_adapters
 from models.chat.families import syntax_of
 from models.chat.prompting import Prompting, control_tokens
 from models.chat.thinking import marks_of
-from models.constraints import check_ids, check_sampling
+from models.constraints import check_sampling
 from models.detokenizer import AnswerText
 from models.device import ALL_CPUS, Share, has_gpu
 from models.engines.answer_masks import AnswerMasks
 from models.engines.loading import load_engine
 from models.engines.mask_maker import MaskMaker
 from models.engines.masks import forced_rest
+from models.engines.measuring import Activity, Measuring
+from models.engines.settling import check_request, settled
 from models.engines.token_bytes import TokenBytes
 from models.errors import (
-    ContextLengthError,
     InvalidInputError,
     check_limits,
     check_load_timeout,
@@ -57,6 +59,11 @@ class GeneratorConfig:
             chat template tells.
         max_reasoning_tokens: most tokens of thoughts; None: half of the answer's.
         allow_cpu: whether the CPU serves where `num_gpus` is set and torch sees no GPU.
+        adapters: name -> folder of a LoRA adapter, as peft writes it; a change of them loads and
+            unloads adapters alone.
+        max_adapters: how many of them requests decoded together may use (`vllm`); 0: none are
+            served.
+        max_adapter_rank: the highest rank of their matrices.
         load_timeout_s: a load that takes longer, downloads included, has failed.
     """
 
@@ -74,6 +81,9 @@ class GeneratorConfig:
     reasoning_parser: str | None = None
     max_reasoning_tokens: int | None = None
     allow_cpu: bool = False
+    max_adapters: int = 0
+    max_adapter_rank: int = 16
+    adapters: Mapping[str, str] = field(default_factory=dict, compare=False)  # likewise
     load_timeout_s: float = field(default=3600.0, compare=False)  # no reason to load anew
 
     def __post_init__(self) -> None:
@@ -88,8 +98,20 @@ class GeneratorConfig:
             syntax_of(self.tool_parser)
         if self.reasoning_parser is not None:
             marks_of(self.reasoning_parser)
+        check_limits(self, {"max_adapters": (0, 64)})
+        if self.max_adapters and self.engine != "vllm":
+            msg = f"max_adapters needs the vllm engine, got {self.max_adapters} on {self.engine}"
+            raise InvalidInputError(msg)
+        check_adapters(self.adapters, self.adapter_room)
         check_load_timeout(self.load_timeout_s)
         check_sampling(Sampling(temperature=self.temperature, top_p=self.top_p, top_k=self.top_k))
+
+    @property
+    def adapter_room(self) -> AdapterRoom | None:
+        """How many adapters there is room for; None: they are not served."""
+        if not self.max_adapters:
+            return None
+        return AdapterRoom(num=self.max_adapters, rank=self.max_adapter_rank)
 
     @property
     def template_variables(self) -> dict[str, object]:
@@ -122,8 +144,10 @@ class Generator:
         has_gpu(share)  # told before minutes of loading
         self._engine = load_engine(
             config.engine, config.engine_options, folder,
-            context_tokens=self.context_tokens, share=share,
+            context_tokens=self.context_tokens, share=share, adapters=config.adapter_room,
         )  # fmt: skip
+        self.adapters = HeldAdapters(self.identity, folder, self._engine, config.adapter_room)
+        self._measuring = Measuring()
         end_id = int(self._tokenizer.eos_token_id)
         self._masks = AnswerMasks(
             self._prompting, MaskMaker(
@@ -136,7 +160,7 @@ class Generator:
 
     def profile(self) -> GeneratorProfile:
         """Gives what counts tokens elsewhere, and the limits of a prompt."""
-        return self._profile
+        return replace(self._profile, adapters=self.adapters.identities)
 
     async def prepare(self, request: GenerationRequest) -> EngineRequest:
         """Settles all of a request, so that what is wrong with it is told before it is taken.
@@ -144,36 +168,25 @@ class Generator:
         Raises:
             InvalidInputError: a value, the constraint or a delivered id is outside its limits.
             ContextLengthError: the prompt leaves no room for an answer.
+            UnknownAdapterError: no adapter has the name that it asks for.
+            ModelChangedError: no adapter that is held here has begun this answer.
         """
-        self._check(request)
+        check_request(
+            request, self._engine, name=self._config.engine,
+            vocabulary_size=self._vocabulary_size,
+        )  # fmt: skip
+        adapter = self.adapters.digest_for(request.adapter, request.identity)
         if request.sampling.top_logprobs is not None:
             await self._bytes.read()
         prompt_ids = self._prompting.ids(request.messages, request.tools, request.effort)
-        settled = self._engine_request(request, prompt_ids)
-        num_tokens = settled.max_tokens + len(request.delivered_token_ids)
+        asked = settled(request, prompt_ids, self._config, context_tokens=self.context_tokens)
+        asked = replace(asked, adapter=adapter)
+        num_tokens = asked.max_tokens + len(request.delivered_token_ids)
         mask = await self._masks.mask(request, prompt_ids, max_tokens=num_tokens)
         if mask is None:
-            return settled
+            return asked
         mask.check(request.delivered_token_ids)
-        return replace(settled, mask=mask)
-
-    def _check(self, request: GenerationRequest) -> None:
-        """Refuses what is outside its limits, or what the engine would not honour."""
-        sampling, size = request.sampling, self._vocabulary_size
-        check_sampling(sampling)
-        check_ids("delivered_token_ids", request.delivered_token_ids, size)
-        check_ids("stop_token_ids", sampling.stop_token_ids, size)
-        check_ids("logit_bias", tuple(token_id for token_id, _ in sampling.logit_bias), size)
-        for name in self._engine.unserved:
-            if sampling.asks_for(name):
-                value = getattr(sampling, name)
-                msg = f"the {self._config.engine} engine does not serve {name}, got {value}"
-                raise InvalidInputError(msg)
-        is_held = request.constraint is not None or request.tools is not None
-        for name in ("ignore_eos", "min_tokens") if is_held else ():
-            if sampling.asks_for(name):
-                msg = f"{name} does not go with a constraint or tools, which say when it ends"
-                raise InvalidInputError(msg)
+        return replace(asked, mask=mask)
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
         """Writes an answer; closing the iterator stops it and frees its slot.
@@ -195,7 +208,8 @@ class Generator:
         prompt_ids = engine_request.prompt_ids[:num_prompt]
         form = self._prompting.form(prompt_ids, has_tools=request.tools is not None)
         answer = AnswerText(
-            self._tokenizer, request, self.identity.digest, self._bytes.written,
+            self._tokenizer, request, self.adapters.identity_of(engine_request.adapter),
+            self._bytes.written,
             form=form, hidden_ids=self._prompting.hidden_ids(form),
         )  # fmt: skip
         if (
@@ -203,13 +217,13 @@ class Generator:
         ):  # the last id was delivered, but not that it was the last
             yield answer.extend(EngineStep(token_ids=(), finish_reason="length"), num_prompt)
             return
-        steps = self._steps(engine_request)
-        async with aclosing(steps):
-            async for step in steps:
-                chunk = answer.extend(step, num_prompt)
-                yield chunk
-                if chunk.finish_reason is not None:
-                    return
+        with self.adapters.in_use(engine_request.adapter):
+            async with aclosing(self._steps(engine_request)) as steps:
+                async for step in steps:
+                    chunk = answer.extend(step, num_prompt)
+                    yield chunk
+                    if chunk.finish_reason is not None:
+                        return
 
     async def _steps(self, request: EngineRequest) -> AsyncGenerator[EngineStep, None]:
         """Decodes until only one answer is left: its rest needs no model."""
@@ -221,7 +235,8 @@ class Generator:
             self.check()
             yield last
             return
-        async with aclosing(self._engine.generate(request)) as steps:
+        engine_steps = self._measuring.measured(request, self._engine.generate(request))
+        async with aclosing(engine_steps) as steps:
             async for step in steps:
                 written += step.token_ids
                 if step.finish_reason == "stop" and request.mask is not None:
@@ -249,6 +264,10 @@ class Generator:
             async for _ in steps:
                 pass
 
+    def activity(self) -> Activity:
+        """Tells how busy the engine is, and what it has done since this was asked last."""
+        return self._measuring.take(self._engine.stats())
+
     def check(self) -> None:
         """Raises EngineStoppedError when the engine cannot decode."""
         self._engine.check()
@@ -272,28 +291,4 @@ class Generator:
             special_tokens=control_tokens(self._tokenizer),
             context_tokens=self.context_tokens,
             max_answer_tokens=config.max_answer_tokens,
-        )
-
-    def _engine_request(
-        self, request: GenerationRequest, prompt_ids: tuple[int, ...]
-    ) -> EngineRequest:
-        sampling, num_delivered = request.sampling, len(request.delivered_token_ids)
-        room = self.context_tokens - len(prompt_ids)
-        if room < 1:
-            msg = (
-                f"the context holds {self.context_tokens} tokens, but the prompt has "
-                f"{len(prompt_ids)}"
-            )
-            raise ContextLengthError(msg)
-        wanted = min(sampling.max_tokens or self._config.max_answer_tokens, room)
-        temperature = sampling.temperature
-        return EngineRequest(
-            prompt_ids=(*prompt_ids, *request.delivered_token_ids),
-            answer_start=len(prompt_ids),
-            max_tokens=max(wanted - num_delivered, 0),
-            temperature=self._config.temperature if temperature is None else temperature,
-            top_p=self._config.top_p if sampling.top_p is None else sampling.top_p,
-            top_k=self._config.top_k if sampling.top_k is None else sampling.top_k,
-            seed=sampling.seed or 0,
-            sampling=sampling,
         )

@@ -8,6 +8,7 @@ pytest_plugins = ["tests.databases"]
 # Their tests are marked `ray`: they start clusters, of which two at a time are too much.
 WITH_CLUSTERS = (
     "tests/end_to_end/",
+    "tests/cluster/planning/test_packing_ray.py",
     "tests/cluster/test_spot.py",
     "tests/graphs/commands/test_ingest_kill.py",
 )
@@ -27,7 +28,11 @@ def pytest_addoption(parser):
     )  # fmt: skip
     parser.addoption(
         "--calls", type=int, default=20,
-        help="calls of tools that tests/graphs/api/test_tools_bundled.py makes",
+        help="calls of tools and answers in JSON of tests/graphs/api/test_tools_bundled.py, each",
+    )  # fmt: skip
+    parser.addoption(
+        "--requests", type=int, default=150,
+        help="requests that tests/graphs/api/test_isolation.py sends, over all paths",
     )  # fmt: skip
 
 

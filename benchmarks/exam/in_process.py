@@ -20,6 +20,7 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.embedder import Embedder
 from deployments.ingester import Ingester
+from deployments.observing.metrics import Meter
 from deployments.reranker import Reranker
 from deployments.retriever import Retriever
 from deployments.safety_filter import SafetyFilter
@@ -28,7 +29,7 @@ from graphs.api.app import build_app
 from graphs.api.services import Services
 from graphs.gateway import Graph
 from graphs.generator_client import TokenCounters
-from graphs.pipeline.trace import log_trace
+from graphs.observing.observer import Observer
 from graphs.serve_config.reader import ServeConfig, read_serve_config
 from models.constraints import Choices
 from models.generation import GenerationChunk, GenerationRequest, GeneratorProfile
@@ -183,7 +184,8 @@ async def _services(config: ServeConfig, database_url: str) -> Services:
         "ingester": _Handle("Ingester", ingester),
     }
     handles = {role: (cast(DeploymentHandle, handle),) for role, handle in deployed.items()}
-    graph = Graph(config.gateway, handles, log_trace, TokenCounters())
+    observer = Observer(config.gateway.observing, Meter(), "in process")
+    graph = Graph(config.gateway, handles, observer, TokenCounters())
     return Services(
         config=config.gateway,
         pipeline=graph,
@@ -193,6 +195,7 @@ async def _services(config: ServeConfig, database_url: str) -> Services:
         retriever=graph.retriever,
         corpus=graph.corpus,
         tokens=graph.generator,
+        recent=observer.recent,
     )
 
 

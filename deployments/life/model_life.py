@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from deployments.life.serve_status import tell
+from deployments.observing.logs import join_serve_logs
+from deployments.observing.metrics import Meter
+from deployments.observing.replica import record_memory
 from models.device import release_memory
 from models.errors import LoadTimeoutError, ModelError
 
@@ -72,12 +75,15 @@ class Steps(Generic[Config, Loaded]):
         load: loads a model.
         warm_up: answers once, which shows a kernel that is missing.
         retire: lets the calls of a model end and frees its memory.
+        adapt: takes over what settings may change of a loaded model, such as its adapters; raises
+            ModelError when it cannot, and leaves the model as it was.
     """
 
     parse: Callable[[Mapping[str, Any]], Config]
     load: Callable[[Config], Awaitable[Loaded]]
     warm_up: Callable[[Loaded], Awaitable[object]]
     retire: Callable[[Loaded], Awaitable[None]]
+    adapt: Callable[[Loaded, Config], Awaitable[None]] | None = None
 
 
 class ModelLife(Generic[Config, Loaded]):
@@ -103,6 +109,8 @@ class ModelLife(Generic[Config, Loaded]):
         self._has_model = asyncio.Event()
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._meter = Meter()
+        join_serve_logs()
 
     @property
     def loaded(self) -> Loaded | None:
@@ -134,8 +142,8 @@ class ModelLife(Generic[Config, Loaded]):
             self._fail(str(err))
             return
         if config == self._wanted and not self._has_more_time(config):
-            if self._failure and config == self.config:  # what did not parse is taken back
-                self._succeed()
+            if config == self.config:
+                await self._adapt(config)
             return  # Serve does so when a replica's rank changes
         self._wanted = config
         if self._served is not None and self._beside():
@@ -160,7 +168,8 @@ class ModelLife(Generic[Config, Loaded]):
         )
 
     def remind(self) -> None:
-        """Tells a failure again: Serve forgets it when a replica starts or stops."""
+        """Tells a failure again, which Serve forgets when a replica starts or stops; and memory."""
+        record_memory(self._meter)
         if self._failure:
             self._tell(self._failure)
 
@@ -169,6 +178,19 @@ class ModelLife(Generic[Config, Loaded]):
         wanted = self._wanted
         failed = bool(self._failure) and wanted is not None and wanted != self.config
         return failed and wanted is not None and config.load_timeout_s > wanted.load_timeout_s
+
+    async def _adapt(self, config: Config) -> None:
+        """Takes over the rest of settings whose model is loaded."""
+        assert self._served is not None
+        if self._steps.adapt is not None:
+            try:
+                await self._steps.adapt(self._served[1], config)
+            except ModelError as err:
+                self._fail(str(err))
+                return
+        self._served = (config, self._served[1])  # in its place again when another one fails
+        if self._failure:  # what did not parse, or could not be taken over, is taken back
+            self._succeed()
 
     async def _begin(self, config: Config) -> None:
         try:

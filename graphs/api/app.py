@@ -1,22 +1,42 @@
 """The HTTP application: routes, borders and error shape put together. A plain FastAPI app."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
-from graphs.api import completions, docs, embeddings, health, models, moderations, rerank
+from graphs.access.keyring import Keyring
+from graphs.accounts.accounts import Accounts
+from graphs.accounts.turnstile import Turnstile
+from graphs.api import (
+    completions,
+    docs,
+    embeddings,
+    feedback,
+    health,
+    models,
+    moderations,
+    requests,
+    rerank,
+)
+from graphs.api.accounting.audited import Audited
+from graphs.api.accounting.limited import Limited
+from graphs.api.accounting.turns import ClassTurns
+from graphs.api.admin import keys as admin_keys
+from graphs.api.admin import usage as admin_usage
 from graphs.api.batches import batches
 from graphs.api.batches.batch_runs import BatchRuns
 from graphs.api.border.cors import Cors
 from graphs.api.border.head import HeadAsGet
+from graphs.api.border.known_pages import KnownPages
 from graphs.api.border.last_resort import LastResort
 from graphs.api.border.limits import BodyLimit
 from graphs.api.border.public_url import PublicUrl
 from graphs.api.border.request_caller import RequestCaller
 from graphs.api.border.request_deadline import RequestDeadline
 from graphs.api.border.request_id import RequestId
+from graphs.api.border.trace_context import TraceContext
 from graphs.api.border.traffic import CountedTraffic, Traffic
 from graphs.api.border.validation import on_invalid
 from graphs.api.chat import chat, stored
@@ -35,9 +55,12 @@ from graphs.api.dialects.errors import DialectErrors
 from graphs.api.error_replies import ErrorReply, install_error_handlers
 from graphs.api.mcp import route as mcp
 from graphs.api.openapi import describe
+from graphs.api.page import page, system
 from graphs.api.responses import conversations, responses
 from graphs.api.responses.runs import Runs
 from graphs.api.services import Services
+from graphs.caller import DEFAULT_CALLER
+from index.catalog.keys.records import KeyRecord
 
 _ROUTED = (
     chat,
@@ -46,6 +69,7 @@ _ROUTED = (
     responses,
     conversations,
     batches,
+    feedback,
     models,
     embeddings,
     rerank,
@@ -63,6 +87,11 @@ _ROUTED = (
     vector_store_file_batches,
     vector_store_search,
     mcp,
+    admin_keys,
+    admin_usage,
+    requests,
+    page,
+    system,
     health,
     docs,
 )
@@ -87,6 +116,7 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
         yield
         await app.state.batches.stop()
         await app.state.runs.stop()
+        await app.state.accounts.stop()
 
     app = FastAPI(
         lifespan=lifespan,
@@ -100,6 +130,9 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     app.state.services = services
     app.state.keys = KnownKeys()
     app.state.traffic = Traffic()
+    app.state.keyring = keyring_over(lambda: app.state.services)
+    app.state.accounts = accounts_over(lambda: app.state.services)
+    app.state.turnstile = Turnstile(lambda: app.state.services.config.classes)
     app.state.runs = Runs(lambda: app.state.services)
     app.state.batches = BatchRuns(lambda: app.state.services, app, app.state.traffic)
     for module in _ROUTED:
@@ -111,17 +144,41 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     return app
 
 
+def keyring_over(services: Callable[[], Services]) -> Keyring:
+    """Makes the memory of API keys; services may be replaced."""
+
+    async def authenticate(key_id: str, digest: str) -> KeyRecord | None:
+        corpus = services().corpus.of(DEFAULT_CALLER)
+        return await corpus.authenticate_key(key_id, digest)
+
+    return Keyring(authenticate, lambda: services().config.auth.fresh_s)
+
+
+def accounts_over(services: Callable[[], Services]) -> Accounts:
+    """Makes the accounts of a Gateway; services may be replaced."""
+    return Accounts(
+        lambda: services().corpus,
+        lambda: services().config.limits,
+        lambda: services().config.audit,
+    )
+
+
 def _add_borders(app: FastAPI, *, echo_request_id: bool) -> None:
     """Puts what every request passes before the routes."""
     # The last one added sees a request first.
     app.add_middleware(BodyLimit)
     app.add_middleware(PublicUrl)
     app.add_middleware(RequestDeadline)
+    app.add_middleware(ClassTurns)
+    app.add_middleware(Limited)
     app.add_middleware(RequestCaller)
+    app.add_middleware(KnownPages)
     app.add_middleware(LastResort)
+    app.add_middleware(Audited)
     app.add_middleware(DialectErrors)
     app.add_middleware(HeadAsGet)
     app.add_middleware(AzurePaths)
     app.add_middleware(Cors)
     app.add_middleware(CountedTraffic, traffic=app.state.traffic)
+    app.add_middleware(TraceContext)
     app.add_middleware(RequestId, echo=echo_request_id)

@@ -18,12 +18,13 @@ from openai.types.completion_choice import CompletionChoice
 from openai.types.completion_usage import CompletionUsage
 from pydantic import Field
 
+from graphs.api.accounting.billing import once_of
 from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.border.fields import UNLESS_NEUTRAL, Unsupported, only
 from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.border.sse import STREAMED, Frame
-from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX
+from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX, adapter_of
 from graphs.api.chat.formats import FormatFields, constraint_of
 from graphs.api.chat.logprobs import completion_logprobs
 from graphs.api.chat.picking_fields import MAX_INT32, PickingFields, Whole, check_own_words
@@ -92,19 +93,21 @@ async def create_completion(
     request: Request, body: CompletionBody, services: InjectedServices
 ) -> Response:
     """Answers prompts by the bare generator; streams if asked to."""
-    _check_model(body.model, services)
+    adapter = _adapter(body.model, services)
     prompts = await _prompts(body, services)
     resumption = resumption_of(request.headers, await request.body(), request.state.caller)
     request.app.state.keys.check(resumption)
     asked = ChatRequest(
         request_id=request.state.request_id,
         messages=(Message(role="user", content=prompts[0]),),
+        adapter=adapter,
         retrieves=False,
         sampling=_sampling(body, resumption.seed),
         constraint=_constraint(body, services.config),
         retrieval=services.config.retrieval,
         identity=resumption.last.identity if resumption.last else None,
         caller=request.state.caller,
+        once=once_of(request, resumption.once),
         num_choices=body.n or 1,
     )
     created = resumption.last.created if resumption.last else int(time.time())
@@ -193,12 +196,15 @@ class CompletionShape:
         return Frame(data=Completion.model_construct(**self._names, choices=[choice]))
 
 
-def _check_model(model: str, services: Services) -> None:
+def _adapter(model: str, services: Services) -> str:
+    """Gives the generator's adapter that the model names; empty: none."""
     if model == RAG_MODEL or model.startswith(STORE_PREFIX):
         msg = f"'{model}' answers chats: ask it at /v1/chat/completions"
         raise BadRequestError(msg, param="model", code="unsupported_value")
-    if model != services.config.served_names.generator:
+    adapter = adapter_of(model, services.config.served_names)
+    if adapter is None:
         raise unknown_model(model)
+    return adapter
 
 
 async def _prompts(body: CompletionBody, services: Services) -> list[str]:
@@ -231,13 +237,14 @@ async def _answers(asked: ChatRequest, prompts: Sequence[str], services: Service
     """Answers every prompt, in the same order."""
     turn = asyncio.Semaphore(_AT_ONCE)
 
-    async def answer(prompt: str) -> Answer:
-        one = replace(asked, messages=(Message(role="user", content=prompt),))
+    async def answer(index: int, prompt: str) -> Answer:
+        once = asked.once and f"{asked.once}/{index}"
+        one = replace(asked, messages=(Message(role="user", content=prompt),), once=once)
         async with turn, aclosing(services.pipeline.answer(one)) as events:
             return await answer_of(events)
 
     async with together() as group:
-        tasks = [group.create_task(answer(prompt)) for prompt in prompts]
+        tasks = [group.create_task(answer(*numbered)) for numbered in enumerate(prompts)]
     return [task.result() for task in tasks]
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from fastapi import Request
 
+from graphs.api.accounting.billing import bill
 from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.errors import BadRequestError
 from graphs.api.services import Services
@@ -57,6 +58,7 @@ async def embedded(  # noqa: PLR0913 - a call has so many knobs
         raise BadRequestError(str(err), param="dimensions") from err  # the texts are checked
     if embeddings.num_cut and truncate == "NONE":
         raise _too_long(embeddings, f"{param}[{{place}}]" if is_list else param)
+    bill(request, services.config.served_names.embedder, embeddings.num_tokens)
     return embeddings
 
 

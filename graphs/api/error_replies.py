@@ -20,7 +20,6 @@ from graphs.api.errors import (
     BodyTimeoutError,
     BodyTooLargeError,
     KeyReusedError,
-    OriginError,
     ResumeMismatchError,
     kind_of,
 )
@@ -114,7 +113,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
     of_http = (
         BadRequestError, KeyReusedError, ResumeMismatchError, BodyTooLargeError, BodyTimeoutError,
-        BodyCodedError, OriginError,
+        BodyCodedError,
     )  # fmt: skip
     for handled in _OURS[1:] + of_http:
         app.add_exception_handler(handled, _on_error)

@@ -6,8 +6,13 @@
     |- BodyTimeoutError      408
     |- BodyCodedError        415
     |- OriginError           403
+    |- UnauthenticatedError  401
+    |- ForbiddenError        403
+    |- LimitedError          429
+    |- HostError             403
     |- KeyReusedError        422
     |- ResumeMismatchError   409
+    |- UnknownRequestError   404
     |- DisconnectedError     the client is gone: nothing can be sent
     |  `- StalledError       the client stopped reading its stream
     `- NotReadyError         503 of /readyz
@@ -32,6 +37,7 @@ from index.errors import (
     CorpusError,
     CorpusUnavailableError,
     EndedBatchError,
+    ExistingResponseError,
     FingerprintMismatchError,
     InvalidAnswerError,
     InvalidAttributesError,
@@ -39,18 +45,23 @@ from index.errors import (
     InvalidFileBatchError,
     InvalidFileError,
     InvalidFilterError,
+    InvalidKeyError,
     InvalidLimitError,
     InvalidSearchError,
+    NotWritableError,
     UnknownAnswerError,
     UnknownBatchError,
     UnknownBeforeError,
     UnknownCursorError,
+    UnknownFeedbackError,
     UnknownFileBatchError,
     UnknownFileError,
+    UnknownKeyError,
     UnknownStoreError,
     UnknownStoreFileError,
     UnknownUploadError,
     UnsupportedFileError,
+    UploadsFullError,
 )
 from models.errors import (
     ContextLengthError,
@@ -58,6 +69,7 @@ from models.errors import (
     InvalidInputError,
     ModelChangedError,
     ModelError,
+    UnknownAdapterError,
 )
 
 
@@ -113,6 +125,30 @@ class OriginError(ApiError, PermissionError):
     code = "origin_not_allowed"
 
 
+class UnauthenticatedError(ApiError, PermissionError):
+    """The request came without an API key that may be used."""
+
+    code = "invalid_api_key"
+
+
+class ForbiddenError(ApiError, PermissionError):
+    """The API key does not allow the request."""
+
+    code = "insufficient_scope"
+
+
+class LimitedError(ApiError, HTTPException):
+    """A limit of the caller is used up; the headers say for how long."""
+
+    code = "rate_limit_exceeded"
+
+
+class HostError(ApiError, PermissionError):
+    """The server is asked by a name that the settings do not have."""
+
+    code = "host_not_allowed"
+
+
 class KeyReusedError(ApiError, ValueError):
     """An `Idempotency-Key` came with another body than before."""
 
@@ -123,6 +159,12 @@ class ResumeMismatchError(ApiError, ValueError):
     """The events that a reconnecting client has belong to another answer."""
 
     code = "resume_mismatch"
+
+
+class UnknownRequestError(ApiError, LookupError):
+    """No request of this id is kept here."""
+
+    code = "request_not_kept"
 
 
 class DisconnectedError(ApiError, ConnectionError):
@@ -158,6 +200,7 @@ class ErrorKind:
 
 INVALID = "invalid_request_error"
 SERVER = "server_error"
+LIMITED = "rate_limit_error"
 _FAILED = (
     "The server failed to answer. Its log has the reason under the x-request-id of this reply."
 )
@@ -175,6 +218,7 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     # models
     ModelError: FAILURE,
     InvalidInputError: ErrorKind(status=400, type=INVALID),
+    UnknownAdapterError: ErrorKind(status=404, type=INVALID, param="model"),
     ContextLengthError: ErrorKind(status=400, type=INVALID, param="messages"),
     EngineStoppedError: ErrorKind(
         status=503, type=SERVER, retry_after_s=2, message="The generator restarts. Try again."
@@ -191,19 +235,32 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     UnknownUploadError: ErrorKind(status=404, type=INVALID, param="upload_id"),
     UnknownStoreFileError: ErrorKind(status=404, type=INVALID, param="file_id"),
     UnknownFileBatchError: ErrorKind(status=404, type=INVALID, param="batch_id"),
+    UnknownFeedbackError: ErrorKind(status=404, type=INVALID, param="feedback_id"),
     UnknownBatchError: ErrorKind(status=404, type=INVALID, param="batch_id"),
     EndedBatchError: ErrorKind(status=409, type=INVALID, param="batch_id"),
+    UnknownKeyError: ErrorKind(status=404, type=INVALID, param="key_id"),
+    InvalidKeyError: ErrorKind(status=400, type=INVALID),
+    NotWritableError: ErrorKind(
+        status=403, type=INVALID, message="The API key does not allow this request."
+    ),
     UnknownAnswerError: ErrorKind(status=404, type=INVALID),
     UnknownCursorError: ErrorKind(status=400, type=INVALID, param="after"),
     UnknownBeforeError: ErrorKind(status=400, type=INVALID, param="before"),
     UnsupportedFileError: ErrorKind(status=400, type=INVALID),
     InvalidFileError: ErrorKind(status=400, type=INVALID),
+    UploadsFullError: ErrorKind(status=429, type=LIMITED, retry_after_s=60),
     InvalidLimitError: ErrorKind(status=400, type=INVALID),
     InvalidFilterError: ErrorKind(status=400, type=INVALID),
     InvalidChunkingError: ErrorKind(status=400, type=INVALID),
     InvalidAttributesError: ErrorKind(status=400, type=INVALID),
     InvalidFileBatchError: ErrorKind(status=400, type=INVALID, param="files"),
     InvalidAnswerError: ErrorKind(status=400, type=INVALID),
+    ExistingResponseError: ErrorKind(
+        status=409,
+        type=INVALID,
+        param="Idempotency-Key",
+        message="The same is being answered under this Idempotency-Key; ask again for it.",
+    ),
     InvalidSearchError: ErrorKind(status=400, type=INVALID),
     FingerprintMismatchError: ErrorKind(status=409, type=INVALID),
     CorpusUnavailableError: ErrorKind(
@@ -214,9 +271,14 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     BodyTooLargeError: ErrorKind(status=413, type=INVALID),
     BodyTimeoutError: ErrorKind(status=408, type=INVALID),
     BodyCodedError: ErrorKind(status=415, type=INVALID, param="Content-Encoding"),
+    UnauthenticatedError: ErrorKind(status=401, type=INVALID),
+    ForbiddenError: ErrorKind(status=403, type=INVALID),
     OriginError: ErrorKind(status=403, type=INVALID, param="Origin"),
+    LimitedError: ErrorKind(status=429, type=LIMITED),
+    HostError: ErrorKind(status=403, type=INVALID, param="Host"),
     KeyReusedError: ErrorKind(status=422, type=INVALID, param="Idempotency-Key"),
     ResumeMismatchError: ErrorKind(status=409, type=INVALID, param="Last-Event-ID"),
+    UnknownRequestError: ErrorKind(status=404, type=INVALID, param="request_id"),
     NotReadyError: ErrorKind(status=503, type=SERVER, retry_after_s=2),
 }
 

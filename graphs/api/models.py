@@ -11,7 +11,7 @@ from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX
 from graphs.api.error_replies import ErrorReply
 from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import InjectedCorpus, InjectedServices, Services
-from graphs.corpus import Corpus, StoreReads
+from graphs.corpus.protocols import Corpus, StoreReads
 from graphs.model_reports import ModelReport
 from index.records import StoreRecord
 
@@ -25,6 +25,7 @@ _PAGE_SIZE = 100
 async def list_models(services: InjectedServices, corpus: InjectedCorpus) -> Response:
     """Gives `rag`, one `rag:<vector store>` a store, the generator, and the other models.
 
+    The LoRA adapters of a generator are models, too: `<generator>:<adapter>`.
     A generator that only quotes is none to chat with, so it is not listed.
     """
     models = await _models(services, corpus)
@@ -73,8 +74,10 @@ async def _models(services: Services, corpus: Corpus) -> list[Model]:
         names.safety: "safety_filter",
     }  # fmt: skip
     for role, report in (await services.reports.fresh()).items():
-        for name in (name for name in models if roles.get(name) == role):
+        for name in [name for name in models if roles.get(name) == role]:
             models[name] = _model(name, services.started_at, report)
+            for adapted in (f"{name}:{adapter}" for adapter in report.adapters):
+                models[adapted] = _model(adapted, services.started_at)
     async for store in _every_store(corpus):
         name = f"{STORE_PREFIX}{store.name or store.id}"
         if name in models:  # the older store has the name; this one still has its id

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, SerializeAsAny, TypeAdapter
 
+from graphs.api.accounting.billing import bill
 from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.border.fields import Unsupported, only
 from graphs.api.border.json_body import JsonRoute, RequestModel
@@ -123,6 +124,7 @@ async def create_rerank(request: Request, body: RerankBody, services: InjectedSe
     work = services.reranker.rerank(body.query, documents)
     ranked = await unless_disconnected(request.receive, work)
     _check_cuts(body, ranked)
+    bill(request, model, ranked.num_tokens)
     scores = [float(score) for score in ranked.scores]
     order = sorted(range(len(scores)), key=lambda index: -scores[index])[: body.top_n]
     if body.texts is not None:

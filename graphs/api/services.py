@@ -12,13 +12,16 @@ from fastapi import Depends, Request
 
 from graphs.caller import Caller
 from graphs.config import GatewayConfig
-from graphs.corpus import Corpora, Corpus
+from graphs.corpus.protocols import Corpora, Corpus
 from graphs.model_reports import NoReports, Reports
+from graphs.observing.record import RecentRequests
 from graphs.pipeline.events import ChatRequest, Event
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Scope
 from graphs.pipeline.stages import EmbedStage, RerankStage, SafetyStage, SearchStage
 from graphs.pipeline.trace import Trace
+from graphs.settings import ObservingSettings
+from graphs.system import SystemState
 from models.token_counter import TokenCounter
 
 
@@ -43,6 +46,22 @@ class TokenSource(Protocol):
         ...
 
 
+class SystemSource(Protocol):
+    """Knows the running system."""
+
+    async def look(self) -> SystemState:
+        """Tells the state of now."""
+        ...
+
+
+class NoSystem:
+    """Where there is none but this process."""
+
+    async def look(self) -> SystemState:
+        """Tells nothing."""
+        return SystemState()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Services:
     """Everything that the routes call, and the settings that bound what clients may send.
@@ -59,6 +78,8 @@ class Services:
     corpus: Corpora
     tokens: TokenSource | None = None
     reports: Reports = field(default_factory=NoReports)
+    recent: RecentRequests = field(default_factory=lambda: RecentRequests(ObservingSettings()))
+    system: SystemSource = field(default_factory=NoSystem)
     started_at: int = field(default_factory=lambda: int(time.time()))
 
 

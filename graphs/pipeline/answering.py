@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from graphs.config import SafetySettings
 from graphs.errors import OverloadedError, SafetyUnavailableError, StageUnavailableError
+from graphs.findings import Attempt
 from graphs.pipeline.channels import Channels, Released
 from graphs.pipeline.events import (
     Event,
@@ -59,8 +60,15 @@ class _Decoded:
     tokens: TokenQueue = field(default_factory=TokenQueue)
     num_reasoning_tokens: int = 0
 
-    def add(self, chunk: GenerationChunk) -> None:
+    def add(self, chunk: GenerationChunk, trace: Trace) -> None:
         """Takes note of the next piece of the answer."""
+        if chunk.replica:
+            trace.findings.attempts.append(
+                Attempt(
+                    number=chunk.attempt, position=chunk.position, replica=chunk.replica,
+                    reason=chunk.moved_by,
+                )
+            )  # fmt: skip
         self.identity = chunk.identity
         self.taken.set()
         self.num_prompt_tokens = max(self.num_prompt_tokens, chunk.num_prompt_tokens)
@@ -132,6 +140,7 @@ class Answering:
                         await _ended(task)
                         yield self._finished(decoded, trace, refusal=self._settings.refusal)
                         return
+                    trace.first_token()
                     for event in released.events(segment):
                         yield event
             await task
@@ -155,7 +164,7 @@ class Answering:
             with trace.stage("generate"):
                 async with aclosing(self._stages.generator.stream(request)) as chunks:
                     async for chunk in chunks:
-                        decoded.add(chunk)
+                        decoded.add(chunk, trace)
                         for segment in channels.push(chunk):
                             segments.put_nowait(segment)
                         decoded.num_reasoning_tokens = channels.num_reasoning_tokens
@@ -173,6 +182,9 @@ class Answering:
             return [True] * len(batch)
         with trace.stage("check_answer"):
             verdicts = await judge(self._stages.safety, [segment.window for segment in batch])
+        for verdict in verdicts:
+            if verdict.flagged:
+                trace.findings.note_flagged("answer", verdict.flagged_categories)
         return [not verdict.flagged for verdict in verdicts]
 
     @staticmethod
@@ -185,6 +197,7 @@ class Answering:
             timings=trace.times,
             num_migrations=decoded.num_migrations,
             generated=trace.generated,
+            spans=trace.spans,
         )
 
 

@@ -64,7 +64,12 @@ class Checking:
         flagged = {
             place for place, verdict in zip(judged, verdicts, strict=True) if verdict.flagged
         }
-        if len(request.messages) - 1 in flagged:
+        last = len(request.messages) - 1
+        for place, verdict in zip(judged, verdicts, strict=True):
+            if verdict.flagged:
+                what = "question" if place == last else "history"
+                trace.findings.note_flagged(what, verdict.flagged_categories)
+        if last in flagged:
             return False, request
         return True, _left_out(request, flagged, trace)
 

@@ -83,6 +83,8 @@ class ChatRequest:
         identity: digest of the model that has to answer; None: any.
         caller: who asks.
         num_choices: answers that are written from the same passages, each with a seed of its own.
+        once: names an answer that may be made again, and is to be paid once; empty: it is paid.
+        adapter: the generator's LoRA adapter that writes them; empty: the generator itself.
     """
 
     request_id: str
@@ -100,6 +102,8 @@ class ChatRequest:
     exchange: tuple[Message, ...] = ()
     tools: ToolUse | None = None
     effort: Effort | None = None
+    once: str = ""
+    adapter: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +137,29 @@ class StageTime:
 
     stage: str
     latency_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """One run of a stage, in milliseconds since the request began.
+
+    Attributes:
+        number: counts the runs of a request by their starts, from 0.
+        above: number of the run in which this one was made; None: in none.
+        error: the code of the error that ended it; empty: none did.
+    """
+
+    stage: str
+    start_ms: float
+    end_ms: float
+    number: int = 0
+    above: int | None = None
+    error: str = ""
+
+    @property
+    def latency_ms(self) -> float:
+        """How long it took."""
+        return self.end_ms - self.start_ms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +238,7 @@ class Finished:
         timings: every stage, in the order of their ends.
         num_migrations: how often the answer went on at another generator replica.
         generated: what every generation cost, those for the search included.
+        spans: every run of a stage, in the order of their ends.
     """
 
     finish_reason: FinishReason
@@ -220,6 +248,7 @@ class Finished:
     timings: tuple[StageTime, ...] = ()
     num_migrations: int = 0
     generated: tuple[Generated, ...] = ()
+    spans: tuple[Span, ...] = ()
 
 
 Written = TextDelta | Citation | Thought | Called | Arguments

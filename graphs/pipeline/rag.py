@@ -76,7 +76,7 @@ class RagPipeline:
             StageUnavailableError: a deployment that the answer needs does not answer.
             OverloadedError: a queue is full.
         """
-        trace = Trace(request.request_id)
+        trace = Trace(request.request_id, "chat", request.caller, once=request.once)
         fixed = self._fixed_reply(request)
         try:
             with trace:
@@ -103,6 +103,8 @@ class RagPipeline:
                 trace.queries = tuple(queries)
                 found = await self._retrieval.search(queries, scope, trace)
                 trace.num_passages, trace.outcome = len(found), "answered"
+                if not scope.documents:
+                    trace.documents = tuple(dict.fromkeys(one.hit.file_id for one in found))
                 return found
         finally:
             self._observe(trace)
@@ -131,6 +133,8 @@ class RagPipeline:
         request = await self._checking.readable(request, trace)
         harmless, request, evidence = await self._check_and_find(request, trace)
         passages = evidence.passages if evidence and harmless else ()
+        if not request.documents:
+            trace.documents = tuple(dict.fromkeys(one.file_id for one in passages))
         retrieved = Retrieved(
             passages=passages,
             search_query=evidence.search_query if evidence else None,
@@ -197,6 +201,7 @@ class RagPipeline:
                 tools=request.tools,
                 effort=request.effort,
                 identity=request.identity,
+                adapter=request.adapter,
             )
         texts = quotable_answers(evidence.passages) if self._quote else ()
         texts = (evidence.quote,) if evidence.quote else texts
@@ -208,6 +213,7 @@ class RagPipeline:
             tools=request.tools,
             effort=request.effort,
             identity=request.identity,
+            adapter=request.adapter,
         )
 
     @staticmethod
@@ -221,6 +227,7 @@ class RagPipeline:
             degraded=trace.degraded,
             timings=trace.times,
             generated=trace.generated,
+            spans=trace.spans,
         )
 
 

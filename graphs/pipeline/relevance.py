@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from graphs.config import DeadlineSettings, RetrievalSettings
 from graphs.errors import OverloadedError, StageUnavailableError
+from graphs.findings import TEXT_CHARS, Scored
 from graphs.pipeline.stages import RerankStage
 from graphs.pipeline.trace import Trace
 from index.identifiers import fitness
@@ -26,6 +27,7 @@ from models.scores import logit, sigmoid
 logger = logging.getLogger(__name__)
 
 _FOCUSED_PASSAGES = 4  # whose sentences are scored
+_NOTED = 24  # of one ranking, for who explains it
 _SENTENCE_WEIGHT = 1.0  # against the passage's 1, which knows what "it" means; on logits
 
 Scores = npt.NDArray[np.float64]
@@ -93,9 +95,11 @@ class Relevance:
             return found
         scores *= named_fitness(question, hits)
         order = np.argsort(-scores, kind="stable").tolist()
-        return [
+        ranked = [
             replace(found[index], score=float(scores[index]), is_reranked=True) for index in order
         ]
+        _note("rerank", question, ranked, trace)
+        return ranked
 
     async def by_sentence(
         self, question: str, ranked: Sequence[ScoredHit], trace: Trace
@@ -115,7 +119,9 @@ class Relevance:
         whole = np.asarray([one.score for one in cut], dtype=np.float64)
         scores = sigmoid((logit(whole) + _SENTENCE_WEIGHT * logit(own)) / (1 + _SENTENCE_WEIGHT))
         order = np.argsort(-scores, kind="stable").tolist()
-        return [replace(cut[index], score=float(scores[index])) for index in order]
+        best = [replace(cut[index], score=float(scores[index])) for index in order]
+        _note("focus", question, best, trace)
+        return best
 
     async def scores(self, question: str, documents: Sequence[str], trace: Trace) -> Scores | None:
         """Asks the reranker, float64, (n_documents,); None when it does not answer."""
@@ -136,6 +142,14 @@ class Relevance:
             for one in scored
         ]
         return await _scores(stage, self._reranker, question, documents, trace)
+
+
+def _note(stage: str, question: str, ranked: Sequence[ScoredHit], trace: Trace) -> None:
+    scored = [
+        Scored(chunk_id=one.hit.chunk_id, score=one.score, text=one.excerpt[:TEXT_CHARS])
+        for one in ranked[:_NOTED]
+    ]
+    trace.findings.note_ranking(stage, question, scored)
 
 
 async def _scores(

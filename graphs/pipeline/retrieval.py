@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from graphs.caller import Caller
 from graphs.config import DeadlineSettings, GatewayConfig, RetrievalSettings
 from graphs.pipeline.condensing import Condenser, FollowUpReranker, Question
 from graphs.pipeline.events import ChatRequest, GivenDocument, Passage
@@ -38,6 +39,7 @@ class Scope:
     """Where is searched, and how.
 
     Attributes:
+        caller: who searches; what it may not see does not take part.
         stores: names or ids of vector stores; None: all of them.
         filters: only files whose attributes pass take part.
         settings: of this request.
@@ -45,6 +47,7 @@ class Scope:
         rewrites: whether a search puts its queries in other words first (rag.py).
     """
 
+    caller: Caller
     stores: tuple[str, ...] | None
     filters: Filter | None
     settings: RetrievalSettings
@@ -92,12 +95,12 @@ class Retrieval:
             StageUnavailableError: embedder or retriever do not answer.
         """
         scope = Scope(
-            stores=request.stores, filters=request.filters, settings=request.retrieval,
-            documents=request.documents,
+            caller=request.caller, stores=request.stores, filters=request.filters,
+            settings=request.retrieval, documents=request.documents,
         )  # fmt: skip
         with trace.stage("condense"):
             question = await self._condenser.condense(request, trace)
-        # At once, since a generator that is met for the first time may let us wait for its profile.
+        # At once: a generator that is met for the first time may let us wait for its profile.
         async with together() as group:
             packing = group.create_task(self._packing(question.asked, request, trace))
             finding = group.create_task(self._answering(question, scope, trace))
@@ -105,7 +108,7 @@ class Retrieval:
         found, quote = finding.result()
         with trace.stage("pack"):
             passages = await packer.passages(found, room=room)
-        trace.num_passages = len(passages)
+        trace.give([int(one.chunk_id) for one in passages], room)
         numbers = {int(one.chunk_id): one.number for one in passages}
         return Evidence(
             prompt=prompt,
@@ -117,9 +120,7 @@ class Retrieval:
     async def search(self, queries: Sequence[str], scope: Scope, trace: Trace) -> list[ScoredHit]:
         """Finds the best passages for any of the queries, best first, at most `top_k`.
 
-        Raises:
-            UnknownStoreError: a store is named that does not exist.
-            StageUnavailableError: embedder or retriever do not answer.
+        Raises: as `evidence` does, but for what the generator is asked.
         """
         embedded = await self._expansion.embedded(queries, trace)
         turn = asyncio.Semaphore(_MAX_SEARCHES)
@@ -130,8 +131,7 @@ class Retrieval:
 
         async with together() as group:
             tasks = [group.create_task(ranked(query)) for query in embedded]
-        rankings = [task.result() for task in tasks]
-        return best(rankings)[: scope.settings.top_k]
+        return best([task.result() for task in tasks])[: scope.settings.top_k]
 
     async def _answering(
         self, question: Question, scope: Scope, trace: Trace
@@ -150,6 +150,7 @@ class Retrieval:
     ) -> tuple[list[ScoredHit], Quote | None]:
         settings = scope.settings
         relevance = self._relevance
+        trace.findings.threshold = settings.rerank_threshold
         if question.context:
             reranker = FollowUpReranker(self._stages.reranker, question)
             judge = FollowUpReranker(self._stages.judge, question)
@@ -195,8 +196,7 @@ class Retrieval:
     ) -> Question:
         """Gives the question without what is misspelt in it, by what was found for it."""
         hits = [hit for _, found in asked for hit in found]
-        spelt = await asyncio.to_thread(corrected, question.asked, hits)
-        return replace(question, asked=spelt)
+        return replace(question, asked=await asyncio.to_thread(corrected, question.asked, hits))
 
     async def _relevant(
         self, question: Question, relevance: Relevance, scope: Scope, trace: Trace
@@ -243,14 +243,15 @@ class Retrieval:
         with trace.stage("retrieve"):
             if scope.documents:
                 given = (scope.documents, queries, self._stages.embedder)
-                return await ranked_documents(*given, limit=most, reach=self._reach)
-            async with together() as group:
+                found = await ranked_documents(*given, limit=most, reach=self._reach)
+            else:
+                requests = [_request(query, scope, self._reach) for query in queries]
                 search = self._stages.retriever.search
-                tasks = [
-                    group.create_task(search(_request(query, scope, self._reach)))
-                    for query in queries
-                ]
-        return merged([task.result() for task in tasks], most)
+                async with together() as group:
+                    tasks = [group.create_task(search(request)) for request in requests]
+                found = merged([task.result() for task in tasks], most)
+        trace.findings.note_search([query.text for query in queries], found)
+        return found
 
     async def _ranked(
         self, question: str, queries: Sequence[Query], scope: Scope, trace: Trace
@@ -295,4 +296,5 @@ def _request(query: Query, scope: Scope, reach: int) -> SearchRequest:
         max_similarity=settings.max_similarity,
         neighbours=max(settings.neighbours, reach),
         filters=scope.filters,
+        viewer=scope.caller.viewer,
     )

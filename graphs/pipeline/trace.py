@@ -6,30 +6,32 @@
     generate                |-------------|
     check_answer                 |-|  |-|
 
-Replies (`Server-Timing`, `rag.debug`), the log line and the metrics all read this one trace.
+Replies (`Server-Timing`, `rag.debug`), the log line, the metrics and `graphs.explain` all read this
+one trace. Where OpenTelemetry is set up (deployments/observing/spans.py), every stage is a span of
+it, too, below that of the request; calls of models made within become its children.
 """
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
+from opentelemetry import trace as otel
+from opentelemetry.trace import StatusCode
+
+from graphs.caller import DEFAULT_CALLER, Caller
 from graphs.deadline import time_left_s
-from graphs.pipeline.events import Generated, StageTime
+from graphs.findings import Findings
+from graphs.pipeline.events import Generated, Span, StageTime
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Span:
-    """One run of a stage, in milliseconds since the request began."""
-
-    stage: str
-    start_ms: float
-    end_ms: float
+_tracer = otel.get_tracer("ragfleet")
+# The stage that runs: those that it calls stand below it.
+_stage: ContextVar[int | None] = ContextVar("stage", default=None)
 
 
 class Trace:
@@ -43,14 +45,40 @@ class Trace:
             `cancelled` until then, since a client may leave at any time.
         num_passages: how many the generator was given.
         queries: what a search without an answer looked for.
+        operation: a `chat`, or a `search` without an answer.
+        began_at: in seconds since 1970.
+        first_token_ms: when the first checked piece of the answer went out; None: none did.
+        latency_ms: how long it all took; 0 until it has ended.
+        findings: what it came upon.
+        caller: who asks.
+        once: names an answer that may be made again, and is to be paid once (UsageRecord).
+        documents: ids of the files whose passages were read.
     """
 
-    def __init__(self, request_id: str) -> None:
+    def __init__(
+        self,
+        request_id: str,
+        operation: Literal["chat", "search"] = "search",
+        caller: Caller = DEFAULT_CALLER,
+        *,
+        once: str = "",
+    ) -> None:
         self.request_id = request_id
+        self.operation = operation
+        self.caller = caller
+        self.once = once
+        self.documents: tuple[str, ...] = ()
         self.outcome = "cancelled"
         self.num_passages = 0
         self.queries: tuple[str, ...] = ()
+        self.began_at = time.time()
+        self.first_token_ms: float | None = None
+        self.latency_ms = 0.0
+        self.findings = Findings()
         self._began = time.perf_counter()
+        self._root = _tracer.start_span(f"rag.{operation}")
+        self._root.set_attribute("ragfleet.request_id", request_id)
+        self._num_begun = 0
         self._spans: list[Span] = []
         self._degraded: list[str] = []
         self._generated: list[Generated] = []
@@ -65,16 +93,48 @@ class Trace:
         _at: TracebackType | None,
     ) -> None:
         if isinstance(err, Exception):
-            self.outcome = str(getattr(err, "code", "server_error"))
+            self.outcome = code_of(err)
+        self.latency_ms = self._now_ms()
+        self._end_root()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Times what is inside, also when it fails."""
-        start_ms = self._now_ms()
-        try:
-            yield
-        finally:
-            self._spans.append(Span(stage=name, start_ms=start_ms, end_ms=self._now_ms()))
+        """Times what is inside, also when it fails. Nothing may be yielded from within."""
+        start_ms, above = self._now_ms(), _stage.get()
+        number = self._num_begun
+        self._num_begun += 1
+        set_before = _stage.set(number)
+        # Below the stage around it, which is the current span; else below the request.
+        context = None if above is not None else otel.set_span_in_context(self._root)
+        error = ""
+        # Messages of errors stay out of spans: some hold what a user wrote.
+        with _tracer.start_as_current_span(
+            name, context, record_exception=False, set_status_on_exception=False
+        ) as span:
+            try:
+                yield
+            except Exception as err:
+                error = code_of(err)
+                span.set_status(StatusCode.ERROR, error)
+                raise
+            finally:
+                _stage.reset(set_before)
+                self._spans.append(
+                    Span(
+                        stage=name, start_ms=start_ms, end_ms=self._now_ms(), number=number,
+                        above=above, error=error,
+                    )
+                )  # fmt: skip
+
+    def give(self, chunk_ids: Sequence[int], room: int) -> None:
+        """Notes the passages that the generator is given, and the tokens they could take."""
+        self.num_passages = len(chunk_ids)
+        self.findings.given, self.findings.num_prompt_room = tuple(chunk_ids), room
+
+    def first_token(self) -> None:
+        """Notes that a piece of the answer goes out."""
+        if self.first_token_ms is None:
+            self.first_token_ms = self._now_ms()
 
     def degrade(self, stage: str) -> None:
         """Notes that a stage was left out; once, however often."""
@@ -122,18 +182,68 @@ class Trace:
         """How often a generation went on at another replica."""
         return sum(one.num_migrations for one in self._generated)
 
+    @property
+    def trace_id(self) -> str:
+        """The id of the OpenTelemetry trace, 32 hexadecimal digits; empty where there is none."""
+        context = self._root.get_span_context()
+        return f"{context.trace_id:032x}" if context.is_valid else ""
+
+    def _end_root(self) -> None:
+        root = self._root
+        if root.is_recording():
+            root.set_attribute("ragfleet.outcome", self.outcome)
+            root.set_attribute("ragfleet.num_passages", self.num_passages)
+            root.set_attribute("ragfleet.num_migrations", self.num_migrations)
+            for kind, count in (
+                ("input", sum(one.num_prompt_tokens for one in self._generated)),
+                ("output", sum(one.num_completion_tokens for one in self._generated)),
+            ):
+                root.set_attribute(f"gen_ai.usage.{kind}_tokens", count)
+            if self.outcome not in ENDS:
+                root.set_status(StatusCode.ERROR, self.outcome)
+        root.end()
+
     def _now_ms(self) -> float:
         return 1000 * (time.perf_counter() - self._began)
 
 
+# How requests end that no error ends; the other outcomes are codes of errors.
+ENDS = ("answered", "declined", "refused", "cancelled")
+
+
+def code_of(err: BaseException) -> str:
+    """Names the kind of an error, of which there are few."""
+    return str(getattr(err, "code", None) or "server_error")
+
+
 def log_trace(trace: Trace) -> None:
-    """Writes one line about a request, however it ended. No text of a user stands in it."""
-    logger.info(
-        "%s request_id=%s num_passages=%d degraded=%s num_migrations=%d latency_ms=%s",
-        trace.outcome,
-        trace.request_id,
-        trace.num_passages,
-        ",".join(trace.degraded) or "-",
-        trace.num_migrations,
-        {time.stage: time.latency_ms for time in trace.times},
-    )
+    """Writes one line about a request, however it ended, and at DEBUG one about each stage.
+
+    No text of a user stands in it. Lines in JSON have the fields under their own names.
+    """
+    fields = {
+        "request_id": trace.request_id,
+        "num_passages": trace.num_passages,
+        "degraded": ",".join(trace.degraded) or "-",
+        "num_migrations": trace.num_migrations,
+        "latency_ms": {time.stage: time.latency_ms for time in trace.times},
+    }
+    shown = " ".join(f"{name}={value}" for name, value in fields.items())
+    more = {
+        "operation": trace.operation, "outcome": trace.outcome, "trace_id": trace.trace_id,
+        "total_ms": round(trace.latency_ms, 2), "first_token_ms": trace.first_token_ms,
+        "num_prompt_tokens": sum(one.num_prompt_tokens for one in trace.generated),
+        "num_completion_tokens": sum(one.num_completion_tokens for one in trace.generated),
+    }  # fmt: skip
+    logger.info("%s %s", trace.outcome, shown, extra=fields | more)
+    if logger.isEnabledFor(logging.DEBUG):
+        for span in trace.spans:
+            logger.debug(
+                "stage=%s request_id=%s start_ms=%.2f latency_ms=%.2f error=%s",
+                span.stage, trace.request_id, span.start_ms, span.latency_ms, span.error or "-",
+                extra={
+                    "request_id": trace.request_id, "stage": span.stage,
+                    "start_ms": round(span.start_ms, 2), "latency_ms": round(span.latency_ms, 2),
+                    "error": span.error,
+                },
+            )  # fmt: skip

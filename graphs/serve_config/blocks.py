@@ -12,7 +12,7 @@ from deployments.retriever import RetrieverConfig, retriever_names
 from deployments.user_config import ConfigFault, faults_of
 from graphs.config import AppArgs, GatewayConfig
 from models.engines.transformers_engine import TransformersEngineConfig
-from models.engines.vllm_engine import VllmEngineConfig
+from models.engines.vllm_config import VllmEngineConfig
 from models.generator import GeneratorConfig
 from models.safety import SafetyConfig
 

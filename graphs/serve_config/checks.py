@@ -1,13 +1,14 @@
 """All that is wrong with a Serve config, each fault with its place in the file."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from ipaddress import ip_address
 from typing import Any
 
 from ray.serve._private.utils import validate_route_prefix
 from ray.serve.config import AutoscalingConfig
-from ray.serve.schema import ServeDeploySchema
+from ray.serve.schema import HTTPOptionsSchema, ServeDeploySchema
 
 from deployments.user_config import ConfigFault, Place, faults_of, parse_config, shown
 from graphs.config import AppArgs
@@ -20,7 +21,9 @@ from graphs.serve_config.blocks import (
     settings_faults,
 )
 from graphs.serve_config.config_file import ConfigFile
+from graphs.serve_config.contradictions import contradictions
 from graphs.serve_config.gpus import gpu_faults
+from graphs.serve_config.places import place_faults
 
 _MAX_PORT = 2**16 - 1
 
@@ -33,6 +36,7 @@ def faults_in(file: ConfigFile) -> list[ConfigFault]:
     faults = [*file.repeated_keys(), *faults_of(ServeDeploySchema, value)]
     faults += [*_port_faults(value), *_route_faults(value)]
     own = own_applications(value)
+    faults += open_host_faults(value, [value["applications"][index] for index in own])
     if len(own) != 1:
         faults.append(_no_one_application(value, len(own)))
     for index, blocks in own.items():
@@ -49,6 +53,46 @@ def _port_faults(value: Mapping[str, Any]) -> Iterator[ConfigFault]:
     if isinstance(port, int) and not 1 <= port <= _MAX_PORT:
         message = f"must be in 1..{_MAX_PORT}, got {port}"
         yield ConfigFault(where=("http_options", "port"), message=message)
+
+
+def open_host_faults(
+    value: Mapping[str, Any], applications: Sequence[Mapping[str, Any]]
+) -> Iterator[ConfigFault]:
+    """A server that other machines reach must ask for keys."""
+    options = value.get("http_options")
+    given = options.get("host") if isinstance(options, Mapping) else None
+    host = given if isinstance(given, str) else HTTPOptionsSchema().host
+    if is_loopback(host) or all(map(_asks_for_keys, applications)):
+        return
+    where: Place = ("http_options", "host") if given else ("http_options",) if options else ()
+    message = f"host {host!r} can be reached by other machines: it must be 127.0.0.1"
+    yield ConfigFault(
+        where=where,
+        message=f"{message}, or the Gateway's user_config must say `auth: {{keys: true}}`",
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _asks_for_keys(application: Mapping[str, Any]) -> bool:
+    blocks = application.get("deployments")
+    gateway = next(
+        (
+            block
+            for block in (blocks if isinstance(blocks, list) else ())
+            if isinstance(block, Mapping) and block.get("name") == "Gateway"
+        ),
+        {},
+    )
+    settings = gateway.get("user_config")
+    auth = settings.get("auth") if isinstance(settings, Mapping) else None
+    return isinstance(auth, Mapping) and auth.get("keys") is True
 
 
 def _route_faults(value: Mapping[str, Any]) -> Iterator[ConfigFault]:
@@ -139,11 +183,13 @@ def _block_faults(
         yield from (fault.under(("autoscaling_config",)) for fault in faults)
     if name not in expected:
         return
+    yield from place_faults(block)
     user_config = block.get("user_config")
     if isinstance(user_config, Mapping):
         faults = settings_faults(expected[name], user_config)
         yield from (fault.under(("user_config",)) for fault in faults)
         yield from gpu_faults(expected[name], block, user_config)
+        yield from contradictions(expected[name], block, user_config)
     elif user_config is None and needs_settings(name, args):
         yield _no_settings(expected[name], is_null="user_config" in block)
 

@@ -31,7 +31,7 @@ from ray.serve.schema import ServeApplicationSchema
 
 from graphs.errors import ConfigError
 from graphs.serve_config.blocks import is_own_builder
-from graphs.serve_config.checks import faults_in
+from graphs.serve_config.checks import faults_in, open_host_faults
 from graphs.serve_config.config_file import ConfigFile, parse_config_file
 from graphs.serve_config.reader import read_text
 
@@ -39,6 +39,8 @@ logger = logging.getLogger(SERVE_LOGGER_NAME)  # the one whose lines reach the d
 
 _BUILD_TASK = "build_serve_application"
 _CONTROLLER_S = 10.0
+_EVERYWHERE = "0.0.0.0"
+_NOWHERE = "127.0.0.1"  # Serve has no HTTP proxy
 _FORWARDING_S = 2.0  # Ray's log monitor reads the lines of a worker several times a second
 _MAX_BYTES = 2**20  # of a config; the interpreter stands on the command line, too
 # What decides whether a file is the one that was sent; Serve adds its logging to the rest.
@@ -74,9 +76,12 @@ def refuse_wrong_submission() -> None:
         return
     for sent in _sent_applications():
         driver = next(_drivers(sent), None)
-        file = driver.file if driver else ConfigFile(name="", value={"applications": [sent]})
+        unknown = {"applications": [sent], "http_options": {"host": _host()}}
+        file = driver.file if driver else ConfigFile(name="", value=unknown)
         try:
             file.refuse(faults_in(file))
+            listening = {"http_options": {"host": _host()}}
+            file.refuse(list(open_host_faults(listening, [sent])))
         except ConfigError as err:
             logger.error("The Serve config is refused:\n%s", err)
             if driver and _is_of_no_use(driver):
@@ -99,6 +104,19 @@ def _sent_applications() -> list[Mapping[str, Any]]:
         logger.warning("the Serve config is not checked as a whole: %s", err)
         return []
     return [_as_sent(config) for config in kept.values() if is_own_builder(config.import_path)]
+
+
+def _host() -> str:
+    """Where Serve listens, which is settled when it starts: a later file does not change it."""
+    if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1":
+        return _EVERYWHERE  # Ray's HAProxy listens there, whatever the file says
+    try:
+        controller = ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
+        options = ray.get(controller.get_http_config.remote(), timeout=_CONTROLLER_S)
+    except (ValueError, AttributeError, RayError) as err:
+        logger.warning("it is not known where Serve listens: %s", err)
+        return _EVERYWHERE
+    return str(options.host or _NOWHERE)
 
 
 def _as_sent(config: ServeApplicationSchema) -> dict[str, Any]:

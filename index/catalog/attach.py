@@ -5,8 +5,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from index.access import Viewer
 from index.catalog.attributes import is_storable
 from index.catalog.database import log_changes
+from index.catalog.keys.seen import seen_files
 from index.catalog.lookups import AnyRow, chunking_of, chunking_values
 from index.catalog.schema import chunks, files, jobs, store_files, vector_stores
 from index.errors import InvalidFileBatchError, UnknownFileError
@@ -21,6 +23,7 @@ def attach_files(
     attachments: Sequence[Attachment],
     *,
     now: int,
+    viewer: Viewer,
     batch_id: str | None = None,
 ) -> None:
     """Adds the files that the store does not hold yet, and a job for each unless none is needed.
@@ -34,7 +37,7 @@ def attach_files(
         InvalidFileBatchError: a file is named twice with different attributes or chunking.
     """
     named = _by_file_id(attachments)
-    _require_files(connection, list(named), now)
+    _require_files(connection, list(named), now, viewer)
     stored = _stored(connection, store_id, list(named))
     fresh = [one for one in named.values() if one.file_id not in stored]
     known = [one for one in named.values() if one.file_id in stored]
@@ -60,10 +63,13 @@ def _by_file_id(attachments: Sequence[Attachment]) -> dict[str, Attachment]:
     return named
 
 
-def _require_files(connection: Connection, file_ids: Sequence[str], now: int) -> None:
+def _require_files(
+    connection: Connection, file_ids: Sequence[str], now: int, viewer: Viewer
+) -> None:
     query = select(files.c.id).where(
         files.c.id.in_(filter(is_storable, file_ids)),
         files.c.expires_at.is_(None) | (files.c.expires_at > now),
+        *seen_files(viewer),
     )
     known = set(connection.execute(query).scalars())
     unknown = [file_id for file_id in file_ids if file_id not in known]

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 from index.catalog.attributes import check_attributes, check_storable
 from index.catalog.database import Database, log_changes
 from index.catalog.files import MAX_FILENAME_CHARS
-from index.catalog.lookups import require_live_store
+from index.catalog.lookups import AnyRow, require_live_store
 from index.catalog.passages import insert_passages, passage_rows
 from index.catalog.schema import files, store_files, vector_stores
 from index.errors import InvalidFileError
@@ -89,7 +89,7 @@ class BulkLoad(Database):
         last = {one.document.filename: number for number, one in enumerate(documents)}
         now = self._now()
         with self._write() as connection:
-            require_live_store(connection, store_id, now)
+            store = require_live_store(connection, store_id, now, self._viewer)
             are_loaded = _are_loaded(connection, store_id, [one.document for one in documents])
             are_fresh = [
                 not is_loaded and last[one.document.filename] == number
@@ -100,9 +100,7 @@ class BulkLoad(Database):
                 rows_of = np.repeat(are_fresh, [len(one.drafts) for one in documents])
                 old = _delete_versions(connection, store_id, fresh)
                 log_changes(connection, "delete", [(store_id, file_id) for file_id in old])
-                new = _insert(
-                    connection, store_id, fresh, embeddings[rows_of], fingerprint, now=now
-                )
+                new = _insert(connection, store, fresh, embeddings[rows_of], fingerprint, now=now)
                 log_changes(connection, "upsert", [(store_id, file_id) for file_id in new])
         return are_fresh
 
@@ -181,7 +179,7 @@ def _versions(connection: Connection, store_id: str, filenames: Sequence[str]) -
 
 def _insert(
     connection: Connection,
-    store_id: str,
+    store: AnyRow,
     documents: Sequence[CutDocument],
     embeddings: Vectors,
     fingerprint: str,
@@ -189,8 +187,11 @@ def _insert(
     now: int,
 ) -> list[str]:
     """Inserts the documents with all that belongs to them; gives the ids of their files."""
+    store_id: str = store.id
     ids = [f"{_id_prefix(one.document.filename)}{uuid.uuid4().hex[:24]}" for one in documents]
-    file_rows = [_file_row(i, one.document, now) for i, one in zip(ids, documents, strict=True)]
+    file_rows = [
+        _file_row(i, one.document, store.tenant, now) for i, one in zip(ids, documents, strict=True)
+    ]
     connection.execute(insert(files), file_rows)
     vector_bytes = embeddings.itemsize * embeddings.shape[1]
     store_file_rows = [
@@ -202,12 +203,12 @@ def _insert(
         row for i, one in zip(ids, documents, strict=True) for row in passage_rows(i, one.drafts)
     ]
     insert_passages(connection, store_id, rows, embeddings, fingerprint)
-    store = update(vector_stores).where(vector_stores.c.id == store_id)
-    connection.execute(store.values(last_active_at=now))
+    touched = update(vector_stores).where(vector_stores.c.id == store_id)
+    connection.execute(touched.values(last_active_at=now))
     return ids
 
 
-def _file_row(file_id: str, document: BulkDocument, now: int) -> dict[str, Any]:
+def _file_row(file_id: str, document: BulkDocument, tenant: str, now: int) -> dict[str, Any]:
     return {
         "id": file_id,
         "filename": document.filename,
@@ -218,6 +219,7 @@ def _file_row(file_id: str, document: BulkDocument, now: int) -> dict[str, Any]:
         "created_at": now,
         "expires_at": None,
         "content": document.data,
+        "tenant": tenant,
     }
 
 

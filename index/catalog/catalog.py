@@ -1,6 +1,9 @@
 """The catalog: the source of truth of the corpus, in one SQL database."""
 
+from index.catalog.accounts.ledger import Ledger
+from index.catalog.accounts.quotas import Quotas
 from index.catalog.answers.conversations import Conversations
+from index.catalog.answers.feedback import Feedback
 from index.catalog.answers.response_runs import ResponseRuns
 from index.catalog.answers.responses import Responses
 from index.catalog.batches.batch_runs import BatchRuns
@@ -10,6 +13,7 @@ from index.catalog.changes import ChangeLog
 from index.catalog.file_batches import FileBatches
 from index.catalog.files import Files
 from index.catalog.jobs import Jobs
+from index.catalog.keys.keys import Keys
 from index.catalog.passage_reads import PassageReads
 from index.catalog.passages import Passages
 from index.catalog.reembedding import Reembedding
@@ -30,6 +34,10 @@ class ClientCatalog(
     Conversations,
     Batches,
     BatchRuns,
+    Keys,
+    Feedback,
+    Ledger,
+    Quotas,
 ):
     """The part that the API works with: what clients upload, ask and are answered.
 
@@ -51,7 +59,8 @@ class Catalog(
     """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
 
     Clients    files, uploads, stores, store_files, file_batches   (ClientCatalog)
-               responses, response_runs, conversations, batches, batch_runs
+               responses, response_runs, conversations, batches, batch_runs, keys, feedback
+               ledger, quotas (accounts/)
     Writers    jobs, passages, bulk_load, reembedding
     Searches   searched_stores, changes, passage_reads
 

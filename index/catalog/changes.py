@@ -120,7 +120,11 @@ def _contents(
 
 
 def _content(file: AnyRow, rows: list[AnyRow]) -> dict[str, Any]:
-    content: dict[str, Any] = {"filename": file.filename, "attributes": file.attributes}
+    content: dict[str, Any] = {
+        "filename": file.filename,
+        "attributes": file.attributes,
+        "access": file.access,
+    }
     if rows:
         rows.sort(key=lambda row: row.ordinal)
         content["fingerprint"] = rows[0].fingerprint

@@ -1,15 +1,18 @@
 """Transactions and the change log's numbering: what every part of the catalog stands on."""
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, Self
 
 from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from index.access import OPERATOR, Viewer
 from index.catalog import schema
 from index.catalog.engine import for_reading, for_writing, open_engine
 from index.catalog.revision import REVISION, stored_revision
@@ -22,6 +25,15 @@ _CLOSE_S = 10.0  # a transaction that takes longer waits for a database that is 
 _HEAD = select(schema.head.c.number)
 
 
+@dataclass
+class _Use:
+    """The transactions that run; of a database and all views of it together."""
+
+    ended: threading.Condition = field(default_factory=threading.Condition)
+    num_running: int = 0
+    is_closed: bool = False
+
+
 class Database:
     """One SQL database behind three kinds of transaction.
 
@@ -29,6 +41,8 @@ class Database:
     together run one at a time, holding the `head` row until they commit: so each sees all that was
     committed before it, none deadlocks with another, and the numbers of the log have one order and
     no gaps.
+
+    It is seen as whoever runs the server sees it, until `seen_by` says by whom else.
     """
 
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
@@ -36,20 +50,25 @@ class Database:
         self._reader = for_reading(self._engine)
         self._writer = for_writing(self._engine)
         self._clock = clock
-        self._is_closed = False
-        self._num_running = 0
-        self._ended = threading.Condition()
+        self._use = _Use()
+        self._viewer = OPERATOR
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             with _translated():
                 ensure_schema(self._engine)
             on_failure.pop_all()
 
+    def seen_by(self, viewer: Viewer) -> Self:
+        """The same database as this viewer sees it; it costs nothing, and is closed with it."""
+        view = copy.copy(self)
+        view._viewer = viewer
+        return view
+
     def close(self) -> None:
         """Closes all connections, after the transactions that run; none can begin any more."""
-        with self._ended:
-            self._is_closed = True
-            self._ended.wait_for(lambda: not self._num_running, timeout=_CLOSE_S)
+        with self._use.ended:
+            self._use.is_closed = True
+            self._use.ended.wait_for(lambda: not self._use.num_running, timeout=_CLOSE_S)
         self._engine.dispose()
 
     def head(self) -> int:
@@ -83,17 +102,17 @@ class Database:
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
-        with self._ended:
-            if self._is_closed:
+        with self._use.ended:
+            if self._use.is_closed:
                 raise ClosedCatalogError("the catalog is closed")
-            self._num_running += 1
+            self._use.num_running += 1
         try:
             with _translated(), engine.begin() as connection:
                 yield connection
         finally:
-            with self._ended:
-                self._num_running -= 1
-                self._ended.notify_all()
+            with self._use.ended:
+                self._use.num_running -= 1
+                self._use.ended.notify_all()
 
     def _now(self) -> int:
         return int(self._clock())

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from index.access import Viewer
 from index.catalog.attach import attach_files
 from index.catalog.attributes import check_attributes
 from index.catalog.database import Database
+from index.catalog.keys.seen import check_store_writable
 from index.catalog.lookups import (
     AnyRow,
     Listing,
@@ -58,11 +60,14 @@ class FileBatches(Database):
         batch_id = f"vsfb_{uuid.uuid4().hex}"
         now = self._now()
         with self._write() as connection:
-            require_live_store(connection, store_id, now)
+            require_live_store(connection, store_id, now, self._viewer)
+            check_store_writable(store_id, self._viewer)
             row = {"id": batch_id, "store_id": store_id, "created_at": now}
             connection.execute(insert(file_batches).values(**row))
-            attach_files(connection, store_id, files, now=now, batch_id=batch_id)
-            return _record(connection, store_id, batch_id)
+            attach_files(
+                connection, store_id, files, now=now, viewer=self._viewer, batch_id=batch_id
+            )
+            return _record(connection, store_id, batch_id, self._viewer)
 
     def get_file_batch(self, store_id: str, batch_id: str) -> FileBatchRecord:
         """The batch, and how far its files are.
@@ -72,7 +77,7 @@ class FileBatches(Database):
             UnknownFileBatchError: it has no such batch.
         """
         with self._read() as connection:
-            return _record(connection, store_id, batch_id)
+            return _record(connection, store_id, batch_id, self._viewer)
 
     def list_batch_files(  # noqa: PLR0913 - one argument a query parameter
         self,
@@ -94,8 +99,10 @@ class FileBatches(Database):
         """
         listing = Listing(limit=limit, order=order, after=after, before=before)
         with self._read() as connection:
-            _require_batch(connection, store_id, batch_id)
-            return store_files_page(connection, {"batch_id": batch_id}, listing, status)
+            _require_batch(connection, store_id, batch_id, self._viewer)
+            return store_files_page(
+                connection, {"batch_id": batch_id}, listing, status, self._viewer
+            )
 
     def cancel_file_batch(self, store_id: str, batch_id: str) -> FileBatchRecord:
         """Stops the files of a batch that are not indexed yet; those that are stay as they are.
@@ -111,7 +118,8 @@ class FileBatches(Database):
         unfinished = (store_files.c.batch_id == batch_id, store_files.c.status == "in_progress")
         file_ids = select(store_files.c.file_id).where(*unfinished)
         with self._write() as connection:
-            _require_batch(connection, store_id, batch_id)
+            _require_batch(connection, store_id, batch_id, self._viewer)
+            check_store_writable(store_id, self._viewer)
             connection.execute(
                 delete(jobs).where(jobs.c.store_id == store_id, jobs.c.file_id.in_(file_ids))
             )
@@ -119,22 +127,24 @@ class FileBatches(Database):
             if connection.execute(stop).rowcount > 0:
                 batch = update(file_batches).where(file_batches.c.id == batch_id)
                 connection.execute(batch.values(cancelled_at=self._now()))
-            return _record(connection, store_id, batch_id)
+            return _record(connection, store_id, batch_id, self._viewer)
 
 
-def _require_batch(connection: Connection, store_id: str, batch_id: str) -> AnyRow:
+def _require_batch(connection: Connection, store_id: str, batch_id: str, viewer: Viewer) -> AnyRow:
+    require_store(connection, store_id, viewer)
     query = select(file_batches).where(
         file_batches.c.id == batch_id, file_batches.c.store_id == store_id
     )
     row = find_row(connection, query, store_id, batch_id)
     if row is None:
-        require_store(connection, store_id)
         raise UnknownFileBatchError(f"no file batch {batch_id!r} in vector store {store_id!r}")
     return row
 
 
-def _record(connection: Connection, store_id: str, batch_id: str) -> FileBatchRecord:
-    row = _require_batch(connection, store_id, batch_id)
+def _record(
+    connection: Connection, store_id: str, batch_id: str, viewer: Viewer
+) -> FileBatchRecord:
+    row = _require_batch(connection, store_id, batch_id, viewer)
     query = (
         select(store_files.c.status, func.count().label("files"))
         .where(store_files.c.batch_id == batch_id)

@@ -15,10 +15,11 @@ meanwhile has no job any more, so a delete wins over a late completion. Leases c
 the workers' machines, which must agree to well within a lease.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, delete, func, select, update
 
 from index.catalog.attributes import make_storable
 from index.catalog.database import Database, log_changes
@@ -26,10 +27,25 @@ from index.catalog.lookups import AnyRow, chunking_of, require_store
 from index.catalog.passages import check_drafts, replace_passages
 from index.catalog.schema import files, jobs, store_files
 from index.errors import LostLeaseError
-from index.records import ChunkDraft, IngestErrorCode, Job, Vectors
+from index.records import ChunkDraft, IngestErrorCode, Job, StoreFileStatus, Vectors
 
 MAX_ATTEMPTS = 5  # a file that took this many workers down is given up
 MAX_MESSAGE_CHARS = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """What is still to be ingested.
+
+    Attributes:
+        num_jobs: files that wait or are in work.
+        lag_s: since when the first of them has waited, in seconds; 0 without any.
+        num_files: files of all vector stores by status.
+    """
+
+    num_jobs: int
+    lag_s: float
+    num_files: Mapping[str, int]
 
 
 class Jobs(Database):
@@ -56,6 +72,27 @@ class Jobs(Database):
                     return _lease(connection, row, worker, now + lease_s)
             self._give_up(row.id, now)
         return None
+
+    def backlog(self) -> Backlog:
+        """Counts what is still to be ingested, and the files of all stores by status."""
+        created_at = (
+            select(store_files.c.created_at)
+            .join(
+                jobs,
+                (jobs.c.store_id == store_files.c.store_id)
+                & (jobs.c.file_id == store_files.c.file_id),
+            )
+            .order_by(jobs.c.id)
+            .limit(1)
+        )
+        counts = select(store_files.c.status, func.count()).group_by(store_files.c.status)
+        with self._read() as connection:
+            num_jobs = connection.execute(select(func.count()).select_from(jobs)).scalar_one()
+            oldest = connection.execute(created_at).scalar()
+            num_files = {row[0]: row[1] for row in connection.execute(counts)}
+        lag_s = max(0.0, self._clock() - oldest) if oldest is not None else 0.0
+        known = dict.fromkeys(get_args(StoreFileStatus), 0)
+        return Backlog(num_jobs=num_jobs, lag_s=lag_s, num_files=known | num_files)
 
     def renew_job(self, job: Job, lease_s: float) -> bool:
         """Extends the lease from now on; False when the job is lost: drop the work."""
@@ -143,7 +180,7 @@ def _lease(connection: Connection, row: AnyRow, worker: str, lease_until: float)
         .values(attempts=attempt, lease_owner=worker, lease_until=lease_until)
     )
     stored = connection.execute(
-        select(store_files, files.c.filename)
+        select(store_files, files.c.filename, files.c.tenant)
         .join(files, files.c.id == store_files.c.file_id)
         .where(store_files.c.store_id == row.store_id, store_files.c.file_id == row.file_id)
     ).one()
@@ -152,10 +189,11 @@ def _lease(connection: Connection, row: AnyRow, worker: str, lease_until: float)
         store_id=row.store_id,
         file_id=row.file_id,
         filename=stored.filename,
-        chunking=chunking_of(stored) or chunking_of(require_store(connection, row.store_id)),
+        chunking=chunking_of(stored) or chunking_of(require_store(connection, row.store_id, None)),
         worker=worker,
         attempt=attempt,
         lease_until=lease_until,
+        tenant=stored.tenant,
     )
 
 

@@ -2,11 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, bindparam, func, select, union_all
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    func,
+    select,
+    union_all,
+)
 
+from index.access import Viewer
 from index.catalog.attributes import is_storable
+from index.catalog.keys.seen import Conditions, seen_files, seen_stores
 from index.catalog.schema import files, store_files, vector_stores
 from index.errors import (
     ExpiredStoreError,
@@ -22,23 +35,11 @@ SECONDS_A_DAY = 86_400
 AnyRow = Row[Any]
 _EVERYWHERE: Mapping[str, str] = {}
 
-_STORE = select(vector_stores).where(vector_stores.c.id == bindparam("store_id"))
-# What a search must know of a store. The statements are built once, since every search asks them.
+# What a search must know of a store. The statements are built once a viewer, since every search
+# asks them.
 _IN_BRIEF: Select[Any] = select(
     *(vector_stores.c[name] for name in ("seq", "id", "name", "last_active_at")),
     vector_stores.c.expires_after_days,
-)
-EVERY_STORE: Select[Any] = _IN_BRIEF.order_by(vector_stores.c.seq)
-_OLDEST_OF_NAME = (
-    select(func.min(vector_stores.c.seq))
-    .where(vector_stores.c.name.in_(bindparam("named", expanding=True)))
-    .group_by(vector_stores.c.name)
-)
-# Two halves and no OR, so that PostgreSQL takes an index for each; one row a name, since any
-# number of stores may have no name.
-_NAMED_STORES = union_all(
-    _IN_BRIEF.where(vector_stores.c.id.in_(bindparam("named", expanding=True))),
-    _IN_BRIEF.where(vector_stores.c.seq.in_(_OLDEST_OF_NAME)),
 )
 FILE_COLUMNS = [column for column in files.c if column.name != "content"]
 
@@ -60,39 +61,70 @@ class Listing:
     before: str | None = None
 
 
-def require_file(connection: Connection, file_id: str, now: int) -> AnyRow:
+@lru_cache(maxsize=1024)
+def _store_query(viewer: Viewer | None) -> Select[Any]:
+    by_id = vector_stores.c.id == bindparam("store_id")
+    return select(vector_stores).where(by_id, *seen_stores(viewer))
+
+
+@lru_cache(maxsize=1024)
+def every_store(viewer: Viewer) -> Select[Any]:
+    """What a search must know of every store that the viewer sees, oldest first."""
+    return _IN_BRIEF.where(*seen_stores(viewer)).order_by(vector_stores.c.seq)
+
+
+@lru_cache(maxsize=1024)
+def _named_stores(viewer: Viewer) -> CompoundSelect[Any]:
+    seen = seen_stores(viewer)
+    oldest_of_name = (
+        select(func.min(vector_stores.c.seq))
+        .where(vector_stores.c.name.in_(bindparam("named", expanding=True)), *seen)
+        .group_by(vector_stores.c.name)
+    )
+    # Two halves and no OR, so that PostgreSQL takes an index for each; one row a name, since any
+    # number of stores may have no name.
+    return union_all(
+        _IN_BRIEF.where(vector_stores.c.id.in_(bindparam("named", expanding=True)), *seen),
+        _IN_BRIEF.where(vector_stores.c.seq.in_(oldest_of_name)),
+    )
+
+
+def require_file(connection: Connection, file_id: str, now: int, viewer: Viewer | None) -> AnyRow:
     """The file without its bytes.
 
     Raises:
-        UnknownFileError: it does not exist, or has expired.
+        UnknownFileError: it does not exist for this viewer, or has expired.
     """
-    row = find_row(connection, select(*FILE_COLUMNS).where(files.c.id == file_id), file_id)
+    query = select(*FILE_COLUMNS).where(files.c.id == file_id, *seen_files(viewer))
+    row = find_row(connection, query, file_id)
     if row is None or (row.expires_at is not None and row.expires_at <= now):
         raise UnknownFileError(f"no file {file_id!r}")
     return row
 
 
-def require_store(connection: Connection, store_id: str) -> AnyRow:
-    """The vector store, expired or not.
+def require_store(connection: Connection, store_id: str, viewer: Viewer | None) -> AnyRow:
+    """The vector store, expired or not; viewer None is the server itself.
 
     Raises:
-        UnknownStoreError: it does not exist.
+        UnknownStoreError: it does not exist for this viewer.
     """
-    asked = {"store_id": store_id}
-    row = connection.execute(_STORE, asked).first() if is_storable(store_id) else None
+    asked, query = {"store_id": store_id}, _store_query(viewer)
+    row = connection.execute(query, asked).first() if is_storable(store_id) else None
     if row is None:
         raise UnknownStoreError(f"no vector store {store_id!r}")
     return row
 
 
-def require_live_store(connection: Connection, store_id: str, now: int) -> AnyRow:
+def require_live_store(
+    connection: Connection, store_id: str, now: int, viewer: Viewer | None
+) -> AnyRow:
     """The vector store, to be used.
 
     Raises:
-        UnknownStoreError: it does not exist.
+        UnknownStoreError: it does not exist for this viewer.
         ExpiredStoreError: it has expired.
     """
-    return require_live(require_store(connection, store_id), now)
+    return require_live(require_store(connection, store_id, viewer), now)
 
 
 def require_live(store: AnyRow, now: int) -> AnyRow:
@@ -107,14 +139,18 @@ def require_live(store: AnyRow, now: int) -> AnyRow:
     return store
 
 
-def require_named_stores(connection: Connection, named: Sequence[str]) -> list[AnyRow]:
+def require_named_stores(
+    connection: Connection, named: Sequence[str], viewer: Viewer
+) -> list[AnyRow]:
     """For each text the store with that id, else the oldest with that name; expired or not.
+
+    Names are those of the viewer's tenant, and of stores that it sees.
 
     Raises:
         UnknownStoreError: a text is neither.
     """
     asked = {"named": [text for text in named if is_storable(text)]}
-    rows = connection.execute(_NAMED_STORES, asked).all()
+    rows = connection.execute(_named_stores(viewer), asked).all()
     by_name = {row.name: row for row in sorted(rows, key=lambda row: -int(row.seq))}
     by_name_or_id = by_name | {row.id: row for row in rows}
     for text in named:
@@ -123,19 +159,21 @@ def require_named_stores(connection: Connection, named: Sequence[str]) -> list[A
     return [by_name_or_id[text] for text in named]
 
 
-def require_store_file(connection: Connection, store_id: str, file_id: str) -> AnyRow:
+def require_store_file(
+    connection: Connection, store_id: str, file_id: str, viewer: Viewer | None
+) -> AnyRow:
     """The store file, with the file's `filename`.
 
     Raises:
         UnknownStoreError: there is no such store.
         UnknownStoreFileError: the file is not attached to the store.
     """
+    require_store(connection, store_id, viewer)
     query = select_store_files().where(
-        store_files.c.store_id == store_id, store_files.c.file_id == file_id
+        store_files.c.store_id == store_id, store_files.c.file_id == file_id, *seen_files(viewer)
     )
     row = find_row(connection, query, store_id, file_id)
     if row is None:
-        require_store(connection, store_id)
         raise UnknownStoreFileError(f"no file {file_id!r} in vector store {store_id!r}")
     return row
 
@@ -151,8 +189,9 @@ def find_row(connection: Connection, query: Select[Any], *named: str) -> AnyRow 
 
 
 def select_store_files() -> Select[Any]:
-    """All store files, with the file's `filename`."""
-    return select(store_files, files.c.filename).join(files, files.c.id == store_files.c.file_id)
+    """All store files, with the file's `filename` and access list."""
+    columns = (files.c.filename, files.c.access)
+    return select(store_files, *columns).join(files, files.c.id == store_files.c.file_id)
 
 
 def store_expires_at(row: AnyRow) -> int | None:
@@ -185,7 +224,7 @@ def chunking_values(chunking: Chunking | None) -> dict[str, int | None]:
     }
 
 
-def read_page(
+def read_page(  # noqa: PLR0913 - what is listed, which page of it, and for whom
     connection: Connection,
     query: Select[Any],
     table: Table,
@@ -193,6 +232,7 @@ def read_page(
     *,
     key: str = "id",
     scope: Mapping[str, str] = _EVERYWHERE,
+    seen: Conditions = (),
 ) -> tuple[list[AnyRow], bool]:
     """One page of a query over `table`, in the order of creation.
 
@@ -203,6 +243,7 @@ def read_page(
         listing: which page. With `before` alone it is the one that ends there.
         key: the column that cursors name.
         scope: column values of the rows that a cursor may name.
+        seen: conditions on `table` that hold for all that the viewer sees.
 
     Returns:
         The rows, and whether more follow; with `before` alone, whether more precede.
@@ -210,13 +251,15 @@ def read_page(
     Raises:
         UnknownCursorError: a cursor names no row.
     """
+    query = query.where(*seen)
     is_backward = listing.before is not None and listing.after is None
     is_falling = listing.order == "desc"
     for name, value in (("after", listing.after), ("before", listing.before)):
         if value is not None:
             named = {**scope, key: value}
             is_older = is_falling == (name == "after")
-            seq = _seq_of(connection, table, named, name)
+            found = select(table.c.seq).where(*(table.c[one] == named[one] for one in named), *seen)
+            seq = _seq_of(connection, found, list(named.values()), name)
             query = query.where(table.c.seq < seq if is_older else table.c.seq > seq)
     query = query.order_by(table.c.seq.desc() if is_falling != is_backward else table.c.seq)
     rows = list(connection.execute(query.limit(listing.limit + 1)).all())
@@ -224,10 +267,9 @@ def read_page(
     return page[::-1] if is_backward else page, len(rows) > listing.limit
 
 
-def _seq_of(connection: Connection, table: Table, named: Mapping[str, str], cursor: str) -> int:
-    query = select(table.c.seq).where(*(table.c[name] == named[name] for name in named))
-    row = find_row(connection, query, *named.values())
+def _seq_of(connection: Connection, query: Select[Any], named: Sequence[str], cursor: str) -> int:
+    row = find_row(connection, query, *named)
     if row is None:
         error = UnknownCursorError if cursor == "after" else UnknownBeforeError
-        raise error(f"no such `{cursor}`: {', '.join(named.values())}")
+        raise error(f"no such `{cursor}`: {', '.join(named)}")
     return int(row.seq)

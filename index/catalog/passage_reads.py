@@ -17,7 +17,7 @@ _IDS_A_QUERY = 5000  # SQLite takes 32766 parameters, PostgreSQL 65535
 
 # Built once: to build a statement takes longer than to run it.
 _PASSAGES = (
-    select(chunks, store_files.c.attributes, files.c.filename)
+    select(chunks, store_files.c.attributes, files.c.filename, files.c.access)
     .join(
         store_files,
         and_(
@@ -82,6 +82,7 @@ class PassageReads(Database):
                     found[row.id] = FoundPassage(
                         passage=passage_of(row, row.filename),
                         attributes=row.attributes,
+                        access=row.access,
                         around=_passages(around.get(row.id, ()), row.filename),
                         context=_joined(around.get(row.id, ())),
                         vector=vector,

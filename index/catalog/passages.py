@@ -44,7 +44,7 @@ class Passages(Database):
             UnknownStoreError: no such store.
         """
         with self._read() as connection:
-            fingerprint: str | None = require_store(connection, store_id).fingerprint
+            fingerprint: str | None = require_store(connection, store_id, None).fingerprint
             return fingerprint if _holds_passages(connection, store_id) else None
 
 
@@ -149,7 +149,7 @@ def _adopt_embedder(connection: Connection, store_id: str, fingerprint: str, dim
     Raises:
         FingerprintMismatchError: it holds vectors of another.
     """
-    store = require_store(connection, store_id)
+    store = require_store(connection, store_id, None)
     if (store.fingerprint, store.dim) == (fingerprint, dim):
         return
     if _holds_passages(connection, store_id):

@@ -91,7 +91,7 @@ class Reembedding(Database):
             UnknownStoreError: no such store, or it has expired.
         """
         with self._write() as connection:
-            store = require_live_store(connection, store_id, self._now())
+            store = require_live_store(connection, store_id, self._now(), None)
             if store.fingerprint == fingerprint:
                 return True
             lacking = _of_store(store_id).where(_lacks(fingerprint)).limit(1)
@@ -118,7 +118,7 @@ class Reembedding(Database):
             How many were deleted.
         """
         with self._write() as connection:
-            present = require_store(connection, store_id).fingerprint
+            present = require_store(connection, store_id, None).fingerprint
             return connection.execute(
                 delete(vectors).where(
                     vectors.c.chunk_id.in_(chunk_ids), vectors.c.fingerprint != present

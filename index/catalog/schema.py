@@ -19,8 +19,10 @@ conversations  named sequences of items
 conversation_items  the items, JSON of the API
 head           one row: the number of the last change, and the next chunk id
 
-`seq` columns keep the order of creation, which whole seconds do not. A change here needs a revision
-in migrations/versions as well, which makes it in databases that exist.
+`tenant` says whose a row is, `key_id` with which key it was made, and `access` who of the
+tenant may see it (index/access.py). `seq` columns keep the order of creation, which whole seconds
+do not. A change here needs a revision in migrations/versions as well, which makes it in databases
+that exist.
 """
 
 from sqlalchemy import (
@@ -68,6 +70,10 @@ files = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("content", LargeBinary, nullable=False),
+    Column("tenant", Text, nullable=False, server_default="default"),
+    Column("key_id", Text),
+    Column("access", Text),
+    Index("ix_files_tenant", "tenant", "seq"),
     sqlite_autoincrement=True,
 )
 
@@ -86,6 +92,10 @@ vector_stores = Table(
     Column("chunk_overlap_tokens", Integer),
     Column("fingerprint", Text),
     Column("dim", Integer),
+    Column("tenant", Text, nullable=False, server_default="default"),
+    Column("key_id", Text),
+    Column("access", Text),
+    Index("ix_vector_stores_tenant", "tenant", "seq"),
     # A name can be longer than a btree of PostgreSQL takes.
     Index("ix_vector_stores_name", "name", postgresql_using="hash"),
     sqlite_autoincrement=True,
@@ -218,6 +228,7 @@ conversations = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("keep_s", BigInteger, nullable=False),
+    Column("key_id", Text),
     Column("metadata", JSON, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -245,6 +256,9 @@ uploads = Table(
     Column("file_expires_after_s", BigInteger),
     Column("cancelled_at", BigInteger),
     Column("file_id", String(64)),  # no foreign key: it tells of a file that was deleted since
+    Column("tenant", Text, nullable=False, server_default="default"),
+    Column("key_id", Text),
+    Column("access", Text),
 )
 
 upload_parts = Table(

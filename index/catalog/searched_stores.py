@@ -6,8 +6,8 @@ from sqlalchemy import update
 
 from index.catalog.database import Database, read_head
 from index.catalog.lookups import (
-    EVERY_STORE,
     AnyRow,
+    every_store,
     has_expired,
     require_live,
     require_named_stores,
@@ -38,10 +38,12 @@ class SearchedStores(Database):
         with self._read() as connection:
             head = read_head(connection)
             if stores is None:
-                found = connection.execute(EVERY_STORE).all()
+                found = connection.execute(every_store(self._viewer)).all()
                 rows = [row for row in found if not has_expired(row, now)]
             else:
-                named = {row.id: row for row in require_named_stores(connection, stores)}
+                named = {
+                    row.id: row for row in require_named_stores(connection, stores, self._viewer)
+                }
                 rows = [require_live(row, now) for row in named.values()]
         for row in rows:
             if row.expires_after_days is None or now - row.last_active_at < TOUCH_INTERVAL_S:

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, select, update
 
+from index.access import Viewer
 from index.catalog.attach import attach_files
 from index.catalog.attributes import check_attributes
+from index.catalog.changes import passage_of
 from index.catalog.database import Database, log_changes
+from index.catalog.keys.seen import check_store_writable, seen_files
 from index.catalog.lookups import (
     AnyRow,
     Listing,
@@ -17,7 +20,7 @@ from index.catalog.lookups import (
     require_store_file,
     select_store_files,
 )
-from index.catalog.schema import chunks, store_files
+from index.catalog.schema import chunks, files, store_files
 from index.headings import headed_text
 from index.records import (
     Attachment,
@@ -25,6 +28,7 @@ from index.records import (
     Chunking,
     Order,
     Page,
+    StoredPassage,
     StoreFileRecord,
     StoreFileStatus,
 )
@@ -57,9 +61,12 @@ class StoreFiles(Database):
         attachment = Attachment(file_id=file_id, attributes=attributes, chunking=chunking)
         now = self._now()
         with self._write() as connection:
-            require_live_store(connection, store_id, now)
-            attach_files(connection, store_id, [attachment], now=now)
-            return store_file_record(require_store_file(connection, store_id, file_id))
+            require_live_store(connection, store_id, now, self._viewer)
+            check_store_writable(store_id, self._viewer)
+            attach_files(connection, store_id, [attachment], now=now, viewer=self._viewer)
+            return store_file_record(
+                require_store_file(connection, store_id, file_id, self._viewer)
+            )
 
     def get_store_file(self, store_id: str, file_id: str) -> StoreFileRecord:
         """The state of a file in a store.
@@ -69,7 +76,9 @@ class StoreFiles(Database):
             UnknownStoreFileError: the file is not in it.
         """
         with self._read() as connection:
-            return store_file_record(require_store_file(connection, store_id, file_id))
+            return store_file_record(
+                require_store_file(connection, store_id, file_id, self._viewer)
+            )
 
     def list_store_files(
         self,
@@ -89,8 +98,9 @@ class StoreFiles(Database):
         """
         listing = Listing(limit=limit, order=order, after=after, before=before)
         with self._read() as connection:
-            require_store(connection, store_id)
-            return store_files_page(connection, {"store_id": store_id}, listing, status)
+            require_store(connection, store_id, self._viewer)
+            scope = {"store_id": store_id}
+            return store_files_page(connection, scope, listing, status, self._viewer)
 
     def update_attributes(
         self, store_id: str, file_id: str, attributes: Attributes
@@ -104,9 +114,12 @@ class StoreFiles(Database):
         """
         check_attributes(attributes)
         with self._write() as connection:
-            require_store_file(connection, store_id, file_id)
+            require_store_file(connection, store_id, file_id, self._viewer)
+            check_store_writable(store_id, self._viewer)
             _set_attributes(connection, store_id, file_id, attributes)
-            return store_file_record(require_store_file(connection, store_id, file_id))
+            return store_file_record(
+                require_store_file(connection, store_id, file_id, self._viewer)
+            )
 
     def detach_file(self, store_id: str, file_id: str) -> None:
         """Takes a file out of a store with its passages and its job; the upload stays.
@@ -116,9 +129,26 @@ class StoreFiles(Database):
             UnknownStoreFileError: the file is not in it.
         """
         with self._write() as connection:
-            require_store_file(connection, store_id, file_id)
+            require_store_file(connection, store_id, file_id, self._viewer)
+            check_store_writable(store_id, self._viewer)
             connection.execute(delete(store_files).where(*_is(store_id, file_id)))
             log_changes(connection, "delete", [(store_id, file_id)])
+
+    def store_file_passages(self, store_id: str, file_id: str) -> tuple[StoredPassage, ...]:
+        """The file's passages, in the order of the document.
+
+        Raises:
+            UnknownStoreError: no such store.
+            UnknownStoreFileError: the file is not in it.
+        """
+        query = (
+            select(chunks)
+            .where(chunks.c.store_id == store_id, chunks.c.file_id == file_id)
+            .order_by(chunks.c.ordinal)
+        )
+        with self._read() as connection:
+            name = require_store_file(connection, store_id, file_id, self._viewer).filename
+            return tuple(passage_of(row, name) for row in connection.execute(query))
 
     def store_file_text(self, store_id: str, file_id: str) -> tuple[str, ...]:
         """The texts of the file's passages below their headings, in the order of the document.
@@ -127,16 +157,10 @@ class StoreFiles(Database):
             UnknownStoreError: no such store.
             UnknownStoreFileError: the file is not in it.
         """
-        query = (
-            select(chunks.c.title, chunks.c.text)
-            .where(chunks.c.store_id == store_id, chunks.c.file_id == file_id)
-            .order_by(chunks.c.ordinal)
+        return tuple(
+            headed_text(one.title, one.text, filename=one.filename)
+            for one in self.store_file_passages(store_id, file_id)
         )
-        with self._read() as connection:
-            name = require_store_file(connection, store_id, file_id).filename
-            return tuple(
-                headed_text(row.title, row.text, filename=name) for row in connection.execute(query)
-            )
 
 
 def _set_attributes(
@@ -162,6 +186,7 @@ def store_files_page(
     scope: Mapping[str, str],
     listing: Listing,
     status: StoreFileStatus | None,
+    viewer: Viewer,
 ) -> Page[StoreFileRecord]:
     """One page of the store files whose columns have the values of `scope`.
 
@@ -171,7 +196,12 @@ def store_files_page(
     query = select_store_files().where(*(store_files.c[name] == scope[name] for name in scope))
     if status is not None:
         query = query.where(store_files.c.status == status)
-    rows, has_more = read_page(connection, query, store_files, listing, key="file_id", scope=scope)
+    # Cursors are looked up in the table alone, pages in its join with the files.
+    of_file = select(files.c.id).where(files.c.id == store_files.c.file_id, *seen_files(viewer))
+    seen = (exists(of_file.correlate(store_files)),)
+    rows, has_more = read_page(
+        connection, query, store_files, listing, key="file_id", scope=scope, seen=seen
+    )
     return Page(items=tuple(store_file_record(row) for row in rows), has_more=has_more)
 
 

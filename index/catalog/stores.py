@@ -10,6 +10,8 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from index.catalog.attach import attach_files
 from index.catalog.attributes import check_attributes, check_storable
 from index.catalog.database import Database, log_changes
+from index.catalog.files import owner_values
+from index.catalog.keys.seen import check_store_writable, seen_stores
 from index.catalog.lookups import (
     AnyRow,
     Listing,
@@ -28,7 +30,7 @@ from index.records import Attachment, Chunking, FileCounts, Order, Page, StoreRe
 class Stores(Database):
     """The part of the catalog that keeps vector stores."""
 
-    def create_store(
+    def create_store(  # noqa: PLR0913 - one argument a field
         self,
         *,
         name: str,
@@ -37,13 +39,16 @@ class Stores(Database):
         chunking: Chunking | None = None,
         expires_after_days: int | None = None,
         file_ids: Sequence[str] = (),
+        access: str | None = None,
     ) -> StoreRecord:
         """Creates a store and attaches the files; all of it or nothing.
 
         Raises:
             UnknownFileError: one of the files does not exist, or has expired.
             InvalidAttributesError: metadata outside its bounds, or a name that cannot be stored.
+            NotWritableError: the key is not for that.
         """
+        check_store_writable(None, self._viewer)
         check_storable(name + (description or ""))
         check_attributes(metadata or {})
         now = self._now()
@@ -55,14 +60,15 @@ class Stores(Database):
             "created_at": now,
             "last_active_at": now,
             "expires_after_days": expires_after_days,
+            **owner_values(self._viewer, access),
         }
         row |= chunking_values(chunking)
         with self._write() as connection:
             connection.execute(insert(vector_stores).values(**row))
             if file_ids:
                 files = [Attachment(file_id=file_id) for file_id in file_ids]
-                attach_files(connection, str(row["id"]), files, now=now)
-            return self._record(connection, require_store(connection, str(row["id"])))
+                attach_files(connection, str(row["id"]), files, now=now, viewer=self._viewer)
+            return self._record(connection, require_store(connection, str(row["id"]), None))
 
     def get_store(self, store_id: str) -> StoreRecord:
         """The store; an expired one says so in its status.
@@ -71,7 +77,7 @@ class Stores(Database):
             UnknownStoreError: no such store.
         """
         with self._read() as connection:
-            return self._record(connection, require_store(connection, store_id))
+            return self._record(connection, require_store(connection, store_id, self._viewer))
 
     def find_store(self, name_or_id: str) -> StoreRecord:
         """The store with this id, else the oldest with this name.
@@ -80,8 +86,8 @@ class Stores(Database):
             UnknownStoreError: neither exists.
         """
         with self._read() as connection:
-            (found,) = require_named_stores(connection, [name_or_id])
-            return self._record(connection, require_store(connection, found.id))
+            (found,) = require_named_stores(connection, [name_or_id], self._viewer)
+            return self._record(connection, require_store(connection, found.id, self._viewer))
 
     def list_stores(
         self,
@@ -99,7 +105,9 @@ class Stores(Database):
         listing = Listing(limit=limit, order=order, after=after, before=before)
         with self._read() as connection:
             query = select(vector_stores)
-            rows, has_more = read_page(connection, query, vector_stores, listing)
+            rows, has_more = read_page(
+                connection, query, vector_stores, listing, seen=seen_stores(self._viewer)
+            )
             return Page(
                 items=tuple(self._record(connection, row) for row in rows), has_more=has_more
             )
@@ -111,6 +119,7 @@ class Stores(Database):
         name: str | EllipsisType = ...,
         metadata: Mapping[str, str] | EllipsisType = ...,
         expires_after_days: int | EllipsisType | None = ...,
+        access: str | EllipsisType | None = ...,
     ) -> StoreRecord:
         """Changes what is given and leaves the rest (`...`) as it is.
 
@@ -127,12 +136,15 @@ class Stores(Database):
             values["metadata"] = dict(metadata)
         if expires_after_days is not ...:
             values["expires_after_days"] = expires_after_days
+        if access is not ...:
+            values["access"] = access
         with self._write() as connection:
-            require_store(connection, store_id)
+            require_store(connection, store_id, self._viewer)
+            check_store_writable(store_id, self._viewer)
             connection.execute(
                 update(vector_stores).where(vector_stores.c.id == store_id).values(**values)
             )
-            return self._record(connection, require_store(connection, store_id))
+            return self._record(connection, require_store(connection, store_id, None))
 
     def delete_store(self, store_id: str) -> None:
         """Deletes a store with all that it holds; the uploads stay.
@@ -141,7 +153,8 @@ class Stores(Database):
             UnknownStoreError: no such store.
         """
         with self._write() as connection:
-            require_store(connection, store_id)
+            require_store(connection, store_id, self._viewer)
+            check_store_writable(store_id, self._viewer)
             query = select(store_files.c.file_id).where(store_files.c.store_id == store_id)
             gone = [(store_id, file_id) for file_id in connection.execute(query).scalars()]
             connection.execute(delete(vector_stores).where(vector_stores.c.id == store_id))
@@ -172,4 +185,5 @@ class Stores(Database):
             file_counts=FileCounts(**{group.status: group.files for group in by_status}),
             chunking=chunking_of(row),
             fingerprint=row.fingerprint,
+            access=row.access,
         )

@@ -13,17 +13,20 @@ from typing import Literal
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from index.access import Viewer
 from index.catalog.attributes import check_storable
 from index.catalog.database import Database
-from index.catalog.files import check_file, file_record, file_values
+from index.catalog.files import MAX_FILE_BYTES, check_file, file_record, file_values, owner_values
+from index.catalog.keys.seen import seen_uploads
 from index.catalog.lookups import FILE_COLUMNS, AnyRow, find_row
 from index.catalog.schema import files, upload_parts, uploads
-from index.errors import InvalidUploadError, UnknownUploadError
+from index.errors import InvalidUploadError, UnknownUploadError, UploadsFullError
 from index.records import FileRecord
 
 LIFE_S = 3600  # of an upload that is not completed, as OpenAI has it
 # A part whose reply was lost is sent again; all of them together may be so much too much.
 _MOST_TIMES = 2
+MAX_PENDING_BYTES = 16 * MAX_FILE_BYTES  # of the parts of all uploads that are not completed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +70,13 @@ class Uploads(Database):
     """The part of the catalog that keeps uploads which come in parts."""
 
     def create_upload(
-        self, *, filename: str, purpose: str, num_bytes: int, file_expires_after_s: int | None
+        self,
+        *,
+        filename: str,
+        purpose: str,
+        num_bytes: int,
+        file_expires_after_s: int | None,
+        access: str | None = None,
     ) -> UploadRecord:
         """Begins an upload; what expired of others is swept away.
 
@@ -90,9 +99,10 @@ class Uploads(Database):
                     created_at=now,
                     expires_at=now + LIFE_S,
                     file_expires_after_s=file_expires_after_s,
+                    **owner_values(self._viewer, access),
                 )
             )
-            return _record(connection, upload_id, self._now())
+            return _record(connection, upload_id, self._now(), self._viewer)
 
     def add_upload_part(self, upload_id: str, data: bytes) -> UploadPartRecord:
         """Keeps a part; on return it is durable.
@@ -100,12 +110,13 @@ class Uploads(Database):
         Raises:
             UnknownUploadError: no such upload.
             InvalidUploadError: it is not pending, or the parts are too large for it.
+            UploadsFullError: the parts of all uploads are too large together.
         """
         part = UploadPartRecord(
             id=f"part_{uuid.uuid4().hex}", upload_id=upload_id, created_at=self._now()
         )
         with self._write() as connection:
-            upload = _pending(connection, upload_id, self._now())
+            upload = _pending(connection, upload_id, self._now(), self._viewer)
             held = select(func.coalesce(func.sum(upload_parts.c.num_bytes), 0)).where(
                 upload_parts.c.upload_id == upload_id
             )
@@ -115,6 +126,14 @@ class Uploads(Database):
                 raise InvalidUploadError(
                     f"the parts of an upload of {upload.num_bytes} bytes must have 1..{most} bytes "
                     f"together, got {num_held} + {len(data)}"
+                )
+            _sweep(connection, self._now())
+            of_all = select(func.coalesce(func.sum(upload_parts.c.num_bytes), 0))
+            num_of_all = int(connection.execute(of_all).scalar_one())
+            if num_of_all + len(data) > MAX_PENDING_BYTES:
+                raise UploadsFullError(
+                    f"the parts of all pending uploads must have at most {MAX_PENDING_BYTES} bytes "
+                    f"together, got {num_of_all} + {len(data)}: complete or cancel some"
                 )
             row = {**vars(part), "num_bytes": len(data), "content": data}
             connection.execute(insert(upload_parts).values(row))
@@ -135,10 +154,10 @@ class Uploads(Database):
             InvalidUploadError: it is not pending, or the parts do not make up what was announced.
         """
         with self._read() as connection:  # parts never change, so nobody waits for the hashes
-            record = _record(connection, upload_id, self._now())
+            record = _record(connection, upload_id, self._now(), self._viewer)
             if record.status == "completed":
                 return record
-            upload = _pending(connection, upload_id, self._now())
+            upload = _pending(connection, upload_id, self._now(), self._viewer)
             data = _joined(connection, upload, part_ids)
         digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
         if md5 is not None and md5.lower() != digest:
@@ -149,18 +168,19 @@ class Uploads(Database):
             data=data,
             now=self._now(),
             expires_after_s=upload.file_expires_after_s,
+            owner=owner_values(self._viewer, upload.access),
         )
         with self._write() as connection:
-            record = _record(connection, upload_id, self._now())
+            record = _record(connection, upload_id, self._now(), self._viewer)
             if record.status == "completed":
                 return record
-            _pending(connection, upload_id, self._now())
+            _pending(connection, upload_id, self._now(), self._viewer)
             connection.execute(insert(files).values(values))
             connection.execute(
                 update(uploads).where(uploads.c.id == upload_id).values(file_id=values["id"])
             )
             connection.execute(delete(upload_parts).where(upload_parts.c.upload_id == upload_id))
-            return _record(connection, upload_id, self._now())
+            return _record(connection, upload_id, self._now(), self._viewer)
 
     def cancel_upload(self, upload_id: str) -> UploadRecord:
         """Gives an upload up; its parts go.
@@ -170,14 +190,14 @@ class Uploads(Database):
             InvalidUploadError: it is completed, or expired.
         """
         with self._write() as connection:
-            record = _record(connection, upload_id, self._now())
+            record = _record(connection, upload_id, self._now(), self._viewer)
             if record.status == "cancelled":
                 return record
-            _pending(connection, upload_id, self._now())
+            _pending(connection, upload_id, self._now(), self._viewer)
             cancelled = update(uploads).where(uploads.c.id == upload_id)
             connection.execute(cancelled.values(cancelled_at=self._now()))
             connection.execute(delete(upload_parts).where(upload_parts.c.upload_id == upload_id))
-            return _record(connection, upload_id, self._now())
+            return _record(connection, upload_id, self._now(), self._viewer)
 
 
 def _sweep(connection: Connection, now: int) -> None:
@@ -189,15 +209,16 @@ def _sweep(connection: Connection, now: int) -> None:
     connection.execute(delete(uploads).where(gone))
 
 
-def _pending(connection: Connection, upload_id: str, now: int) -> AnyRow:
-    status = _record(connection, upload_id, now).status
+def _pending(connection: Connection, upload_id: str, now: int, viewer: Viewer) -> AnyRow:
+    status = _record(connection, upload_id, now, viewer).status
     if status != "pending":
         raise InvalidUploadError(f"the upload must be pending, it is {status}")
     return connection.execute(select(uploads).where(uploads.c.id == upload_id)).one()
 
 
-def _record(connection: Connection, upload_id: str, now: int) -> UploadRecord:
-    row = find_row(connection, select(uploads).where(uploads.c.id == upload_id), upload_id)
+def _record(connection: Connection, upload_id: str, now: int, viewer: Viewer) -> UploadRecord:
+    asked = select(uploads).where(uploads.c.id == upload_id, *seen_uploads(viewer))
+    row = find_row(connection, asked, upload_id)
     if row is None:
         raise UnknownUploadError(f"no upload {upload_id!r}")
     query = select(*FILE_COLUMNS).where(files.c.id == (row.file_id or ""))

@@ -6,6 +6,7 @@ from operator import ge, gt, le, lt
 import numpy as np
 import numpy.typing as npt
 
+from index.access import principals_of
 from index.records import Attributes
 from index.searching.filters import Comparison, Filter, Value, matches
 from index.searching.growing import GrowingArray
@@ -115,6 +116,28 @@ class _Column:
         self._known = {
             _typed(value): number for number, value in enumerate(self._values) if value is not None
         }
+
+
+class AccessColumn(_Column):
+    """The access lists of files; most files share a few."""
+
+    def __init__(self) -> None:
+        super().__init__("access")
+
+    @property
+    def has_lists(self) -> bool:
+        """Whether any file has one."""
+        return len(self._values) > 1
+
+    def admitting(self, principals: frozenset[str], num_keys: int) -> Mask:
+        """Whether each file with a key below `num_keys` lets one of them in; bool, (num_keys,)."""
+        self._numbers.lengthen(num_keys)
+        verdicts = [
+            value is None or not principals.isdisjoint(principals_of(str(value)))
+            for value in self._values
+        ]
+        admitted: Mask = np.array(verdicts, np.bool_)[self._numbers.items[:num_keys]]
+        return admitted
 
 
 def _typed(value: Value) -> tuple[bool, Value]:

@@ -1,4 +1,4 @@
-"""Which passages of a store belong to which file, and which of them a filter lets through."""
+"""Which passages of a store belong to which file, and which of them a search may find."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from index.records import Attributes
-from index.searching.attribute_columns import AttributeColumns, Mask
+from index.searching.attribute_columns import AccessColumn, AttributeColumns, Mask
 from index.searching.filters import Filter
 from index.searching.growing import GrowingArray
 
 Ids = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.int64]
+
+Principals = frozenset[str] | None
 
 _GONE = -1
 _SPARE_ROWS = 1000
@@ -20,7 +22,7 @@ _SPARE_ROWS = 1000
 
 @dataclass(frozen=True, eq=False)
 class Allowed:
-    """What a filter lets through: a mask by file key, and one by row."""
+    """What a filter and the access lists let through: a mask by file key, and one by row."""
 
     files: Mask
     rows: Mask
@@ -43,7 +45,8 @@ class FileTable:
         self._chunk_ids = GrowingArray(np.int64)
         self._key_of_row = GrowingArray(np.int32)
         self._attributes = AttributeColumns()
-        self._last_allowed: tuple[Filter, Allowed] | None = None
+        self._access = AccessColumn()
+        self._last_allowed: tuple[Filter | None, Principals, Allowed] | None = None
 
     @property
     def chunk_ids(self) -> Ids:
@@ -99,21 +102,40 @@ class FileTable:
         self._key_of_row.items[rows] = _GONE
         self._num_rows.items[key] = 0
         self._free_keys.append(key)
-        self.set_attributes(key, {})
+        self.describe(key, {}, None)
         self.num_passages -= len(rows)
 
-    def set_attributes(self, key: int, attributes: Attributes) -> None:
-        """Replaces what filters see of a file."""
+    def describe(self, key: int, attributes: Attributes, access: str | None) -> None:
+        """Replaces what filters see of a file, and who may see it."""
         self._attributes.set(key, attributes)
+        self._access.set(key, access)
         self._last_allowed = None
 
-    def allowed(self, wanted: Filter) -> Allowed:
-        """What a filter lets through; asked again with the same object, it answers at once."""
-        if self._last_allowed is None or self._last_allowed[0] is not wanted:
-            files = self._attributes.passing(wanted, len(self._first_row))
-            of_rows = np.append(files, False)  # the last, at -1, stands for what is gone
-            self._last_allowed = (wanted, Allowed(files, of_rows[self._key_of_row.items]))
-        return self._last_allowed[1]
+    def allowed(self, wanted: Filter | None, principals: Principals) -> Allowed | None:
+        """What a filter and the access lists let through; None: everything.
+
+        Asked again with the same filter object and principals, it answers at once.
+
+        Args:
+            wanted: the filter, if there is one.
+            principals: as whom access lists are asked; None: they let in everything.
+        """
+        asked = principals if self._access.has_lists else None
+        if wanted is None and asked is None:
+            return None
+        last = self._last_allowed
+        if last is not None and last[0] is wanted and last[1] == asked:
+            return last[2]
+        num_keys = len(self._first_row)
+        files = np.ones(num_keys, np.bool_)
+        if wanted is not None:
+            files &= self._attributes.passing(wanted, num_keys)
+        if asked is not None:
+            files &= self._access.admitting(asked, num_keys)
+        of_rows = np.append(files, False)  # the last, at -1, stands for what is gone
+        allowed = Allowed(files, of_rows[self._key_of_row.items])
+        self._last_allowed = (wanted, asked, allowed)
+        return allowed
 
     @property
     def is_sparse(self) -> bool:

@@ -76,7 +76,7 @@ class Fold:
 
     def find(self, request: SearchRequest) -> ShardScores:
         """The first half of a search: what this shard finds, as `search` otherwise."""
-        opened = self._catalog.open_stores(request.stores)
+        opened = self._catalog.seen_by(request.viewer).open_stores(request.stores)
         with self._lock:
             self._catch_up(opened.head)
             # A store without passages has no index.

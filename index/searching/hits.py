@@ -1,8 +1,8 @@
 """From a ranking to hits: the passages are read where they are stored.
 
 A search index holds no text. What is read may be newer than the ranking: a passage that is gone by
-then is no hit, nor is one whose file then has attributes that the filter does not let through. The
-next in the ranking takes its place.
+then is no hit, nor is one whose file then has attributes that the filter does not let through, or
+an access list that does not let in who asks. The next in the ranking takes its place.
 """
 
 from collections.abc import Sequence
@@ -44,6 +44,7 @@ def read_hits(reader: PassageReader, ranking: Ranking, request: SearchRequest) -
     else:
         found = _best(reader, list(ranking.fused), request)
         scores = {chunk_id: ranking.fused[chunk_id] for chunk_id in found}
+    dense_ranks, lexical_ranks = _places(ranking.dense), _places(ranking.lexical)
     return tuple(
         Hit(
             **vars(found[chunk_id].passage),
@@ -53,9 +54,16 @@ def read_hits(reader: PassageReader, ranking: Ranking, request: SearchRequest) -
             lexical_score=ranking.lexical.get(chunk_id),
             context=found[chunk_id].context,
             around=found[chunk_id].around,
+            dense_rank=dense_ranks.get(chunk_id),
+            lexical_rank=lexical_ranks.get(chunk_id),
         )
         for chunk_id, score in scores.items()
     )
+
+
+def _places(scores: Scores) -> dict[int, int]:
+    """The place of each passage in one search, from 1."""
+    return {chunk_id: place for place, chunk_id in enumerate(scores, start=1)}
 
 
 def _best(
@@ -76,6 +84,7 @@ def _read(
         chunk_id: stored[chunk_id]
         for chunk_id in ranked
         if chunk_id in stored
+        and request.viewer.admits(stored[chunk_id].access)
         and (request.filters is None or matches(request.filters, stored[chunk_id].attributes))
     }
 

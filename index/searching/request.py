@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from index.access import OPERATOR, Viewer
 from index.errors import InvalidSearchError
 from index.records import Attributes, StoredPassage, Vectors
 from index.searching.filters import Filter
@@ -36,6 +37,7 @@ class SearchRequest:
         max_similarity: hits whose vectors have a greater cosine with a better one are left out.
         neighbours: passages before and after each hit, of the same file, that `around` holds.
         filters: only files whose attributes pass take part.
+        viewer: who searches: only stores and files that it sees take part.
         fingerprint: the embedder of `vector`; None leaves it to the dimension to tell.
         others: what `vector` is to other embedders, by their fingerprints; each store is searched
             with the one that its vectors are of.
@@ -55,6 +57,7 @@ class SearchRequest:
     max_similarity: float = 1.0
     neighbours: int = 0
     filters: Filter | None = None
+    viewer: Viewer = OPERATOR
     fingerprint: str | None = None
     others: Mapping[str, Vectors] = field(default_factory=dict, compare=False, repr=False)
 
@@ -82,7 +85,8 @@ class Hit:
     """A passage that was found.
 
     `score` is the fused score in mode "hybrid", else that of the one search; it orders the hits
-    unless they were diversified. The score of a search that did not find the passage is None.
+    unless they were diversified. The score of a search that did not find the passage is None, as
+    is its place there, counted from 1.
     `around` is the passage with its neighbours and `context` their text, where they were asked for,
     else empty.
     """
@@ -102,3 +106,5 @@ class Hit:
     lexical_score: float | None
     context: str = ""
     around: tuple[StoredPassage, ...] = field(default=(), repr=False)
+    dense_rank: int | None = None
+    lexical_rank: int | None = None

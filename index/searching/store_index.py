@@ -8,7 +8,7 @@ import numpy as np
 from index.errors import FingerprintMismatchError
 from index.records import Change, StoredPassage, Vectors
 from index.searching.dense import DenseIndex
-from index.searching.file_table import FileTable, Ids, Rows
+from index.searching.file_table import Allowed, FileTable, Ids, Rows
 from index.searching.lexical import LexicalIndex
 from index.searching.request import SearchRequest
 
@@ -90,21 +90,27 @@ class StoreIndex:
                 f"the store's vectors are of {self.fingerprint!r}, dimension {self._dense.dim}; "
                 f"the search is of {request.fingerprint!r}, dimension {len(asked)}"
             )
-        allowed = self._files.allowed(request.filters).rows if request.filters else None
-        rows, cosines = self._dense.search(vector, limit, allowed)
+        allowed = self._allowed(request)
+        rows, cosines = self._dense.search(vector, limit, None if allowed is None else allowed.rows)
         ids = self._files.ids_of(rows)
         order = np.lexsort((ids, -cosines))
         return dict(zip(ids[order].tolist(), cosines[order].tolist(), strict=True))
 
     def search_lexical(self, request: SearchRequest, limit: int) -> dict[int, float]:
         """The BM25 score of passages that share words with the text, by chunk id, best first."""
-        allowed = self._files.allowed(request.filters).files if request.filters else None
-        return self._lexical.search(request.text, limit, allowed)
+        allowed = self._allowed(request)
+        return self._lexical.search(request.text, limit, None if allowed is None else allowed.files)
 
     def search_named(self, request: SearchRequest, limit: int) -> dict[int, float]:
         """Scores passages that hold an identifier of the text, by chunk id, best first."""
-        allowed = self._files.allowed(request.filters).files if request.filters else None
-        return self._lexical.search_named(request.text, limit, allowed)
+        allowed = self._allowed(request)
+        return self._lexical.search_named(
+            request.text, limit, None if allowed is None else allowed.files
+        )
+
+    def _allowed(self, request: SearchRequest) -> Allowed | None:
+        """What takes part in a search; None: everything."""
+        return self._files.allowed(request.filters, request.viewer.principals)
 
     def wait(self) -> None:
         """Waits for what is built in the background."""
@@ -125,7 +131,7 @@ class StoreIndex:
             key = self._files.add(change.file_id, ids)
             update.vectors.append(change.vectors)
             update.passages += [(key, passage) for passage in change.passages]
-        self._files.set_attributes(key, change.attributes)
+        self._files.describe(key, change.attributes, change.access)
 
     def _reset(self, fingerprint: str, dim: int) -> None:
         self.fingerprint = fingerprint

@@ -10,11 +10,11 @@ from dataclasses import replace
 from models.chat.families import syntax_of
 from models.chat.grammar import CallGrammar
 from models.chat.prompting import Prompting
-from models.constraints import Constraint, ConstraintKind, Grammar
+from models.constraints import Constraint, ConstraintKind, Grammar, TokenMask
 from models.engines.mask_maker import MaskMaker
 from models.engines.thinking_mask import ThinkingMask
 from models.errors import InvalidInputError
-from models.generation import Effort, GenerationRequest, TokenMask
+from models.generation import Effort, GenerationRequest
 
 # What of the usual length of thoughts a request gets.
 _SHARES: dict[Effort, float] = {"none": 0.0, "minimal": 1 / 8, "low": 1 / 4, "medium": 1 / 2}

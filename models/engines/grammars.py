@@ -12,10 +12,10 @@ from functools import lru_cache
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer
 
+from models.constraints import PackedMask
 from models.engines import grammar_check
 from models.engines.masks import pack
 from models.errors import InvalidInputError
-from models.generation import PackedMask
 
 NUM_KEPT = 64  # matchers at their start, the newest
 

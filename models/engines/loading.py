@@ -5,13 +5,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from models.adapters.held import AdapterRoom
 from models.device import Share
 from models.errors import check_names
 from models.generation import GenerationEngine
 
 if TYPE_CHECKING:
     from models.engines.transformers_engine import TransformersEngineConfig
-    from models.engines.vllm_engine import VllmEngineConfig
+    from models.engines.vllm_config import VllmEngineConfig
 
 EngineName = Literal["transformers", "vllm"]
 _Config = TypeVar("_Config", "TransformersEngineConfig", "VllmEngineConfig")
@@ -24,6 +25,7 @@ def load_engine(
     *,
     context_tokens: int,
     share: Share,
+    adapters: AdapterRoom | None = None,
 ) -> GenerationEngine:
     """Loads a model into an engine.
 
@@ -33,15 +35,19 @@ def load_engine(
         folder: the checkpoint.
         context_tokens: most tokens of prompt and answer together.
         share: what of the machine the engine may use.
+        adapters: how many there has to be room for; `vllm` alone serves them.
 
     Raises:
         InvalidInputError: an option is unknown or outside its limits.
     """
     if name == "vllm":
-        from models.engines.vllm_engine import VllmEngine, VllmEngineConfig
+        from models.engines.vllm_config import VllmEngineConfig
+        from models.engines.vllm_engine import VllmEngine
 
         vllm_config = _parse(VllmEngineConfig, options)
-        return VllmEngine(folder, vllm_config, context_tokens=context_tokens, share=share)
+        return VllmEngine(
+            folder, vllm_config, context_tokens=context_tokens, share=share, adapters=adapters
+        )
     from models.engines.transformers_engine import TransformersEngine, TransformersEngineConfig
 
     config = _parse(TransformersEngineConfig, options)

@@ -19,12 +19,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from llguidance import LLMatcher
 
-from models.constraints import Choices, Constraint, Grammar, JsonSchema
+from models.constraints import Choices, Constraint, Grammar, JsonSchema, TokenMask
 from models.engines import grammar_check
 from models.engines.grammars import NUM_KEPT, GrammarReader, GrammarRecipe
 from models.engines.masks import Encode, choices_mask
 from models.errors import EngineBusyError, InvalidInputError
-from models.generation import TokenMask
 
 _MAX_CHECKS = 2  # at once
 _CHECK_S = 20.0  # of waiting; the check itself is held to its processor time

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.constraints import Choices
+from models.constraints import Choices, PackedMask, TokenMask
 from models.errors import InvalidInputError
-from models.generation import EngineStep, PackedMask, TokenMask
+from models.generation import EngineStep
 
 Encode = Callable[[Sequence[str]], Sequence[Sequence[int]]]
 

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from models.constraints import TokenMask
 from models.engines.adjusting import Adjustment, adjusted_scores
 from models.engines.masks import unpack
 from models.engines.seeded import Draw, drawn_scores
-from models.generation import EngineRequest, TokenLogprob, TokenMask
+from models.generation import EngineRequest, TokenLogprob
 
 
 @dataclass(frozen=True, kw_only=True)

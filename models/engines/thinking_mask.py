@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.constraints import PackedMask, TokenMask
 from models.engines.masks import pack
-from models.generation import PackedMask, TokenMask
 
 
 @dataclass(frozen=True, kw_only=True)

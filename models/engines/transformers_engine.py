@@ -16,7 +16,7 @@ from typing import Any
 from models.constraints import ALL_KINDS, ConstraintKind
 from models.device import Share, cache_bytes, pick_device
 from models.errors import EngineStoppedError, InvalidInputError, check_limits
-from models.generation import EngineRequest, EngineStep
+from models.generation import EngineRequest, EngineStats, EngineStep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +62,7 @@ class TransformersEngine:
         self._manager = _start(folder, config, share)
         self._open: dict[str, Callable[[], object]] = {}  # what tells a stream that all is over
         eos = self._manager.generation_config.eos_token_id
+        self._counts = _Counts()
         self._eos_ids = frozenset([eos] if isinstance(eos, int) else eos)
 
     async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineStep, None]:
@@ -109,6 +110,20 @@ class TransformersEngine:
             msg = f"the decoding thread has ended: {status.fatal_error}"
             raise EngineStoppedError(msg)
 
+    def stats(self) -> EngineStats:
+        """Tells how full it is."""
+        processor = self._manager.batch_processor
+        if processor is None:  # its thread has not begun
+            return self._counts.stats(num_running=0, num_waiting=0, cache_use=0.0)
+        self._counts.watch(processor)
+        scheduler = processor.scheduler
+        num_queued = len(scheduler.waiting_requests) + self._manager.input_queue.qsize()
+        return self._counts.stats(
+            num_running=len(scheduler.active_requests),
+            num_waiting=num_queued,
+            cache_use=_cache_use(processor.cache),
+        )
+
     def close(self) -> None:
         """Fails what is being decoded and ends the thread."""
         if self._manager.is_running():
@@ -122,6 +137,47 @@ class TransformersEngine:
         # transformers drops a handler when its request finishes, which a cancelled one never does.
         with self._manager.output_router._lock:
             self._manager.output_router.result_handlers.pop(engine_id, None)
+
+
+class _Counts:
+    """Counts what transformers does and does not tell."""
+
+    def __init__(self) -> None:
+        self._num_asked = self._num_found = self._num_preempted = 0
+        self._is_watching = False
+
+    def watch(self, processor: Any) -> None:
+        """Begins to count, in place of the methods that do it."""
+        if self._is_watching:
+            return
+        self._is_watching = True
+        search = processor.cache.search_prefix_match
+        offload = processor.offloading_manager.offload_requests
+
+        def counted_search(request_id: str, prompt_ids: list[int]) -> int:
+            found: int = search(request_id, prompt_ids)
+            self._num_asked += len(prompt_ids)
+            self._num_found += found
+            return found
+
+        def counted_offload() -> Any:
+            num_active = len(processor.scheduler.active_requests)
+            is_done = offload()
+            self._num_preempted += num_active - len(processor.scheduler.active_requests)
+            return is_done
+
+        processor.cache.search_prefix_match = counted_search
+        processor.offloading_manager.offload_requests = counted_offload
+
+    def stats(self, *, num_running: int, num_waiting: int, cache_use: float) -> EngineStats:
+        return EngineStats(
+            num_running=num_running,
+            num_waiting=num_waiting,
+            cache_use=cache_use,
+            num_prefix_asked=self._num_asked,
+            num_prefix_found=self._num_found,
+            num_preempted=self._num_preempted,
+        )
 
 
 def _step(token_ids: list[int], end_ids: frozenset[int], *, finished: bool) -> EngineStep:
@@ -166,6 +222,15 @@ def _start(folder: Path, config: TransformersEngineConfig, share: Share) -> Any:
     manager.logit_processor = make_processors()
     manager.start()
     return manager
+
+
+def _cache_use(cache: Any) -> float:
+    """The share of the cache that requests hold; what is kept of old ones is free."""
+    use = 0.0
+    for allocator in cache.cache_allocators.values():
+        tables = list(allocator.block_table.values())  # its thread goes on meanwhile
+        use = max(use, len({block for held in tables for block in held}) / allocator.num_blocks)
+    return use
 
 
 def _cache_tokens(model: Any, device: Any, share: Share) -> int | None:

@@ -7,65 +7,26 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass, field, fields
-from math import inf
+from dataclasses import fields
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from models.adapters.files import Adapter
+from models.adapters.held import AdapterRoom
 from models.constraints import ALL_KINDS, ConstraintKind
 from models.device import Share, vllm_fraction
+from models.engines.vllm_config import TOLD_ELSEWHERE, VllmEngineConfig
 from models.errors import (
     EngineBusyError,
     EngineStoppedError,
     InvalidInputError,
-    check_limits,
     check_names,
 )
-from models.generation import EngineRequest, EngineStep, TokenLogprob
+from models.generation import EngineRequest, EngineStats, EngineStep, TokenLogprob
 
-# What of AsyncEngineArgs is told in another place, and where.
-_TOLD_ELSEWHERE = {
-    "model": "model",
-    "max_model_len": "context_tokens",
-    "tensor_parallel_size": "num_gpus of the replica",
-    "dtype": "dtype",
-    "max_num_seqs": "max_concurrent_requests",
-    "gpu_memory_utilization": "gpu_memory_utilization",
-    "trust_remote_code": "nothing: code of models is never run",
-    "logits_processors": "nothing: the engine has its own",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class VllmEngineConfig:
-    """What of vLLM's many knobs is set here.
-
-    Attributes:
-        max_concurrent_requests: requests decoded together (vLLM: max_num_seqs).
-        gpu_memory_utilization: share of each GPU for weights and cache when whole GPUs were
-            allotted; a fraction of a GPU is its own limit.
-        dtype: `auto` (the checkpoint's own), `bfloat16`, `float16` or `float32`.
-        batch_invariant: whether kernels are used that give the same logits in any batch; slower,
-            and only on the GPUs that vLLM has them for.
-        options: any other field of vLLM's AsyncEngineArgs.
-    """
-
-    max_concurrent_requests: int = 64
-    gpu_memory_utilization: float = 0.9
-    dtype: str = "auto"
-    batch_invariant: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Checks the ranges, and that no field is told twice."""
-        check_limits(self, {"max_concurrent_requests": (1, inf)})
-        if not 0 < self.gpu_memory_utilization <= 1:
-            msg = f"gpu_memory_utilization must be in (0, 1], got {self.gpu_memory_utilization}"
-            raise InvalidInputError(msg)
-        for name in self.options:
-            if name in _TOLD_ELSEWHERE:
-                msg = f"options must not hold {name!r}; it is told by {_TOLD_ELSEWHERE[name]}"
-                raise InvalidInputError(msg)
+if TYPE_CHECKING:
+    from models.engines.vllm_stats import KeptStats
 
 
 class VllmEngine:
@@ -84,11 +45,12 @@ class VllmEngine:
         *,
         context_tokens: int,
         share: Share,
+        adapters: AdapterRoom | None = None,
     ) -> None:
         from vllm import AsyncEngineArgs
 
         known = {one.name for one in fields(AsyncEngineArgs)}
-        check_names("engine_options.options", config.options, known - set(_TOLD_ELSEWHERE))
+        check_names("engine_options.options", config.options, known - set(TOLD_ELSEWHERE))
         num_gpus = share.num_gpus
         memory = vllm_fraction(share, config.gpu_memory_utilization)
         arguments = AsyncEngineArgs(
@@ -100,12 +62,15 @@ class VllmEngine:
             tensor_parallel_size=max(1, int(num_gpus)),
             trust_remote_code=False,
             # Requests of equal priority are served as they come.
-            **{"scheduling_policy": "priority", **config.options},
+            **{"scheduling_policy": "priority", **_lora(adapters), **config.options},
         )
-        self._engine = _start(arguments, _environment(config, share))
+        self._kept: list[KeptStats] = []
+        self._engine = _start(arguments, _environment(config, share), self._keep_stats)
         self._end_ids = _end_ids(self._engine)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
+        self._adapters: dict[str, Any] = {}  # vLLM's own requests for them, by their digests
+        self._adapter_ids = count(1)  # each has another number at vLLM, also one that returns
 
     async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineStep, None]:
         """Decodes one request; see `GenerationEngine`. vLLM aborts it when this is closed."""
@@ -121,6 +86,7 @@ class VllmEngine:
                 _sampling(request, self._end_ids),
                 uuid.uuid4().hex,
                 priority=request.sampling.priority,
+                lora_request=self._adapters[request.adapter] if request.adapter else None,
             )
             async with aclosing(outputs):
                 async for output in outputs:
@@ -134,6 +100,31 @@ class VllmEngine:
             msg = f"vLLM has lost the request: {err.__cause__ or err}"
             raise EngineStoppedError(msg) from err
 
+    async def add_adapter(self, adapter: Adapter) -> None:
+        """Loads an adapter; see `AdapterEngine`.
+
+        Its name at vLLM is its digest: cached prefixes are told apart by that alone.
+        """
+        from vllm.lora.request import LoRARequest
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        self.check()
+        asked = LoRARequest(adapter.digest, next(self._adapter_ids), str(adapter.folder))
+        try:
+            await self._engine.add_lora(asked)
+        except EngineDeadError as err:
+            raise EngineStoppedError(f"vLLM has died: {err}") from err
+        except Exception as err:  # vLLM has no class for what its core process tells
+            msg = f"adapters: vLLM cannot load {adapter.name!r} from {adapter.folder}: {err}"
+            raise InvalidInputError(msg) from err
+        self._adapters[adapter.digest] = asked
+
+    async def remove_adapter(self, digest: str) -> None:
+        """Frees the memory of an adapter that no request uses."""
+        asked = self._adapters.pop(digest)
+        if not self._is_closed and not self._engine.errored:
+            await self._engine.remove_lora(asked.lora_int_id)
+
     def check(self) -> None:
         """Raises EngineStoppedError when vLLM has died or was closed."""
         if self._is_closed:
@@ -142,6 +133,10 @@ class VllmEngine:
         if self._engine.errored:
             msg = f"vLLM has died: {self._engine.dead_error}"
             raise EngineStoppedError(msg)
+
+    def stats(self) -> EngineStats:
+        """Tells how full vLLM is, as its scheduler told last."""
+        return self._kept[0].stats(len(self._engine.output_processor.request_states))
 
     def close(self) -> None:
         """Ends every request and vLLM's processes."""
@@ -156,6 +151,24 @@ class VllmEngine:
             self._loop.call_soon_threadsafe(lose, EngineDeadError())
         self._engine.shutdown()
 
+    def _keep_stats(self, vllm_config: Any, engine_index: int) -> "KeptStats":
+        from models.engines.vllm_stats import KeptStats
+
+        self._kept.append(KeptStats(vllm_config, engine_index))
+        return self._kept[-1]
+
+
+def _lora(adapters: AdapterRoom | None) -> dict[str, Any]:
+    """Gives vLLM's arguments for adapters; those that retire have room beside the new ones."""
+    if adapters is None:
+        return {}
+    return {
+        "enable_lora": True,
+        "max_loras": adapters.num,
+        "max_cpu_loras": 2 * adapters.num,
+        "max_lora_rank": adapters.rank,
+    }
+
 
 def _environment(config: VllmEngineConfig, share: Share) -> dict[str, str]:
     """Gives what vLLM's processes read from the environment alone."""
@@ -169,7 +182,7 @@ def _environment(config: VllmEngineConfig, share: Share) -> dict[str, str]:
     return made
 
 
-def _start(arguments: Any, environment: Mapping[str, str]) -> Any:
+def _start(arguments: Any, environment: Mapping[str, str], keep_stats: Any = None) -> Any:
     """Starts vLLM's processes, which pick tokens as `models.engines.vllm_picking` says.
 
     Raises:
@@ -191,6 +204,7 @@ def _start(arguments: Any, environment: Mapping[str, str]) -> Any:
                 config,
                 enable_log_requests=arguments.enable_log_requests,
                 disable_log_stats=arguments.disable_log_stats,
+                stat_loggers=[keep_stats] if keep_stats is not None else None,
             )
         except RuntimeError as err:
             msg = f"vLLM did not start: {err}"

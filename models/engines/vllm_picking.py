@@ -23,6 +23,7 @@ from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, proces
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as SlotLogitsProcessor
 
+from models.adapters.vllm_cpu import leave_rows_without_adapter
 from models.engines.grammars import GrammarMask, GrammarReader, GrammarRecipe
 from models.engines.picking import Picking, Row, picked_scores, row_of
 from models.generation import EngineRequest
@@ -121,6 +122,8 @@ class PickedBatch(LogitsProcessor):  # type: ignore[misc]  # vLLM is not followe
     """Picks tokens in vLLM's first model runner (CPU)."""
 
     def __init__(self, vllm_config: Any, device: torch.device, is_pin_memory: bool) -> None:
+        if vllm_config.lora_config is not None:
+            leave_rows_without_adapter()
         self._grammars = _Grammars(vllm_config)
         self._followed: dict[int, _Followed] = {}
 

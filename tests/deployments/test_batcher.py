@@ -206,3 +206,17 @@ def test_every_call_gets_its_own_results_whatever_comes_together(calls, max_cost
         if place not in cancelled or not items:
             assert answer == [2 * item for item in items]
     assert all(len(batch) == 1 or sum(batch) <= max_cost for batch in batches)
+
+
+async def test_every_batch_is_told_with_what_waits_beside_it():
+    told = []
+    run = Gate()
+    batcher = Batcher(run, cost=lambda _: 1, max_cost=4, observe=lambda *seen: told.append(seen))
+    first = asyncio.create_task(batcher.submit([0]))
+    await run.arrival()
+    others = [asyncio.create_task(batcher.submit([n])) for n in (1, 2)]
+    await asyncio.sleep(0)
+    run.open()
+    await asyncio.gather(first, *others)
+    assert [seen[:2] for seen in told] == [(1, 2), (2, 0)]
+    assert all(seen[2] > 0 for seen in told)

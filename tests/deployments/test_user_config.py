@@ -8,7 +8,7 @@ from deployments.ingester import IngesterConfig
 from deployments.user_config import faults_of, parse_config
 from graphs.config import GatewayConfig
 from models.embedder import EmbedderConfig
-from models.engines.vllm_engine import VllmEngineConfig
+from models.engines.vllm_config import VllmEngineConfig
 from models.errors import InvalidInputError
 from models.generator import GeneratorConfig
 from models.reranker import RerankerConfig

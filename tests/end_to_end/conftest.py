@@ -163,6 +163,8 @@ def use_small_models(blocks):
         "max_answer_tokens": 64,
         "engine_options": {"cache_tokens": 8192, "max_concurrent_requests": 16},
     }
+    blocks["Generator"]["max_ongoing_requests"] = 16  # = max_concurrent_requests
+    blocks["Generator"]["autoscaling_config"]["target_ongoing_requests"] = 12
     for name in ("Embedder", "Reranker", "SafetyFilter", "Generator"):
         blocks[name]["user_config"]["allow_cpu"] = True  # the GPUs are logical ones
     for block in blocks.values():  # two of each would not fit on the cores of a laptop

@@ -71,6 +71,13 @@ def test_the_cluster_answers_over_http(cluster):
     assert reply.json()["choices"][0]["message"]["content"] == "I don't know."
 
 
+def test_serve_s_proxy_tells_that_a_request_came_by_loopback(cluster):
+    url = f"{cluster.system.url}/v1/models"
+    assert httpx.get(url, timeout=60).status_code == 200
+    refused = httpx.get(url, headers={"host": "evil.example"}, timeout=60)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "host_not_allowed")
+
+
 async def test_a_client_that_leaves_frees_its_slot_within_a_second(cluster, ask):
     body = {
         "model": "generator",

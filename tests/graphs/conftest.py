@@ -10,7 +10,7 @@ import pytest
 from cohere import AsyncClientV2
 from openai import AsyncOpenAI
 
-from graphs.api.app import build_app
+from graphs.api.app import accounts_over, build_app, keyring_over
 from graphs.api.batches.batch_runs import BatchRuns
 from graphs.api.chat.resume import KnownKeys
 from graphs.api.responses.runs import Runs
@@ -27,6 +27,7 @@ from graphs.pipeline.events import (
 )
 from graphs.pipeline.retrieval import Retrieval
 from graphs.pipeline.stages import Stages
+from index.access import Viewer
 from index.catalog.catalog import Catalog
 from index.chunk import chunk
 from index.errors import InvalidFileError, UnsupportedFileError
@@ -155,11 +156,14 @@ def _api_shared_app():
 async def api_app(_api_shared_app, api_services):
     state = _api_shared_app.state
     state.services, state.keys = api_services, KnownKeys()
+    state.keyring = keyring_over(lambda: state.services)
+    state.accounts = accounts_over(lambda: state.services)
     state.runs = Runs(lambda: state.services)
     state.batches = BatchRuns(lambda: state.services, _api_shared_app, state.traffic)
     yield _api_shared_app
     await state.batches.stop()
     await state.runs.stop()
+    await state.accounts.stop()
 
 
 @pytest.fixture
@@ -198,8 +202,9 @@ def api_ingest(api_catalog) -> Callable[[], None]:
 
     def ingest():
         while (job := api_catalog.claim_job("test", 60.0)) is not None:
+            seen = api_catalog.seen_by(Viewer(tenant=job.tenant))
             try:
-                document = parse(job.filename, api_catalog.file_content(job.file_id))
+                document = parse(job.filename, seen.file_content(job.file_id))
             except (InvalidFileError, UnsupportedFileError) as error:
                 api_catalog.fail_job(job, error.code, str(error))
                 continue

@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from functools import partial
 
 import numpy as np
 
@@ -130,7 +131,7 @@ class FakeCorpora:
 
     def of(self, caller):
         assert isinstance(caller, Caller)
-        return CallerCorpus(self._call)
+        return CallerCorpus(partial(self._call, caller.viewer))
 
-    async def _call(self, method, *args, **kwargs):
-        return getattr(self._catalog, method)(*args, **kwargs)
+    async def _call(self, viewer, method, *args, **kwargs):
+        return getattr(self._catalog.seen_by(viewer), method)(*args, **kwargs)

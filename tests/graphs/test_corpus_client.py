@@ -8,7 +8,7 @@ import pytest
 from deployments.ingester import CLIENT_METHODS, Ingester
 from graphs.caller import DEFAULT_CALLER, Caller
 from graphs.config import FailoverSettings
-from graphs.corpus import Corpus
+from graphs.corpus.protocols import Corpus
 from graphs.corpus_client import CallerCorpus, CorpusClient
 from graphs.failover import Retries
 from index.catalog.answers.records import Item, Outcome, StoredResponse
@@ -162,7 +162,7 @@ async def test_the_ingester_is_told_who_calls():
 
     asker = Caller(tenant="acme", key_id="key-1")
     await client_over(catalog).of(asker).list_stores(limit=3)
-    assert told == [(asker, "list_stores", (), {"limit": 3})]
+    assert told == [(asker.viewer, "list_stores", (), {"limit": 3})]
 
 
 @pytest.mark.parametrize("name", ["claim_job", "open_stores", "changes_since", "close", "_write"])
@@ -171,5 +171,5 @@ async def test_what_is_not_for_clients_stays_inside(tmp_path, name):
     assert not hasattr(CallerCorpus, name)
     ingester = Ingester.func_or_class(f"sqlite:///{tmp_path}/corpus.db", embedder=None)
     with pytest.raises(AttributeError, match=name):
-        await ingester.catalog(DEFAULT_CALLER, name)
+        await ingester.catalog(DEFAULT_CALLER.viewer, name)
     ingester._catalog.close()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pydantic_core import from_json, to_json
 from starlette.types import ASGIApp, Message, Scope
 
+from graphs.api.accounting.billing import ONCE
 from graphs.api.batches.batch_input import Line
 from graphs.api.border.traffic import IN_BATCH
 from graphs.caller import Caller
@@ -21,6 +22,7 @@ NO_ROOM = frozenset({429, 503})  # replies after which a line is asked again
 _OTHER_LINE_ENDS = "\x85\u2028\u2029"  # to str.splitlines of clients
 # What has no meaning where nobody reads the reply as it comes.
 _REFUSED = ("stream", "background")
+_KEEPING = frozenset({"/v1/responses"})  # endpoints whose answers are kept
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Reply:
         return self.status == 503 and b'"code":"overloaded"' not in self.body.replace(b" ", b"")
 
 
-async def ask(app: ASGIApp, line: Line, *, endpoint: str, caller: Caller) -> Reply:
+async def ask(app: ASGIApp, line: Line, *, endpoint: str, caller: Caller, key: str) -> Reply:
     """Sends one line through the application.
 
     Args:
@@ -45,6 +47,8 @@ async def ask(app: ASGIApp, line: Line, *, endpoint: str, caller: Caller) -> Rep
         line: what to ask.
         endpoint: the path of the route.
         caller: whose batch it is.
+        key: names the line: it is paid once, however often it is asked, and where answers are
+            kept, one that is asked again finds its own.
     """
     request_id = f"req_{uuid.uuid4().hex}"
     body = line.body()
@@ -57,7 +61,11 @@ async def ask(app: ASGIApp, line: Line, *, endpoint: str, caller: Caller) -> Rep
     except RecursionError:  # how deep one may be depends on who calls
         refusal = _refusal("the body is nested too deeply", None, "invalid_body")
         return Reply(400, request_id, refusal)
-    status, data = await _post(app, _scope(endpoint, request_id, caller), text.encode("ascii"))
+    scope = _scope(endpoint, request_id, caller)
+    scope["state"][ONCE] = key
+    if endpoint in _KEEPING:
+        scope["headers"].append((b"idempotency-key", key.encode()))
+    status, data = await _post(app, scope, text.encode("ascii"))
     return Reply(status, request_id, data)
 
 

@@ -16,7 +16,7 @@ from graphs.api.batches.asking import NO_ROOM, ask, error_result, result_of
 from graphs.api.batches.batch_input import BatchInput, Line, read_input
 from graphs.api.batches.turns import Turns
 from graphs.caller import Caller
-from graphs.corpus import Corpus
+from graphs.corpus.protocols import Corpus
 from graphs.errors import GraphError
 from graphs.settings import BatchSettings
 from index.catalog.batches.records import BatchEnd, BatchFault, BatchRecord, LineResult
@@ -52,11 +52,13 @@ class BatchRun:
     Attributes:
         record: as it is kept; its attempt is the one that works here.
         app: what answers the lines.
-        corpus: that of the batch's caller.
+        caller: whose batch it is.
+        corpus: as the caller sees it.
     """
 
     record: BatchRecord
     app: ASGIApp
+    caller: Caller
     corpus: Corpus
     turns: Turns
     settings: BatchSettings
@@ -150,12 +152,18 @@ class BatchRun:
             del left[line.number]
 
     async def _result(self, line: Line) -> LineResult:
-        caller = Caller(tenant=self.record.tenant, key_id=self.record.key_id)
+        key = f"{self.record.id}/{line.number}"
         failing_since: float | None = None
         while True:
             try:
                 reply = await self.turns.run(
-                    lambda: ask(self.app, line, endpoint=self.record.endpoint, caller=caller)
+                    lambda: ask(
+                        self.app,
+                        line,
+                        endpoint=self.record.endpoint,
+                        caller=self.caller,
+                        key=key,
+                    )
                 )
                 failing_since = failing_since or time.monotonic() if reply.is_failing else None
                 failed_s = 0.0 if failing_since is None else time.monotonic() - failing_since

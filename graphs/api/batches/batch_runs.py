@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp
 
+from graphs.access.callers import asker
 from graphs.api.batches.batch_run import BatchRun
 from graphs.api.batches.turns import Turns
 from graphs.api.border.traffic import Traffic
 from graphs.api.claiming import LeasedWork
 from graphs.api.services import Services
-from graphs.caller import DEFAULT_CALLER, Caller
+from graphs.caller import DEFAULT_CALLER
 from graphs.errors import GraphError
 from index.catalog.batches.records import BatchFault, BatchRecord
 from index.errors import CorpusError, LostLeaseError
@@ -52,15 +53,18 @@ class BatchRuns(LeasedWork):
 
     async def _work(self, record: BatchRecord) -> None:
         services = self._services()
-        corpus = services.corpus.of(Caller(tenant=record.tenant, key_id=record.key_id))
-        run = BatchRun(
-            record=record,
-            app=self._app,
-            corpus=corpus,
-            turns=self._turns,
-            settings=services.config.batches,
-        )
         try:
+            keys = services.corpus.of(DEFAULT_CALLER)
+            caller = await asker(keys, record.tenant, record.key_id)
+            corpus = services.corpus.of(caller)
+            run = BatchRun(
+                record=record,
+                app=self._app,
+                caller=caller,
+                corpus=corpus,
+                turns=self._turns,
+                settings=services.config.batches,
+            )
             if record.attempt > MAX_ATTEMPTS:
                 msg = f"{MAX_ATTEMPTS} Gateways did not come to an end with it."
                 await corpus.finish_batch(record, "failed", [_given_up(msg)])

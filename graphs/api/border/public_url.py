@@ -1,7 +1,7 @@
 """Under which URL clients know this server, so that links in replies open wherever they are shown.
 
 It is `http.public_url` of the settings, else what the request was sent to: the `X-Forwarded-*` of a
-proxy before us go before its own host. Pure ASGI.
+proxy before us go before its own host, if the proxy is one of `http.trusted_proxies`. Pure ASGI.
 """
 
 import re
@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from graphs.api.border.addresses import comes_from_proxy
 from graphs.api.services import Services
 
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
@@ -32,17 +33,19 @@ class PublicUrl:
         """Passes the request on."""
         if scope["type"] == "http":
             services: Services = scope["app"].state.services
-            _base.set(services.config.http.public_url or _asked_url(scope))
+            http = services.config.http
+            is_proxied = comes_from_proxy(scope, http.trusted_proxies)
+            _base.set(http.public_url or _asked_url(scope, is_proxied=is_proxied))
         await self._app(scope, receive, send)
 
 
-def _asked_url(scope: Scope) -> str:
+def _asked_url(scope: Scope, *, is_proxied: bool) -> str:
     """Reads the URL from the headers; empty when they hold anything but a plain one."""
     headers = Headers(scope=scope)
 
     def first(name: str, default: str) -> str:
         # Each proxy adds its own: the first is what the client asked.
-        return headers.get(name, default).partition(",")[0].strip()
+        return (headers.get(name, default) if is_proxied else default).partition(",")[0].strip()
 
     scheme = first("x-forwarded-proto", scope["scheme"]).lower()
     host = first("x-forwarded-host", headers.get("host", ""))

@@ -1,22 +1,101 @@
-"""Says who asks: the place where keys will be checked. Pure ASGI."""
+"""Says who asks, and lets nobody past who may not. Pure ASGI.
 
+Authorization: Bearer, api-key, x-api-key --> keyring --> Caller --> what the route needs
+    | no such key: 401, whatever the path                             | not allowed: 403
+"""
+
+from starlette.datastructures import Headers
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from graphs.caller import DEFAULT_CALLER
+from graphs.access.callers import caller_of
+from graphs.access.keyring import Keyring
+from graphs.access.route_scopes import scopes_for
+from graphs.api.error_replies import error_response
+from graphs.api.errors import ForbiddenError, UnauthenticatedError
+from graphs.api.services import Services
+from graphs.caller import DEFAULT_CALLER, Caller
+from graphs.errors import GraphError
+from index.errors import CorpusError
+
+# The same words for every reason: they tell nobody whether a key was known, or what a path hides.
+_UNKNOWN = (
+    "A valid API key is needed. Send it as `Authorization: Bearer <key>`, `api-key` or `x-api-key`."
+)
+_FORBIDDEN = "The API key does not allow this request."
+_KEY_HEADERS = ("api-key", "x-api-key")  # of Azure and of others
+_BEARER = "bearer "
 
 
 class RequestCaller:
     """Puts the caller at `request.state.caller`.
 
     It stands before everything that reads a body, so that a stranger costs no more than a header.
+    Without keys (`auth.keys` of the settings) everyone is the same caller, who may do all.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on with its caller."""
-        if scope["type"] == "http":
+        """Passes the request on with its caller, or answers that it may not."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
             # A line of a batch comes with the caller of its batch.
-            scope.setdefault("state", {}).setdefault("caller", DEFAULT_CALLER)
+            caller = scope.setdefault("state", {}).get("caller") or await _recognised(scope)
+            scope["state"]["caller"] = caller
+            services: Services = scope["app"].state.services
+            if services.config.auth.keys:
+                _check(scope, caller)
+        except (UnauthenticatedError, ForbiddenError, GraphError, CorpusError) as error:
+            reply = error_response(error)
+            if isinstance(error, UnauthenticatedError):
+                reply.headers["www-authenticate"] = "Bearer"
+            await reply(scope, receive, send)
+            return
         await self._app(scope, receive, send)
+
+
+async def _recognised(scope: Scope) -> Caller:
+    """Finds the caller by the key that came; who needs none for this route is nobody special.
+
+    Raises:
+        UnauthenticatedError: the key is missing, wrong, expired or revoked.
+    """
+    services: Services = scope["app"].state.services
+    if not services.config.auth.keys:
+        return DEFAULT_CALLER
+    if scopes_for(scope["method"], _path(scope)) == ():
+        return Caller()
+    token = sent_token(Headers(scope=scope))
+    keyring: Keyring = scope["app"].state.keyring
+    key = None if token is None else await keyring.find(token)
+    if key is None:
+        raise UnauthenticatedError(_UNKNOWN)
+    return caller_of(key)
+
+
+def sent_token(headers: Headers) -> str | None:
+    """Gives the key that a request came with, as it stands there."""
+    authorization = headers.get("authorization", "")
+    if authorization[: len(_BEARER)].lower() == _BEARER:
+        return authorization[len(_BEARER) :].strip()
+    return next((headers[name].strip() for name in _KEY_HEADERS if name in headers), None)
+
+
+def _check(scope: Scope, caller: Caller) -> None:
+    needed = scopes_for(scope["method"], _path(scope))
+    if needed is None:
+        routes = scope["app"].routes
+        if not any(route.matches(scope)[0] is Match.FULL for route in routes):
+            return  # 404 or 405
+        raise ForbiddenError(_FORBIDDEN)
+    if needed and not any(map(caller.may, needed)):
+        raise ForbiddenError(_FORBIDDEN)
+
+
+def _path(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))

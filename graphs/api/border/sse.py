@@ -29,9 +29,11 @@ _HEADERS = {
 # Without a blank line, which ends an event: openai-python takes that for an event without data once
 # an event had an id, and fails.
 _PING = b": ping\n"
-# What a route says of replies that may be streamed.
+# What a route says of replies that may be streamed. No type: some readers of OpenAPI 3.1 take the
+# schema for that of the whole text, others for that of each event.
+_EVENTS = {"description": "Server-sent events; `data` is JSON, or a last `[DONE]`."}
 STREAMED: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    200: {"content": {"text/event-stream": {"schema": _EVENTS}}}
 }
 
 

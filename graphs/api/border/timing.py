@@ -1,9 +1,10 @@
-"""Stage times as a `Server-Timing` header (https://www.w3.org/TR/server-timing/)."""
+"""Stage times: a `Server-Timing` header (https://www.w3.org/TR/server-timing/), and a tree."""
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
-from graphs.pipeline.events import StageTime
+from graphs.pipeline.events import Span, StageTime
 
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -12,3 +13,26 @@ def server_timing(timings: Sequence[StageTime]) -> dict[str, str]:
     """Gives the header, one entry a stage; no header without stages."""
     entries = [f"{_NOT_TOKEN.sub('_', time.stage)};dur={time.latency_ms:.1f}" for time in timings]
     return {"server-timing": ", ".join(entries)} if entries else {}
+
+
+def tree(spans: Sequence[Span]) -> list[dict[str, Any]]:
+    """Gives the runs of stages by their starts, each with those that were made within it."""
+    known = {span.number for span in spans}
+    nodes: dict[int, dict[str, Any]] = {
+        span.number: {
+            "stage": span.stage,
+            "start_ms": round(span.start_ms, 1),
+            "latency_ms": round(span.latency_ms, 1),
+        }
+        | ({"error": span.error} if span.error else {})
+        for span in sorted(spans, key=lambda one: one.number)
+    }
+    above = {span.number: span.above for span in spans}
+    roots: list[dict[str, Any]] = []
+    for number, node in nodes.items():
+        parent = above[number]
+        if parent is None or parent not in known:  # one that still runs is not told yet
+            roots.append(node)
+        else:
+            nodes[parent].setdefault("below", []).append(node)
+    return roots

@@ -19,6 +19,7 @@ import uuid
 
 from fastapi import APIRouter, Request, Response
 
+from graphs.api.accounting.billing import once_of
 from graphs.api.border.json_body import JsonRoute
 from graphs.api.border.sse import STREAMED
 from graphs.api.chat.chat_schema import ChatCompletionBody, RagOptions
@@ -63,6 +64,7 @@ async def create_chat_completion(
         exchange=turns.exchange,
         tools=tools_of(body, held, services.config),
         effort=body.reasoning_effort,
+        adapter=target.adapter,
         retrieves=target.retrieves,
         stores=target.stores,
         sampling=_sampling(body, resumption),
@@ -71,6 +73,7 @@ async def create_chat_completion(
         filters=parse_filter(options.filters) if options.filters else None,
         identity=resumption.last.identity if resumption.last else None,
         caller=request.state.caller,
+        once=once_of(request, resumption.once),
         num_choices=body.n or 1,
     )
     head = _head(body, target, resumption)

@@ -19,6 +19,7 @@ from openai.types.completion_usage import CompletionTokensDetails, CompletionUsa
 
 from graphs.api.border.fields import SERVED_TIER
 from graphs.api.border.sse import Frame
+from graphs.api.border.timing import tree
 from graphs.api.chat.citations import (
     Context,
     SearchResult,
@@ -278,6 +279,7 @@ def _extensions(head: ReplyHead, retrieved: Retrieved, finished: Finished) -> di
             "search_query": retrieved.search_query,
             "num_migrations": finished.num_migrations,
             "timings": {time.stage: round(time.latency_ms, 1) for time in finished.timings},
+            "spans": tree(finished.spans),
             "generated": [
                 {
                     "stage": one.stage,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from graphs.api.chat.chat_schema import ChatCompletionBody, RagOptions, SystemMessage
 from graphs.api.errors import BadRequestError, unknown_model
-from graphs.config import GatewayConfig
+from graphs.config import GatewayConfig, ServedNames
 
 RAG_MODEL = "rag"
 STORE_PREFIX = "rag:"
@@ -23,12 +23,26 @@ class ChatTarget:
         retrieves: whether passages are searched for; the bare generator is asked otherwise.
         stores: names or ids of vector stores; None: all of them.
         store_param: the field that names them.
+        adapter: the generator's LoRA adapter that answers; empty: the generator itself.
     """
 
     model: str
     retrieves: bool
     stores: tuple[str, ...] | None = None
     store_param: str = "model"
+    adapter: str = ""
+
+
+def adapter_of(model: str, names: ServedNames) -> str | None:
+    """Reads the adapter from a name: `<generator>:<adapter>`.
+
+    Returns:
+        Empty: the generator itself. None: the name is not one of the generator's.
+    """
+    if model == names.generator:
+        return ""
+    prefix = f"{names.generator}:"
+    return model.removeprefix(prefix) if model.startswith(prefix) else None
 
 
 def target_of(body: ChatCompletionBody, config: GatewayConfig) -> ChatTarget:
@@ -40,13 +54,14 @@ def target_of(body: ChatCompletionBody, config: GatewayConfig) -> ChatTarget:
     """
     if body.data_sources is not None:
         return _target_of_sources(body, config)
-    if body.model == config.served_names.generator:
+    adapter = adapter_of(body.model, config.served_names)
+    if adapter is not None:
         if body.rag is not None:
             msg = (
                 f"rag needs the model '{RAG_MODEL}' or '{STORE_PREFIX}<store>', got '{body.model}'"
             )
             raise BadRequestError(msg, param="rag")
-        return ChatTarget(model=body.model, retrieves=False)
+        return ChatTarget(model=body.model, retrieves=False, adapter=adapter)
     chosen = body.rag.vector_store_ids if body.rag else None
     if body.model.startswith(STORE_PREFIX):
         if chosen is not None:
@@ -83,7 +98,8 @@ def _target_of_sources(body: ChatCompletionBody, config: GatewayConfig) -> ChatT
     Raises:
         UnknownModelError: the name is neither the generator's nor `rag`.
     """
-    if body.model not in {RAG_MODEL, config.served_names.generator}:
+    adapter = adapter_of(body.model, config.served_names)
+    if body.model != RAG_MODEL and adapter is None:
         raise unknown_model(body.model)
     assert body.data_sources is not None
     return ChatTarget(
@@ -91,4 +107,5 @@ def _target_of_sources(body: ChatCompletionBody, config: GatewayConfig) -> ChatT
         retrieves=True,
         stores=(body.data_sources[0].parameters.index_name,),
         store_param="data_sources[0].parameters.index_name",
+        adapter=adapter or "",
     )

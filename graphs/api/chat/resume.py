@@ -62,13 +62,20 @@ class Resumption:
         return self.key is not None
 
     @property
+    def once(self) -> str:
+        """Names the answer, however often it is asked for with its key; empty without one."""
+        return self.fingerprint.hex()[:48] if self.has_key else ""
+
+    @property
     def seed(self) -> int | None:
         """The seed of a request that names none: the same for the same key, 0..2^63-1."""
         return int.from_bytes(self.fingerprint[:8]) >> 1 if self.has_key else None
 
 
-def resumption_of(headers: Mapping[str, str], body: bytes, caller: Caller) -> Resumption:
-    """Reads the headers of a request.
+def resumption_of(
+    headers: Mapping[str, str], body: bytes, caller: Caller, *, resumes: bool = True
+) -> Resumption:
+    """Reads the headers of a request; `resumes`: whether its stream goes on by `Last-Event-ID`.
 
     The caller is part of the fingerprint, so that no two of them ever share an answer.
 
@@ -79,7 +86,7 @@ def resumption_of(headers: Mapping[str, str], body: bytes, caller: Caller) -> Re
     if key is not None and not 1 <= len(key) <= _MAX_KEY_CHARS:
         msg = f"Idempotency-Key must have 1 to {_MAX_KEY_CHARS} characters, got {len(key)}"
         raise BadRequestError(msg, param="Idempotency-Key")
-    last_id = headers.get("last-event-id")
+    last_id = headers.get("last-event-id") if resumes else None
     if last_id and key is None:
         msg = "Last-Event-ID needs the Idempotency-Key that the first request was sent with"
         raise BadRequestError(msg, param="Last-Event-ID")

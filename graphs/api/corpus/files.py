@@ -7,7 +7,15 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from openai.types.file_deleted import FileDeleted
 from openai.types.file_object import FileObject
 
+from graphs.api.border.json_body import RequestModel
 from graphs.api.border.replies import ListPage, json_reply, list_reply
+from graphs.api.corpus.access_lists import (
+    MAX_ACCESS_CHARS,
+    AccessList,
+    access_in_form,
+    access_object,
+    access_of,
+)
 from graphs.api.corpus.file_names import name_of_upload
 from graphs.api.errors import BadRequestError
 from graphs.api.services import InjectedCorpus, InjectedServices
@@ -19,8 +27,14 @@ Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "ev
 Order = Literal["asc", "desc"]
 
 
+class ModifyFileBody(RequestModel):
+    """Who may see the file from now on; null: everyone in the tenant."""
+
+    access: AccessList | None
+
+
 @router.post("", response_model=FileObject, summary="Upload a file")
-async def create_file(
+async def create_file(  # noqa: PLR0913, PLR0917 - one argument a part of the form
     services: InjectedServices,
     corpus: InjectedCorpus,
     file: Annotated[UploadFile, File()],
@@ -29,6 +43,7 @@ async def create_file(
     seconds: Annotated[
         int | None, Form(alias="expires_after[seconds]", ge=3600, le=2_592_000)
     ] = None,
+    access: Annotated[str | None, Form(max_length=MAX_ACCESS_CHARS)] = None,
 ) -> Response:
     """Stores the bytes; the reply means that they are durable."""
     max_bytes = services.config.http.max_file_bytes
@@ -45,6 +60,7 @@ async def create_file(
         purpose=purpose,
         data=await file.read(),
         expires_after_s=seconds,
+        access=access_in_form(access),
     )
     return json_reply(file_object(record))
 
@@ -87,6 +103,12 @@ async def get_file_content(request: Request, file_id: str, corpus: InjectedCorpu
     return Response(data, media_type=kind, headers=headers)
 
 
+@router.post("/{file_id}", response_model=FileObject, summary="Say who may see a file")
+async def modify_file(file_id: str, body: ModifyFileBody, corpus: InjectedCorpus) -> Response:
+    """Replaces the access list of a file; every search obeys at once."""
+    return json_reply(file_object(await corpus.set_file_access(file_id, access_of(body.access))))
+
+
 @router.delete("/{file_id}", response_model=FileDeleted, summary="Delete a file")
 async def delete_file(file_id: str, corpus: InjectedCorpus) -> Response:
     """Deletes a file, and its passages in every vector store."""
@@ -110,8 +132,9 @@ def _shown(filename: str, data: bytes) -> tuple[str, str]:
 
 def file_object(record: FileRecord) -> FileObject:
     """Makes OpenAI's object of a file."""
+    listed = access_object(record.access)
     # model_construct: the type lacks the purpose "evals", which the API has.
-    return FileObject.model_construct(
+    told = FileObject.model_construct(
         id=record.id,
         object="file",
         bytes=record.num_bytes,
@@ -121,3 +144,4 @@ def file_object(record: FileRecord) -> FileObject:
         purpose=record.purpose,
         status=record.status,
     )
+    return told if listed is None else told.model_copy(update={"access": listed})

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
+from graphs.api.corpus.access_lists import AccessList, access_of
 from graphs.api.corpus.file_names import name_of_upload
 from graphs.api.corpus.files import Purpose, file_object
 from graphs.api.errors import BadRequestError
@@ -36,6 +37,7 @@ class CreateUploadBody(RequestModel):
     mime_type: str
     purpose: Purpose
     expires_after: FileExpiry | None = None
+    access: AccessList | None = None
 
 
 class CompleteUploadBody(RequestModel):
@@ -53,6 +55,7 @@ async def create_upload(body: CreateUploadBody, corpus: InjectedCorpus) -> Respo
         purpose=body.purpose,
         num_bytes=body.bytes,
         file_expires_after_s=body.expires_after.seconds if body.expires_after else None,
+        access=access_of(body.access),
     )
     return json_reply(_upload_object(record))
 

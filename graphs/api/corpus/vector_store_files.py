@@ -17,7 +17,8 @@ from graphs.api.corpus.vector_store_schema import (
     store_file_object,
 )
 from graphs.api.services import InjectedCorpus
-from index.records import StoreFileRecord, StoreFileStatus
+from index.headings import headed_text
+from index.records import StoredPassage, StoreFileRecord, StoreFileStatus
 
 router = APIRouter(
     tags=["vector store files"], prefix="/v1/vector_stores/{store_id}/files", route_class=JsonRoute
@@ -27,11 +28,25 @@ router = APIRouter(
 POLL_AFTER_MS = 250
 
 
+class PassageContent(FileContentResponse):
+    """One passage: beside its text, which citation means it and where in the document it stands.
+
+    `text` begins with `title`, unless that is the file's name; `char_start` and `char_end` bound
+    the passage itself in the text that was read of the file, in characters.
+    """
+
+    chunk_id: str
+    title: str
+    char_start: int
+    char_end: int
+    page: int | None = None
+
+
 class ContentPage(BaseModel):
     """The text of a file, passage by passage."""
 
     object: Literal["vector_store.file_content.page"]
-    data: list[FileContentResponse]
+    data: list[PassageContent]
     has_more: bool
     next_page: str | None
 
@@ -86,10 +101,9 @@ async def modify_store_file(
 @router.get("/{file_id}/content", response_model=ContentPage, summary="Read a file's passages")
 async def get_store_file_content(store_id: str, file_id: str, corpus: InjectedCorpus) -> Response:
     """Gives the text as it was cut for search, each passage below its headings."""
-    texts = await corpus.store_file_text(store_id, file_id)
     page = ContentPage(
         object="vector_store.file_content.page",
-        data=[FileContentResponse(type="text", text=text) for text in texts],
+        data=[_content(one) for one in await corpus.store_file_passages(store_id, file_id)],
         has_more=False,
         next_page=None,
     )
@@ -109,3 +123,17 @@ def _reply(record: StoreFileRecord) -> Response:
     is_polled = record.status == "in_progress"
     headers = {"openai-poll-after-ms": str(POLL_AFTER_MS)} if is_polled else None
     return json_reply(store_file_object(record), headers)
+
+
+def _content(passage: StoredPassage) -> PassageContent:
+    content = PassageContent(
+        type="text",
+        text=headed_text(passage.title, passage.text, filename=passage.filename),
+        chunk_id=str(passage.chunk_id),
+        title=passage.title,
+        char_start=passage.char_start,
+        char_end=passage.char_end,
+    )
+    if passage.page is not None:  # only formats with pages have them
+        content.page = passage.page
+    return content

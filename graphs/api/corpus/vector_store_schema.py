@@ -13,8 +13,10 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from graphs.api.border.json_body import REQUEST_CONFIG, RequestModel
+from graphs.api.corpus.access_lists import AccessList, access_object
 from graphs.api.corpus.filters import FilterSpec
 from graphs.api.errors import BadRequestError
+from graphs.config import Mode
 from index.catalog.attributes import MAX_KEY_CHARS, MAX_KEYS, MAX_VALUE_CHARS
 from index.errors import InvalidChunkingError
 from index.records import (
@@ -97,6 +99,7 @@ class CreateStoreBody(RequestModel):
     expires_after: ExpiresAfter | None = None
     chunking_strategy: ChunkingStrategy | None = None
     metadata: Metadata | None = None
+    access: AccessList | None = None
 
 
 class ModifyStoreBody(RequestModel):
@@ -105,6 +108,7 @@ class ModifyStoreBody(RequestModel):
     name: Name | None = None
     expires_after: ExpiresAfter | None = None
     metadata: Metadata | None = None
+    access: AccessList | None = None
 
 
 class AttachFileBody(RequestModel):
@@ -175,6 +179,14 @@ def _refuse_blank(text: str) -> str:
 Query = Annotated[str, AfterValidator(_refuse_blank)]
 
 
+class SearchOptions(RequestModel):
+    """Our extension: how this search finds its candidates; null means as configured."""
+
+    model_config = REQUEST_CONFIG | {"extra": "forbid"}
+
+    mode: Mode | None = None
+
+
 class SearchBody(RequestModel):
     """A search in one store."""
 
@@ -183,6 +195,7 @@ class SearchBody(RequestModel):
     filters: FilterSpec | None = None
     rewrite_query: bool | None = None
     ranking_options: RankingOptions | None = None
+    rag: SearchOptions | None = None
 
 
 def chunking_of(strategy: AutoChunking | StaticChunking | None) -> Chunking | None:
@@ -205,7 +218,8 @@ def attachment_of(body: AttachFileBody) -> Attachment:
 
 
 def store_object(record: StoreRecord) -> VectorStore:
-    """Makes OpenAI's object of a store, with its `description` beside."""
+    """Makes OpenAI's object of a store, with its `description` and `access` beside."""
+    listed = access_object(record.access)
     counts, days = record.file_counts, record.expires_after_days
     expires_after = None if days is None else ExpiresAfterObject(anchor="last_active_at", days=days)
     return VectorStore.model_validate(
@@ -228,6 +242,7 @@ def store_object(record: StoreRecord) -> VectorStore:
             "expires_at": record.expires_at,
             "last_active_at": record.last_active_at,
             "metadata": record.metadata,
+            **({} if listed is None else {"access": listed}),
         }
     )
 

@@ -13,6 +13,7 @@ from graphs.api.border.replies import json_reply
 from graphs.api.border.timing import server_timing
 from graphs.api.corpus.vector_store_schema import RankingOptions, SearchBody
 from graphs.api.services import InjectedServices
+from graphs.caller import Caller
 from graphs.config import RetrievalSettings
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Scope
@@ -23,12 +24,19 @@ from index.searching.filters import parse_filter
 router = APIRouter(tags=["vector stores"], prefix="/v1/vector_stores", route_class=JsonRoute)
 
 
+class FoundPassage(VectorStoreSearchResponse):
+    """A result with the passage itself that was found; `content` may hold what stands around it."""
+
+    chunk_id: str
+    passage: str
+
+
 class SearchPage(BaseModel):
     """All results are on the one page; `degraded` names what was left out, as in a chat's reply."""
 
     object: Literal["vector_store.search_results.page"]
     search_query: list[str]
-    data: list[VectorStoreSearchResponse]
+    data: list[FoundPassage]
     has_more: bool
     next_page: str | None
     degraded: list[str] | None = None
@@ -40,8 +48,8 @@ async def search_store(
 ) -> Response:
     """Finds passages by meaning and words; ranker "none" leaves them in the fused order."""
     queries = [body.query] if isinstance(body.query, str) else body.query
-    trace = Trace(request.state.request_id)
-    scope = scope_of((store_id,), body, services.config.retrieval)
+    trace = Trace(request.state.request_id, caller=request.state.caller)
+    scope = scope_of(request.state.caller, (store_id,), body, services.config.retrieval)
     searching = services.pipeline.search(queries, scope, trace)
     found = await unless_disconnected(request.receive, searching)
     options = body.ranking_options or RankingOptions()
@@ -60,28 +68,36 @@ async def search_store(
 
 
 def scope_of(
-    stores: tuple[str, ...] | None, body: SearchBody, configured: RetrievalSettings
+    caller: Caller,
+    stores: tuple[str, ...] | None,
+    body: SearchBody,
+    configured: RetrievalSettings,
 ) -> Scope:
-    """Gives where (None: everywhere) and how is searched; the generator is never asked for it."""
+    """Gives by whom, where (None: everywhere) and how is searched, without the generator."""
     ranker = body.ranking_options and body.ranking_options.ranker
     rerank = None if ranker is None else ranker != "none"
-    options = {"top_k": body.max_num_results, "rerank": rerank, "expand": "off"}
+    mode = None if body.rag is None else body.rag.mode
+    options = {"top_k": body.max_num_results, "rerank": rerank, "mode": mode, "expand": "off"}
     settings = configured.overridden(options)
     most = settings.num_candidates if settings.rerank else 0
     settings = settings.overridden({"num_candidates": max(body.max_num_results, most)})
     filters = None if body.filters is None else parse_filter(body.filters)
     rewrites = bool(body.rewrite_query)
-    return Scope(stores=stores, filters=filters, settings=settings, rewrites=rewrites)
+    return Scope(
+        caller=caller, stores=stores, filters=filters, settings=settings, rewrites=rewrites
+    )
 
 
-def result_of(found: ScoredHit) -> VectorStoreSearchResponse:
+def result_of(found: ScoredHit) -> FoundPassage:
     """Makes OpenAI's object of a hit."""
     hit = found.hit
     text = headed_text(hit.title, hit.context or hit.text, filename=hit.filename)
-    return VectorStoreSearchResponse(
+    return FoundPassage(
         file_id=hit.file_id,
         filename=hit.filename,
         score=found.score,
         attributes=hit.attributes,
         content=[Content(type="text", text=text)],
+        chunk_id=str(hit.chunk_id),
+        passage=hit.text,
     )

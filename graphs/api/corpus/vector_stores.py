@@ -9,6 +9,7 @@ from openai.types.vector_store_deleted import VectorStoreDeleted
 
 from graphs.api.border.json_body import JsonRoute
 from graphs.api.border.replies import ListPage, json_reply, list_reply
+from graphs.api.corpus.access_lists import access_of
 from graphs.api.corpus.vector_store_schema import (
     CreateStoreBody,
     ModifyStoreBody,
@@ -30,6 +31,7 @@ async def create_store(body: CreateStoreBody, corpus: InjectedCorpus) -> Respons
         chunking=chunking_of(body.chunking_strategy),
         expires_after_days=body.expires_after.days if body.expires_after else None,
         file_ids=tuple(dict.fromkeys(body.file_ids or ())),
+        access=access_of(body.access),
     )
     return json_reply(store_object(record))
 
@@ -56,7 +58,7 @@ async def get_store(store_id: str, corpus: InjectedCorpus) -> Response:
 
 @router.post("/{store_id}", response_model=VectorStore, summary="Modify a vector store")
 async def modify_store(store_id: str, body: ModifyStoreBody, corpus: InjectedCorpus) -> Response:
-    """Changes what is sent; a null `expires_after` or `metadata` takes it away."""
+    """Changes what is sent; a null `expires_after`, `metadata` or `access` takes it away."""
     days: int | EllipsisType | None = ...
     if "expires_after" in body.model_fields_set:
         days = body.expires_after.days if body.expires_after else None
@@ -65,6 +67,7 @@ async def modify_store(store_id: str, body: ModifyStoreBody, corpus: InjectedCor
         name=... if body.name is None else body.name,
         metadata=(body.metadata or {}) if "metadata" in body.model_fields_set else ...,
         expires_after_days=days,
+        access=access_of(body.access) if "access" in body.model_fields_set else ...,
     )
     return json_reply(store_object(record))
 

@@ -16,9 +16,11 @@ from graphs.api.chat.chat_target import ChatTarget, target_of
 from graphs.api.chat.formats import constraint_of
 from graphs.api.chat.picking_fields import check_own_words
 from graphs.api.chat.reply import Delivery, EventReply
+from graphs.api.chat.tool_fields import tools_of
 from graphs.api.chat.turns import turns_of
+from graphs.api.dialects.cohere_chat_reply import CohereChatReply
 from graphs.api.dialects.cohere_chat_schema import CohereChatBody
-from graphs.api.dialects.cohere_chat_shape import CohereChatReply, CohereShape
+from graphs.api.dialects.cohere_chat_shape import CohereShape
 from graphs.api.dialects.errors import COHERE_ERRORS
 from graphs.api.services import InjectedServices
 from graphs.pipeline.events import ChatRequest
@@ -44,17 +46,19 @@ async def create_cohere_chat(
     given = body.given()
     form = constraint_of(asked)
     check_own_words([form[0]] if form else asked.for_own_words(), config)
+    tools = tools_of(asked, form, config)
     chat = ChatRequest(
         request_id=request.state.request_id,
         messages=turns.messages,
         exchange=turns.exchange,
+        tools=tools,
         retrieves=target.retrieves or bool(given),
         stores=target.stores,
         documents=tuple(document for document, _ in given.values()),
         sampling=asked.sampling(
             max_tokens=body.max_tokens, seed=body.seed, stop=tuple(asked.stop or ())
         ),
-        constraint=form[1] if form else None,
+        constraint=form[1] if form and tools is None else None,
         retrieval=config.retrieval,
         caller=request.state.caller,
     )

@@ -2,14 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from graphs.api.border.fields import Unsupported, only
 from graphs.api.border.json_body import RequestModel
 from graphs.api.chat.chat_schema import ChatCompletionBody, ChatMessage
 from graphs.api.chat.picking_fields import MAX_INT32
+from graphs.api.chat.tool_fields import FunctionTool
 from graphs.api.errors import BadRequestError
 from graphs.pipeline.events import GivenDocument
+from models.chat.tools import MAX_TOOLS
 from models.constraints import MAX_STOPS
 
 MAX_DOCUMENT_CHARS = 2**18  # of all documents together: about what an embedder reads in time
@@ -68,13 +70,29 @@ class CohereChatBody(RequestModel):
     presence_penalty: float | None = Field(None, ge=0, le=1)
     k: int | None = Field(None, ge=0, le=500)
     p: float | None = Field(None, ge=0.01, le=0.99)
-    tools: Unsupported = None
-    tool_choice: Annotated[object, only("NONE", name="tool_choice")] = None
+    tools: Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS)] | None = None
+    tool_choice: Literal["REQUIRED", "NONE"] | None = None
+    strict_tools: bool | None = None  # they are held to their schemas in any case
     logprobs: Unsupported = None
     thinking: Thinking | None = None
     raw_prompting: Unsupported = None
     safety_mode: Annotated[object, only("CONTEXTUAL", name="safety_mode")] = None
     priority: int | None = Field(None, ge=0, le=999)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_plans(cls, body: Any) -> Any:
+        """Takes what was said before calls for the text of their turn, which has no other."""
+        turns = body.get("messages") if isinstance(body, dict) else None
+        if not isinstance(turns, list):
+            return body
+        read = [
+            {**turn, "content": turn["tool_plan"]}
+            if isinstance(turn, dict) and turn.get("tool_plan") and not turn.get("content")
+            else turn
+            for turn in turns
+        ]
+        return {**body, "messages": read}
 
     @property
     def cites(self) -> bool:
@@ -103,6 +121,8 @@ class CohereChatBody(RequestModel):
                 "model": self.model,
                 "messages": self.messages,
                 "response_format": form,
+                "tools": self.tools,
+                "tool_choice": self.tool_choice and self.tool_choice.lower(),
                 "max_tokens": self.max_tokens,
                 "stop": self.stop_sequences,
                 "temperature": self.temperature,

@@ -1,21 +1,37 @@
 """The pipeline's events as Cohere's `/v2/chat` tells them: one message, or a stream of events.
 
-message-start, content-start, content-delta *, citation-start, citation-end *, content-end,
-message-end. The text has no markers; a citation is the text that stood before one.
+    message-start
+    content-start, content-delta *, citation-start, citation-end *, content-end     with a text
+    tool-call-start, tool-call-delta *, tool-call-end                               each call
+    message-end
+
+The text has no markers; a citation is the text that stood before one. What is said before calls is
+text, too: that calls follow is not known when it is sent.
 """
 
-import re
 import uuid
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
 from graphs.api.border.sse import Frame
 from graphs.api.chat.citations import title_of, url_of
-from graphs.api.chat.reply import Answer
+from graphs.api.chat.reply import Answer, call_id
+from graphs.api.dialects.cohere_chat_reply import (
+    CohereCall,
+    CohereChatReply,
+    CohereCitation,
+    CohereFunction,
+    CohereMessage,
+    CohereSource,
+    CohereText,
+)
+from graphs.api.dialects.unmarked import Unmarked
 from graphs.api.error_replies import ErrorReply
 from graphs.pipeline.events import (
+    Arguments,
+    Called,
     Citation,
     Event,
     Finished,
@@ -26,52 +42,11 @@ from graphs.pipeline.events import (
     Usage,
 )
 
-# A marker with the blanks before it, as graphs/pipeline/markers.py leaves them in a text.
-_MARKER = re.compile(r"[ \t]*\[\d{1,3}\]")
-_REASONS: dict[FinishReason, str] = {"stop": "COMPLETE", "length": "MAX_TOKENS"}
-
-
-class CohereSource(BaseModel):
-    """What a citation stands on: a document as it was sent, or a passage of a vector store."""
-
-    type: Literal["document"]
-    id: str
-    document: dict[str, Any]
-
-
-class CohereCitation(BaseModel):
-    """A piece of the text, by its characters, and where it is from."""
-
-    start: int
-    end: int
-    text: str
-    sources: list[CohereSource]
-    content_index: int
-    type: Literal["TEXT_CONTENT"]
-
-
-class CohereText(BaseModel):
-    """The text of a message."""
-
-    type: Literal["text"]
-    text: str
-
-
-class CohereMessage(BaseModel):
-    """The answer."""
-
-    role: Literal["assistant"]
-    content: list[CohereText]
-    citations: list[CohereCitation] | None = None
-
-
-class CohereChatReply(BaseModel):
-    """A whole reply."""
-
-    id: str
-    finish_reason: str
-    message: CohereMessage
-    usage: dict[str, dict[str, int]]
+_REASONS: dict[FinishReason, str] = {
+    "stop": "COMPLETE",
+    "length": "MAX_TOKENS",
+    "tool_calls": "TOOL_CALL",
+}
 
 
 class _StreamEvent(BaseModel):
@@ -104,18 +79,15 @@ class CohereShape:
         self._cites = cites
         self._at_the_end = at_the_end
         self._verbatim = verbatim
-        self._text = _Unmarked()
+        self._text = Unmarked()
         self._citations: list[CohereCitation] = []
         self._num_told = 0
+        self._opened: _StreamEvent | None = None  # what the next frame may end
 
     def opening(self, retrieved: Retrieved) -> list[Frame]:
-        """Begins the message and its text."""
+        """Begins the message."""
         self._verbatim = self._verbatim or not retrieved.passages
-        content = {"type": "text", "text": ""}
-        return [
-            _frame("message-start", id=self._id, delta=_message(role="assistant")),
-            _frame("content-start", index=0, delta=_message(content=content)),
-        ]
+        return [_frame("message-start", id=self._id, delta=_message(role="assistant"))]
 
     def event(self, event: Event) -> list[Frame]:
         """Makes the events of one event."""
@@ -125,6 +97,14 @@ class CohereShape:
             case Citation():
                 self._cite(event)
                 return []
+            case Called():
+                function = {"name": event.name, "arguments": ""}
+                call = {"id": self._call_id(event.index), "type": "function", "function": function}
+                return self._open("tool-call", event.index, tool_calls=call)
+            case Arguments():
+                calls = {"function": {"arguments": event.text}}
+                delta = _message(tool_calls=calls)
+                return [_frame("tool-call-delta", index=event.index, delta=delta)]
             case Finished():
                 return self._ending(event)
             case _:
@@ -146,7 +126,18 @@ class CohereShape:
         for citation in answer.citations:
             self._cite(citation)
         text = self._text.text + (answer.finished.refusal or "")
-        message = CohereMessage(role="assistant", content=[CohereText(type="text", text=text)])
+        message = CohereMessage(role="assistant")
+        if text or not answer.calls:
+            message.content = [CohereText(type="text", text=text)]
+        if answer.calls:
+            message.tool_calls = [
+                CohereCall(
+                    id=self._call_id(index),
+                    type="function",
+                    function=CohereFunction(name=name, arguments=arguments),
+                )
+                for index, (name, arguments) in enumerate(answer.calls)
+            ]
         if self._citations:
             message.citations = self._citations
         return CohereChatReply(
@@ -160,20 +151,34 @@ class CohereShape:
         if not text:  # of a marker alone; another may follow it
             return []
         told = [] if self._at_the_end else self._untold()
-        delta = _message(content={"text": text})
-        return [*told, _frame("content-delta", index=0, delta=delta)]
+        return [*self._begun(), *told, _text_delta(text)]
 
     def _ending(self, finished: Finished) -> list[Frame]:
-        frames = self._untold()
+        frames = [] if self._opened else self._begun()
         if finished.refusal:
-            delta = _message(content={"text": finished.refusal})
-            frames.append(_frame("content-delta", index=0, delta=delta))
+            frames += [*self._untold(), _text_delta(finished.refusal)]
         end = {"finish_reason": _reason(finished), "usage": _usage(finished.usage)}
-        return [
-            *frames,
-            _frame("content-end", index=0),
-            _frame("message-end", id=self._id, delta=end),
-        ]
+        return [*frames, *self._close(), _frame("message-end", id=self._id, delta=end)]
+
+    def _begun(self) -> list[Frame]:
+        """Begins the text, unless that is done."""
+        if self._opened is not None and self._opened.type == "content-end":
+            return []
+        return self._open("content", 0, content={"type": "text", "text": ""})
+
+    def _open(self, kind: str, index: int, **message: Any) -> list[Frame]:
+        """Begins the text or a call, and ends what was begun before it."""
+        closed = self._close()
+        self._opened = _StreamEvent(type=f"{kind}-end", index=index)
+        return [*closed, _frame(f"{kind}-start", index=index, delta=_message(**message))]
+
+    def _close(self) -> list[Frame]:
+        if self._opened is None:
+            return []
+        return [*self._untold(), Frame(event=self._opened.type, data=self._opened)]
+
+    def _call_id(self, index: int) -> str:
+        return call_id(self._id, str(index))
 
     def _untold(self) -> list[Frame]:
         """Tells the citations that nothing can be added to any more."""
@@ -227,46 +232,12 @@ class CohereShape:
         return CohereSource(type="document", id=passage.chunk_id, document=document)
 
 
-class _Unmarked:
-    """A text without its markers, and where its characters stood with them.
-
-    Blanks at the end of a piece wait for the next one: they go with a marker.
-    """
-
-    def __init__(self) -> None:
-        self.text = ""
-        self._held = ""
-        self._num_chars = 0
-        self._removed: list[tuple[int, int]] = []  # spans of the text with its markers
-
-    def push(self, text: str, *, verbatim: bool) -> str:
-        """Adds a piece, and gives what is left of it."""
-        if verbatim:
-            self.text += text
-            return text
-        piece = self._held + text
-        ready = piece.rstrip(" \t")
-        self._held = piece[len(ready) :]
-        self._removed += [
-            (self._num_chars + one.start(), self._num_chars + one.end())
-            for one in _MARKER.finditer(ready)
-        ]
-        self._num_chars += len(ready)
-        left = _MARKER.sub("", ready)
-        self.text += left
-        return left
-
-    def span(self, place: int, *, after: int) -> tuple[int, int]:
-        """Gives the text of the line before a place that was marked, but not before `after`."""
-        place -= sum(min(end, place) - start for start, end in self._removed if start < place)
-        line = self.text.rfind("\n", 0, len(self.text[:place].rstrip())) + 1
-        start = max(after, line)
-        cited = self.text[start:place]
-        return start + len(cited) - len(cited.lstrip()), start + len(cited.rstrip())
-
-
 def _message(**fields: Any) -> dict[str, Any]:
     return {"message": fields}
+
+
+def _text_delta(text: str) -> Frame:
+    return _frame("content-delta", index=0, delta=_message(content={"text": text}))
 
 
 def _frame(kind: str, **fields: Any) -> Frame:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from graphs.api.accounting.billing import bill
 from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
@@ -62,6 +63,7 @@ async def create_score(request: Request, body: ScoreBody, services: InjectedServ
         raise unknown_model(str(body.model))
     scoring = _scored(body, services)
     scores, num_tokens = await unless_disconnected(request.receive, scoring)
+    bill(request, model, num_tokens)
     return json_reply(
         ScoreReply(
             id=f"score-{uuid.uuid4().hex}",

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from graphs.api.border.fields import Unsupported
 from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
+from graphs.api.chat.chat_target import adapter_of
 from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import InjectedServices, Services
 from models.errors import InvalidInputError
@@ -79,7 +80,7 @@ async def detokenize(body: DetokenizeBody, services: InjectedServices) -> Respon
 
 
 async def _counter(model: str | None, services: Services) -> TokenCounter:
-    if model not in {None, services.config.served_names.generator}:
-        raise unknown_model(str(model))
+    if model is not None and adapter_of(model, services.config.served_names) is None:
+        raise unknown_model(model)
     assert services.tokens is not None
     return await services.tokens.tokens()

@@ -23,7 +23,7 @@ from mcp_types import (
 
 from graphs.api.corpus.vector_store_schema import store_object
 from graphs.api.errors import BadRequestError
-from graphs.corpus import Corpus
+from graphs.corpus.protocols import Corpus
 from index.records import Page, StoreFileRecord, StoreRecord
 
 _PAGE = 100  # resources on one

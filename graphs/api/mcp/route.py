@@ -1,6 +1,6 @@
 """`POST /mcp`: one message of the Model Context Protocol, answered by one JSON body.
 
-    request ── border of all routes ── origin ── strict JSON ── the package's transport ── server.py
+    request ── border of all routes ── strict JSON ── the package's transport ── server.py
 
 No session is kept, so any Gateway answers any message, and what a client began at a lost one goes
 on at the next. Clients that know only sessions (revisions until 2025-11-25) are told of none and
@@ -21,8 +21,6 @@ from starlette.types import Message, Receive, Scope, Send
 
 from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.border.json_body import JsonRequest
-from graphs.api.mcp.origins import check_origin
-from graphs.api.services import InjectedServices
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel.server import Server
@@ -37,9 +35,8 @@ router = APIRouter(include_in_schema=False)
 
 @router.post("/mcp")
 @router.post("/mcp/")
-async def post_message(request: Request, services: InjectedServices) -> Response:
+async def post_message(request: Request) -> Response:
     """Answers one message."""
-    check_origin(request, services.config.http)
     read = JsonRequest(request.scope, request.receive)
     try:
         await read.json()

@@ -29,7 +29,7 @@ from graphs.api.errors import kind_of
 from graphs.api.mcp.resources import TEMPLATES, list_resources, read_resource
 from graphs.api.mcp.tools import TOOLS
 from graphs.api.services import Services
-from graphs.corpus import Corpus
+from graphs.corpus.protocols import Corpus
 
 _INSTRUCTIONS = (
     "Documents of this organisation. `ask` answers a question from them, with the passages that "

@@ -109,8 +109,8 @@ async def _search(sent: SearchArguments, request: Request) -> CallToolResult:
     services = _services(request)
     body = SearchBody(query=sent.query, max_num_results=sent.top_k, filters=sent.filters)
     stores = _stores(sent.store, services)
-    trace = Trace(request.state.request_id)
-    scope = scope_of(stores, body, services.config.retrieval)
+    trace = Trace(request.state.request_id, caller=request.state.caller)
+    scope = scope_of(request.state.caller, stores, body, services.config.retrieval)
     found = await services.pipeline.search([sent.query], scope, trace)
     results = SearchResults(results=[_found(one) for one in found], degraded=list(trace.degraded))
     texts = [f"{one.filename} ({one.uri})\n{one.text}" for one in results.results]

@@ -18,7 +18,7 @@ from graphs.api.responses.response_shape import ResponseShape
 from graphs.api.responses.run import KEEP_S
 from graphs.api.responses.stored import head_of, response_of
 from graphs.config import HttpSettings
-from graphs.corpus import Corpus
+from graphs.corpus.protocols import Corpus
 from graphs.pipeline.events import Finished
 from index.catalog.answers.records import UNFINISHED, StoredResponse
 

@@ -40,7 +40,7 @@ def written(event: Event) -> str:
     if isinstance(event, Retrieved):
         event = replace(event, timings=())
     if isinstance(event, Finished):
-        event = replace(event, timings=(), num_migrations=0, generated=())
+        event = replace(event, timings=(), num_migrations=0, generated=(), spans=())
     kind = type(event).__name__
     return f"{kind} {_KINDS[kind](event).model_dump_json()}"
 

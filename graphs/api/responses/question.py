@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX
+from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX, adapter_of
 from graphs.api.chat.picking_fields import check_own_words
 from graphs.api.chat.turns import Turns
 from graphs.api.errors import BadRequestError, unknown_model
@@ -39,6 +39,7 @@ class Question(BaseModel):
         streams: whether its events are kept as they come.
         tools: the functions that may be called.
         effort: how long a reasoning model may think.
+        adapter: the generator's LoRA adapter that answers.
         schema_text: a JSON schema that the answer is held to; None: any text.
         top_logprobs: so many likely tokens are told beside each; None: no probabilities are.
     """
@@ -60,11 +61,26 @@ class Question(BaseModel):
     exchange: list[Message] = []
     tools: ToolUse | None = None
     effort: Effort | None = None
+    adapter: str = ""
 
     def chat(
-        self, config: GatewayConfig, caller: Caller, *, request_id: str, identity: str | None
+        self,
+        config: GatewayConfig,
+        caller: Caller,
+        *,
+        request_id: str,
+        once: str,
+        identity: str | None = None,
     ) -> ChatRequest:
-        """Makes the request for the pipeline; `identity` is that of the model which began it."""
+        """Makes the request for the pipeline.
+
+        Args:
+            config: the settings.
+            caller: who asks.
+            request_id: appears in the log.
+            once: names the response, which is paid once however often it is begun.
+            identity: that of the model which began it.
+        """
         configured = config.retrieval
         settings = configured.overridden(self.options)
         if settings.top_k > settings.num_candidates:
@@ -76,6 +92,7 @@ class Question(BaseModel):
             exchange=tuple(self.exchange),
             tools=self.tools,
             effort=self.effort,
+            adapter=self.adapter,
             retrieves=self.retrieves,
             stores=None if self.stores is None else tuple(self.stores),
             sampling=Sampling(
@@ -90,11 +107,14 @@ class Question(BaseModel):
             filters=None if self.filters is None else parse_filter(self.filters),
             identity=identity,
             caller=caller,
+            once=once,
         )
 
 
-def question_of(body: ResponseBody, turns: Turns, config: GatewayConfig) -> Question:
-    """Reads model, tools and sampling.
+def question_of(
+    body: ResponseBody, turns: Turns, config: GatewayConfig, *, seed: int | None
+) -> Question:
+    """Reads model, tools and sampling; `seed`: None: any.
 
     Raises:
         UnknownModelError: the name is neither the generator's nor one of ours.
@@ -103,7 +123,8 @@ def question_of(body: ResponseBody, turns: Turns, config: GatewayConfig) -> Ques
     search = body.search
     if body.tool_choice not in (None, "auto", "none") and not body.tools:
         raise BadRequestError("tool_choice needs a tool", param="tool_choice")
-    is_bare = body.model == config.served_names.generator
+    adapter = adapter_of(body.model, config.served_names)
+    is_bare = adapter is not None
     schema_text, tools = _schema_text(body, config), _tools(body, config)
     if body.tool_choice == "none":
         if not is_bare and (search is not None or not body.tools):
@@ -116,6 +137,7 @@ def question_of(body: ResponseBody, turns: Turns, config: GatewayConfig) -> Ques
         exchange=list(turns.exchange),
         tools=tools if tools is None else replace(tools, answer=schema_text),
         effort=body.reasoning.effort if body.reasoning else None,
+        adapter=adapter or "",
         retrieves=search is not None or not is_bare,
         stores=stores,
         store_param="model" if search is None else _store_param(body),
@@ -124,7 +146,7 @@ def question_of(body: ResponseBody, turns: Turns, config: GatewayConfig) -> Ques
         max_tokens=body.max_output_tokens,
         temperature=body.temperature,
         top_p=body.top_p,
-        seed=secrets.randbits(63),
+        seed=secrets.randbits(63) if seed is None else seed,
         shortens=body.truncation == "auto",
         streams=bool(body.stream),
         schema_text=None if tools else schema_text,
@@ -206,7 +228,7 @@ def _stores(
             msg = f"file_search needs the model '{RAG_MODEL}' or the generator, got '{body.model}'"
             raise BadRequestError(msg, param="tools")
         return [body.model.removeprefix(STORE_PREFIX)]
-    if body.model not in (RAG_MODEL, config.served_names.generator):
+    if body.model != RAG_MODEL and adapter_of(body.model, config.served_names) is None:
         raise unknown_model(body.model)
     if search is not None:
         return list(dict.fromkeys(search.vector_store_ids))

@@ -4,11 +4,13 @@ body -> items, context -> Question ----------------------> pipeline
              |                                                 | events
           record (what is kept)                                v
              |        not stored            -> EventReply(ResponseShape)
+             |        stored before         -> what is kept under its Idempotency-Key
              |        stored, whole         -> the same, through Run.passing
              |        stored, streamed      -> Run; EventReply watches it
              '------- background            -> the catalog; a Run of any Gateway; FollowReply
 """
 
+from contextlib import suppress
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -19,6 +21,7 @@ from graphs.api.border.json_body import JsonRoute
 from graphs.api.border.replies import json_reply, list_reply, to_json
 from graphs.api.border.sse import STREAMED
 from graphs.api.chat.reply import Delivery, EventReply
+from graphs.api.chat.resume import Resumption, resumption_of
 from graphs.api.errors import BadRequestError
 from graphs.api.responses.chat_of_items import turns_of
 from graphs.api.responses.follow import FollowReply
@@ -29,12 +32,16 @@ from graphs.api.responses.response_schema import RESULTS, ResponseBody
 from graphs.api.responses.response_shape import RagResponse, ResponseShape, unix_time
 from graphs.api.responses.run import Run
 from graphs.api.responses.runs import Runs
-from graphs.api.responses.stored import context_of, head_of, record_of, response_of
+from graphs.api.responses.stored import context_of, head_of, name_of, record_of, response_of
 from graphs.api.services import InjectedCorpus, InjectedServices, Services
 from graphs.caller import Caller
-from graphs.corpus import Corpus
+from graphs.corpus.protocols import Corpus
 from index.catalog.answers.records import UNFINISHED, StoredResponse
-from index.errors import UnknownConversationError, UnknownCursorError
+from index.errors import (
+    UnknownConversationError,
+    UnknownCursorError,
+    UnknownResponseError,
+)
 
 router = APIRouter(tags=["responses"], prefix="/v1/responses", route_class=JsonRoute)
 
@@ -55,8 +62,13 @@ async def create_response(
 ) -> Response:
     """Answers with `rag`, `rag:<vector store>`, or the generator with or without `file_search`."""
     _refuse_contradictions(body)
-    record, question = await _read(request, body, services, corpus)
     with_results = RESULTS in (body.include or ())
+    asked = await _asked(request)
+    if asked.has_key and body.store is not False:
+        with suppress(UnknownResponseError):
+            kept = await corpus.get_response(request.state.caller.tenant, name_of(asked))
+            return _again(kept, body, corpus, services, with_results=with_results)
+    record, question = await _read(request, body, services, corpus, asked)
     runs: Runs = request.app.state.runs
     if body.background:
         await corpus.create_response(record, keep_s=runs.keeping().kept_s)
@@ -66,7 +78,7 @@ async def create_response(
         return json_reply(response_of(record, with_results=with_results))
     request_id = request.state.request_id
     chat = question.chat(
-        services.config, request.state.caller, request_id=request_id, identity=None
+        services.config, request.state.caller, request_id=request_id, once=record.id
     )
     events = answer(services.pipeline, chat, shortens=question.shortens)
     clock = unix_time
@@ -165,8 +177,34 @@ async def list_input_items(
     return list_reply(page, ids[start:end], has_more=end < len(values))
 
 
+async def _asked(request: Request) -> Resumption:
+    """Reads the `Idempotency-Key`.
+
+    Raises:
+        KeyReusedError: it came with another body before.
+    """
+    caller = request.state.caller
+    asked = resumption_of(request.headers, await request.body(), caller, resumes=False)
+    request.app.state.keys.check(asked)
+    return asked
+
+
+def _again(
+    kept: StoredResponse,
+    body: ResponseBody,
+    corpus: Corpus,
+    services: Services,
+    *,
+    with_results: bool,
+) -> Response:
+    """Tells what is kept to who asks the same again: as it stands, or its stream from the start."""
+    if body.stream:
+        return FollowReply(kept, corpus, services.config.http, with_results=with_results)
+    return json_reply(response_of(kept, with_results=with_results))
+
+
 async def _read(
-    request: Request, body: ResponseBody, services: Services, corpus: Corpus
+    request: Request, body: ResponseBody, services: Services, corpus: Corpus, asked: Resumption
 ) -> tuple[StoredResponse, Question]:
     """Reads what is asked, with what goes before it."""
     caller: Caller = request.state.caller
@@ -176,9 +214,9 @@ async def _read(
     except UnknownConversationError as err:
         raise BadRequestError(str(err), param="conversation", code=err.code) from err
     turns = turns_of((*context, *map(as_json, items)), body.instructions)
-    question = question_of(body, turns, services.config)
+    question = question_of(body, turns, services.config, seed=asked.seed)
     request.state.store_param = question.store_param
-    return record_of(body, question, items, caller), question
+    return record_of(body, question, items, caller, name=name_of(asked)), question
 
 
 def _refuse_contradictions(body: ResponseBody) -> None:

@@ -17,7 +17,7 @@ from graphs.api.errors import ResumeMismatchError
 from graphs.api.responses.items import kept_item
 from graphs.api.responses.journal import is_same, read, written
 from graphs.api.responses.response_shape import ResponseShape
-from graphs.corpus import Corpus
+from graphs.corpus.protocols import Corpus
 from graphs.errors import GraphError, StageUnavailableError
 from graphs.pipeline.events import Event, Finished
 from graphs.together import together

@@ -13,6 +13,7 @@ from functools import partial
 
 from pydantic import ValidationError
 
+from graphs.access.callers import asker
 from graphs.api.claiming import LeasedWork
 from graphs.api.error_replies import reply_of
 from graphs.api.errors import ApiError, BadRequestError, kind_of
@@ -22,7 +23,7 @@ from graphs.api.responses.response_shape import ResponseShape
 from graphs.api.responses.run import Keeping, Run
 from graphs.api.responses.stored import head_of
 from graphs.api.services import Services
-from graphs.caller import DEFAULT_CALLER, Caller
+from graphs.caller import DEFAULT_CALLER
 from graphs.errors import GraphError
 from graphs.pipeline.events import Event, Retrieved
 from index.catalog.answers.records import StoredResponse
@@ -131,7 +132,8 @@ class Runs(LeasedWork):
     async def _take_over(self, record: StoredResponse) -> None:
         self.drop(record.id)  # that its lease ran out here was not noticed yet
         services = self._services()
-        caller = Caller(tenant=record.tenant, key_id=record.key_id)
+        nobody = services.corpus.of(DEFAULT_CALLER)
+        caller = await asker(nobody, record.tenant, record.key_id)
         corpus = services.corpus.of(caller)
         known = (await corpus.response_events(record.tenant, record.id, 0)).events
         run = Run(
@@ -149,7 +151,9 @@ class Runs(LeasedWork):
             first = read(known[0]) if known else None
             identity = first.identity or None if isinstance(first, Retrieved) else None
             config = services.config
-            chat = question.chat(config, caller, request_id=record.id, identity=identity)
+            chat = question.chat(
+                config, caller, request_id=record.id, once=record.id, identity=identity
+            )
         except (GivenUpError, ValidationError, CorpusError) as err:  # of another version, say
             logger.warning("response %s cannot be worked on: %r", record.id, err)
             await self._fail(run, err, again=False)

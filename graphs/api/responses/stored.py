@@ -8,13 +8,14 @@ from typing import Any
 
 from graphs.api.border.fields import SERVED_TIER
 from graphs.api.border.replies import to_json
+from graphs.api.chat.resume import Resumption
 from graphs.api.errors import BadRequestError
 from graphs.api.responses.items import JsonItem, as_json, items_of, shown
 from graphs.api.responses.question import Question
 from graphs.api.responses.response_schema import ResponseBody, TextOptions
 from graphs.api.responses.response_shape import RagResponse, ResponseShape
 from graphs.caller import Caller
-from graphs.corpus import Corpus
+from graphs.corpus.protocols import Corpus
 from index.catalog.answers.records import (
     MAX_CONVERSATION_ITEMS,
     UNFINISHED,
@@ -69,11 +70,16 @@ async def _chained(previous_id: str, corpus: Corpus, tenant: str) -> list[JsonIt
     return items_of(chain)
 
 
+def name_of(asked: Resumption) -> str:
+    """Gives the id of a response: the same for all who ask the same under one key."""
+    return f"resp_{asked.fingerprint.hex()[:32] if asked.has_key else uuid.uuid4().hex}"
+
+
 def record_of(
-    body: ResponseBody, question: Question, items: tuple[Item, ...], caller: Caller
+    body: ResponseBody, question: Question, items: tuple[Item, ...], caller: Caller, *, name: str
 ) -> StoredResponse:
     """Makes what is kept of a response that nobody has worked on."""
-    head = _head(body, f"resp_{uuid.uuid4().hex}", int(time.time()))
+    head = _head(body, name, int(time.time()))
     status: ResponseStatus = "queued" if body.background else "in_progress"
     response = ResponseShape(head, with_results=True).response()
     response.status = status

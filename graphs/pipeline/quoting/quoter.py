@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from graphs.config import RetrievalSettings
+from graphs.findings import TEXT_CHARS, Scored
 from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.quoting import (
     SAME_FILE,
@@ -103,8 +104,10 @@ class Quoter:
             file = _file_of(part, candidates or [], chosen, said)
             found_again = _gone_on(part, candidates or [], file, said)
             best = _best(found_again, settings.rerank_threshold)
-            if best is not None:
-                chosen.append((part, *newest(part, best, candidates or [])))
+            quoted = newest(part, best, candidates or []) if best is not None else None
+            _note(part, found_again, quoted[0] if quoted else None, trace)
+            if quoted is not None:
+                chosen.append((part, *quoted))
         told = [one for part, best, label in chosen for one in statements(part, best, label)]
         return Quote(statements=tuple(limited(told, max_passages=settings.top_k)))
 
@@ -149,6 +152,20 @@ class Quoter:
         texts = [_text(part, one.unit) for one in candidates[:_MAX_JUDGED]]
         scores = await self._relevance.judged(part.timeless, texts, trace)
         return None if scores is None else judged(candidates, logit(scores))
+
+
+def _note(part: Part, found: Sequence[Candidate], quoted: Candidate | None, trace: Trace) -> None:
+    """Notes what could have been quoted, best first."""
+    judged_first = sorted(found, key=lambda one: -one.value)
+    logits = np.asarray([one.relevance for one in judged_first], dtype=np.float64)
+    units = [
+        Scored(chunk_id=one.unit.hit.chunk_id, score=score, text=one.unit.text[:TEXT_CHARS])
+        for one, score in zip(judged_first, sigmoid(logits).tolist(), strict=True)
+    ]
+    chosen = quoted.unit if quoted else None
+    trace.findings.note_part(
+        part.text, units, chosen.text if chosen else "", chosen.hit.chunk_id if chosen else None
+    )
 
 
 def _text(part: Part, unit: Unit) -> str:

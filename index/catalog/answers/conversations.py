@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from index.access import Viewer
 from index.catalog.answers.records import MAX_CONVERSATION_ITEMS, ConversationRecord, Item
 from index.catalog.attributes import check_attributes
 from index.catalog.database import Database
+from index.catalog.keys.seen import of_own_key
 from index.catalog.lookups import AnyRow, Listing, find_row, read_page
 from index.catalog.schema import conversation_items, conversations
 from index.errors import (
@@ -44,6 +46,7 @@ class Conversations(Database):
                 insert(conversations).values(
                     id=conversation_id,
                     tenant=tenant,
+                    key_id=self._viewer.key_id,
                     metadata=dict(metadata),
                     created_at=now,
                     expires_at=now + keep_s,
@@ -51,7 +54,9 @@ class Conversations(Database):
                 )
             )
             append_items(connection, conversation_id, items)
-            return _record(require_conversation(connection, tenant, conversation_id, now))
+            return _record(
+                require_conversation(connection, tenant, conversation_id, now, self._viewer)
+            )
 
     def get_conversation(self, tenant: str, conversation_id: str) -> ConversationRecord:
         """The conversation.
@@ -60,7 +65,9 @@ class Conversations(Database):
             UnknownConversationError: this tenant has none of this id.
         """
         with self._read() as connection:
-            return _record(require_conversation(connection, tenant, conversation_id, self._now()))
+            return _record(
+                require_conversation(connection, tenant, conversation_id, self._now(), self._viewer)
+            )
 
     def update_conversation(
         self, tenant: str, conversation_id: str, *, metadata: Mapping[str, str]
@@ -73,10 +80,12 @@ class Conversations(Database):
         """
         check_attributes(metadata)
         with self._write() as connection:
-            require_conversation(connection, tenant, conversation_id, self._now())
+            require_conversation(connection, tenant, conversation_id, self._now(), self._viewer)
             changed = update(conversations).where(conversations.c.id == conversation_id)
             connection.execute(changed.values(metadata=dict(metadata)))
-            return _record(require_conversation(connection, tenant, conversation_id, self._now()))
+            return _record(
+                require_conversation(connection, tenant, conversation_id, self._now(), self._viewer)
+            )
 
     def delete_conversation(self, tenant: str, conversation_id: str) -> None:
         """Deletes a conversation with its items; responses stay.
@@ -85,7 +94,7 @@ class Conversations(Database):
             UnknownConversationError: this tenant has none of this id.
         """
         with self._write() as connection:
-            require_conversation(connection, tenant, conversation_id, self._now())
+            require_conversation(connection, tenant, conversation_id, self._now(), self._viewer)
             connection.execute(delete(conversations).where(conversations.c.id == conversation_id))
 
     def add_conversation_items(
@@ -98,7 +107,9 @@ class Conversations(Database):
             InvalidConversationError: too many items, or one that the conversation has already.
         """
         with self._write() as connection:
-            row = require_conversation(connection, tenant, conversation_id, self._now())
+            row = require_conversation(
+                connection, tenant, conversation_id, self._now(), self._viewer
+            )
             append_items(connection, conversation_id, items)
             prolong(connection, row, self._now())
 
@@ -119,7 +130,7 @@ class Conversations(Database):
         """
         of_conversation = conversation_items.c.conversation_id == conversation_id
         with self._read() as connection:
-            require_conversation(connection, tenant, conversation_id, self._now())
+            require_conversation(connection, tenant, conversation_id, self._now(), self._viewer)
             rows, has_more = read_page(
                 connection,
                 select(conversation_items).where(of_conversation),
@@ -138,7 +149,7 @@ class Conversations(Database):
             UnknownConversationItemError: it has no such item.
         """
         with self._read() as connection:
-            require_conversation(connection, tenant, conversation_id, self._now())
+            require_conversation(connection, tenant, conversation_id, self._now(), self._viewer)
             row = _require_item(connection, conversation_id, item_id)
         return Item(id=row.id, data=row.data)
 
@@ -152,7 +163,9 @@ class Conversations(Database):
             UnknownConversationItemError: it has no such item.
         """
         with self._write() as connection:
-            row = require_conversation(connection, tenant, conversation_id, self._now())
+            row = require_conversation(
+                connection, tenant, conversation_id, self._now(), self._viewer
+            )
             item = _require_item(connection, conversation_id, item_id)
             connection.execute(
                 delete(conversation_items).where(conversation_items.c.seq == item.seq)
@@ -161,7 +174,7 @@ class Conversations(Database):
 
 
 def require_conversation(
-    connection: Connection, tenant: str, conversation_id: str, now: int
+    connection: Connection, tenant: str, conversation_id: str, now: int, viewer: Viewer
 ) -> AnyRow:
     """The conversation's row.
 
@@ -172,6 +185,7 @@ def require_conversation(
         conversations.c.id == conversation_id,
         conversations.c.tenant == tenant,
         conversations.c.expires_at > now,
+        *of_own_key(conversations, viewer),
     )
     row = find_row(connection, query, conversation_id)
     if row is None:

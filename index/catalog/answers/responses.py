@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from index.access import OPERATOR, Viewer
 from index.catalog.answers.conversations import append_items, prolong, require_conversation
 from index.catalog.answers.records import (
     MAX_CHAIN,
@@ -18,9 +19,15 @@ from index.catalog.answers.records import (
     StoredResponse,
 )
 from index.catalog.database import Database
+from index.catalog.keys.seen import of_own_key
 from index.catalog.lookups import AnyRow, find_row
 from index.catalog.schema import response_events, responses
-from index.errors import InvalidChainError, UnknownConversationError, UnknownResponseError
+from index.errors import (
+    ExistingResponseError,
+    InvalidChainError,
+    UnknownConversationError,
+    UnknownResponseError,
+)
 
 
 class Responses(Database):
@@ -44,6 +51,7 @@ class Responses(Database):
 
         Raises:
             InvalidConversationError: its conversation is full.
+            ExistingResponseError: one of its id is kept already.
         """
         now = self._now()
         row: dict[str, Any] = {
@@ -57,6 +65,9 @@ class Responses(Database):
         }
         with self._write() as connection:
             connection.execute(delete(responses).where(responses.c.expires_at <= now))
+            same = select(responses.c.id).where(responses.c.id == response.id)
+            if connection.execute(same).first() is not None:
+                raise ExistingResponseError(f"the response {response.id!r} is kept already")
             connection.execute(insert(responses).values(**row))
             ancestors = _ancestors(connection, response.tenant, response, now)
             kept = update(responses).where(responses.c.id.in_(ancestors))
@@ -71,7 +82,9 @@ class Responses(Database):
             UnknownResponseError: this tenant has none of this id.
         """
         with self._read() as connection:
-            return response_of(require_response(connection, tenant, response_id, self._now()))
+            return response_of(
+                require_response(connection, tenant, response_id, self._now(), self._viewer)
+            )
 
     def response_chain(self, tenant: str, response_id: str) -> tuple[StoredResponse, ...]:
         """The response and those that go before it, oldest first.
@@ -82,8 +95,8 @@ class Responses(Database):
         """
         with self._read() as connection:
             now = self._now()
-            last = response_of(require_response(connection, tenant, response_id, now))
-            before = _chain(connection, tenant, last, now)
+            last = response_of(require_response(connection, tenant, response_id, now, self._viewer))
+            before = _chain(connection, tenant, last, now, self._viewer)
             if len(before) >= MAX_CHAIN:
                 raise InvalidChainError(
                     f"at most {MAX_CHAIN} responses may go before one, got {len(before) + 1}: "
@@ -106,7 +119,7 @@ class Responses(Database):
             .order_by(response_events.c.number)
         )
         with self._read() as connection:
-            row = require_response(connection, tenant, response_id, self._now())
+            row = require_response(connection, tenant, response_id, self._now(), self._viewer)
             events = tuple(connection.execute(query).scalars())
         return StoredEvents(status=row.status, attempt=row.attempt, body=row.body, events=events)
 
@@ -117,7 +130,7 @@ class Responses(Database):
             UnknownResponseError: this tenant has none of this id.
         """
         with self._write() as connection:
-            row = require_response(connection, tenant, response_id, self._now())
+            row = require_response(connection, tenant, response_id, self._now(), self._viewer)
             if row.status in UNFINISHED:
                 end = update(responses).where(responses.c.id == response_id)
                 connection.execute(
@@ -129,7 +142,9 @@ class Responses(Database):
                         attempt=row.attempt + 1,
                     )
                 )
-            return response_of(require_response(connection, tenant, response_id, self._now()))
+            return response_of(
+                require_response(connection, tenant, response_id, self._now(), self._viewer)
+            )
 
     def delete_response(self, tenant: str, response_id: str) -> None:
         """Deletes a response; whoever works on it finds it gone.
@@ -138,18 +153,23 @@ class Responses(Database):
             UnknownResponseError: this tenant has none of this id.
         """
         with self._write() as connection:
-            require_response(connection, tenant, response_id, self._now())
+            require_response(connection, tenant, response_id, self._now(), self._viewer)
             connection.execute(delete(responses).where(responses.c.id == response_id))
 
 
-def require_response(connection: Connection, tenant: str, response_id: str, now: int) -> AnyRow:
+def require_response(
+    connection: Connection, tenant: str, response_id: str, now: int, viewer: Viewer
+) -> AnyRow:
     """The response's row.
 
     Raises:
         UnknownResponseError: this tenant has none of this id, or it has expired.
     """
     query = select(responses).where(
-        responses.c.id == response_id, responses.c.tenant == tenant, responses.c.expires_at > now
+        responses.c.id == response_id,
+        responses.c.tenant == tenant,
+        responses.c.expires_at > now,
+        *of_own_key(responses, viewer),
     )
     row = find_row(connection, query, response_id)
     if row is None:
@@ -169,7 +189,9 @@ def write_outcome(
     if response.conversation_id is None:
         return
     try:
-        found = require_conversation(connection, response.tenant, response.conversation_id, now)
+        found = require_conversation(
+            connection, response.tenant, response.conversation_id, now, OPERATOR
+        )
     except UnknownConversationError:  # it was deleted meanwhile; the answer is still one
         return
     append_items(connection, found.id, outcome.appended)
@@ -198,7 +220,7 @@ def add_events(
 
 
 def _chain(
-    connection: Connection, tenant: str, last: StoredResponse, now: int
+    connection: Connection, tenant: str, last: StoredResponse, now: int, viewer: Viewer
 ) -> list[StoredResponse]:
     """What goes before a response, newest first.
 
@@ -208,7 +230,7 @@ def _chain(
     before: list[StoredResponse] = []
     previous_id = last.previous_id
     while previous_id is not None and len(before) < MAX_CHAIN:
-        row = require_response(connection, tenant, previous_id, now)
+        row = require_response(connection, tenant, previous_id, now, viewer)
         before.append(response_of(row))
         previous_id = row.previous_id
     return before

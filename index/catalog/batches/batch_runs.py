@@ -111,9 +111,10 @@ class BatchRuns(LeasedRows):
         now = self._now()
         with self._write_beside() as connection:
             row = _held(connection, run)
+            access = self._viewer.owner
             ended: dict[str, Any] = {
-                "output_file_id": _write_file(connection, run, now, is_error=False),
-                "error_file_id": _write_file(connection, run, now, is_error=True),
+                "output_file_id": _write_file(connection, run, now, is_error=False, access=access),
+                "error_file_id": _write_file(connection, run, now, is_error=True, access=access),
                 "faults": [asdict(one) for one in faults],
                 "lease_until": None,
             }
@@ -157,7 +158,7 @@ def _without_known(
 
 
 def _write_file(
-    connection: Connection, run: BatchRecord, now: int, *, is_error: bool
+    connection: Connection, run: BatchRecord, now: int, *, is_error: bool, access: str | None
 ) -> str | None:
     """Makes a file of the results of one kind; None: there are none."""
     query = (
@@ -174,6 +175,7 @@ def _write_file(
         data="".join(f"{line}\n" for line in lines).encode("ascii"),
         now=now,
         expires_after_s=run.output_life_s,
+        owner={"tenant": run.tenant, "key_id": run.key_id, "access": access},
     )
     connection.execute(insert(files).values(values))
     file_id: str = values["id"]

@@ -6,10 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from index.access import Viewer
 from index.catalog.attributes import check_attributes
 from index.catalog.batches.records import BatchFault, BatchRecord, NewBatch
 from index.catalog.batches.tables import batches
 from index.catalog.database import Database
+from index.catalog.keys.seen import of_own_key
 from index.catalog.lookups import AnyRow, Listing, find_row, read_page
 from index.errors import EndedBatchError, UnknownBatchError
 from index.records import Page
@@ -46,7 +48,7 @@ class Batches(Database):
         }
         with self._write_beside() as connection:
             connection.execute(insert(batches).values(**row))
-            return batch_of(require_batch(connection, batch.tenant, batch_id))
+            return batch_of(require_batch(connection, batch.tenant, batch_id, self._viewer))
 
     def get_batch(self, tenant: str, batch_id: str) -> BatchRecord:
         """The batch.
@@ -55,7 +57,7 @@ class Batches(Database):
             UnknownBatchError: this tenant has none of this id.
         """
         with self._read() as connection:
-            return batch_of(require_batch(connection, tenant, batch_id))
+            return batch_of(require_batch(connection, tenant, batch_id, self._viewer))
 
     def list_batches(
         self, tenant: str, *, limit: int = 20, after: str | None = None
@@ -69,8 +71,9 @@ class Batches(Database):
         listing = Listing(limit=limit, order="desc", after=after)
         with self._read() as connection:
             rows, has_more = read_page(
-                connection, query, batches, listing, scope={"tenant": tenant}
-            )
+                connection, query, batches, listing, scope={"tenant": tenant},
+                seen=of_own_key(batches, self._viewer),
+            )  # fmt: skip
         return Page(items=tuple(map(batch_of, rows)), has_more=has_more)
 
     def cancel_batch(self, tenant: str, batch_id: str) -> BatchRecord:
@@ -81,24 +84,25 @@ class Batches(Database):
             EndedBatchError: it has ended, and was not cancelled.
         """
         with self._write_beside() as connection:
-            row = require_batch(connection, tenant, batch_id, locks=True)
+            row = require_batch(connection, tenant, batch_id, self._viewer, locks=True)
             if row.status in ("cancelling", "cancelled"):
                 return batch_of(row)
             if row.status not in ("validating", "in_progress"):
                 raise EndedBatchError(f"cannot cancel a batch with status '{row.status}'")
             change_batch(connection, row, "cancelling", self._now())
-            return batch_of(require_batch(connection, tenant, batch_id))
+            return batch_of(require_batch(connection, tenant, batch_id, self._viewer))
 
 
 def require_batch(
-    connection: Connection, tenant: str, batch_id: str, *, locks: bool = False
+    connection: Connection, tenant: str, batch_id: str, viewer: Viewer, *, locks: bool = False
 ) -> AnyRow:
     """The batch's row; `locks`: nobody else changes it until the transaction ends.
 
     Raises:
         UnknownBatchError: this tenant has none of this id.
     """
-    query = select(batches).where(batches.c.id == batch_id, batches.c.tenant == tenant)
+    own = of_own_key(batches, viewer)
+    query = select(batches).where(batches.c.id == batch_id, batches.c.tenant == tenant, *own)
     row = find_row(connection, query.with_for_update() if locks else query, batch_id)
     if row is None:
         raise UnknownBatchError(f"no batch {batch_id!r}")

@@ -171,7 +171,10 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "ob
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"tools": [TOOL]}, "tools"),
+        ({"tools": [{"type": "function", "function": {"name": "no name"}}]}, "name"),
+        ({"tools": [TOOL, TOOL]}, "f"),
+        ({"tool_choice": "REQUIRED"}, "tool_choice needs tools"),
+        ({"tools": [TOOL], "tool_choice": "f"}, "'REQUIRED' or 'NONE'"),
         ({"logprobs": True}, "logprobs"),
         ({"safety_mode": "STRICT"}, "safety_mode"),
         ({"p": 1.5}, "less than or equal to 0.99"),

@@ -198,13 +198,13 @@ def test_every_error_of_the_layers_has_status_and_code(root):
     for cls in leaves(root):
         if cls.__module__.startswith(("graphs.", "models.", "index.")):
             reply = error_response(cls("why"))
-            assert reply.status_code in {400, 404, 409, 500, 503, 504}, cls
+            assert reply.status_code in {400, 403, 404, 409, 429, 500, 503, 504}, cls
             assert json.loads(reply.body)["error"]["code"] == cls.code
 
 
 def test_the_corpus_blames_the_client_only_for_what_was_asked():
     for cls in leaves(CorpusError):
-        is_asked_wrongly = issubclass(cls, ValueError | LookupError)
+        is_asked_wrongly = issubclass(cls, ValueError | LookupError | PermissionError)
         assert (kind_of(cls("why")).status < 500) == is_asked_wrongly, cls
 
 

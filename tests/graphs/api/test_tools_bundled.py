@@ -1,6 +1,7 @@
-"""Calls of tools by the bundled weights, over HTTP: they always parse, also when a replica is lost.
+"""Calls of tools and answers in JSON by the bundled weights, over HTTP, on both engines.
 
-At temperature 1, streamed and not, with retrieval and without; `--calls` says how many.
+They always fit their schemas, also when a replica is lost. At temperature 1, streamed and not, with
+retrieval and without; `--calls` says how many of each.
 """
 
 import asyncio
@@ -21,7 +22,10 @@ from models.token_counter import TokenCounter
 from tests.graphs.fake_stages import FakeStages
 
 FULL = Path(__file__).parents[3] / "models/bundled/generator-full"
-pytestmark = pytest.mark.filterwarnings("ignore")  # torchao warns at import
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # torchao and vLLM warn at import
+    pytest.mark.asyncio(loop_scope="module"),  # vLLM serves one event loop
+]
 
 WEATHER = {
     "type": "object",
@@ -45,19 +49,45 @@ TOOLS = [
     {"type": "function", "function": {"name": "clock"}},
 ]
 CHOICES = ("required", {"type": "function", "function": {"name": "weather"}})
+LINES = {
+    "type": "array",
+    "items": {"anyOf": [{"type": "null"}, {"type": "string", "pattern": "^[a-z]{1,6}$"}]},
+    "minItems": 2, "maxItems": 4,
+}  # fmt: skip
+PRICES = {
+    "type": "object",
+    "properties": {
+        "lines": LINES,
+        "net": {"type": "integer", "minimum": 0, "maximum": 999},
+        "note": {"type": ["string", "null"], "maxLength": 10},
+    },
+    "required": ["lines", "net", "note"],
+    "additionalProperties": False,
+}
+ANSWERS = (WEATHER, PRICES)
+ENGINES = {
+    "transformers": {"cache_tokens": 16384, "max_concurrent_requests": 8},
+    "vllm": {"max_concurrent_requests": 8, "options": {"enforce_eager": True}},
+}
 
 
-@pytest.fixture(scope="module")
-def generator(tmp_path_factory):
-    options = {"cache_tokens": 16384, "max_concurrent_requests": 8, "dtype": "float32"}
-    config = GeneratorConfig(model=str(FULL), engine_options=options, max_answer_tokens=300)
+@pytest.fixture(
+    scope="module", params=["transformers", pytest.param("vllm", marks=pytest.mark.vllm)]
+)
+def generator(request, tmp_path_factory):
+    if request.param == "vllm":
+        pytest.importorskip("vllm", reason="make test-vllm installs it")
+    options = ENGINES[request.param] | {"dtype": "float32"}
+    config = GeneratorConfig(
+        model=str(FULL), engine=request.param, engine_options=options, max_answer_tokens=300
+    )
     made = Generator(config, cache=tmp_path_factory.mktemp("cache"))
     yield made
     made.close()
 
 
 class Losing:
-    """Loses the first stream of each answer that is to be lost, after some tokens."""
+    """Loses the first stream of every tenth answer after some tokens."""
 
     def __init__(self, generator):
         self._generator = generator
@@ -67,7 +97,7 @@ class Losing:
         return TokenCounter(self._generator.profile())
 
     async def stream(self, request, *, slot_s=None):
-        is_lost = request.sampling.seed % 20 == 7 and request.attempt == 0
+        is_lost = request.sampling.seed % 10 == 7 and request.attempt == 0
         async for chunk in self._generator.stream(request):
             yield chunk
             if is_lost and chunk.position > 12 and chunk.finish_reason is None:
@@ -108,16 +138,45 @@ async def called(client, number):
     return [(one.function.name, one.function.arguments) for one in choice.message.tool_calls]
 
 
-async def test_every_call_parses(api_openai, losing, request):
-    numbers = range(request.config.getoption("--calls"))
+async def answered(client, number):
+    """Gives an answer that is held to a schema, streamed."""
+    schema = {"name": "answer", "schema": ANSWERS[number % 2]}
+    async with client.chat.completions.stream(
+        model="rag" if number % 4 < 2 else "local/generator",
+        messages=[{"role": "user", "content": f"What is the weather in city {number}?"}],
+        response_format={"type": "json_schema", "json_schema": schema},
+        temperature=1, seed=number,
+    ) as stream:  # fmt: skip
+        async for _ in stream:
+            pass
+        choice = (await stream.get_final_completion()).choices[0]
+    assert choice.finish_reason == "stop"
+    return choice.message.content
+
+
+async def all_of(ask, client, request):
+    """Asks as often as `--calls` says, eight at a time; gives numbers and answers."""
     turn = asyncio.Semaphore(8)
 
     async def one(number):
         async with turn:
-            return await called(api_openai, number)
+            return number, await ask(client, number)
 
-    for calls in await asyncio.gather(*map(one, numbers)):
+    return await asyncio.gather(*map(one, range(request.config.getoption("--calls"))))
+
+
+async def test_every_call_parses(api_openai, losing, request):
+    told = await all_of(called, api_openai, request)
+    for _, calls in told:
         assert len(calls) == 1
         for name, arguments in calls:
             jsonschema.validate(json.loads(arguments), SCHEMAS[name])
-    assert losing.num_lost == len([number for number in numbers if number % 20 == 7])
+    assert losing.num_lost == len([number for number, _ in told if number % 10 == 7])
+
+
+async def test_every_answer_fits_its_schema(api_openai, losing, request):
+    told = await all_of(answered, api_openai, request)
+    for number, content in told:
+        jsonschema.validate(json.loads(content), ANSWERS[number % 2])
+    assert len({content for _, content in told}) > len(told) / 2
+    assert losing.num_lost == len([number for number, _ in told if number % 10 == 7])

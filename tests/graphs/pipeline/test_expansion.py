@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from graphs.caller import DEFAULT_CALLER
 from graphs.config import GatewayConfig
 from graphs.errors import OverloadedError, StageUnavailableError
 from graphs.pipeline.events import ChatRequest
@@ -173,7 +174,7 @@ async def searched(fakes, *queries, **settings):
     stages = Stages(
         embedder=fakes, retriever=fakes, reranker=fakes, judge=fakes, safety=None, generator=fakes
     )
-    scope = Scope(stores=None, filters=None, settings=config.retrieval)
+    scope = Scope(caller=DEFAULT_CALLER, stores=None, filters=None, settings=config.retrieval)
     trace = Trace("r")
     return await Retrieval(config, stages).search(queries, scope, trace), trace
 

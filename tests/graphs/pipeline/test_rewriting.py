@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from graphs.caller import DEFAULT_CALLER
 from graphs.config import GatewayConfig
 from graphs.errors import OverloadedError
 from graphs.pipeline.retrieval import Scope
@@ -12,6 +13,7 @@ from tests.graphs.fake_stages import FakeStages, hit, pipeline
 async def searched(fake, query, *, rewrites=True, **settings):
     config = {"retrieval": settings}
     scope = Scope(
+        caller=DEFAULT_CALLER,
         stores=None,
         filters=None,
         settings=GatewayConfig.model_validate(config).retrieval,

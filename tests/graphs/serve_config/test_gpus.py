@@ -22,7 +22,7 @@ def read(name, num_gpus=None, block=None, **user_config):
     return parse_serve_config(yaml.safe_dump(config), "copy.yaml")
 
 
-TRANSFORMERS = {"engine": "transformers", "engine_options": {}}
+TRANSFORMERS = {"engine": "transformers", "engine_options": {"max_concurrent_requests": 64}}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from index.catalog.answers.records import Item, Lease, Outcome, StoredResponse
 from index.errors import (
+    ExistingResponseError,
     InvalidConversationError,
     LostLeaseError,
     UnknownConversationError,
@@ -159,3 +160,9 @@ def test_a_conversation_is_of_its_tenant_until_nobody_used_it(catalog, clock):
     clock.now += 1
     with pytest.raises(UnknownConversationError):
         catalog.get_conversation("acme", name)
+
+
+def test_a_response_is_kept_once(catalog):
+    catalog.create_response(ASKED, keep_s=KEEP_S)
+    with pytest.raises(ExistingResponseError, match="resp_1"):
+        catalog.create_response(ASKED, keep_s=KEEP_S)

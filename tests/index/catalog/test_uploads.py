@@ -1,7 +1,7 @@
 import pytest
 
 from index.catalog import uploads
-from index.errors import InvalidUploadError
+from index.errors import InvalidUploadError, UploadsFullError
 
 
 def test_others_write_while_parts_are_put_together_and_two_ends_are_one(corpus, monkeypatch):
@@ -39,3 +39,19 @@ def test_an_upload_that_is_cancelled_while_it_is_put_together_makes_no_file(corp
     with pytest.raises(InvalidUploadError, match="it is cancelled"):
         catalog.complete_upload(upload.id, [part.id])
     assert not catalog.list_files(limit=9).items
+
+
+def test_all_pending_parts_together_have_a_limit(corpus, clock, monkeypatch):
+    monkeypatch.setattr(uploads, "MAX_PENDING_BYTES", 10)
+    catalog = corpus.catalog
+    names = {"filename": "a.md", "purpose": "assistants", "file_expires_after_s": None}
+    first, second = (catalog.create_upload(**names, num_bytes=6) for _ in range(2))
+    part = catalog.add_upload_part(first.id, b"abcdef")
+    with pytest.raises(UploadsFullError, match="at most 10 bytes together, got 6 \\+ 5"):
+        catalog.add_upload_part(second.id, b"abcde")
+    catalog.add_upload_part(second.id, b"abcd")
+    catalog.complete_upload(first.id, [part.id])
+    catalog.add_upload_part(second.id, b"ef")
+    clock.now += uploads.LIFE_S
+    third = catalog.create_upload(**names, num_bytes=9)
+    catalog.add_upload_part(third.id, b"abcdefghi")

@@ -46,7 +46,7 @@ def test_a_filter_over_the_table_equals_a_filter_over_each_file(acts, specs, com
         if count:
             ids = range(next_id, next_id + count)
             next_id += count + 1
-            table.set_attributes(table.add(name, ids), attributes)
+            table.describe(table.add(name, ids), attributes, None)
             known[name] = (list(ids), attributes)
     if compact:
         table.compact()
@@ -56,7 +56,7 @@ def test_a_filter_over_the_table_equals_a_filter_over_each_file(acts, specs, com
     for name, (ids, _) in known.items():
         assert table.chunk_ids_of(table.key_of(name)).tolist() == ids
     for wanted in map(parse_filter, specs):
-        allowed = table.allowed(wanted)
+        allowed = table.allowed(wanted, None)
         expected = {name for name, (_, own) in known.items() if matches(wanted, own)}
         rows = table.ids_of(np.flatnonzero(allowed.rows)).tolist()
         assert sorted(rows) == sorted(i for name in expected for i in known[name][0])
@@ -67,13 +67,13 @@ def test_a_table_forgets_values_that_no_file_has():
     table = FileTable()
     for number in range(5000):
         key = table.add("file", [number])
-        table.set_attributes(key, {"at": number})
+        table.describe(key, {"at": number}, None)
         table.remove("file")
-    table.set_attributes(table.add("file", [9]), {"at": 4999})
+    table.describe(table.add("file", [9]), {"at": 4999}, None)
     (column,) = table._attributes._columns.values()
     assert len(column._values) < 1500
     wanted = parse_filter({"type": "gte", "key": "at", "value": 4999})
-    assert table.allowed(wanted).rows.sum() == 1
+    assert table.allowed(wanted, None).rows.sum() == 1
 
 
 def test_many_removals_make_a_table_sparse_and_compacting_mends_it():

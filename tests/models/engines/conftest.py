@@ -2,16 +2,9 @@
 
 import pytest
 
-from tests.models.engines.held import Held
+from tests.models.engines.held import load_held
 
 ENGINES = ("fake", "transformers", pytest.param("vllm", marks=pytest.mark.vllm))
-
-
-def load(kind, folder):
-    if kind == "vllm":
-        pytest.importorskip("vllm", reason="make test-vllm installs it")
-    with pytest.MonkeyPatch.context() as patch:
-        return Held(kind, folder, patch)
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +15,7 @@ def loaded(tmp_path_factory):
     def get(kind):
         if kind not in held or held[kind].is_ended():
             close(kind)
-            held[kind] = load(kind, tmp_path_factory.mktemp("cache"))
+            held[kind] = load_held(kind, tmp_path_factory.mktemp("cache"))
         return held[kind]
 
     def close(kind):

@@ -39,7 +39,7 @@ class Held:
         kind: fake, transformers or vllm.
     """
 
-    def __init__(self, kind, cache, patch):
+    def __init__(self, kind, cache, patch, *, num_adapters=0):
         self.kind = kind
         if kind == "fake":
             patch.setattr(
@@ -47,9 +47,11 @@ class Held:
             )
         config = GeneratorConfig(
             model=str(ROOT / "models/bundled/generator-full"),
-            engine="transformers" if kind == "fake" else kind,
+            engine="vllm" if kind == "fake" else kind,
             engine_options=ENGINE_OPTIONS.get(kind, {}),
             max_answer_tokens=48,
+            max_adapters=num_adapters,
+            max_adapter_rank=8,
         )
         self.generator = Generator(config, cache=cache, share=Share(num_cpus=2.0))
         self.engine = self.generator._engine
@@ -130,6 +132,14 @@ class Held:
         return sum(memory for pid, memory in _processes().items() if os.getpid() in _line(pid))
 
 
+def load_held(kind, cache, **options):
+    """Loads an engine; skips its tests where it is not installed."""
+    if kind == "vllm":
+        pytest.importorskip("vllm", reason="make test-vllm installs it")
+    with pytest.MonkeyPatch.context() as patch:
+        return Held(kind, cache, patch, **options)
+
+
 def _line(pid):
     """The process and its parents, up to the first that has ended."""
     with suppress(FileNotFoundError, ProcessLookupError):
@@ -149,7 +159,7 @@ def _processes():
     return found
 
 
-def request(question, delivered=(), constraint=None, **sampling):
+def request(question, delivered=(), constraint=None, adapter="", identity=None, **sampling):
     content = f"[1] Port\nThe API listens on port 8000.\n\nQuestion: {question}"
     return GenerationRequest(
         request_id="r",
@@ -157,6 +167,8 @@ def request(question, delivered=(), constraint=None, **sampling):
         sampling=Sampling(**sampling),
         constraint=constraint,
         delivered_token_ids=tuple(delivered),
+        adapter=adapter,
+        identity=identity,
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from models.engines.settling import settled
 from models.errors import EngineBusyError, EngineStoppedError, InvalidInputError
 from models.generator import Generator, GeneratorConfig
 from tests.models.engines.held import ENGINE_OPTIONS, chunks_of, request, write
@@ -164,6 +165,26 @@ async def test_a_full_queue_of_vllm_is_no_fault_of_the_request(held, monkeypatch
 
 
 @on_vllm
+async def test_requests_that_give_way_to_each_other_write_what_they_write_alone(held):
+    from vllm.v1.metrics.reader import get_metrics_snapshot
+
+    def num_preempted():
+        told = get_metrics_snapshot()
+        return sum(one.value for one in told if one.name == "vllm:num_preemptions")
+
+    asked = [
+        request(
+            ALL, max_tokens=240, ignore_eos=True, temperature=1.0, seed=seed, frequency_penalty=0.5
+        )
+        for seed in range(24)
+    ]
+    before = num_preempted()
+    together = await asyncio.gather(*(write(held, one) for one in asked))
+    assert num_preempted() > before
+    assert [together[0], together[-1]] == [await write(held, asked[n]) for n in (0, -1)]
+
+
+@on_vllm
 async def test_a_request_that_vllm_loses_may_be_made_good_elsewhere(held, monkeypatch):
     def fail(*_args, **_kwargs):
         msg = "no room for it"
@@ -177,7 +198,8 @@ async def test_a_request_that_vllm_loses_may_be_made_good_elsewhere(held, monkey
 
 @on_vllm
 async def test_what_vllm_refuses_is_told_to_its_client(held):
-    asked = held.generator._engine_request(request(ALL), (5, 10**6))
+    config = held.generator._config
+    asked = settled(request(ALL), (5, 10**6), config, context_tokens=1024)
     with pytest.raises(InvalidInputError, match="vLLM refuses the request"):
         async for _ in held.engine.generate(asked):
             pass

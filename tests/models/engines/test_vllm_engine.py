@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from models.device import Share
-from models.engines.vllm_engine import VllmEngineConfig, _environment, _start, _step
+from models.engines.vllm_config import VllmEngineConfig
+from models.engines.vllm_engine import _environment, _start, _step
 from models.errors import EngineStoppedError, InvalidInputError
 from models.generation import EngineStep, TokenLogprob
 from models.generator import Generator, GeneratorConfig

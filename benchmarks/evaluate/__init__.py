@@ -1,0 +1,1 @@
+"""Measures a running system on a set of questions, and says whether it is good enough."""

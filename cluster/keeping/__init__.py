@@ -1,0 +1,1 @@
+"""Backups of what a system holds, and how they come back."""

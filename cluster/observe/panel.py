@@ -1,0 +1,57 @@
+"""What a panel and a dashboard are, and the questions that they ask Prometheus."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+WINDOW = "$__rate_interval"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One chart.
+
+    Attributes:
+        queries: legend -> PromQL; `{{label}}` in a legend is the label's value.
+        unit: Grafana's name of it.
+        says: what a reader learns.
+    """
+
+    title: str
+    queries: Mapping[str, str]
+    unit: str = "short"
+    says: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dashboard:
+    """One page.
+
+    Attributes:
+        variables: name -> query of the values that a reader chooses from; all at first.
+    """
+
+    title: str
+    panels: tuple[Panel, ...]
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def rate(metric: str, by: str = "", where: str = "") -> str:
+    """Asks for the growth of a counter a second."""
+    by = f" by ({by})" if by else ""
+    return f"sum{by} (rate({metric}{{{where}}}[{WINDOW}]))"
+
+
+def seldom(metric: str, by: str) -> str:
+    """Asks for the growth of a counter that is not there until it is counted first."""
+    return f"{rate(metric, by)} or vector(0)"
+
+
+def quantile(share: float, metric: str, by: str = "", where: str = "") -> str:
+    """Asks for a quantile of a histogram."""
+    labels = f"le, {by}" if by else "le"
+    return f"histogram_quantile({share}, {rate(f'{metric}_bucket', labels, where)})"
+
+
+def mean(metric: str, by: str = "", where: str = "") -> str:
+    """Asks for the mean of a histogram."""
+    return f"{rate(f'{metric}_sum', by, where)} / {rate(f'{metric}_count', by, where)}"

@@ -1,0 +1,1 @@
+"""What a Serve config would do, before it does it: memory, places, prices, licences, changes."""

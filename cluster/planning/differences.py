@@ -1,0 +1,148 @@
+"""What `serve deploy` of a config would do to an application that runs.
+
+Serve's rules (ray/serve/_private/version.py, config.py and deploy_utils.py of Ray 2.60), tried with
+process ids: one version of the code stands for the whole application, so a change of its wiring
+restarts every deployment; `ray_actor_options` restart their own; all else changes where it stands.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Effect = Literal[
+    "in place", "reloads", "rolls", "restarts all", "starts", "ends", "not until Serve"
+]
+
+_OF_ALL = ("import_path", "runtime_env", "args", "autoscaling_policy", "external_scaler_enabled")
+_OF_ALL_IN_BLOCK = ("request_router_config", "deployment_actors")
+_ROLLING = (
+    "ray_actor_options",
+    "placement_group_bundles",
+    "placement_group_strategy",
+    "placement_group_bundle_label_selector",
+    "max_replicas_per_node",
+    "gang_scheduling_config",
+)
+_OF_SERVE = ("proxy_location", "http_options", "grpc_options", "controller_options")
+# Those of a `user_config` that a model is loaded anew for.
+_OF_MODEL = (
+    "model", "revision", "engine", "engine_options", "context_tokens", "judge", "also",
+    "allow_cpu", "max_adapters", "max_adapter_rank",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """One change and what it does.
+
+    Attributes:
+        where: the deployment, the application or Serve.
+        key: what changes.
+        effect: what happens to what runs.
+        told: what is lost meanwhile, in words.
+    """
+
+    where: str
+    key: str
+    effect: Effect
+    told: str = ""
+
+
+def differences(
+    running: Mapping[str, Any], wanted: Mapping[str, Any], *, name: str
+) -> list[Difference]:
+    """Compares an application of two Serve configs, each as YAML gives it.
+
+    Args:
+        running: the config of what runs.
+        wanted: the config that would be deployed.
+        name: of the application; where it is not running, all of it starts.
+    """
+    found = [
+        Difference(
+            where="Serve", key=key, effect="not until Serve",
+            told="counts when Serve itself starts anew: `serve shutdown`, then deploy",
+        )
+        for key in _OF_SERVE
+        if key in running and running[key] != wanted.get(key, running[key])
+    ]  # fmt: skip
+    old, new = _application(running, name), _application(wanted, name)
+    if old is None or new is None:
+        return [*found, Difference(where=name, key="application", effect="starts")]
+    for key in _OF_ALL:
+        if (old.get(key) or None) != (new.get(key) or None):
+            found.append(_all_restart(name, key))
+    olds, news = _blocks(old), _blocks(new)
+    for block in dict.fromkeys((*olds, *news)):
+        found += _block_differences(block, olds.get(block), news.get(block))
+    return found
+
+
+def _block_differences(
+    name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None
+) -> Iterator[Difference]:
+    if old is None or new is None:
+        effect: Effect = "starts" if old is None else "ends"
+        yield Difference(where=name, key="deployment", effect=effect)
+        return
+    for key in dict.fromkeys((*old, *new)):
+        before, after = old.get(key), new.get(key)
+        if before == after or key == "name":
+            continue
+        if key in _OF_ALL_IN_BLOCK or (
+            key == "autoscaling_config" and _policy_changes(before, after)
+        ):
+            yield _all_restart(name, key)
+        elif key in _ROLLING:
+            yield Difference(where=name, key=key, effect="rolls", told=_rolling(new))
+        elif key == "user_config":
+            yield from _settings_differences(name, before or {}, after or {}, new)
+        else:
+            yield Difference(where=name, key=key, effect="in place")
+
+
+def _policy_changes(before: Any, after: Any) -> bool:
+    """Whether the list of policies changes, which a block without autoscaling has no entry in."""
+    if not before or not after:
+        return True
+    return bool(before.get("policy") != after.get("policy"))
+
+
+def _settings_differences(
+    name: str, before: Mapping[str, Any], after: Mapping[str, Any], block: Mapping[str, Any]
+) -> Iterator[Difference]:
+    for key in dict.fromkeys((*before, *after)):
+        if before.get(key) == after.get(key):
+            continue
+        label = f"user_config.{key}"
+        if name != "Gateway" and key in _OF_MODEL:
+            options = block.get("ray_actor_options") or {}
+            is_whole = name == "Generator" and options.get("num_gpus", 0)
+            told = "the new model is loaded beside the old one; no request is lost"
+            if is_whole:
+                told = "a GPU has no room for two: its streams end first, new ones wait"
+            yield Difference(where=name, key=label, effect="reloads", told=told)
+        else:
+            yield Difference(where=name, key=label, effect="in place")
+
+
+def _rolling(block: Mapping[str, Any]) -> str:
+    scaling = block.get("autoscaling_config") or {}
+    replicas = scaling.get("min_replicas", block.get("num_replicas") or 1)
+    if replicas == "auto" or int(replicas) <= 1:
+        return "its one replica stops before the new one starts: requests wait or get 503"
+    return "replicas are replaced in turn, a fifth at a time; answers go on at another one"
+
+
+def _all_restart(where: str, key: str) -> Difference:
+    told = "every deployment is replaced, models are loaded again, searches wait"
+    return Difference(where=where, key=key, effect="restarts all", told=told)
+
+
+def _application(config: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    applications = config.get("applications") or []
+    return next((one for one in applications if one.get("name", "default") == name), None)
+
+
+def _blocks(application: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {one["name"]: one for one in application.get("deployments") or []}

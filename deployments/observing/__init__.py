@@ -1,0 +1,1 @@
+"""What replicas tell of themselves: metrics, spans, lines of logs."""

@@ -1,0 +1,1 @@
+"""How a caller is recognised: by an API key."""

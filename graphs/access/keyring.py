@@ -1,0 +1,86 @@
+"""The keys that were asked with lately, so that not every request asks the catalog."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from index.catalog.keys.records import KeyRecord, token_digest, token_id
+
+MAX_ENTRIES = 10_000  # wrong keys are remembered, too; the oldest go first
+
+Authenticate = Callable[[str, str], Awaitable[KeyRecord | None]]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What the catalog said, and when it was asked, by the monotonic clock."""
+
+    asked_at: float
+    found: KeyRecord | None
+
+
+class Keyring:
+    """Tells whose key a text is; it asks the catalog again when what it knows has become old.
+
+    So a key that is revoked or changed anywhere is obeyed here after `fresh_s` at the latest. Keys
+    are known by their digests: memory holds no key.
+
+    Args:
+        authenticate: asks the catalog.
+        fresh_s: gives for how long an answer counts.
+    """
+
+    def __init__(
+        self,
+        authenticate: Authenticate,
+        fresh_s: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._authenticate = authenticate
+        self._fresh_s = fresh_s
+        self._clock = clock
+        self._known: OrderedDict[str, _Entry] = OrderedDict()
+        self._asking: dict[str, asyncio.Task[KeyRecord | None]] = {}
+
+    async def find(self, token: str) -> KeyRecord | None:
+        """Gives the key of this text; None if there is none that may be used.
+
+        Raises:
+            GraphError: the catalog does not answer; nobody is let in meanwhile.
+            CorpusError: nor does the database.
+        """
+        key_id = token_id(token)
+        if key_id is None:
+            return None
+        digest = token_digest(token)
+        entry = self._known.get(digest)
+        if entry is None or self._clock() - entry.asked_at >= self._fresh_s():
+            found = await self._ask(key_id, digest)
+        else:
+            found = entry.found
+        return found if found is None or found.status_at(time.time()) == "active" else None
+
+    async def _ask(self, key_id: str, digest: str) -> KeyRecord | None:
+        """Asks once, however many requests wait for it."""
+        task = self._asking.get(digest)
+        if task is None:
+            task = asyncio.create_task(self._asked(key_id, digest))
+            self._asking[digest] = task
+            task.add_done_callback(lambda done: self._forget(digest, done))
+        return await asyncio.shield(task)
+
+    def _forget(self, digest: str, task: "asyncio.Task[KeyRecord | None]") -> None:
+        del self._asking[digest]
+        if not task.cancelled():
+            task.exception()  # whoever waited got it; if nobody does, it is of no interest
+
+    async def _asked(self, key_id: str, digest: str) -> KeyRecord | None:
+        asked_at = self._clock()
+        found = await self._authenticate(key_id, digest)
+        self._known[digest] = _Entry(asked_at, found)
+        self._known.move_to_end(digest)
+        while len(self._known) > MAX_ENTRIES:
+            self._known.popitem(last=False)
+        return found

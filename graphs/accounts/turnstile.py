@@ -1,0 +1,106 @@
+"""Classes of service at one Gateway: who goes next where more want in than may run at once.
+
+    priority  x x x . . .     weight 8    of 13 turns while all of them wait: 8
+    default   x x x x x .     weight 4                                        4
+    flex      x x x x x x     weight 1                                        1
+
+Weighted fair queueing (doi.org/10.1145/75247.75248) with one unit a request: each turn moves the
+clock of its class on by 1 / weight, and the class whose clock is behind goes next. A class that was
+away starts at the clock of those that wait, so it cannot save up turns, and none starves another.
+Where too many wait, the newest of the lowest class has to leave.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from graphs.accounts.settings import ClassSettings
+from graphs.errors import OverloadedError
+from index.catalog.keys.records import ServiceClass
+
+_ORDER: tuple[ServiceClass, ...] = ("priority", "default", "flex")  # the last is shed first
+
+
+class Turnstile:
+    """Lets so many requests run at once.
+
+    Args:
+        settings: gives those of the moment.
+
+    Attributes:
+        num_running: those that are in.
+    """
+
+    def __init__(self, settings: Callable[[], ClassSettings]) -> None:
+        self._settings = settings
+        self._waiting: dict[ServiceClass, deque[asyncio.Future[None]]] = {
+            one: deque() for one in _ORDER
+        }
+        self._clocks: dict[ServiceClass, float] = dict.fromkeys(_ORDER, 0.0)
+        self.num_running = 0
+
+    async def enter(self, service_class: ServiceClass) -> None:
+        """Waits for a turn; `leave` must follow it.
+
+        Raises:
+            OverloadedError: too many wait, and none of a lower class can leave for this one.
+        """
+        most = self._settings().at_once
+        num_waiting = sum(map(len, self._waiting.values()))
+        if most is None or (self.num_running < most and not num_waiting):
+            self.num_running += 1
+            return
+        if num_waiting >= self._settings().max_waiting:
+            self._shed_for(service_class)
+        if not self._waiting[service_class]:
+            others = [self._clocks[one] for one in _ORDER if self._waiting[one]]
+            behind = min(others, default=max(self._clocks.values()))
+            self._clocks[service_class] = max(self._clocks[service_class], behind)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[service_class].append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self.leave()  # the turn came as the client left
+            elif turn in self._waiting[service_class]:
+                self._waiting[service_class].remove(turn)
+            raise
+
+    def leave(self) -> None:
+        """Makes room for whoever goes next."""
+        self.num_running -= 1
+        self._let_in()
+
+    @contextmanager
+    def left_after(self) -> Iterator[None]:
+        """Leaves when the block has ended."""
+        try:
+            yield
+        finally:
+            self.leave()
+
+    def _let_in(self) -> None:
+        most = self._settings().at_once
+        while most is None or self.num_running < most:
+            queued = [one for one in _ORDER if self._waiting[one]]
+            if not queued:
+                return
+            chosen = min(queued, key=lambda one: self._clocks[one])
+            turn = self._waiting[chosen].popleft()
+            if turn.done():  # its client has left
+                continue
+            self._clocks[chosen] += 1 / getattr(self._settings(), chosen)
+            self.num_running += 1
+            turn.set_result(None)
+
+    def _shed_for(self, service_class: ServiceClass) -> None:
+        lowest = next(one for one in reversed(_ORDER) if self._waiting[one])
+        most = self._settings().max_waiting
+        reason = f"{most} requests wait already, the most that may; try again later"
+        if _ORDER.index(lowest) <= _ORDER.index(service_class):
+            raise OverloadedError(reason)
+        newest = self._waiting[lowest].pop()
+        if not newest.done():
+            newest.set_exception(OverloadedError(reason))

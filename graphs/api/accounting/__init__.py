@@ -1,0 +1,1 @@
+"""What every request is counted for: limits, usage, the audit log."""

@@ -1,0 +1,40 @@
+"""Counts what routes and the pipeline used, under the names that clients know the models by."""
+
+from fastapi import Request
+
+from graphs.accounts.accounts import Accounts, Work
+from graphs.pipeline.trace import Trace
+
+ONCE = "once"  # of a scope's state: names work that is done again where it was lost
+
+
+def bill(request: Request, model: str, num_tokens: int) -> None:
+    """Counts the tokens that a model without answers has read for a request."""
+    accounts: Accounts = request.app.state.accounts
+    work = Work(model=model, num_prompt_tokens=num_tokens, once=_line(request))
+    accounts.bill(request.state.caller, work)
+
+
+def once_of(request: Request, name: str) -> str:
+    """Names the answer to a request: by the line of a batch that it is, else by this name."""
+    return _line(request) or name
+
+
+def account(accounts: Accounts, model: str, trace: Trace) -> None:
+    """Counts what a chat or search used, however it ended, and notes what it has read.
+
+    An answer that moved to another replica is in the trace once, with all its tokens.
+    """
+    work = Work(
+        model=model,
+        num_prompt_tokens=sum(one.num_prompt_tokens for one in trace.generated),
+        num_completion_tokens=sum(one.num_completion_tokens for one in trace.generated),
+        once=trace.once,
+    )
+    accounts.bill(trace.caller, work)
+    accounts.retrieved(trace.caller, trace.request_id, trace.documents, trace.outcome)
+
+
+def _line(request: Request) -> str:
+    name: str = getattr(request.state, ONCE, "")
+    return name

@@ -1,0 +1,1 @@
+"""`/admin/v1`: for keys with the scope `admin`."""

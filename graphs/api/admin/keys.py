@@ -1,0 +1,126 @@
+"""`/admin/v1/keys`: the API keys of the caller's own tenant. A key is shown once, when it is made.
+
+Keys of any tenant, and the first one, are made by `python -m graphs.keys` where the server runs.
+"""
+
+import time
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from graphs.access.callers import LIMITS
+from graphs.api.border.json_body import JsonRoute, RequestModel
+from graphs.api.border.replies import ListPage, json_reply, list_reply
+from graphs.api.errors import BadRequestError, ForbiddenError
+from graphs.api.services import InjectedCorpus
+from graphs.caller import Caller
+from index.catalog.keys.keys import MAX_OVERLAP_S
+from index.catalog.keys.records import KeyGrant, KeyRecord, NewKey, ServiceClass
+
+router = APIRouter(tags=["admin"], prefix="/admin/v1/keys", route_class=JsonRoute)
+
+_MAX_LIFE_S = 10 * 365 * 86_400
+_Name = Annotated[str, Field(max_length=256)]
+_Member = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class CreateKeyBody(RequestModel):
+    """What a new key is for."""
+
+    name: _Name = ""
+    scopes: Annotated[list[_Name], Field(min_length=1, max_length=64)]
+    user: _Member | None = None
+    groups: Annotated[list[_Member], Field(max_length=63, default_factory=list)]
+    service_class: ServiceClass = "default"
+    limits: dict[_Name, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    expires_in_s: Annotated[int, Field(ge=1, le=_MAX_LIFE_S)] | None = None
+
+
+class RotateKeyBody(RequestModel):
+    """For how long the text before is taken as well."""
+
+    overlap_s: Annotated[int, Field(ge=0, le=MAX_OVERLAP_S)] = 3600
+
+
+class ApiKey(BaseModel):
+    """A key; `key` is its text, there only in the reply that makes it."""
+
+    object: Literal["api_key"] = "api_key"
+    id: str
+    name: str
+    tenant: str
+    scopes: list[str]
+    user: str | None
+    groups: list[str]
+    service_class: ServiceClass
+    limits: dict[str, int]
+    status: Literal["active", "expired", "revoked"]
+    created_at: int
+    expires_at: int | None
+    rotated_at: int | None
+    previous_until: int | None
+    revoked_at: int | None
+    last_used_at: int | None
+    key: str | None = None
+
+
+@router.post("", response_model=ApiKey, summary="Create an API key")
+async def create_key(request: Request, body: CreateKeyBody, corpus: InjectedCorpus) -> Response:
+    """Makes a key of the caller's tenant; its text is in this reply alone."""
+    caller: Caller = request.state.caller
+    unknown = sorted(set(body.limits) - set(LIMITS))
+    if unknown:
+        msg = f"limits must be some of {', '.join(LIMITS)}, got {unknown[0]!r}"
+        raise BadRequestError(msg, param="limits")
+    if "metrics" in body.scopes and "metrics" not in caller.scopes:
+        raise ForbiddenError("The API key does not allow this request.")
+    grant = KeyGrant(
+        tenant=caller.tenant,
+        name=body.name,
+        scopes=frozenset(body.scopes),
+        user=body.user,
+        groups=frozenset(body.groups),
+        service_class=body.service_class,
+        limits=body.limits,
+        expires_at=None if body.expires_in_s is None else int(time.time()) + body.expires_in_s,
+    )
+    return json_reply(_shown(await corpus.create_key(grant)))
+
+
+@router.get("", response_model=ListPage[ApiKey], summary="List the API keys")
+async def list_keys(request: Request, corpus: InjectedCorpus) -> Response:
+    """Gives all keys of the caller's tenant, oldest first."""
+    keys = [key_object(one) for one in await corpus.list_keys(request.state.caller.tenant)]
+    return list_reply(keys, [one.id for one in keys], has_more=False)
+
+
+@router.get("/{key_id}", response_model=ApiKey, summary="Describe an API key")
+async def get_key(request: Request, key_id: str, corpus: InjectedCorpus) -> Response:
+    """Gives the key without its text."""
+    return json_reply(key_object(await corpus.get_key(request.state.caller.tenant, key_id)))
+
+
+@router.post("/{key_id}/rotate", response_model=ApiKey, summary="Give an API key another text")
+async def rotate_key(
+    request: Request, key_id: str, body: RotateKeyBody, corpus: InjectedCorpus
+) -> Response:
+    """Renews a key; the id stays, and the text before is taken for `overlap_s` more."""
+    tenant = request.state.caller.tenant
+    return json_reply(_shown(await corpus.rotate_key(tenant, key_id, overlap_s=body.overlap_s)))
+
+
+@router.delete("/{key_id}", response_model=ApiKey, summary="Revoke an API key")
+async def revoke_key(request: Request, key_id: str, corpus: InjectedCorpus) -> Response:
+    """Ends a key for good; every Gateway obeys within `auth.fresh_s`."""
+    return json_reply(key_object(await corpus.revoke_key(request.state.caller.tenant, key_id)))
+
+
+def _shown(new: NewKey) -> ApiKey:
+    return key_object(new.record).model_copy(update={"key": new.token})
+
+
+def key_object(record: KeyRecord) -> ApiKey:
+    """Makes the object of a key."""
+    told = {**vars(record), "scopes": sorted(record.scopes), "groups": sorted(record.groups)}
+    return ApiKey(**told, status=record.status_at(time.time()))

@@ -1,0 +1,150 @@
+/**
+ * Elements made of plain values. Texts become text nodes: nothing that a model, a document or a
+ * person says is ever read as HTML.
+ */
+
+/**
+ * @typedef {Node | string | number | null | undefined | false} Child
+ */
+
+/**
+ * Makes an element.
+ * @param {string} tag
+ * @param {Record<string, any>} [props] attributes; `on` holds listeners; true sets an empty
+ *   attribute, and false, null or undefined leaves it out.
+ * @param {...(Child | Child[])} children
+ * @returns {any}
+ */
+export function el(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (name === "on") {
+      for (const [event, listen] of Object.entries(value)) node.addEventListener(event, listen);
+    } else if (name === "value") {
+      /** @type {any} */ (node).value = value;
+    } else if (value !== false && value !== null && value !== undefined) {
+      node.setAttribute(name, value === true ? "" : String(value));
+    }
+  }
+  fill(node, ...children);
+  return node;
+}
+
+/**
+ * Puts these in the place of what an element holds.
+ * @param {Element} node
+ * @param {...(Child | Child[])} children
+ */
+export function fill(node, ...children) {
+  node.replaceChildren(...children.flat().filter((one) => one || one === 0).map((one) => (
+    one instanceof Node ? one : document.createTextNode(String(one))
+  )));
+}
+
+/**
+ * A button; `label` is what it shows, `props.title` what it is called where it shows a sign.
+ * @param {string | Node} label
+ * @param {() => void} act
+ * @param {Record<string, any>} [props]
+ */
+export function button(label, act, props = {}) {
+  const named = props.title ? { "aria-label": props.title } : {};
+  return el("button", { type: "button", ...named, ...props, on: { click: act } }, label);
+}
+
+/**
+ * A sign, drawn: not every machine has a letter for it.
+ * @param {string} path of an icon of 24 by 24
+ */
+export function sign(path) {
+  const ns = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(ns, "svg");
+  for (const [name, value] of Object.entries({
+    viewBox: "0 0 24 24", width: "18", height: "18", fill: "none", stroke: "currentColor",
+    "stroke-width": "2", "stroke-linejoin": "round", "aria-hidden": "true",
+  })) svg.setAttribute(name, value);
+  const line = document.createElementNS(ns, "path");
+  line.setAttribute("d", path);
+  svg.append(line);
+  return svg;
+}
+
+/**
+ * A field with its label above it.
+ * @param {string} label
+ * @param {HTMLElement} control
+ */
+export function field(label, control) {
+  return el("label", { class: "field" }, el("span", {}, label), control);
+}
+
+/**
+ * A choice among values.
+ * @param {[string, string][]} options value and label
+ * @param {string} value
+ * @param {() => void} [changed]
+ */
+export function choice(options, value, changed = () => {}) {
+  const select = el("select", { on: { change: changed } });
+  fill(select, options.map(([one, label]) => el("option", { value: one }, label)));
+  select.value = value;
+  return select;
+}
+
+/**
+ * Tells people who do not see the page what has happened: whole events, never a word at a time.
+ * @param {string} text
+ */
+export function announce(text) {
+  const status = document.getElementById("status");
+  if (status) status.textContent = text;
+}
+
+/**
+ * Shows an error where it happened.
+ * @param {Error} error
+ */
+export function problem(error) {
+  announce(error.message);
+  return el("p", { class: "problem" }, error.message);
+}
+
+/**
+ * A dialog over the page: the browser keeps the focus in it, closes it by Escape and gives the
+ * focus back.
+ * @param {string} title
+ * @param {...Child} children
+ * @returns {HTMLDialogElement}
+ */
+export function dialog(title, ...children) {
+  const heading = el("h2", { id: "dialog-title" }, title);
+  const close = button("Close", () => box.close(), { class: "quiet" });
+  const box = el(
+    "dialog",
+    { "aria-labelledby": "dialog-title", on: { close: () => box.remove() } },
+    el("div", { class: "dialog-head" }, heading, close),
+    ...children,
+  );
+  box.addEventListener("click", (/** @type {MouseEvent} */ event) => {
+    if (event.target === box) box.close();
+  });
+  document.body.append(box);
+  box.showModal();
+  return box;
+}
+
+/**
+ * A table.
+ * @param {string} caption
+ * @param {string[]} head
+ * @param {Child[][]} rows
+ */
+export function table(caption, head, rows) {
+  return el(
+    "div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    el("table", {},
+      el("caption", { class: "unseen" }, caption),
+      el("thead", {}, el("tr", {}, head.map((one) => el("th", { scope: "col" }, one)))),
+      el("tbody", {}, rows.map((row) => el("tr", {}, row.map((one) => el("td", {}, one)))))),
+  );
+}

@@ -1,0 +1,113 @@
+/** The running system: deployments, replicas, nodes, and what changes as it does. Read only. */
+
+import { ask, call, events } from "./api.js";
+import { el, fill, problem, table } from "./dom.js";
+import { changes } from "./changes.js";
+
+const MOST_CHANGES = 100;
+
+/** @param {HTMLElement} view */
+export function showSystem(view) {
+  const told = el("div", {});
+  const state = el("p", { class: "muted" }, "Connecting…");
+  const graph = el("div", { class: "graph" });
+  const nodes = el("div", {});
+  const answers = el("div", {});
+  const log = el("ol", { class: "changes", "aria-label": "What has changed" });
+  const stopped = new AbortController();
+  /** @type {any} */
+  let last = null;
+
+  /** @param {any} system */
+  function take(system) {
+    state.textContent = `As of ${time(system.created_at)}. ${system.running} request${
+      system.running === 1 ? "" : "s"} at this Gateway, ${system.tokens_per_s.toFixed(1)} tokens/s.`;
+    fill(graph, system.deployments.map(card));
+    if (!system.deployments.length) {
+      fill(graph, el("p", { class: "muted" }, "Serve tells nothing of its deployments yet."));
+    }
+    fill(nodes, nodeTable(system));
+    fill(answers, answerTable(system.answers));
+    for (const change of changes(last, system)) {
+      log.prepend(el("li", { class: change.kind }, el("time", {}, time(system.created_at)), " ",
+        change.text));
+    }
+    while (log.children.length > MOST_CHANGES) log.lastElementChild?.remove();
+    last = system;
+  }
+
+  async function follow() {
+    while (!stopped.signal.aborted) {
+      try {
+        if (!last) take(await ask("admin/v1/system", { signal: stopped.signal }));
+        const reply = await call("admin/v1/system/events", { signal: stopped.signal });
+        fill(told);
+        for await (const { data } of events(reply)) take(JSON.parse(data));
+        continue; // a stream ends now and then, so that no Gateway waits for it
+      } catch (error) {
+        if (stopped.signal.aborted) return;
+        const failed = /** @type {any} */ (error);
+        fill(told, problem(failed));
+        if ([401, 403, 404].includes(failed.status)) {
+          state.textContent = "";
+          return;
+        }
+      }
+      state.textContent = "The connection broke off; trying again…";
+      await new Promise((wake) => { setTimeout(wake, 2000); });
+    }
+  }
+
+  fill(view, el("h1", {}, "System"), told, state,
+    el("h2", { class: "unseen" }, "Deployments"), graph,
+    el("h2", {}, "What has changed"), log,
+    el("h2", {}, "Nodes"), nodes,
+    el("h2", {}, "Last answers and searches of this Gateway"), answers);
+  follow();
+  return () => stopped.abort();
+}
+
+/** @param {any} one */
+function card(one) {
+  const running = one.replicas.filter((/** @type {any} */ replica) => replica.state === "RUNNING");
+  const isWell = one.status === "HEALTHY" && running.length >= 1;
+  return el("section", { class: `card deployment ${isWell ? "" : "unwell"}` },
+    el("h3", {}, one.name, " ", el("span", { class: `badge ${isWell ? "good" : "bad"}` },
+      one.status.toLowerCase().replaceAll("_", " "))),
+    one.model && el("p", { class: "model" }, one.model, one.device && ` · ${one.device}`),
+    el("p", { class: "muted" }, `${running.length} of ${one.target} replica${one.target === 1 ? "" : "s"}`,
+      one.max_replicas > 0 && `, scaled ${one.min_replicas} to ${one.max_replicas}`,
+      one.num_gpus > 0 && ` · ${one.num_gpus} GPU each`),
+    el("ul", { class: "replicas" }, one.replicas.map((/** @type {any} */ replica) => el("li", {
+      class: replica.state === "RUNNING" ? "good" : "bad",
+    }, `${replica.id} · ${replica.state.toLowerCase()} · pid ${replica.pid ?? "–"} · ${
+      replica.node_ip}`))),
+    one.message && el("p", { class: "problem" }, one.message));
+}
+
+/** @param {any} system */
+function nodeTable(system) {
+  return table("Nodes", ["Node", "Kind", "State", "CPUs", "GPUs", "GPU shares used", "Replicas"],
+    system.nodes.map((/** @type {any} */ node) => [
+      `${node.ip} · ${node.id.slice(0, 8)}`, node.market || "–",
+      el("span", { class: `badge ${node.alive ? "good" : "bad"}` }, node.alive ? "alive" : "gone"),
+      String(node.num_cpus), String(node.num_gpus), String(node.used_gpus), String(node.replicas),
+    ]));
+}
+
+/** @param {any[]} answers */
+function answerTable(answers) {
+  if (!answers.length) return el("p", { class: "muted" }, "None yet.");
+  return table("Last answers and searches", ["When", "Outcome", "Took", "Tokens", "Passages", "Moved", "Request"],
+    answers.map((one) => [
+      time(one.ended_at), one.outcome + (one.degraded.length ? ` (without ${one.degraded})` : ""),
+      `${Math.round(one.latency_ms)} ms`, String(one.tokens), String(one.passages),
+      one.migrations ? el("span", { class: "badge" }, `${one.migrations} ×`) : "–",
+      el("code", {}, one.request_id),
+    ]));
+}
+
+/** @param {number} seconds */
+function time(seconds) {
+  return new Date(seconds * 1000).toLocaleTimeString();
+}

@@ -1,0 +1,184 @@
+"""`/admin/v1/system`: the running system, once and as it changes. Read only."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
+
+from graphs.api.border.disconnect import unless_disconnected
+from graphs.api.border.replies import json_reply
+from graphs.api.border.sse import Frame, SseSender
+from graphs.api.border.traffic import Traffic
+from graphs.api.services import InjectedServices, Services
+from graphs.errors import StageUnavailableError
+from graphs.model_reports import ModelReport
+from graphs.system import AnswerState, DeploymentState, NodeState, ReplicaState
+
+router = APIRouter(tags=["system"], prefix="/admin/v1/system")
+
+_LOOK_S = 1.0
+_FOLLOW_S = 300.0  # a Gateway that shuts down waits for its streams, so each ends and is begun anew
+
+
+class ServedReplica(BaseModel):
+    """One replica."""
+
+    id: str
+    state: str
+    pid: int | None
+    node_id: str
+    node_ip: str
+
+
+class ServedDeployment(BaseModel):
+    """One deployment, and the model that it serves."""
+
+    name: str
+    status: str
+    message: str
+    target: int
+    min_replicas: int
+    max_replicas: int
+    num_gpus: float
+    replicas: list[ServedReplica]
+    model: str
+    device: str
+
+
+class Node(BaseModel):
+    """One machine; `used_gpus` is what the replicas on it take."""
+
+    id: str
+    ip: str
+    alive: bool
+    market: str
+    num_cpus: float
+    num_gpus: float
+    used_gpus: float
+    replicas: int
+
+
+class LastAnswer(BaseModel):
+    """How one answer went; no text of it."""
+
+    request_id: str
+    ended_at: float
+    outcome: str
+    latency_ms: float
+    tokens: int
+    passages: int
+    migrations: int
+    degraded: list[str]
+
+
+class System(BaseModel):
+    """The system; `answers`, `running` and `tokens_per_s` are of the Gateway that tells."""
+
+    object: Literal["system"]
+    created_at: float
+    deployments: list[ServedDeployment]
+    nodes: list[Node]
+    answers: list[LastAnswer]
+    running: int
+    tokens_per_s: float
+
+
+async def _traffic_of(request: Request) -> Traffic:
+    traffic = request.app.state.traffic
+    assert isinstance(traffic, Traffic)
+    return traffic
+
+
+InjectedTraffic = Annotated[Traffic, Depends(_traffic_of)]
+
+
+@router.get("", response_model=System, summary="Look at the running system")
+async def get_system(services: InjectedServices, traffic: InjectedTraffic) -> Response:
+    """Tells deployments, replicas, nodes, and how the last answers of this Gateway went."""
+    return json_reply(await _look(services, traffic))
+
+
+# Not in the description: who makes requests up from it would wait for its end.
+@router.get("/events", include_in_schema=False)
+async def follow_system(services: InjectedServices, traffic: InjectedTraffic) -> Response:
+    """Streams the same whenever it has changed."""
+    return _Following(services, traffic)
+
+
+class _Following(Response):
+    """Looks again and again, and sends what has changed."""
+
+    def __init__(self, services: Services, traffic: Traffic) -> None:
+        super().__init__()
+        self._services = services
+        self._traffic = traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers, until the client leaves."""
+        await unless_disconnected(receive, self._stream(send))
+
+    async def _stream(self, send: Send) -> None:
+        http = self._services.config.http
+        sender = SseSender(send, write_timeout_s=http.write_s)
+        until = time.monotonic() + _FOLLOW_S
+        system = await _look(self._services, self._traffic)
+        await sender.start({})
+        sent = None
+        async with sender.heartbeat(http.heartbeat_s):
+            while time.monotonic() < until:
+                told = system.model_copy(update={"created_at": 0.0})
+                if told != sent:
+                    await sender.send(Frame(data=system, event="system"))
+                    sent = told
+                await asyncio.sleep(_LOOK_S)
+                try:
+                    system = await _look(self._services, self._traffic)
+                except StageUnavailableError:
+                    continue  # the controller is being replaced: what was told last stands
+        await sender.end()
+
+
+async def _look(services: Services, traffic: Traffic) -> System:
+    state = await services.system.look()
+    reports = {_deployment(role): one for role, one in services.reports.latest().items()}
+    return System(
+        object="system",
+        created_at=time.time(),
+        deployments=[_served(one, reports) for one in state.deployments],
+        nodes=[_node(one, state.deployments) for one in state.nodes],
+        answers=[_answer(one) for one in state.answers],
+        running=traffic.num_waiting,
+        tokens_per_s=state.tokens_per_s,
+    )
+
+
+def _deployment(role: str) -> str:
+    """Gives the name of the deployment that has a role: SafetyFilter for safety_filter."""
+    return "".join(word.capitalize() for word in role.split("_"))
+
+
+def _served(one: DeploymentState, reports: Mapping[str, ModelReport]) -> ServedDeployment:
+    report = reports.get(one.name)
+    return ServedDeployment(
+        **asdict(one),
+        model=report.model if report else "",
+        device=report.device if report else "",
+    )
+
+
+def _node(node: NodeState, deployments: tuple[DeploymentState, ...]) -> Node:
+    def here(replica: ReplicaState) -> bool:
+        return replica.node_id == node.id
+
+    counts = {one: sum(map(here, one.replicas)) for one in deployments}
+    used = sum(one.num_gpus * count for one, count in counts.items())
+    return Node(**asdict(node), used_gpus=round(used, 3), replicas=sum(counts.values()))
+
+
+def _answer(one: AnswerState) -> LastAnswer:
+    return LastAnswer(**asdict(one) | {"degraded": list(one.degraded)})

@@ -1,0 +1,35 @@
+"""What the border and its routes need of API keys; the fourth part of graphs/corpus/protocols.py.
+
+Names, arguments, records and errors are those of index.catalog.keys. The tenant stands first: None
+means any.
+"""
+
+from typing import Protocol
+
+from index.catalog.keys.records import KeyGrant, KeyRecord, NewKey
+
+
+class KeyReads(Protocol):
+    """Reads API keys."""
+
+    async def authenticate_key(self, key_id: str, digest: str) -> KeyRecord | None:
+        """Gives the key, if the digest is that of its text and it may be used."""
+
+    async def get_key(self, tenant: str | None, key_id: str) -> KeyRecord:
+        """Gives a key, revoked or not."""
+
+    async def list_keys(self, tenant: str | None) -> tuple[KeyRecord, ...]:
+        """Gives all keys of a tenant, oldest first."""
+
+
+class KeyWrites(Protocol):
+    """Writes API keys."""
+
+    async def create_key(self, grant: KeyGrant) -> NewKey:
+        """Makes a key."""
+
+    async def rotate_key(self, tenant: str | None, key_id: str, *, overlap_s: int) -> NewKey:
+        """Gives a key another text; the one before is taken for a while."""
+
+    async def revoke_key(self, tenant: str | None, key_id: str) -> KeyRecord:
+        """Ends a key for good."""

@@ -1,0 +1,1 @@
+"""`python -m graphs.keys`: makes, lists, renews and revokes API keys."""

@@ -1,0 +1,25 @@
+"""What is done with the trace of every request when it ends: a line, metrics, and a place here."""
+
+from graphs.observing.record import RecentRequests
+from graphs.observing.request_metrics import Recorder, record_trace
+from graphs.pipeline.trace import Trace, log_trace
+from graphs.settings import ObservingSettings
+
+
+class Observer:
+    """Watches the requests of one Gateway.
+
+    Attributes:
+        recent: its last requests.
+    """
+
+    def __init__(self, settings: ObservingSettings, recorder: Recorder, replica: str = "") -> None:
+        self.recent = RecentRequests(settings, replica)
+        self._settings = settings
+        self._recorder = recorder
+
+    def __call__(self, trace: Trace) -> None:
+        """Takes a request that has ended, however it ended."""
+        log_trace(trace)
+        record_trace(trace, self._recorder, self._settings)
+        self.recent.keep(trace)

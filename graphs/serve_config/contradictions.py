@@ -1,0 +1,126 @@
+"""Settings of one block that are right by themselves and make no sense together."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from deployments.user_config import ConfigFault
+from models.encoders.encoder import EncoderConfig
+from models.engines.transformers_engine import TransformersEngineConfig
+from models.engines.vllm_config import VllmEngineConfig
+from models.generator import GeneratorConfig
+
+_ENGINES: dict[str, type[TransformersEngineConfig] | type[VllmEngineConfig]] = {
+    "transformers": TransformersEngineConfig,
+    "vllm": VllmEngineConfig,
+}
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+
+Settings = Mapping[str, Any]
+
+
+def contradictions(
+    kind: type[Any], block: Settings, user_config: Settings
+) -> Iterator[ConfigFault]:
+    """Finds what contradicts what, in a block whose keys and types are right.
+
+    Args:
+        kind: the class of its settings.
+        block: all of it.
+        user_config: its settings.
+    """
+    yield from _queue_faults(block)
+    yield from _pickled_faults(user_config)
+    if issubclass(kind, EncoderConfig):
+        yield from _batch_faults(kind, block, user_config)
+    if issubclass(kind, GeneratorConfig):
+        yield from _generator_faults(block, user_config)
+
+
+def _queue_faults(block: Settings) -> Iterator[ConfigFault]:
+    queued = block.get("max_queued_requests", -1)
+    if isinstance(queued, int) and queued < 0:
+        message = f"max_queued_requests must be set, got {queued}: a queue without a limit grows"
+        message += " until memory ends; try 4 times max_ongoing_requests"
+        yield ConfigFault(where=(), key="max_queued_requests", message=message)
+    scaling = block.get("autoscaling_config")
+    target = scaling.get("target_ongoing_requests") if isinstance(scaling, Mapping) else None
+    most = block.get("max_ongoing_requests")
+    if _above(target, most):
+        message = f"target_ongoing_requests must be at most max_ongoing_requests ({most}), got "
+        message += f"{target:g}: a replica never has so many"
+        where = ("autoscaling_config",)
+        yield ConfigFault(where=where, key="target_ongoing_requests", message=message)
+
+
+def _batch_faults(kind: type[Any], block: Settings, user_config: Settings) -> Iterator[ConfigFault]:
+    size, most = user_config.get("batch_size", kind.batch_size), block.get("max_ongoing_requests")
+    if _above(size, most):
+        message = f"batch_size must be at most max_ongoing_requests ({most}), got {size}: "
+        message += "calls of one text would never fill it"
+        yield ConfigFault(where=("user_config",), key="batch_size", message=message)
+
+
+def _generator_faults(block: Settings, user_config: Settings) -> Iterator[ConfigFault]:
+    options = user_config.get("engine_options", {})
+    engine = user_config.get("engine", GeneratorConfig.engine)
+    if not isinstance(options, Mapping) or engine not in _ENGINES:
+        return  # told by the checks of types
+    yield from _slot_faults(engine, block, options)
+    context = user_config.get("context_tokens")
+    answer = user_config.get("max_answer_tokens", GeneratorConfig.max_answer_tokens)
+    if _above(answer, context) or answer == context:
+        message = f"max_answer_tokens must be below context_tokens ({context}), got {answer}: "
+        yield ConfigFault(
+            where=("user_config",), key="max_answer_tokens", message=message + "no prompt would fit"
+        )
+    cache = options.get("cache_tokens")
+    if _above(context, cache):
+        message = f"cache_tokens must hold one context of {context} tokens, got {cache}"
+        where = ("user_config", "engine_options")
+        yield ConfigFault(where=where, key="cache_tokens", message=message)
+    actor = block.get("ray_actor_options")
+    num_gpus = actor.get("num_gpus", 0) if isinstance(actor, Mapping) else 0
+    if engine == "vllm" and num_gpus == 0 and user_config.get("allow_cpu") is not True:
+        message = "`engine: vllm` needs num_gpus in ray_actor_options, got 0; for vLLM's CPU build "
+        message += "set allow_cpu: true, for a CPU take `engine: transformers`"
+        yield ConfigFault(where=("user_config",), key="engine", message=message)
+
+
+def _slot_faults(engine: str, block: Settings, options: Settings) -> Iterator[ConfigFault]:
+    slots = options.get("max_concurrent_requests", _ENGINES[engine].max_concurrent_requests)
+    most = block.get("max_ongoing_requests")
+    if _above(slots, most) or _above(most, slots):
+        message = f"max_ongoing_requests must be max_concurrent_requests ({slots}), got {most}: "
+        reason = "requests would wait in a replica that has no slot"
+        if _above(slots, most):
+            reason = "slots of the engine would stay empty"
+        yield ConfigFault(where=(), key="max_ongoing_requests", message=message + reason)
+
+
+def _pickled_faults(user_config: Settings) -> Iterator[ConfigFault]:
+    """Weights that run code when they are read; files that are not here are judged by name."""
+    model = user_config.get("model")
+    if not isinstance(model, str) or model.startswith("bundled:"):
+        return
+    message = None
+    if model.endswith(_PICKLED):
+        message = "model must be a folder with .safetensors, got a pickled file"
+    elif Path(model).is_dir() and _has_only_pickles(Path(model)):
+        message = "model must have .safetensors, this folder has pickled weights alone"
+    if message is not None:
+        message += f" ({model!r}); convert it with `save_pretrained(..., safe_serialization=True)`"
+        yield ConfigFault(where=("user_config",), key="model", message=message)
+
+
+def _has_only_pickles(folder: Path) -> bool:
+    try:
+        suffixes = {path.suffix for path in folder.iterdir()}
+    except OSError:
+        return False
+    return ".safetensors" not in suffixes and bool(suffixes & set(_PICKLED))
+
+
+def _above(value: object, limit: object) -> bool:
+    """Whether both are numbers, and the first is the larger one."""
+    return isinstance(value, int | float) and isinstance(limit, int | float) and value > limit

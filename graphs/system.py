@@ -1,0 +1,218 @@
+"""The running system as people look at it: deployments, replicas, nodes, the last answers.
+
+What Serve's controller and Ray tell; nobody is asked who answers questions, so looking costs them
+nothing. No text of a user stands in it.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.context import _get_global_client
+from ray.serve.exceptions import RayServeException
+
+from graphs.errors import StageUnavailableError
+from graphs.pipeline.trace import Trace
+
+logger = logging.getLogger(__name__)
+
+_FRESH_S = 1.0
+_ASK_S = 5.0
+_MAX_ANSWERS = 50
+_RATE_S = 60.0
+_MARKET = "ray.io/market-type"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicaState:
+    """One replica of a deployment; `state` is Serve's word, such as `RUNNING`."""
+
+    id: str
+    state: str
+    pid: int | None
+    node_id: str
+    node_ip: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentState:
+    """One deployment.
+
+    Attributes:
+        status: Serve's word, such as `HEALTHY`; `message` says what is wrong.
+        target: how many replicas there should be now.
+        min_replicas: of its autoscaling, as `max_replicas`; both 0 where it is not scaled.
+        num_gpus: the share of a GPU that each replica takes.
+    """
+
+    name: str
+    status: str
+    message: str
+    target: int
+    min_replicas: int
+    max_replicas: int
+    num_gpus: float
+    replicas: tuple[ReplicaState, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeState:
+    """One machine; `market` is `spot`, `on-demand` or empty, where nothing labels it."""
+
+    id: str
+    ip: str
+    alive: bool
+    market: str
+    num_cpus: float
+    num_gpus: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerState:
+    """How one answer of this Gateway went."""
+
+    request_id: str
+    ended_at: float
+    outcome: str
+    latency_ms: float
+    tokens: int
+    passages: int
+    migrations: int
+    degraded: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemState:
+    """The system at one time; `answers` are those of one Gateway, newest first."""
+
+    deployments: tuple[DeploymentState, ...] = ()
+    nodes: tuple[NodeState, ...] = ()
+    answers: tuple[AnswerState, ...] = ()
+    tokens_per_s: float = 0.0
+
+
+class RecentAnswers:
+    """Remembers how the last answers of this Gateway went."""
+
+    def __init__(self) -> None:
+        self._answers: deque[AnswerState] = deque(maxlen=_MAX_ANSWERS)
+
+    def add(self, trace: Trace) -> None:
+        """Takes note of a request that has ended."""
+        self._answers.appendleft(
+            AnswerState(
+                request_id=trace.request_id,
+                ended_at=time.time(),
+                outcome=trace.outcome,
+                latency_ms=round(max((span.end_ms for span in trace.spans), default=0.0), 1),
+                tokens=sum(one.num_completion_tokens for one in trace.generated),
+                passages=trace.num_passages,
+                migrations=trace.num_migrations,
+                degraded=trace.degraded,
+            )
+        )
+
+    def latest(self) -> tuple[AnswerState, ...]:
+        """Gives them, newest first."""
+        return tuple(self._answers)
+
+    def tokens_per_s(self) -> float:
+        """Tokens that were written in a second of the last minute."""
+        since = time.time() - _RATE_S
+        return sum(one.tokens for one in self._answers if one.ended_at > since) / _RATE_S
+
+
+class SystemView:
+    """Looks at the system, for any number of people at most once a second."""
+
+    def __init__(self, recent: RecentAnswers) -> None:
+        self._recent = recent
+        self._turn = asyncio.Lock()
+        self._looked_at = float("-inf")
+        self._seen: tuple[tuple[DeploymentState, ...], tuple[NodeState, ...]] = ((), ())
+
+    async def look(self) -> SystemState:
+        """Tells the state of now.
+
+        Raises:
+            StageUnavailableError: Serve's controller does not answer.
+        """
+        async with self._turn:
+            if time.monotonic() - self._looked_at > _FRESH_S:
+                self._seen = await asyncio.to_thread(_ask)
+                self._looked_at = time.monotonic()
+        deployments, nodes = self._seen
+        return SystemState(
+            deployments=deployments,
+            nodes=nodes,
+            answers=self._recent.latest(),
+            tokens_per_s=round(self._recent.tokens_per_s(), 1),
+        )
+
+
+def _ask() -> tuple[tuple[DeploymentState, ...], tuple[NodeState, ...]]:
+    try:
+        # As Serve's REST API asks: its public calls tell nothing of single replicas.
+        controller = _get_global_client()._controller
+        details = ray.get(controller.get_serve_instance_details.remote(), timeout=_ASK_S)
+        name = serve.get_replica_context().app_name
+        nodes = ray.nodes()
+    except (RayError, RayServeException) as err:
+        raise StageUnavailableError("Serve's controller does not answer") from err
+    found = details["applications"].get(name, {}).get("deployments", {})
+    return tuple(map(deployment_of, found.values())), tuple(map(node_of, nodes))
+
+
+def deployment_of(details: Mapping[str, Any]) -> DeploymentState:
+    """Reads what the controller tells of a deployment (ray.serve.schema.DeploymentDetails)."""
+    config = details["deployment_config"]
+    scaling = config.get("autoscaling_config") or {}
+    return DeploymentState(
+        name=details["name"],
+        status=_word(details["status"]),
+        message=details["message"],
+        target=details["target_num_replicas"],
+        min_replicas=scaling.get("min_replicas") or 0,
+        max_replicas=scaling.get("max_replicas") or 0,
+        num_gpus=float((config.get("ray_actor_options") or {}).get("num_gpus") or 0),
+        replicas=_replicas(details["replicas"]),
+    )
+
+
+def _replicas(told: Sequence[Mapping[str, Any]]) -> tuple[ReplicaState, ...]:
+    replicas = (
+        ReplicaState(
+            id=one["replica_id"],
+            state=_word(one["state"]),
+            pid=one.get("pid"),
+            node_id=one.get("node_id") or "",
+            node_ip=one.get("node_ip") or "",
+        )
+        for one in told
+    )
+    return tuple(sorted(replicas, key=lambda one: one.id))
+
+
+def node_of(told: Mapping[str, Any]) -> NodeState:
+    """Reads what Ray tells of a node (`ray.nodes`)."""
+    resources = told.get("Resources") or {}
+    return NodeState(
+        id=told["NodeID"],
+        ip=told["NodeManagerAddress"],
+        alive=bool(told["Alive"]),
+        market=str((told.get("Labels") or {}).get(_MARKET, "")),
+        num_cpus=float(resources.get("CPU", 0)),
+        num_gpus=float(resources.get("GPU", 0)),
+    )
+
+
+def _word(state: object) -> str:
+    """Serve's states are enums of texts; over a handle they may come as either."""
+    return str(getattr(state, "value", state))

@@ -1,0 +1,77 @@
+"""A browser for tests of the page: Debian's Chromium, driven by Playwright, watched and checked."""
+
+import json
+import os
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")  # of Debian: playwright's own would be downloaded
+LAUNCH = {"executable_path": str(CHROMIUM), "args": ["--no-sandbox"]}
+
+pytest.importorskip("playwright")
+needs_chromium = pytest.mark.skipif(
+    not CHROMIUM.exists(), reason="needs /usr/bin/chromium (apt-get install chromium)"
+)
+_AXE_RUN = (
+    "axe.run().then(r => JSON.stringify(r.violations.map(v => [v.id, v.nodes.map(n => n.html)])))"
+)
+
+
+class Watch:
+    """What a page must not do: log an error, fail, or ask another server.
+
+    Attributes:
+        faults: what it did all the same.
+        num_bytes: what the page itself weighs, without what the API answers.
+    """
+
+    def __init__(self, page, url, *, expected=()):
+        self.faults, self.num_bytes = [], 0
+        self._url, self._expected = url, expected
+        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        page.on("console", self._on_console)
+        page.on("request", self._on_request)
+
+    def _on_console(self, message):
+        where = message.location.get("url", "")
+        if message.type == "error" and not where.endswith(tuple(self._expected) or ("\0",)):
+            self.faults.append(f"console: {message.text} {where}")
+
+    def _on_request(self, request):
+        if not request.url.startswith((self._url, "blob:")):
+            self.faults.append(f"elsewhere: {request.url}")
+
+
+def axe_source():
+    """The rules of axe-core, as the package for Playwright brings them."""
+    package = pytest.importorskip("axe_playwright_python")
+    return (resources.files(package) / "axe.min.js").read_text()
+
+
+def _violations(reply):
+    return json.loads(reply["result"]["value"])
+
+
+def violations(page):
+    """Breaches of accessibility on a page as it stands; past its policy, which lets no code in."""
+    session = page.context.new_cdp_session(page)
+    session.send("Runtime.evaluate", {"expression": axe_source()})
+    asked = {"expression": _AXE_RUN, "awaitPromise": True, "returnByValue": True}
+    return _violations(session.send("Runtime.evaluate", asked))
+
+
+async def violations_async(page):
+    """The same, of a page of Playwright's asynchronous driver."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("Runtime.evaluate", {"expression": axe_source()})
+    asked = {"expression": _AXE_RUN, "awaitPromise": True, "returnByValue": True}
+    return _violations(await session.send("Runtime.evaluate", asked))
+
+
+def screenshot_path(folder, name):
+    """Where a picture of the page goes: RAGFLEET_SCREENSHOTS, so that it can be looked at."""
+    kept = Path(os.environ.get("RAGFLEET_SCREENSHOTS", folder))
+    kept.mkdir(parents=True, exist_ok=True)
+    return kept / name

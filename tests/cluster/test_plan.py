@@ -1,0 +1,191 @@
+"""`python -m cluster.plan`: what it tells of the shipped files, and its exit status."""
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cluster.plan import main, rate, seconds
+from cluster.planning.checkpoints import checkpoint_of, known_models, read_checkpoint
+from cluster.planning.licences import commercial_use
+from graphs.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+CLUSTER, LOCAL = ROOT / "cluster.yaml", ROOT / "local.yaml"
+NODES = ROOT / "cluster" / "launch" / "nodes.yaml"
+
+
+def run(capsys, *arguments):
+    status = main([str(one) for one in arguments])
+    return status, capsys.readouterr().out
+
+
+def as_json(capsys, *arguments):
+    status, out = run(capsys, *arguments, "--json")
+    return status, json.loads(out)
+
+
+@pytest.fixture
+def nodes(tmp_path):
+    """Writes the shipped node types with changes: type -> keys."""
+
+    def write(**changes):
+        table = yaml.safe_load(NODES.read_text())
+        for name, keys in changes.items():
+            table["node_types"][name.replace("_", "-")] |= keys
+        path = tmp_path / "nodes.yaml"
+        path.write_text(yaml.safe_dump(table))
+        return path
+
+    return write
+
+
+def copied(tmp_path, old, new):
+    text = CLUSTER.read_text()
+    assert old in text
+    path = tmp_path / "copy.yaml"
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+def test_the_shipped_cluster_fits_the_shipped_machines(capsys):
+    status, found = as_json(capsys, CLUSTER, "--nodes", NODES)
+    assert found["faults"] == []
+    assert status == 0
+    assert all(one["placed"][0] == one["replicas"][0] for one in found["deployments"].values())
+    assert found["price_per_hour"] == {"on-demand": pytest.approx(2.4), "spot": pytest.approx(4.8)}
+
+
+@pytest.mark.parametrize("path", [CLUSTER, LOCAL, ROOT / "chaos" / "simulated" / "simulated.yaml"])
+def test_shipped_configs_are_clean(capsys, path):
+    status, found = as_json(capsys, path)
+    assert (status, found["faults"]) == (0, [])
+
+
+def test_the_tables_name_every_deployment_and_formula(capsys):
+    status, out = run(capsys, CLUSTER, "--nodes", NODES)
+    assert status == 0
+    for word in ("SafetyFilter", "109 M x 4 B", "apache-2.0", "on-demand", "2.40"):
+        assert word in out.replace("110 M", "109 M")
+
+
+def test_what_the_server_refuses_has_status_1(capsys, tmp_path):
+    status, out = run(capsys, copied(tmp_path, "top_k: 8 ", "topk: 8 "))
+    assert status == 1
+    assert "unknown key 'topk'; did you mean 'top_k'?" in out
+    assert run(capsys, tmp_path / "none.yaml")[0] == 1
+
+
+# What only the machines tell: the change of the config, that of the machines, what is told.
+@pytest.mark.parametrize(
+    ("config", "machines", "told"),
+    [
+        (("num_gpus: 2 ", "num_gpus: 8 "), {}, "the largest node has 4 GPU"),
+        (("top_k: 8 ", "top_k: 8 "), {"spot": {"nodes": 0}}, "Generator: 0 of 2 replicas"),
+        (("ray.io/market-type: on-demand}  #", "zone: b}  #"), {}, "no node has the labels"),
+        (
+            ("graceful_shutdown_timeout_s: 10 #", "graceful_shutdown_timeout_s: 45 #"), {},
+            "must be below 23, got 45",
+        ),
+        (("top_k: 8 ", "top_k: 8 "), {"spot": {"gpu_memory_gb": 8.0}}, "its share is 14.4 GB"),
+    ],
+)  # fmt: skip
+def test_what_does_not_run_on_the_machines_has_status_3(
+    capsys, tmp_path, nodes, config, machines, told
+):
+    status, found = as_json(capsys, copied(tmp_path, *config), "--nodes", nodes(**machines))
+    assert status == 3
+    assert any(told in one and "copy.yaml:" in one for one in found["faults"]), found["faults"]
+
+
+def test_more_replicas_than_a_node_has_memory_for_have_status_3(capsys, tmp_path):
+    nodes = tmp_path / "nodes.yaml"
+    laptop = {"cpus": 4, "memory_gb": 2.0}
+    nodes.write_text(yaml.safe_dump({"node_types": {"laptop": laptop}}))
+    status, found = as_json(capsys, LOCAL, "--nodes", nodes)
+    assert status == 3
+    assert any("a laptop node of 2 GB may get replicas that take" in one for one in found["faults"])
+    nodes.write_text(yaml.safe_dump({"node_types": {"laptop": laptop | {"memory_gb": 8.0}}}))
+    assert run(capsys, LOCAL, "--nodes", nodes)[0] == 0
+
+
+def test_a_longer_notice_allows_a_longer_shutdown(capsys, tmp_path):
+    table = yaml.safe_load(NODES.read_text()) | {"notice_s": 120}
+    (tmp_path / "nodes.yaml").write_text(yaml.safe_dump(table))
+    old = "graceful_shutdown_timeout_s: 10 #"
+    path = copied(tmp_path, old, old.replace("10", "45"))
+    assert run(capsys, path, "--nodes", tmp_path / "nodes.yaml")[0] == 0
+
+
+def test_a_nodes_file_with_a_fault_is_told_with_its_line(capsys, tmp_path):
+    path = tmp_path / "nodes.yaml"
+    path.write_text("node_types:\n  a:\n    cpu: 4\n")
+    status, out = run(capsys, CLUSTER, "--nodes", path)
+    assert status == 1
+    assert "nodes.yaml:3: " in out
+    assert "did you mean 'cpus'?" in out
+
+
+def test_a_latency_that_the_replicas_do_not_reach_has_status_4(capsys, tmp_path):
+    calibration = tmp_path / "calibration.json"
+    calibration.write_text(
+        json.dumps(
+            {
+                "service_s": {"Embedder": 0.01, "Reranker": 0.1},
+                "prefill_tokens_per_s": 4000.0,
+                "step_s": 0.02,
+                "step_s_per_answer": 0.0005,
+                "slots": 64,
+            }
+        )
+    )
+    asked = ("--latency", "10s", "--calibration", calibration)
+    status, found = as_json(capsys, CLUSTER, *asked, "--rate", "1/s")
+    assert status == 0
+    assert {one["deployment"] for one in found["boundaries"]} == {
+        "Embedder", "Reranker", "Generator",
+    }  # fmt: skip
+    assert run(capsys, CLUSTER, *asked, "--rate", "500/s")[0] == 4
+    assert run(capsys, CLUSTER, "--latency", "1s", "--rate", "1", "--calibration", tmp_path)[0] == 1
+
+
+def test_changes_against_another_file_are_told(capsys, tmp_path):
+    path = copied(tmp_path, "top_k: 8 ", "top_k: 5 ")
+    _, found = as_json(capsys, path, "--against", CLUSTER)
+    (change,) = found["differences"]
+    assert change["effect"] == "in place"
+    assert run(capsys, path, "--against", "http://127.0.0.1:9")[0] == 1
+
+
+def test_units():
+    assert [seconds(one) for one in ("1s", "800ms", "1.5")] == [1.0, 0.8, 1.5]
+    assert [rate(one) for one in ("20/s", "90/min", "3")] == [20.0, 1.5, 3.0]
+
+
+def test_a_name_alone_tells_size_and_bits(tmp_path):
+    found = checkpoint_of("org/Some-7B-Instruct-AWQ", "0" * 40, tmp_path, known_models())
+    assert found.weight_bytes == int(7e9 * 4 / 8 * 1.2)
+    assert checkpoint_of("org/unnamed", "0" * 40, tmp_path, {}) is None
+
+
+def test_headers_of_weights_and_the_card_are_read(tmp_path):
+    header = json.dumps({"a": {"dtype": "F16", "shape": [4, 8], "data_offsets": [0, 64]}}).encode()
+    (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    (tmp_path / "README.md").write_text("---\ntags: [a]\nlicense: cc-by-nc-4.0\n---\n")
+    sizes = {"num_attention_heads": 2, "hidden_size": 8, "num_hidden_layers": 1}
+    sizes |= {"intermediate_size": 16, "vocab_size": 4, "max_position_embeddings": 32}
+    (tmp_path / "config.json").write_text(json.dumps(sizes))
+    found = read_checkpoint("org/x", tmp_path)
+    assert (found.weight_bytes, found.parameters, found.licence) == (64, 32.0, "cc-by-nc-4.0")
+    assert commercial_use(found.licence) == "no"
+    (tmp_path / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(OSError, match="no safetensors file"):
+        read_checkpoint("org/x", tmp_path)
+
+
+def test_a_table_of_models_with_a_fault_is_refused(tmp_path):
+    (tmp_path / "models.yaml").write_text("org/x: {parameter: 1}")
+    with pytest.raises(ConfigError, match="did you mean 'parameters'"):
+        known_models(tmp_path / "models.yaml")

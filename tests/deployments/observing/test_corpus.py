@@ -1,0 +1,47 @@
+"""What the corpus tells of itself: its backlog, and sizes of few stores."""
+
+import asyncio
+from contextlib import suppress
+
+from deployments.observing.corpus import IndexSizes, record_backlog, watch_ingestion
+from index.catalog.jobs import Backlog
+from index.errors import CorpusUnavailableError
+from tests.graphs.observing.recorder import RecordingMeter
+
+
+def test_the_backlog_is_recorded():
+    files = {"in_progress": 2, "completed": 0, "failed": 1, "cancelled": 0}
+    meter = RecordingMeter()
+    record_backlog(meter, Backlog(num_jobs=2, lag_s=60.0, num_files=files))
+    assert meter.of("ragfleet_ingest_jobs") == {(): 2}
+    assert meter.of("ragfleet_ingest_lag_seconds") == {(): 60.0}
+    assert meter.of("ragfleet_files")["failed",] == 1
+
+
+async def test_a_database_that_is_away_is_waited_for():
+    class Away:
+        num_asked = 0
+
+        def backlog(self):
+            self.num_asked += 1
+            raise CorpusUnavailableError("away")
+
+    away = Away()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await watch_ingestion(away, RecordingMeter(), period_s=0.01)
+    assert away.num_asked > 1
+
+
+def test_the_largest_stores_are_told_apart_and_what_has_gone_is_none():
+    meter = RecordingMeter()
+    sizes = IndexSizes(meter)
+    sizes.record({f"vs_{number}": number for number in range(1, 31)})
+    told = meter.of("ragfleet_index_passages")
+    assert told["vs_30",] == 30
+    assert told["other",] == sum(range(1, 11))
+    assert len(told) == 21
+    meter.values.clear()
+    sizes.record({"vs_29": 29})
+    assert meter.values["ragfleet_index_passages", "vs_30"] == [0]
+    assert meter.values["ragfleet_index_passages", "vs_29"] == [29]

@@ -1,0 +1,148 @@
+"""Limits of several Gateways over one real catalog."""
+
+import asyncio
+
+import pytest
+
+from graphs.accounts.accounts import Work, key_subject
+from graphs.caller import Caller, CallerLimits
+from index.catalog.accounts.records import QuotaAsk
+from index.errors import CorpusUnavailableError
+
+KEY = Caller(tenant="t", key_id="k1")
+NUM_CLIENTS = 20
+
+
+async def admitted(gateways, caller=KEY, *, most=10_000, bill=0):
+    """What 20 clients get in at all Gateways until each was refused several times."""
+    count = 0
+
+    async def client(number):
+        nonlocal count
+        gateway = gateways.all[number % len(gateways.all)]
+        num_refused = 0
+        while num_refused < 3 and count < most:
+            admission = await gateway.admit(caller, 100)
+            if admission.refused is None and admission.num_open is None:
+                count += 1
+                if bill:
+                    gateway.bill(caller, Work(model="m", num_prompt_tokens=bill))
+                admission.close()
+            else:
+                num_refused += 1
+            await asyncio.sleep(0.15 if num_refused else 0)
+
+    await asyncio.gather(*map(client, range(NUM_CLIENTS)))
+    return count
+
+
+@pytest.mark.parametrize("limit", [7, 300])
+async def test_twenty_clients_at_two_gateways_get_the_limit_and_no_more(gateways, limit):
+    gateways.limit(requests_per_min=limit)
+    gateways.start(), gateways.start()
+    assert limit * 0.97 <= await admitted(gateways) <= limit
+    gateways.now += 30
+    assert await admitted(gateways) == 0
+    gateways.now += 32  # a minute and the second in which the first was granted
+    assert limit * 0.97 <= await admitted(gateways) <= limit
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_tokens_are_held_to_their_limit_though_their_number_is_known_late(gateways, seed):
+    gateways.limit(tokens_per_min=20_000)
+    gateways.start(), gateways.start()
+    assert 0.97 * 20_000 <= 100 * seed * await admitted(gateways, bill=100 * seed) <= 1.05 * 20_000
+
+
+async def test_a_tenant_has_a_limit_for_all_its_keys(gateways):
+    gateways.limit(requests_per_min=50)
+    gateways.limit(of="tenant", requests_per_min=60)
+    gateways.start()
+    assert await admitted(gateways, Caller(tenant="t", key_id="k1")) == 50
+    assert await admitted(gateways, Caller(tenant="t", key_id="k2")) == 10
+    assert await admitted(gateways, Caller(tenant="u", key_id="k3")) == 50
+
+
+async def test_a_key_has_its_own_limits_before_those_of_the_server(gateways):
+    gateways.limit(requests_per_min=5, max_concurrent=3)
+    gateways.start()
+    own = Caller(tenant="t", key_id="k1", limits=CallerLimits(requests_per_min=9))
+    assert await admitted(gateways, own) == 9
+    refused = await gateways.all[0].admit(own, 0)
+    assert refused.refused.claim.limit == 9
+    assert 59 < refused.refused.wait_s <= 61
+
+
+async def test_a_gateway_that_dies_takes_a_fiftieth_with_it(gateways):
+    gateways.limit(requests_per_min=1000)
+    dead, alive = gateways.start(), gateways.start()
+    (await dead.admit(KEY, 0)).close()
+    dead.quotas._returning.cancel()
+    gateways.all = [alive]
+    assert 970 <= await admitted(gateways) <= 999
+
+
+async def test_what_a_request_did_not_use_is_free_again(gateways):
+    gateways.limit(tokens_per_min=1000)
+    gateway = gateways.start()
+    for _ in range(20):  # each holds what it may need, and none uses any
+        admission = await gateway.admit(KEY, 100)
+        assert admission.refused is None
+        admission.close()
+    await asyncio.sleep(0.3)
+    assert gateways.catalog.lease_quotas([_ask()])[0].remaining == 1000
+
+
+def _ask():
+    return QuotaAsk(subject=key_subject(KEY), kind="tokens", window="minute", limit=1000)
+
+
+async def test_a_month_that_is_used_up_is_over_for_batches_too(gateways):
+    gateways.limit(tokens_per_month=1000, requests_per_min=1)
+    gateway = gateways.start()
+    for _ in range(3):  # a batch has no limits of a minute
+        assert (await gateway.admit(KEY, 100, is_batch=True)).refused is None
+    gateway.bill(KEY, Work(model="m", num_prompt_tokens=1000))
+    refused = (await gateway.admit(KEY, 100, is_batch=True)).refused
+    assert refused.claim.kind == "tokens/month"
+    assert refused.wait_s > 86_400
+
+
+async def test_requests_at_once_are_counted_at_all_gateways(gateways):
+    gateways.limit(max_concurrent=3)
+    first, second = gateways.start(), gateways.start()
+    running = [await first.admit(KEY, 0), await first.admit(KEY, 0), await second.admit(KEY, 0)]
+    assert (await second.admit(KEY, 0)).num_open == 3
+    running[0].close()
+    await asyncio.sleep(0.3)
+    admission = await second.admit(KEY, 0)
+    assert admission.num_open is None
+    for one in (*running[1:], admission):
+        one.close()
+
+
+async def test_while_the_catalog_is_away_requests_go_on_and_are_counted_later(gateways):
+    gateways.limit(requests_per_min=100)
+    gateway = gateways.start()
+    call, away = gateways.corpora._call, True
+
+    async def failing(*args, **kwargs):
+        if away:
+            raise CorpusUnavailableError("away")
+        return await call(*args, **kwargs)
+
+    gateways.corpora._call = failing
+    assert await admitted(gateways, most=80) >= 80
+    away = False
+    await asyncio.sleep(0.5)
+    assert await admitted(gateways) <= 20
+    assert gateway.journal.num_dropped == 0
+
+
+async def test_without_limits_the_catalog_is_never_asked(gateways):
+    gateway = gateways.start()
+    gateways.corpora._call = None
+    for _ in range(100):
+        admission = await gateway.admit(KEY, 100)
+        assert admission.standings == ()
+        admission.close()

@@ -1,0 +1,51 @@
+"""A system to look at, without one."""
+
+from dataclasses import replace
+
+import pytest
+
+from graphs.model_reports import ModelReport
+from graphs.system import DeploymentState, NodeState, ReplicaState, SystemState
+
+
+def replica(name, state="RUNNING", node="n1"):
+    return ReplicaState(id=name, state=state, pid=7, node_id=node, node_ip="10.0.0.1")
+
+
+def deployment(*replicas, name="Generator", num_gpus=0.5):
+    return DeploymentState(
+        name=name, status="HEALTHY", message="", target=len(replicas), min_replicas=1,
+        max_replicas=4, num_gpus=num_gpus, replicas=replicas,
+    )  # fmt: skip
+
+
+def node(name, market="spot"):
+    return NodeState(id=name, ip="10.0.0.1", alive=True, market=market, num_cpus=8.0, num_gpus=1.0)
+
+
+class Reports:
+    def latest(self):
+        return {"generator": ModelReport(phase="serving", phase_s=3, model="small", device="cpu")}
+
+
+class FakeSystem:
+    def __init__(self, state):
+        self.state = state
+
+    async def look(self):
+        if isinstance(self.state, Exception):
+            raise self.state
+        return self.state
+
+
+@pytest.fixture
+def system(api_app):
+    fake = FakeSystem(
+        SystemState(
+            deployments=(deployment(replica("a"), replica("b", node="n2")),),
+            nodes=(node("n1"), node("n2", "on-demand"), node("n3")),
+        )
+    )
+    state = api_app.state
+    state.services = replace(state.services, system=fake, reports=Reports())
+    return fake

@@ -1,0 +1,110 @@
+"""The running system as the page shows it: once, and as it changes."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import httpx
+
+from graphs.errors import StageUnavailableError
+from graphs.pipeline.events import Generated
+from graphs.pipeline.trace import Trace
+from graphs.system import (
+    RecentAnswers,
+    deployment_of,
+    node_of,
+)
+from tests.graphs.serving import serving
+
+
+async def test_the_system_is_told_with_its_models_and_gpu_shares(api_http, system):
+    told = (await api_http.get("/admin/v1/system")).json()
+    (generator,) = told["deployments"]
+    assert (generator["model"], generator["device"], generator["target"]) == ("small", "cpu", 2)
+    assert [one["id"] for one in generator["replicas"]] == ["a", "b"]
+    assert [(one["market"], one["used_gpus"], one["replicas"]) for one in told["nodes"]] == [
+        ("spot", 0.5, 1), ("on-demand", 0.5, 1), ("spot", 0, 0),
+    ]  # fmt: skip
+    assert (told["answers"], told["running"], told["tokens_per_s"]) == ([], 0, 0)
+
+
+async def test_a_process_without_serve_tells_an_empty_system(api_http):
+    told = (await api_http.get("/admin/v1/system")).json()
+    assert (told["deployments"], told["nodes"]) == ([], [])
+
+
+async def test_a_controller_that_is_away_is_told_as_such(api_http, system):
+    system.state = StageUnavailableError("Serve's controller does not answer")
+    reply = await api_http.get("/admin/v1/system")
+    assert reply.status_code == 503
+    assert "controller" in reply.json()["error"]["message"]
+
+
+async def test_changes_are_streamed_as_they_happen_and_nothing_else(api_app, system):
+    frames, seen = [], system.state
+    async with serving(api_app) as url, httpx.AsyncClient(timeout=30) as client:
+        address = url.removesuffix("/v1") + "/admin/v1/system/events"
+        async with client.stream("GET", address) as reply:
+            assert reply.headers["content-type"].startswith("text/event-stream")
+            async for line in reply.aiter_lines():
+                if not line.startswith("data:"):
+                    continue
+                frames.append(json.loads(line.removeprefix("data:")))
+                if len(frames) == 1:
+                    await asyncio.sleep(1.2)  # a look without a change
+                    system.state = StageUnavailableError("away")
+                    await asyncio.sleep(1.1)
+                    system.state = replace(seen, deployments=seen.deployments[:1], nodes=())
+                else:
+                    break
+    assert [len(frame["nodes"]) for frame in frames] == [3, 0]
+
+
+def test_recent_answers_tell_how_they_went_and_no_text():
+    recent = RecentAnswers()
+    for number in range(60):
+        trace = Trace(f"request-{number}")
+        with trace, trace.stage("generate"):
+            pass
+        trace.count(
+            Generated(
+                stage="generate", num_prompt_tokens=5, num_completion_tokens=6, num_migrations=1
+            )
+        )
+        trace.outcome = "answered"
+        recent.add(trace)
+    latest = recent.latest()
+    assert len(latest) == 50
+    assert latest[0].request_id == "request-59"
+    assert (latest[0].tokens, latest[0].migrations, latest[0].outcome) == (6, 1, "answered")
+    assert recent.tokens_per_s() == 50 * 6 / 60
+
+
+def test_what_serve_and_ray_tell_is_read():
+    told = deployment_of(
+        {
+            "name": "Generator", "status": "UPSCALING", "message": "one starts",
+            "target_num_replicas": 2,
+            "deployment_config": {
+                "autoscaling_config": {"min_replicas": 1, "max_replicas": 3},
+                "ray_actor_options": {"num_gpus": 0.25},
+            },
+            "replicas": [
+                {"replica_id": "b", "state": "STARTING", "pid": None, "node_id": None},
+                {"replica_id": "a", "state": "RUNNING", "pid": 4, "node_id": "n", "node_ip": "i"},
+            ],
+        }
+    )  # fmt: skip
+    assert (told.status, told.target, told.max_replicas, told.num_gpus) == ("UPSCALING", 2, 3, 0.25)
+    assert [(one.id, one.pid, one.node_ip) for one in told.replicas] == [
+        ("a", 4, "i"),
+        ("b", None, ""),
+    ]
+    labels = {"ray.io/market-type": "spot"}
+    spot = node_of(
+        {
+            "NodeID": "n", "NodeManagerAddress": "i", "Alive": True, "Labels": labels,
+            "Resources": {"CPU": 2.0},
+        }
+    )  # fmt: skip
+    assert (spot.market, spot.num_cpus, spot.num_gpus) == ("spot", 2.0, 0.0)

@@ -1,0 +1,82 @@
+"""Bodies that are made to cost much: refused with a reason, quickly and without a 5xx."""
+
+import zlib
+
+import pytest
+
+FORM = {"content-type": "multipart/form-data; boundary=x"}
+
+
+def form(*parts):
+    return b"".join(b"--x\r\n" + part + b"\r\n" for part in parts) + b"--x--\r\n"
+
+
+def field(name, value=b"v", *, head=b""):
+    return b'content-disposition: form-data; name="' + name + b'"' + head + b"\r\n\r\n" + value
+
+
+FILE = field(b"file", b"text", head=b'; filename="a.txt"')
+DEEP = b"[" * 30_000 + b"]" * 30_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        form(FILE, *[field(b"purpose")] * 1100),
+        form(*[FILE] * 1100),
+        form(field(b"purpose", head=b"; a=" + b"b" * 50_000), FILE),
+        form(b"\r\n".join([b"x-a: b"] * 5000) + b"\r\n\r\nv"),
+        form(field(b"a" * 50_000)),
+        b"--x\r\n" * 10_000,
+        b"\r\n" * 30_000,
+        form(FILE)[:-9],
+    ],
+    ids=["fields", "files", "long-head", "many-heads", "long-name", "openings", "blank", "cut"],
+)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of starlette
+async def test_forms(api_http, body):
+    reply = await api_http.post("/v1/files", content=body, headers=FORM)
+    assert reply.status_code == 400, reply.text
+    assert reply.json()["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        DEEP,
+        b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+        b'{"model": "rag", "messages": ' + DEEP + b"}",
+        b'{"model": "rag", "metadata": ' + DEEP + b"}",
+        b'{"n": ' + b"9" * 60_000 + b"}",
+        b'{"n": 1e999999}',
+        b"{" + b",".join(b'"k%d": 1' % number for number in range(5000)) + b"}",
+    ],
+    ids=["lists", "objects", "within", "unread", "digits", "exponent", "keys"],
+)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/mcp", "/v2/chat"])
+async def test_json(api_http, path, body):
+    headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+    reply = await api_http.post(path, content=body, headers=headers)
+    assert 400 <= reply.status_code < 500, reply.text
+
+
+async def test_what_unfolds_without_end(api_http):
+    body = zlib.compress(b" " * 100_000_000)
+    headers = {"content-type": "application/json", "content-encoding": "deflate"}
+    reply = await api_http.post("/v1/embeddings", content=body, headers=headers)
+    assert reply.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "name", ["a\r\nset-cookie: b=c.txt", "a\nb.txt", "a\x00b.txt", "\u0085.txt"]
+)
+async def test_names_that_would_split_a_reply(api_http, name):
+    part = f'--x\r\ncontent-disposition: form-data; name="file"; filename="{name}"\r\n\r\ntext\r\n'
+    purpose = field(b"purpose", b"assistants")
+    body = part.encode() + form(purpose)
+    reply = await api_http.post("/v1/files", content=body, headers=FORM)
+    assert reply.status_code in (200, 400), reply.text
+    if reply.status_code == 200:
+        content = await api_http.get(f"/v1/files/{reply.json()['id']}/content")
+        assert "set-cookie" not in content.headers
+        assert "\n" not in content.headers["content-disposition"]

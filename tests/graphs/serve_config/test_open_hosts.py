@@ -1,0 +1,44 @@
+"""A server that other machines reach without keys is refused, with the line."""
+
+from pathlib import Path
+
+import pytest
+
+from graphs.errors import ConfigError
+from graphs.serve_config.reader import parse_serve_config
+
+LOCAL = (Path(__file__).parents[3] / "local.yaml").read_text()
+KEYS = "        user_config:\n          auth: {keys: true}\n          answers: quote"
+HOST = "  host: 127.0.0.1 "
+
+
+def with_host(host):
+    return LOCAL.replace(HOST, f"  host: {host} ")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.7", "example.org", '"::"', "127.0.0.1.evil"])
+def test_an_open_host_needs_keys(host):
+    with pytest.raises(ConfigError, match=r"c.yaml:8: http_options.host: host '.*keys: true"):
+        parse_serve_config(with_host(host), "c.yaml")
+    text = with_host(host).replace("        user_config:\n          answers: quote", KEYS)
+    assert parse_serve_config(text, "c.yaml").gateway.auth.keys
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", '"::1"', "localhost"])
+def test_loopback_needs_none(host):
+    assert not parse_serve_config(with_host(host), "c.yaml").gateway.auth.keys
+
+
+def test_serves_own_default_is_open():
+    text = LOCAL.replace(HOST, "  # host: ")
+    with pytest.raises(ConfigError, match=r"c.yaml:7: http_options: host '0.0.0.0' can be reached"):
+        parse_serve_config(text, "c.yaml")
+
+
+@pytest.mark.parametrize("keys", ["false", '"true"', "1"])
+def test_what_is_not_true_is_no_key(keys):
+    block = KEYS.replace("true", keys)
+    text = with_host("0.0.0.0")
+    text = text.replace("        user_config:\n          answers: quote", block)
+    with pytest.raises(ConfigError, match="can be reached by other machines"):
+        parse_serve_config(text, "c.yaml")

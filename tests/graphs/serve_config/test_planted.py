@@ -1,0 +1,135 @@
+"""Mistakes that a platform engineer makes, planted in copies of the YAML, each with its line."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from graphs.errors import ConfigError
+from graphs.serve_config.checks import faults_in
+from graphs.serve_config.config_file import ConfigFile
+from graphs.serve_config.places import fits
+from graphs.serve_config.reader import parse_serve_config
+
+CLUSTER = (Path(__file__).parents[3] / "cluster.yaml").read_text()
+ON_DEMAND = "          label_selector: {ray.io/market-type: on-demand}  # a lost"
+SPOT = "            - label_selector: {ray.io/market-type: spot}"
+SLOTS = "        max_ongoing_requests: 64       # = max_concurrent"
+
+# What is written, what is planted instead, what is told.
+PLANTED = [
+    ("proxy_location: Every", "proxy_locations: Every", "did you mean 'proxy_location'?"),
+    ("http_options:", "http_option:", "did you mean 'http_options'?"),
+    ("  port: 8000", "  port: '8000'", "port: must be a valid integer, got '8000'"),
+    ("max_ongoing_requests: 512", "max_ongoing_reqests: 512", "did you mean 'max_ongoing_requ"),
+    (
+        "        max_queued_requests: 512 ",
+        "        max_queued_requests: -1 ",
+        "a queue without a limi",
+    ),
+    ("        max_queued_requests: 128\n", "", "Reranker: max_queued_requests must be set, got -1"),
+    (
+        "target_ongoing_requests: 100",
+        "target_ongoing_requests: 600",
+        "at most max_ongoing_requests",
+    ),
+    ("min_replicas: 1\n", "min_replicas: 3\n", "must be greater than or equal to min_replicas"),
+    ("retry_after_s: 1", "retry_after: 1", "did you mean 'retry_after_s'?"),
+    (
+        "num_candidates: 40 ",
+        "num_candidates: 6 ",
+        "top_k must be at most num_candidates (6), got 8",
+    ),
+    (ON_DEMAND, ON_DEMAND.replace("on-d", "on_d"), "got 'on_demand'; did you mean 'on-demand'?"),
+    (ON_DEMAND, ON_DEMAND.replace("type", "typ"), "did you mean 'ray.io/market-type'?"),
+    (
+        SPOT,
+        "            - {ray.io/market-type: spot}",
+        "must be {label_selector: {<label>: <value>",
+    ),
+    ("graceful_shutdown_timeout_s: 5 #", "graceful_shutdown_timeout_s: 120 #", "must be below 113"),
+    ("batch_size: 64 ", "batch_size: 128 ", "batch_size must be at most max_ongoing_requests (64)"),
+    (SLOTS, SLOTS.replace("64", "32"), "max_concurrent_requests (64), got 32: slots of the engine"),
+    (SLOTS, SLOTS.replace("64", "256"), "got 256: requests would wait in a replica"),
+    ("context_tokens: 16384 ", "context_tokens: 1024 ", "must be below context_tokens (1024)"),
+    ("num_gpus: 0.3 ", "num_gpus: 1.5 ", "num_gpus must be at most 1 or a whole number, got 1.5"),
+    ("num_gpus: 2  ", "num_gpus: 0  ", "`engine: vllm` needs num_gpus in ray_actor_options, got 0"),
+    ("engine: vllm ", "engine: vlm ", "must be 'transformers' or 'vllm', got 'vlm'"),
+    ("gpu_memory_utilization: 0.9 ", "gpu_memory_utilization: 90 ", "must be in (0, 1], got 90"),
+    ("model: unitary/toxic-bert", "model: ./toxic.bin", "must be a folder with .safetensors, got"),
+    ("          revision: 953dc6f6f85a1b2dbfca4c34a2796e7dde08d41e\n", "", "must be pinned"),
+    ("- name: Ingester ", "- name: Ingestor ", "did you mean 'Ingester'?"),
+    ("args: {}  ", "args: {retriever_shards: 99}  ", "must be less than or equal to 64, got 99"),
+    ("chunk_overlap_tokens: 80 ", "chunk_overlap_tokens: 400 ", "got 400"),
+    (
+        "threshold: 0.7  ",
+        "threshold: 0.7\n          threshold: 0.8 ",
+        "stands twice, again in line",
+    ),
+]
+
+
+def told(text):
+    with pytest.raises(ConfigError) as refused:
+        parse_serve_config(text, "copy.yaml")
+    return str(refused.value).splitlines()
+
+
+def test_there_are_at_least_25():
+    assert len(PLANTED) >= 25
+
+
+@pytest.mark.parametrize(("old", "new", "message"), PLANTED, ids=range(len(PLANTED)))
+def test_a_planted_mistake_is_found_with_its_line(old, new, message):
+    assert old in CLUSTER
+    changed = CLUSTER.replace(old, new, 1)
+    (line,) = [one for one in told(changed) if message in one]
+    number = int(line.split(":")[1])
+    start = CLUSTER[: CLUSTER.index(old)].count("\n") + 1
+    if new == "":  # what is missing is told where its mapping begins
+        assert start - 12 <= number <= start
+    elif number != start:  # of two keys that contradict each other, at the other one
+        key = changed.splitlines()[number - 1].split(":")[0].strip()
+        assert key in line.split(": ", 1)[1]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), PLANTED, ids=range(len(PLANTED)))
+def test_the_builder_refuses_the_same_though_it_has_no_file(old, new, message):
+    config = yaml.safe_load(CLUSTER.replace(old, new, 1))
+    if "stands twice" in message:
+        pytest.skip("YAML has dropped the first one")
+    file = ConfigFile(name="", value=config)
+    assert any(message in file.describe(fault) for fault in faults_in(file))
+
+
+def test_a_cache_below_the_context_is_refused():
+    local = (Path(__file__).parents[3] / "local.yaml").read_text()
+    changed = local.replace("max_answer_tokens: 320 ", "context_tokens: 900\n          x: 1 ")
+    changed = changed.replace("          x: 1", "          max_answer_tokens: 320")
+    (line,) = told(changed.replace("cache_tokens: 16384 ", "cache_tokens: 800 "))
+    assert "engine_options: cache_tokens must hold one context of 900 tokens, got 800" in line
+
+
+def test_a_folder_of_pickled_weights_is_refused(tmp_path):
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    changed = CLUSTER.replace("model: unitary/toxic-bert", f"model: {tmp_path}")
+    (line,) = told(changed)
+    assert "this folder has pickled weights alone" in line
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    parse_serve_config(changed, "copy.yaml")
+
+
+def test_a_replica_that_never_stands_on_spot_may_end_slowly():
+    changed = CLUSTER.replace(
+        "graceful_shutdown_timeout_s: 20 #", "graceful_shutdown_timeout_s: 600 #"
+    )
+    parse_serve_config(changed, "copy.yaml")
+
+
+@pytest.mark.parametrize(
+    ("value", "taken"),
+    [("spot", True), ("!spot", False), ("in(spot, x)", True), ("!in(spot)", False), ("x", False)],
+)
+def test_selectors_are_read_as_ray_reads_them(value, taken):
+    assert fits({"ray.io/market-type": value}, {"ray.io/market-type": "spot"}) is taken
+    assert fits({"zone": value}, {}) is value.startswith("!")

@@ -1,0 +1,15 @@
+"""What is still to be ingested, on both databases."""
+
+
+def test_the_backlog_is_what_waits_since_when_and_what_failed(corpus, catalog, clock):
+    store = catalog.create_store(name="s")
+    assert (catalog.backlog().num_jobs, catalog.backlog().lag_s) == (0, 0.0)
+    for _ in range(2):
+        catalog.attach_file(store.id, corpus.upload())
+        clock.now += 30
+    backlog = catalog.backlog()
+    assert (backlog.num_jobs, backlog.lag_s) == (2, 60.0)
+    assert backlog.num_files == {"in_progress": 2, "completed": 0, "failed": 0, "cancelled": 0}
+    catalog.fail_job(corpus.claim(), "invalid_file", "broken")
+    backlog = catalog.backlog()
+    assert (backlog.num_jobs, backlog.lag_s, backlog.num_files["failed"]) == (1, 30.0, 1)
