@@ -196,7 +196,9 @@ class Gateway:
 
     def _build(self, config: GatewayConfig) -> Services:
         replica = describe_replica("gateway")
-        observer = Observer(config.observing, self._meter, f"{replica.node_id}/{replica.pid}")
+        name = f"{replica.node_id}/{replica.pid}"
+        others = (self._recent.add, self._account)
+        observer = Observer(config.observing, self._meter, name, *others)
         graph = self._graph = Graph(config, self._handles, observer, self._counters)
         return Services(
             config=config,
