@@ -1,4 +1,4 @@
-"""The lines of the README on kept answers, as they stand there."""
+"""The lines of docs/api.md on kept answers, as they stand there."""
 
 import asyncio
 import re
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from openai import OpenAI
 
-README = Path(__file__).parents[4] / "README.md"
+README = Path(__file__).parents[4] / "docs" / "api.md"
 
 
 def snippet():
