@@ -7,7 +7,8 @@
 A Gateway that has a lease decides alone, and so does one that was told how long there is nothing.
 A lease ends after `lease_s`; what is left of it is given back. A Gateway that is killed takes the
 rest of its leases with it, at most a fiftieth of a limit: less is then admitted for a minute.
-While the catalog is out of reach requests are admitted, and counted when it is back.
+While the catalog is out of reach, or takes longer than `ANSWER_S`, requests are admitted, and
+counted when it is back.
 """
 
 import asyncio
@@ -16,9 +17,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from graphs.accounts.store import QuotaStore
+from graphs.accounts.store import ANSWER_S, QuotaStore
 from graphs.errors import GraphError
-from index.catalog.accounts.records import QuotaAsk, Window
+from index.catalog.accounts.records import QuotaAsk, QuotaGrant, Window
 from index.errors import CorpusError
 
 logger = logging.getLogger(__name__)
@@ -166,7 +167,6 @@ class Quotas:
         return self._locks.setdefault(subject, asyncio.Lock())
 
     async def _lease(self, claims: Sequence[Claim], shares: Sequence[_Share]) -> None:
-        now = time.monotonic()
         asks = []
         for claim, share in zip(claims, shares, strict=True):
             # What is left of a lease that has ended is given back by the same call.
@@ -181,12 +181,15 @@ class Quotas:
             share.available = share.owed = 0
         lease_s = self.lease_s()
         try:
-            grants = await self.store().lease_quotas(asks)
-        except (CorpusError, GraphError) as err:
-            logger.warning("limits wait for the catalog, requests are admitted: %s", err)
-            for ask, share, claim in zip(asks, shares, claims, strict=True):
-                share.available = max(1, claim.amount)
-                share.owed += ask.settled + share.available
+            grants = await self._granted(asks)
+        except (CorpusError, GraphError, TimeoutError) as err:
+            logger.warning("limits wait for the catalog, requests are admitted: %r", err)
+            now = time.monotonic()
+            for ask, share in zip(asks, shares, strict=True):
+                # For all that wait by now: they must not ask one after the other.
+                granted = max(ask.wanted, share.num_waiting)
+                share.owed += ask.settled + granted - share.available
+                share.available = granted
                 share.leased_until, share.asks_again_at = now + lease_s, 0.0
             return
         now = time.monotonic()
@@ -197,6 +200,10 @@ class Quotas:
             share.resets_at = now + grant.reset_s
             share.refused_until = now + grant.retry_after_s
             share.asks_again_at = now + min(grant.retry_after_s, _ASK_AGAIN_S)
+
+    async def _granted(self, asks: Sequence[QuotaAsk]) -> tuple[QuotaGrant, ...]:
+        async with asyncio.timeout(ANSWER_S):
+            return await self.store().lease_quotas(asks)
 
     def _give_back_later(self) -> None:
         if self._returning is None or self._returning.done():
@@ -231,9 +238,9 @@ class Quotas:
         for share in ended.values():
             share.available = share.owed = 0
         try:
-            grants = await self.store().lease_quotas(asks)
-        except (CorpusError, GraphError) as err:
-            logger.warning("limits wait for the catalog: %s", err)
+            grants = await self._granted(asks)
+        except (CorpusError, GraphError, TimeoutError) as err:
+            logger.warning("limits wait for the catalog: %r", err)
             for ask, share in zip(asks, ended.values(), strict=True):
                 share.owed += ask.settled
             return
