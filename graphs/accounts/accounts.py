@@ -170,10 +170,19 @@ class Accounts:
         self.journal.note(record)
 
     def retrieved(
-        self, caller: Caller, request_id: str, documents: Sequence[str], outcome: str
+        self,
+        caller: Caller,
+        request_id: str,
+        documents: Sequence[str],
+        outcome: str,
+        *,
+        is_batch: bool = False,
     ) -> None:
-        """Notes which documents were read for a request, and what became of it."""
-        if outcome == "refused" and caller.key_id:
+        """Notes which documents were read for a request, and what became of it.
+
+        Refused lines of batches are no reason to let the key's other requests wait.
+        """
+        if outcome == "refused" and caller.key_id and not is_batch:
             self.failures.count(key_subject(caller))
         if documents:
             self.note(

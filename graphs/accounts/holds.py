@@ -8,9 +8,9 @@ import asyncio
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from graphs.accounts.store import QuotaStore
+from graphs.accounts.store import ANSWER_S, QuotaStore
 from graphs.errors import GraphError
 from index.catalog.accounts.records import HoldAsk
 from index.errors import CorpusError
@@ -38,9 +38,9 @@ class Holds:
         self._open[subject] += 1
         ask = HoldAsk(subject=subject, num_open=self._open[subject], limit=limit)
         try:
-            (fits,) = await self._store().hold_quotas(self._holder, [ask], _HELD_S)
-        except (CorpusError, GraphError) as err:
-            logger.warning("limits wait for the catalog, requests are admitted: %s", err)
+            (fits,) = await self._fit([ask])
+        except (CorpusError, GraphError, TimeoutError) as err:
+            logger.warning("limits wait for the catalog, requests are admitted: %r", err)
             fits = True
         except BaseException:
             self.end(subject)
@@ -64,6 +64,10 @@ class Holds:
             self._telling.cancel()
             await asyncio.wait([self._telling])
 
+    async def _fit(self, asks: Sequence[HoldAsk]) -> tuple[bool, ...]:
+        async with asyncio.timeout(ANSWER_S):
+            return await self._store().hold_quotas(self._holder, asks, _HELD_S)
+
     async def _tell(self) -> None:
         while self._ended or any(self._open.values()):
             try:
@@ -77,9 +81,9 @@ class Holds:
             self._has_ended.clear()
             asks = [HoldAsk(subject=one, num_open=self._open[one]) for one in sorted(told)]
             try:
-                await self._store().hold_quotas(self._holder, asks, _HELD_S)
-            except (CorpusError, GraphError) as err:
-                logger.warning("limits wait for the catalog: %s", err)
+                await self._fit(asks)
+            except (CorpusError, GraphError, TimeoutError) as err:
+                logger.warning("limits wait for the catalog: %r", err)
                 self._ended |= told
                 await asyncio.sleep(1.0)
             self._open += Counter()  # drops those that are 0

@@ -5,7 +5,8 @@
 
 A parcel is sent until the catalog has taken it, always under its number, so it counts once. A clean
 stop writes all. What a killed Gateway had noted in its last `_PAUSE_S`, or while the catalog was
-out of reach, is lost: usage is then told too low, never too high.
+out of reach, is lost: usage is then told too low, never too high. What the catalog refuses is cut
+in two until one record is left, which is dropped: the others are written.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from graphs.accounts.settings import AuditSettings
@@ -42,7 +43,7 @@ class Journal:
         settings: gives those of the moment.
 
     Attributes:
-        num_dropped: records that were given up, since too many waited.
+        num_dropped: records that were given up: too many waited, or the catalog refused them.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Journal:
         self._usage: list[UsageRecord] = []
         self._audit: list[AuditRecord] = []
         self._parcel: Parcel | None = None
+        self._parts: list[Parcel] = []  # of one that was refused, last first; without numbers
         self._task: asyncio.Task[None] | None = None
         self._pruned_at = float("-inf")
         self.num_dropped = 0
@@ -96,17 +98,28 @@ class Journal:
 
     async def _write(self) -> None:
         """Writes until nothing waits."""
-        while self._usage or self._audit or self._parcel:
+        while self._usage or self._audit or self._parts or self._parcel:
             if self._parcel is None:
-                await asyncio.sleep(_PAUSE_S)
-                self._parcel = await self._packed()
+                if not self._parts:
+                    await asyncio.sleep(_PAUSE_S)
+                    self._parts.append(await self._packed())
+                # Numbered only here: the catalog takes no number below one that it has.
+                self._number += 1
+                self._parcel = replace(self._parts.pop(), number=self._number)
             try:
                 await self._store().write_parcel(self._parcel)
-                self._parcel = None
-                await self._prune()
             except (CorpusError, GraphError) as err:
                 logger.warning("usage and audit wait for the catalog: %s", err)
                 await asyncio.sleep(_AGAIN_S)
+                continue
+            except Exception:  # the last resort: nothing else may wait for a record that is bad
+                parts = _parts_of(self._parcel)
+                if not parts:
+                    self.num_dropped += 1
+                    logger.exception("the catalog refused a record of usage or audit: dropped")
+                self._parts += parts
+            self._parcel = None
+            await self._prune()
 
     async def _packed(self) -> Parcel:
         usage, self._usage = self._usage[:_AT_ONCE], self._usage[_AT_ONCE:]
@@ -114,15 +127,29 @@ class Journal:
         folder = self._settings().folder
         if folder is not None and audit:
             await asyncio.to_thread(_append, Path(folder) / f"audit-{self._writer}.jsonl", audit)
-        self._number += 1
-        return Parcel(
-            writer=self._writer, number=self._number, usage=tuple(usage), audit=tuple(audit)
-        )
+        return Parcel(writer=self._writer, number=0, usage=tuple(usage), audit=tuple(audit))
 
     async def _prune(self) -> None:
         if time.monotonic() - self._pruned_at >= _PRUNE_S:
             self._pruned_at = time.monotonic()
-            await self._store().prune_accounts(audit_days=self._settings().kept_days)
+            try:
+                await self._store().prune_accounts(audit_days=self._settings().kept_days)
+            except Exception as err:
+                logger.warning("old rows of usage and audit stay a while longer: %s", err)
+
+
+def _parts_of(parcel: Parcel) -> tuple[Parcel, ...]:
+    """Cuts a parcel in two, the second part first; none where it is one record."""
+    usage, audit = parcel.usage, parcel.audit
+    if usage and audit:
+        return replace(parcel, usage=()), replace(parcel, audit=())
+    middle = (len(usage) + len(audit)) // 2
+    if not middle:
+        return ()
+    return (
+        replace(parcel, usage=usage[middle:], audit=audit[middle:]),
+        replace(parcel, usage=usage[:middle], audit=audit[:middle]),
+    )
 
 
 def _append(path: Path, records: Sequence[AuditRecord]) -> None:

@@ -7,7 +7,8 @@
 A Gateway that has a lease decides alone, and so does one that was told how long there is nothing.
 A lease ends after `lease_s`; what is left of it is given back. A Gateway that is killed takes the
 rest of its leases with it, at most a fiftieth of a limit: less is then admitted for a minute.
-While the catalog is out of reach requests are admitted, and counted when it is back.
+While the catalog is out of reach, or takes longer than `ANSWER_S`, requests are admitted, and
+counted when it is back; what it grants too late is given back.
 """
 
 import asyncio
@@ -15,10 +16,11 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from graphs.accounts.store import QuotaStore
+from graphs.accounts.store import ANSWER_S, QuotaStore
 from graphs.errors import GraphError
-from index.catalog.accounts.records import QuotaAsk, Window
+from index.catalog.accounts.records import QuotaAsk, QuotaGrant, Window
 from index.errors import CorpusError
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ _AHEAD = 50  # a lease is at most this part of a limit beyond what is needed
 _ASK_AGAIN_S = 1.0  # others may have given something back
 _KEPT_S = 120.0  # what nobody asks for so long is forgotten
 Name = tuple[str, str]
+_Asking = asyncio.Task[tuple[QuotaGrant, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +104,7 @@ class Quotas:
     _shares: dict[Name, _Share] = field(default_factory=dict)
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     _returning: asyncio.Task[None] | None = None
+    _late: set[_Asking] = field(default_factory=set)
 
     async def take(self, claims: Sequence[Claim]) -> list[Standing]:
         """Takes all that is claimed, or nothing when some of it is not free."""
@@ -143,6 +147,8 @@ class Quotas:
             self._returning.cancel()
             await asyncio.wait([self._returning])
         await self._settle(all_of_it=True)
+        for asking in self._late:
+            asking.cancel()
 
     def _share(self, claim: Claim) -> _Share:
         share = self._shares.get(claim.name)
@@ -166,7 +172,6 @@ class Quotas:
         return self._locks.setdefault(subject, asyncio.Lock())
 
     async def _lease(self, claims: Sequence[Claim], shares: Sequence[_Share]) -> None:
-        now = time.monotonic()
         asks = []
         for claim, share in zip(claims, shares, strict=True):
             # What is left of a lease that has ended is given back by the same call.
@@ -181,12 +186,15 @@ class Quotas:
             share.available = share.owed = 0
         lease_s = self.lease_s()
         try:
-            grants = await self.store().lease_quotas(asks)
-        except (CorpusError, GraphError) as err:
-            logger.warning("limits wait for the catalog, requests are admitted: %s", err)
-            for ask, share, claim in zip(asks, shares, claims, strict=True):
-                share.available = max(1, claim.amount)
-                share.owed += ask.settled + share.available
+            grants = await self._granted(asks, shares)
+        except (CorpusError, GraphError, TimeoutError) as err:
+            logger.warning("limits wait for the catalog, requests are admitted: %r", err)
+            now = time.monotonic()
+            for ask, share in zip(asks, shares, strict=True):
+                # For all that wait by now: they must not ask one after the other.
+                granted = max(ask.wanted, share.num_waiting)
+                share.owed += granted - share.available
+                share.available = granted
                 share.leased_until, share.asks_again_at = now + lease_s, 0.0
             return
         now = time.monotonic()
@@ -197,6 +205,34 @@ class Quotas:
             share.resets_at = now + grant.reset_s
             share.refused_until = now + grant.retry_after_s
             share.asks_again_at = now + min(grant.retry_after_s, _ASK_AGAIN_S)
+
+    async def _granted(
+        self, asks: Sequence[QuotaAsk], shares: Sequence[_Share]
+    ) -> tuple[QuotaGrant, ...]:
+        """Asks the catalog.
+
+        Raises:
+            TimeoutError: it did not answer in time; what it grants later is given back.
+        """
+        asking = asyncio.ensure_future(self.store().lease_quotas(asks))
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await asyncio.shield(asking)
+        except BaseException:
+            if asking.done():
+                _undo(asks, shares, asking)
+            else:
+                self._late.add(asking)
+                asking.add_done_callback(partial(self._came_late, asks, shares))
+            raise
+
+    def _came_late(
+        self, asks: Sequence[QuotaAsk], shares: Sequence[_Share], asking: _Asking
+    ) -> None:
+        self._late.discard(asking)
+        if not asking.cancelled():  # as `stop` does
+            _undo(asks, shares, asking)
+            self._give_back_later()
 
     def _give_back_later(self) -> None:
         if self._returning is None or self._returning.done():
@@ -231,14 +267,22 @@ class Quotas:
         for share in ended.values():
             share.available = share.owed = 0
         try:
-            grants = await self.store().lease_quotas(asks)
-        except (CorpusError, GraphError) as err:
-            logger.warning("limits wait for the catalog: %s", err)
-            for ask, share in zip(asks, ended.values(), strict=True):
-                share.owed += ask.settled
+            grants = await self._granted(asks, list(ended.values()))
+        except (CorpusError, GraphError, TimeoutError) as err:
+            logger.warning("limits wait for the catalog: %r", err)
             return
         for grant, share in zip(grants, ended.values(), strict=True):
             share.remaining = grant.remaining
+
+
+def _undo(asks: Sequence[QuotaAsk], shares: Sequence[_Share], asked: _Asking) -> None:
+    """Owes what was not settled, or gives back what was granted and nobody waits for."""
+    if asked.cancelled() or asked.exception() is not None:
+        for ask, share in zip(asks, shares, strict=True):
+            share.owed += ask.settled
+        return
+    for grant, share in zip(asked.result(), shares, strict=True):
+        share.owed -= grant.granted
 
 
 def _has(claim: Claim, share: _Share) -> bool:

@@ -36,7 +36,8 @@ class LimitSettings(Settings):
         tenant: of all keys of a tenant together.
         lease_s: how long a Gateway may use what it was granted ahead of need.
         failures_per_min: refusals of keys (401, 403) and answers that the safety filter refused,
-            by one address or key at one Gateway in a minute; who has more waits. None: no bound.
+            lines of batches apart, by one address or key at one Gateway in a minute; who has more
+            waits. None: no bound.
         longest_wait_s: how long such a one waits at most.
     """
 

@@ -14,6 +14,8 @@ from index.catalog.accounts.records import (
     UsageRecord,
 )
 
+ANSWER_S = 1.0  # a request waits no longer for the catalog to say what it may use
+
 
 class LedgerStore(Protocol):
     """Keeps usage and audit."""

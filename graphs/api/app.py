@@ -170,6 +170,7 @@ def _add_borders(app: FastAPI, *, echo_request_id: bool) -> None:
     app.add_middleware(PublicUrl)
     app.add_middleware(RequestDeadline)
     app.add_middleware(ClassTurns)
+    app.add_middleware(CountedTraffic, traffic=app.state.traffic)  # of those who are let in
     app.add_middleware(Limited)
     app.add_middleware(RequestCaller)
     app.add_middleware(KnownPages)
@@ -179,6 +180,5 @@ def _add_borders(app: FastAPI, *, echo_request_id: bool) -> None:
     app.add_middleware(HeadAsGet)
     app.add_middleware(AzurePaths)
     app.add_middleware(Cors)
-    app.add_middleware(CountedTraffic, traffic=app.state.traffic)
     app.add_middleware(TraceContext)
     app.add_middleware(RequestId, echo=echo_request_id)

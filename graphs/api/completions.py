@@ -18,7 +18,7 @@ from openai.types.completion_choice import CompletionChoice
 from openai.types.completion_usage import CompletionUsage
 from pydantic import Field
 
-from graphs.api.accounting.billing import once_of
+from graphs.api.accounting.billing import in_batch, once_of
 from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.border.fields import UNLESS_NEUTRAL, Unsupported, only
 from graphs.api.border.json_body import JsonRoute, RequestModel
@@ -108,6 +108,7 @@ async def create_completion(
         identity=resumption.last.identity if resumption.last else None,
         caller=request.state.caller,
         once=once_of(request, resumption.once),
+        in_batch=in_batch(request),
         num_choices=body.n or 1,
     )
     created = resumption.last.created if resumption.last else int(time.time())

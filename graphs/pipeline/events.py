@@ -84,6 +84,7 @@ class ChatRequest:
         caller: who asks.
         num_choices: answers that are written from the same passages, each with a seed of its own.
         once: names an answer that may be made again, and is to be paid once; empty: it is paid.
+        in_batch: whether it is a line of a batch.
         adapter: the generator's LoRA adapter that writes them; empty: the generator itself.
     """
 
@@ -103,6 +104,7 @@ class ChatRequest:
     tools: ToolUse | None = None
     effort: Effort | None = None
     once: str = ""
+    in_batch: bool = False
     adapter: str = ""
 
 

@@ -76,7 +76,10 @@ class RagPipeline:
             StageUnavailableError: a deployment that the answer needs does not answer.
             OverloadedError: a queue is full.
         """
-        trace = Trace(request.request_id, "chat", request.caller, once=request.once)
+        trace = Trace(
+            request.request_id, "chat", request.caller,
+            once=request.once, in_batch=request.in_batch,
+        )  # fmt: skip
         fixed = self._fixed_reply(request)
         try:
             with trace:

@@ -52,6 +52,7 @@ class Trace:
         findings: what it came upon.
         caller: who asks.
         once: names an answer that may be made again, and is to be paid once (UsageRecord).
+        in_batch: whether it is a line of a batch.
         documents: ids of the files whose passages were read.
     """
 
@@ -62,11 +63,13 @@ class Trace:
         caller: Caller = DEFAULT_CALLER,
         *,
         once: str = "",
+        in_batch: bool = False,
     ) -> None:
         self.request_id = request_id
         self.operation = operation
         self.caller = caller
         self.once = once
+        self.in_batch = in_batch
         self.documents: tuple[str, ...] = ()
         self.outcome = "cancelled"
         self.num_passages = 0

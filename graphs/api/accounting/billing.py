@@ -3,6 +3,7 @@
 from fastapi import Request
 
 from graphs.accounts.accounts import Accounts, Work
+from graphs.api.border.traffic import IN_BATCH
 from graphs.pipeline.trace import Trace
 
 ONCE = "once"  # of a scope's state: names work that is done again where it was lost
@@ -20,6 +21,11 @@ def once_of(request: Request, name: str) -> str:
     return _line(request) or name
 
 
+def in_batch(request: Request) -> bool:
+    """Whether a request is a line of a batch."""
+    return bool(getattr(request.state, IN_BATCH, False))
+
+
 def account(accounts: Accounts, model: str, trace: Trace) -> None:
     """Counts what a chat or search used, however it ended, and notes what it has read.
 
@@ -32,7 +38,9 @@ def account(accounts: Accounts, model: str, trace: Trace) -> None:
         once=trace.once,
     )
     accounts.bill(trace.caller, work)
-    accounts.retrieved(trace.caller, trace.request_id, trace.documents, trace.outcome)
+    accounts.retrieved(
+        trace.caller, trace.request_id, trace.documents, trace.outcome, is_batch=trace.in_batch
+    )
 
 
 def _line(request: Request) -> str:

@@ -42,5 +42,7 @@ class ClassTurns:
 
 def _wants_model(scope: Scope) -> bool:
     path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    if scope["state"].get(IN_BATCH) or path.endswith("/cancel"):  # of a response
+        return False
     is_search = path.startswith("/v1/vector_stores/") and path.endswith("/search")
-    return not scope["state"].get(IN_BATCH) and (is_search or path.startswith(_MODELS))
+    return is_search or path.startswith(_MODELS)

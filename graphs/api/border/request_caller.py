@@ -25,6 +25,7 @@ _UNKNOWN = (
 _FORBIDDEN = "The API key does not allow this request."
 _KEY_HEADERS = ("api-key", "x-api-key")  # of Azure and of others
 _BEARER = "bearer "
+REFUSED = "refused"  # of a scope's state: its key is missing or wrong, or does not allow this
 
 
 class RequestCaller:
@@ -50,6 +51,7 @@ class RequestCaller:
             if services.config.auth.keys:
                 _check(scope, caller)
         except (UnauthenticatedError, ForbiddenError, GraphError, CorpusError) as error:
+            scope["state"][REFUSED] = isinstance(error, UnauthenticatedError | ForbiddenError)
             reply = error_response(error)
             if isinstance(error, UnauthenticatedError):
                 reply.headers["www-authenticate"] = "Bearer"
@@ -67,7 +69,7 @@ async def _recognised(scope: Scope) -> Caller:
     services: Services = scope["app"].state.services
     if not services.config.auth.keys:
         return DEFAULT_CALLER
-    if scopes_for(scope["method"], _path(scope)) == ():
+    if is_open(scope):
         return Caller()
     token = sent_token(Headers(scope=scope))
     keyring: Keyring = scope["app"].state.keyring
@@ -75,6 +77,11 @@ async def _recognised(scope: Scope) -> Caller:
     if key is None:
         raise UnauthenticatedError(_UNKNOWN)
     return caller_of(key)
+
+
+def is_open(scope: Scope) -> bool:
+    """Whether a request needs no key."""
+    return scopes_for(scope["method"], _path(scope)) == ()
 
 
 def sent_token(headers: Headers) -> str | None:

@@ -19,7 +19,7 @@ import uuid
 
 from fastapi import APIRouter, Request, Response
 
-from graphs.api.accounting.billing import once_of
+from graphs.api.accounting.billing import in_batch, once_of
 from graphs.api.border.json_body import JsonRoute
 from graphs.api.border.sse import STREAMED
 from graphs.api.chat.chat_schema import ChatCompletionBody, RagOptions
@@ -74,6 +74,7 @@ async def create_chat_completion(
         identity=resumption.last.identity if resumption.last else None,
         caller=request.state.caller,
         once=once_of(request, resumption.once),
+        in_batch=in_batch(request),
         num_choices=body.n or 1,
     )
     head = _head(body, target, resumption)

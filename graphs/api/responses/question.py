@@ -70,6 +70,7 @@ class Question(BaseModel):
         *,
         request_id: str,
         once: str,
+        in_batch: bool = False,
         identity: str | None = None,
     ) -> ChatRequest:
         """Makes the request for the pipeline.
@@ -79,6 +80,7 @@ class Question(BaseModel):
             caller: who asks.
             request_id: appears in the log.
             once: names the response, which is paid once however often it is begun.
+            in_batch: whether it is a line of a batch.
             identity: that of the model which began it.
         """
         configured = config.retrieval
@@ -108,6 +110,7 @@ class Question(BaseModel):
             identity=identity,
             caller=caller,
             once=once,
+            in_batch=in_batch,
         )
 
 

@@ -17,6 +17,7 @@ from fastapi import APIRouter, Request, Response
 from openai.types.responses import ResponseItemList
 from pydantic import BaseModel
 
+from graphs.api.accounting.billing import in_batch
 from graphs.api.border.json_body import JsonRoute
 from graphs.api.border.replies import json_reply, list_reply, to_json
 from graphs.api.border.sse import STREAMED
@@ -78,8 +79,9 @@ async def create_response(
         return json_reply(response_of(record, with_results=with_results))
     request_id = request.state.request_id
     chat = question.chat(
-        services.config, request.state.caller, request_id=request_id, once=record.id
-    )
+        services.config, request.state.caller,
+        request_id=request_id, once=record.id, in_batch=in_batch(request),
+    )  # fmt: skip
     events = answer(services.pipeline, chat, shortens=question.shortens)
     clock = unix_time
     if body.store is not False:

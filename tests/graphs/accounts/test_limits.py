@@ -1,6 +1,8 @@
 """Limits of several Gateways over one real catalog."""
 
 import asyncio
+import time
+from dataclasses import replace
 
 import pytest
 
@@ -137,6 +139,71 @@ async def test_while_the_catalog_is_away_requests_go_on_and_are_counted_later(ga
     await asyncio.sleep(0.5)
     assert await admitted(gateways) <= 20
     assert gateway.journal.num_dropped == 0
+
+
+async def test_a_catalog_that_does_not_answer_holds_all_up_together_and_not_for_long(gateways):
+    gateways.limit(requests_per_min=100, max_concurrent=100)
+    gateway, call = gateways.start(), gateways.corpora._call
+
+    async def silent(*args, **kwargs):
+        await asyncio.sleep(60)
+
+    gateways.corpora._call = silent
+    began = time.monotonic()
+    admissions = await asyncio.gather(*(gateway.admit(KEY, 100) for _ in range(8)))
+    assert time.monotonic() - began < 4  # a second for each of the two questions
+    assert all(one.refused is None and one.num_open is None for one in admissions)
+    gateways.corpora._call = call
+    for one in admissions:
+        one.close()
+
+
+async def test_what_the_catalog_grants_too_late_is_given_back(gateways, monkeypatch):
+    """Else a slow catalog would use up the limits of a month."""
+    monkeypatch.setattr("graphs.accounts.quotas.ANSWER_S", 0.05)
+    gateways.limit(tokens_per_month=1000)
+    gateway, call = gateways.start(), gateways.corpora._call
+
+    async def slow(*args, **kwargs):
+        granted = await call(*args, **kwargs)
+        await asyncio.sleep(0.2)
+        return granted
+
+    gateways.corpora._call = slow
+    for _ in range(5):
+        admission = await gateway.admit(KEY, 100)
+        assert admission.refused is None
+        gateway.bill(KEY, Work(model="m", num_prompt_tokens=10))
+        admission.close()
+        await asyncio.sleep(0.12)
+    asked = asyncio.create_task(gateway.admit(KEY, 100))
+    await asyncio.sleep(0.01)
+    asked.cancel()  # a client leaves
+    await asyncio.sleep(0.3)
+    gateways.corpora._call = call
+    await asyncio.sleep(0.5)
+    month = replace(_ask(), kind="tokens/month", window="month")
+    assert gateways.catalog.lease_quotas([month])[0].remaining == 950
+
+
+async def test_what_is_used_while_the_catalog_does_not_answer_is_counted(gateways):
+    gateways.limit(tokens_per_min=1000)
+    gateway, call = gateways.start(), gateways.corpora._call
+
+    async def slow(*args, **kwargs):
+        await asyncio.sleep(0.1)
+        raise CorpusUnavailableError("away")
+
+    gateways.corpora._call = slow
+    asked = asyncio.create_task(gateway.admit(KEY, 100))
+    await asyncio.sleep(0.05)
+    gateway.bill(KEY, Work(model="m", num_prompt_tokens=400))
+    admission = await asked
+    assert admission.refused is None
+    admission.close()
+    gateways.corpora._call = call
+    await asyncio.sleep(0.5)
+    assert gateways.catalog.lease_quotas([_ask()])[0].remaining == 600
 
 
 async def test_without_limits_the_catalog_is_never_asked(gateways):

@@ -4,6 +4,7 @@ import asyncio
 import random
 from dataclasses import replace
 
+from graphs.accounts.accounts import key_subject
 from graphs.api.accounting.billing import account
 from graphs.caller import Caller
 from graphs.config import FailoverSettings, GatewayConfig
@@ -142,6 +143,17 @@ async def test_the_log_says_which_documents_an_answer_was_made_of(gateways):
     assert row.documents == ("file-2", "file-3")
     assert "Text of" not in str(row)
     assert gateways.catalog.audit(AuditQuery(document="file-3")) == (row,)
+
+
+async def test_refused_lines_of_a_batch_let_no_other_request_wait(gateways):
+    gateway = gateways.start()
+    gateways.limits = gateways.limits.model_copy(update={"failures_per_min": 3})
+    subject = key_subject(ASKED.caller)
+    rag = answering(FakeStages(harmful="two"), lambda one: account(gateway, "generator", one))
+    for in_batch, waits in ((True, False), (False, True)):
+        for _ in range(5):
+            await read(rag, replace(ASKED, in_batch=in_batch))
+        assert (gateway.failures.wait_s(subject) > 0) is waits
 
 
 async def test_a_clean_stop_writes_all_and_lines_say_the_same(gateways, tmp_path):

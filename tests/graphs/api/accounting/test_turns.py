@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 from graphs.accounts.settings import ClassSettings
+from graphs.settings import AuthSettings
 
 CHAT = {"model": "rag", "messages": [{"role": "user", "content": "Where do requests wait?"}]}
 
@@ -35,6 +36,48 @@ async def test_more_than_may_run_wait_and_more_than_may_wait_are_refused(
     assert refused.json()["error"]["code"] == "overloaded"
     assert refused.headers["retry-after"] == "1"
     assert (await api_http.get("/v1/models")).status_code == 200
+
+
+async def test_a_response_is_cancelled_without_a_turn(api_http, api_pipeline, classes):
+    classes(at_once=1, max_waiting=1)
+    api_pipeline.script.insert(1, 30.0)
+    asked = asyncio.create_task(api_http.post("/v1/chat/completions", json=CHAT))
+    await api_pipeline.opened.wait()
+    async with asyncio.timeout(5):
+        reply = await api_http.post("/v1/responses/resp_none/cancel")
+    assert reply.status_code == 404
+    asked.cancel()
+    await asyncio.wait([asked])
+
+
+async def test_who_is_not_let_in_takes_no_room_from_batches(api_app, api_http, limits):
+    limits(requests_per_min=1)
+    assert (await api_http.post("/v1/chat/completions", json=CHAT)).status_code == 200
+    ended_at = api_app.state.traffic.ended_at
+    assert (await api_http.post("/v1/chat/completions", json=CHAT)).status_code == 429
+    services = api_app.state.services
+    config = services.config.model_copy(update={"auth": AuthSettings(keys=True)})
+    api_app.state.services = replace(services, config=config)
+    assert (await api_http.post("/v1/chat/completions", json=CHAT)).status_code == 401
+    assert api_app.state.traffic.ended_at == ended_at
+
+
+async def test_who_waits_for_a_turn_is_one_who_waits(api_app, api_http, api_pipeline, classes):
+    classes(at_once=1, max_waiting=1)
+    api_pipeline.script.insert(1, 30.0)
+    traffic = api_app.state.traffic
+    asked = [
+        asyncio.create_task(api_http.post("/v1/chat/completions", json=CHAT)) for _ in range(2)
+    ]
+    async with asyncio.timeout(5):
+        while traffic.num_waiting < 2:
+            await traffic.change()
+    num_refused = traffic.num_refused
+    assert (await api_http.post("/v1/chat/completions", json=CHAT)).status_code == 503
+    assert traffic.num_refused == num_refused + 1
+    for one in asked:
+        one.cancel()
+    await asyncio.wait(asked)
 
 
 async def test_a_request_that_fails_or_whose_client_leaves_makes_room(

@@ -22,6 +22,22 @@ async def test_a_line_that_is_asked_again_leaves_one_stored_response(api_app):
     assert json.loads(other.body)["id"] != json.loads(first.body)["id"]
 
 
+async def test_the_pipeline_knows_that_a_line_is_one(api_app, api_http, api_pipeline):
+    for endpoint, asked in (
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Why?"}]}),
+        ("/v1/completions", {"prompt": "Why?"}),
+        ("/v1/responses", {"input": "Why?"}),
+    ):
+        body = {"model": "local/generator", **asked}
+        one = Line(number=1, custom_id="a", text=line("a", body, endpoint).encode())
+        reply = await ask(api_app, one, endpoint=endpoint, caller=DEFAULT_CALLER, key=endpoint)
+        assert reply.status == 200
+        assert (await api_http.post(endpoint, json=body)).status_code == 200
+        told = [request.in_batch for request in api_pipeline.requests]
+        assert told == [True, False]
+        api_pipeline.requests.clear()
+
+
 async def test_the_benchmark_s_batch_runs_as_long_as_its_block(api_http, api_openai, ended):
     async with running_batch(api_http, 3) as counts:
         assert not counts

@@ -80,6 +80,19 @@ def test_recent_answers_tell_how_they_went_and_no_text():
     assert recent.tokens_per_s() == 50 * 6 / 60
 
 
+async def test_head_of_the_stream_is_answered_at_once(api_app, system):
+    async with serving(api_app) as url, httpx.AsyncClient(timeout=5) as client:
+        for _ in range(2):  # the second over the same connection
+            address = url.removesuffix("/v1") + "/admin/v1/system/events"
+            reply = await client.head(address)
+            assert reply.status_code == 200
+            assert reply.headers["content-type"].startswith("text/event-stream")
+            assert reply.content == b""
+        reply = await client.head(address.removesuffix("/events"))
+        assert reply.headers["content-type"] == "application/json"
+        assert int(reply.headers["content-length"]) > 0
+
+
 def test_what_serve_and_ray_tell_is_read():
     told = deployment_of(
         {
