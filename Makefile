@@ -100,5 +100,5 @@ models: install  ## assemble the bundled models now rather than at the first sta
 clean:  ## remove .venv, .venv-vllm, .venv-clients, .venv-webui, .venv-docs, site, and the corpus, the assembled models and what `make serve` keeps
 	rm -rf .venv .venv-vllm .venv-clients .venv-webui .venv-docs site
 	# By name: what else may lie in a folder that somebody chose is not ours to remove.
-	cd $(STATE) 2>/dev/null && rm -rf models corpus.db* auth_token ray_address serve.log || true
+	cd $(STATE) 2>/dev/null && rm -rf models corpus.db* auth_token ray_address serve.log prometheus calibration.json || true
 	rmdir $(STATE) 2>/dev/null || true

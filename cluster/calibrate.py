@@ -3,7 +3,7 @@
     python -m cluster.calibrate http://127.0.0.1:8000 --config local.yaml
 
 Ask a system that is idle and has one replica of each model; it takes about a minute. Each call is
-measured without what HTTP itself takes. `RAGFLEET_API_KEY` is sent where the server wants keys.
+measured without what HTTP itself takes. `OPENAI_API_KEY` is sent where the server wants keys.
 """
 
 import argparse
@@ -173,7 +173,7 @@ async def _answer(client: httpx.AsyncClient, asked: Asked, prompt: str, num: int
 
 
 async def _measured(options: argparse.Namespace) -> Calibration:
-    key = os.environ.get("RAGFLEET_API_KEY")
+    key = os.environ.get("OPENAI_API_KEY")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(

@@ -98,7 +98,8 @@ def run(config: Path, documents: Path, store: str, console: Console) -> None:
             wait_until_ready(f"http://{host}:{port}/readyz", child, log, progress)
             with _loading_key(served) as key:
                 _fill_empty_corpus(f"http://{host}:{port}/v1", documents, store, progress, key)
-        _print_next_steps(console, f"http://{host}:{port}", log)
+        wants_key = served.gateway.auth.keys
+        _print_next_steps(console, f"http://{host}:{port}", log, config if wants_key else None)
         status = child.wait()
         msg = f"serve ended with status {status}; its log is {log}\n{_tail(log)}"
         raise StartError(msg)
@@ -273,10 +274,15 @@ def _files_route(store_id: str) -> str:
     return f"/v1/vector_stores/{store_id}/files"
 
 
-def _print_next_steps(console: Console, address: str, log: Path) -> None:
+def _print_next_steps(console: Console, address: str, log: Path, keyed: Path | None) -> None:
+    """Tells how to ask; `keyed` is the config of a server that wants keys."""
     console.print(f"\nReady at {address}  (API page: {address}/docs, log: {log}). Ask:\n")
+    make = f"  python -m graphs.keys --config {keyed} create --scopes query\n"
+    make += "  export OPENAI_API_KEY=...    # what it prints\n"
+    key = ' -H "Authorization: Bearer $OPENAI_API_KEY"' if keyed else ""
     console.print(
-        f"""  curl -s {address}/v1/chat/completions -H 'Content-Type: application/json' \\
+        f"""{make if keyed else ""}  curl -s {address}/v1/chat/completions{key} \
+-H 'Content-Type: application/json' \\
     -d '{{"model": "rag", "messages": [{{"role": "user", "content": \
 "How large may a file be?"}}]}}'
 """,

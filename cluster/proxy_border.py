@@ -161,8 +161,8 @@ class _TimedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._head is None and not self._has_head:  # the next request of the connection
-            self._head = self.loop.call_later(self.limits.head_s, self._on_slow_head)
+        if not self._has_head:  # the next request of the connection
+            self._await_head()
         self._has_advanced = False
         super().data_received(data)
         if not (self._has_head or self._has_advanced or self.transport.is_closing()):
@@ -189,6 +189,8 @@ class _TimedProtocol(HttpToolsProtocol):
             self._reply.cancel()
             self._reply = None
         super().on_response_complete()
+        if self._num_head_bytes:  # it began to come while the answer ran
+            self._await_head()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -206,14 +208,23 @@ class _TimedProtocol(HttpToolsProtocol):
         if self._stall is None:  # what is not read yet holds the connection open
             self._stall = self.loop.call_later(self.limits.write_s, self.transport.abort)
 
+    def _await_head(self) -> None:
+        """Starts the time of a head; while an answer runs, a client may take its time."""
+        if self._head is None and not self._is_answering():
+            self._head = self.loop.call_later(self.limits.head_s, self._on_slow_head)
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _on_slow_head(self) -> None:
         self._head = None
         if not self.transport.is_closing():
             self._refuse_head(b"408 Request Timeout")
 
     def _refuse_head(self, status: bytes) -> None:
-        self.transport.write(
-            b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-        )
+        if not self._is_answering():  # within an answer it would be read as a part of that
+            self.transport.write(
+                b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            )
         self.transport.close()
         self._stall = self.loop.call_later(self.limits.write_s, self.transport.abort)

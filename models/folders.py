@@ -8,13 +8,18 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def whole_or_nothing(out: Path) -> Iterator[Path]:
-    """Gives a folder beside `out` that becomes `out` at the end, or goes if that is not reached."""
+def whole_or_nothing(out: Path, *, mode: int = 0o755) -> Iterator[Path]:
+    """Gives a folder beside `out` that becomes `out` at the end, or goes if that is not reached.
+
+    Args:
+        out: the folder.
+        mode: its permissions.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-unfinished-"))
     try:
         yield unfinished
-        unfinished.chmod(0o755)
+        unfinished.chmod(mode)
         unfinished.rename(out)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)

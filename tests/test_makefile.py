@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OURS = ("auth_token", "corpus.db", "corpus.db-wal", "models/embedder/graph", "ray_address")
+OURS += ("prometheus/prometheus.yml", "calibration.json")
 
 
 def make(folder, target, *options, **environment):

@@ -83,7 +83,7 @@ def make_backup(url: str, out: Path, configs: Sequence[Path] = ()) -> Backup:
     started_at = time.time()
     engine = open_engine(url)
     try:
-        with whole_or_nothing(out) as folder:
+        with whole_or_nothing(out, mode=0o700) as folder:
             _copy_catalog(engine, folder / _CATALOG)
             names = _copy_configs(configs, folder / _CONFIGS)
             files = [_CATALOG, *(f"{_CONFIGS}/{name}" for name in names)]

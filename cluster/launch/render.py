@@ -46,14 +46,18 @@ def render(values: Mapping[str, Any]) -> dict[str, str]:
         values: those of values.yaml.
 
     Raises:
-        ConfigError: the Serve config has faults, or a template names a value that is not given.
+        ConfigError: the Serve config has faults, in its file or with these values, or a template
+            names a value that is not given.
     """
     served = _ROOT / str(values["serve_config"])
     text = read_text(served)
     parse_serve_config(text, str(served))
     config = yaml.safe_load(text)
-    config["http_options"]["host"] = values["host"]
+    config.setdefault("http_options", {})["host"] = values["host"]
+    if values["keys"]:
+        _ask_for_keys(config, values["keys"])
     dumped = yaml.safe_dump(config, sort_keys=False, width=100)
+    parse_serve_config(dumped, f"{served} with these values")
     known = {
         **values,
         "serve_config_text": textwrap.indent(dumped, "    ").rstrip(),
@@ -64,6 +68,13 @@ def render(values: Mapping[str, Any]) -> dict[str, str]:
         return {name: Template(read_text(_HERE / name)).substitute(known) for name in TEMPLATES}
     except (KeyError, ValueError) as err:
         raise ConfigError(f"a template wants a value that is not given: {err}") from err
+
+
+def _ask_for_keys(config: Mapping[str, Any], wanted: object) -> None:
+    blocks = [block for one in config["applications"] for block in one.get("deployments", [])]
+    for block in blocks:
+        if block["name"] == "Gateway":
+            block.setdefault("user_config", {}).setdefault("auth", {})["keys"] = wanted
 
 
 def read_values(path: Path) -> dict[str, Any]:

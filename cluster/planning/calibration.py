@@ -19,7 +19,8 @@ def read_calibration(path: Path) -> Calibration:
     try:
         return parse_config(Calibration, json.loads(path.read_text()))
     except FileNotFoundError as err:
-        msg = f"{path}: nothing is measured yet; run `python -m cluster.calibrate URL` first"
+        command = "python -m cluster.calibrate URL --config FILE"
+        msg = f"{path}: nothing is measured yet; run `{command}` first"
         raise ConfigError(msg) from err
     except (OSError, ValueError, InvalidInputError) as err:
         raise ConfigError(f"{path}: {err}") from err

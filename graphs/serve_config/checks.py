@@ -1,5 +1,6 @@
 """All that is wrong with a Serve config, each fault with its place in the file."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -7,7 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from ray.serve._private.utils import validate_route_prefix
-from ray.serve.config import AutoscalingConfig
+from ray.serve.config import AutoscalingConfig, ProxyLocation
 from ray.serve.schema import HTTPOptionsSchema, ServeDeploySchema
 
 from deployments.user_config import ConfigFault, Place, faults_of, parse_config, shown
@@ -59,6 +60,8 @@ def open_host_faults(
     value: Mapping[str, Any], applications: Sequence[Mapping[str, Any]]
 ) -> Iterator[ConfigFault]:
     """A server that other machines reach must ask for keys."""
+    if value.get("proxy_location") == ProxyLocation.Disabled and not has_haproxy():
+        return  # nothing listens
     options = value.get("http_options")
     given = options.get("host") if isinstance(options, Mapping) else None
     host = given if isinstance(given, str) else HTTPOptionsSchema().host
@@ -70,6 +73,11 @@ def open_host_faults(
         where=where,
         message=f"{message}, or the Gateway's user_config must say `auth: {{keys: true}}`",
     )
+
+
+def has_haproxy() -> bool:
+    """Whether Ray's HAProxy is on, which listens everywhere, whatever a file says."""
+    return os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1"
 
 
 def is_loopback(host: str) -> bool:

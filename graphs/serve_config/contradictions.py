@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from deployments.user_config import ConfigFault
-from models.encoders.encoder import EncoderConfig
 from models.engines.transformers_engine import TransformersEngineConfig
 from models.engines.vllm_config import VllmEngineConfig
 from models.generator import GeneratorConfig
@@ -31,8 +30,6 @@ def contradictions(
     """
     yield from _queue_faults(block)
     yield from _pickled_faults(user_config)
-    if issubclass(kind, EncoderConfig):
-        yield from _batch_faults(kind, block, user_config)
     if issubclass(kind, GeneratorConfig):
         yield from _generator_faults(block, user_config)
 
@@ -51,14 +48,6 @@ def _queue_faults(block: Settings) -> Iterator[ConfigFault]:
         message += f"{target:g}: a replica never has so many"
         where = ("autoscaling_config",)
         yield ConfigFault(where=where, key="target_ongoing_requests", message=message)
-
-
-def _batch_faults(kind: type[Any], block: Settings, user_config: Settings) -> Iterator[ConfigFault]:
-    size, most = user_config.get("batch_size", kind.batch_size), block.get("max_ongoing_requests")
-    if _above(size, most):
-        message = f"batch_size must be at most max_ongoing_requests ({most}), got {size}: "
-        message += "calls of one text would never fill it"
-        yield ConfigFault(where=("user_config",), key="batch_size", message=message)
 
 
 def _generator_faults(block: Settings, user_config: Settings) -> Iterator[ConfigFault]:

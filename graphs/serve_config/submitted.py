@@ -26,12 +26,13 @@ from ray import serve
 from ray._private.state import jobs
 from ray.exceptions import RayError
 from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_LOGGER_NAME, SERVE_NAMESPACE
+from ray.serve.config import ProxyLocation
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import ServeApplicationSchema
 
 from graphs.errors import ConfigError
 from graphs.serve_config.blocks import is_own_builder
-from graphs.serve_config.checks import faults_in, open_host_faults
+from graphs.serve_config.checks import faults_in, has_haproxy, open_host_faults
 from graphs.serve_config.config_file import ConfigFile, parse_config_file
 from graphs.serve_config.reader import read_text
 
@@ -108,14 +109,17 @@ def _sent_applications() -> list[Mapping[str, Any]]:
 
 def _host() -> str:
     """Where Serve listens, which is settled when it starts: a later file does not change it."""
-    if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1":
-        return _EVERYWHERE  # Ray's HAProxy listens there, whatever the file says
+    if has_haproxy():
+        return _EVERYWHERE
     try:
         controller = ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
-        options = ray.get(controller.get_http_config.remote(), timeout=_CONTROLLER_S)
+        asked = [controller.get_http_config.remote(), controller.get_proxy_location.remote()]
+        options, location = ray.get(asked, timeout=_CONTROLLER_S)
     except (ValueError, AttributeError, RayError) as err:
         logger.warning("it is not known where Serve listens: %s", err)
         return _EVERYWHERE
+    if location == ProxyLocation.Disabled:
+        return _NOWHERE
     return str(options.host or _NOWHERE)
 
 

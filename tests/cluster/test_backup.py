@@ -196,6 +196,7 @@ def test_the_commands_make_check_and_restore(tmp_path, capsys):
     config = str(ROOT / "cluster.yaml")
     assert backup([str(out), "--database", url, "--config", config]) == 0
     assert "verified" in capsys.readouterr().out
+    assert out.stat().st_mode & 0o777 == 0o700  # keys, usage and the audit log are in it
     assert (out / "config" / "cluster.yaml").read_bytes() == (ROOT / "cluster.yaml").read_bytes()
     assert restore([str(out), "--check"]) == 0
     assert restore([str(out), "--database", f"sqlite:///{tmp_path}/new/new.db"]) == 0

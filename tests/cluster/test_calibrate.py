@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from cluster.calibrate import Asked, NotMeasuredError, main, measure
 from cluster.planning.calibration import read_calibration, write_calibration
 from graphs.config import ServedNames
+from graphs.errors import ConfigError
 from tests.graphs.serving import serving
 
 LOCAL = Path(__file__).parents[2] / "local.yaml"
@@ -67,6 +68,21 @@ async def test_the_figures_are_those_of_the_server(tmp_path):
     assert read_calibration(tmp_path / "new" / "kept.json") == found
 
 
+async def test_the_key_is_that_of_the_other_programs(monkeypatch, tmp_path):
+    app, sent = server(), []
+
+    @app.middleware("http")
+    async def keep(request, call_next):
+        sent.append(request.headers.get("authorization"))
+        return JSONResponse({}, status_code=401)
+
+    monkeypatch.setenv("OPENAI_API_KEY", "rf-1")
+    async with serving(app) as url:
+        arguments = [url, "--config", str(LOCAL), "--out", str(tmp_path / "x.json")]
+        assert await asyncio.to_thread(main, arguments) == 1
+    assert sent == ["Bearer rf-1"]
+
+
 async def test_a_server_that_refuses_is_told():
     app = FastAPI()
 
@@ -77,6 +93,11 @@ async def test_a_server_that_refuses_is_told():
     async with serving(app) as url, httpx.AsyncClient(base_url=url[:-3]) as client:
         with pytest.raises(NotMeasuredError, match=r"/v1/models: status 401: .*no key"):
             await measure(client, ASKED)
+
+
+def test_what_is_not_measured_yet_names_the_whole_command(tmp_path):
+    with pytest.raises(ConfigError, match=r"calibrate URL --config FILE` first"):
+        read_calibration(tmp_path / "none.json")
 
 
 def test_no_server_is_told(capsys, tmp_path):

@@ -1,5 +1,6 @@
 """`make serve` before it starts anything: its checks, its environment, where it keeps state."""
 
+import io
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cluster.local import HANDBOOK, StartError, cluster_environment
+from cluster.local import HANDBOOK, StartError, _print_next_steps, cluster_environment
 from cluster.local import run as start
 
 ROOT = Path(__file__).parents[2]
@@ -96,3 +97,15 @@ def test_all_state_lies_where_it_is_told_and_none_beside_the_code(tmp_path):
     names = {path.name for path in state.iterdir()}
     assert {"auth_token", "corpus.db", "models", "ray_address"} <= names
     assert (state / "auth_token").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("keyed", [None, Path("my.yaml")])
+def test_the_question_to_type_next_has_a_key_where_one_is_wanted(keyed):
+    console = Console(record=True, file=io.StringIO())
+    _print_next_steps(console, "http://127.0.0.1:8000", Path("serve.log"), keyed)
+    told = console.export_text()
+    create, ask = told.find("python -m graphs.keys --config my.yaml create"), told.find("curl")
+    assert (0 < create < ask) is (keyed is not None)
+    assert ('"Authorization: Bearer $OPENAI_API_KEY"' in told) is (keyed is not None)
+    command = told[ask : told.index("Ctrl-C")]
+    subprocess.run(["sh", "-n", "-c", command], check=True)

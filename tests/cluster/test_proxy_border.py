@@ -51,6 +51,8 @@ class Gateway:
                 await asyncio.sleep(0.05)
             self.num_left += 1
             return
+        if scope["path"] == "/later":
+            await asyncio.sleep(0.3)
         await send({"type": "http.response.body", "body": str(len(body)).encode()})
 
 
@@ -119,6 +121,35 @@ async def test_the_next_request_of_a_connection_has_a_deadline_too(monkeypatch):
         assert reply.startswith(b"HTTP/1.1 200")
         assert b"HTTP/1.1 408" in reply
         assert len(app.began) == 1
+
+
+@pytest.mark.parametrize("stray", [b"\r\n", b"GET / HTTP/1.1\r\nx-a: " + b"a" * 9000])
+async def test_what_comes_while_an_answer_runs_is_not_answered_within_it(monkeypatch, stray):
+    async with proxied(monkeypatch) as (_, port):
+        head = b"POST /slow HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + b"x")
+        reply = await reader.readuntil(b"1\r\nx\r\n")
+        writer.write(stray)
+        began = time.monotonic()
+        while time.monotonic() < began + 3 * LIMITS.head_s:
+            piece = await reader.read(1000)
+            reply += piece
+            if not piece:
+                break
+        assert reply.count(b"HTTP/1.1") == 1
+        assert (piece != b"") is (stray == b"\r\n")  # a head without end closes the connection
+        writer.close()
+
+
+async def test_a_head_that_begins_while_an_answer_runs_has_its_time_afterwards(monkeypatch):
+    async with proxied(monkeypatch, keep_alive_timeout_s=30) as (_, port):
+        pieces = [b"GET /later HTTP/1.1\r\nhost: a\r\n\r\n", b"GET /"]
+        reply, took_s = await told(port, *pieces, pause_s=0.1)
+        assert reply.startswith(b"HTTP/1.1 200")
+        assert reply.endswith(b"connection: close\r\n\r\n")
+        assert b"HTTP/1.1 408" in reply
+        assert took_s > 0.3 + 0.9 * LIMITS.head_s
 
 
 async def test_headers_without_end_are_refused_before_they_are_kept(monkeypatch):

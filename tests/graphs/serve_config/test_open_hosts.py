@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+import ray
+from ray.serve.config import HTTPOptions, ProxyLocation
 
 from graphs.errors import ConfigError
+from graphs.serve_config import submitted
 from graphs.serve_config.reader import parse_serve_config
 
 LOCAL = (Path(__file__).parents[3] / "local.yaml").read_text()
@@ -42,3 +45,35 @@ def test_what_is_not_true_is_no_key(keys):
     text = text.replace("        user_config:\n          answers: quote", block)
     with pytest.raises(ConfigError, match="can be reached by other machines"):
         parse_serve_config(text, "c.yaml")
+
+
+def test_without_a_proxy_nothing_is_open_unless_haproxy_is_on(monkeypatch):
+    text = with_host("0.0.0.0").replace("proxy_location: HeadOnly", "proxy_location: Disabled")
+    assert "Disabled" in text
+    monkeypatch.delenv("RAY_SERVE_ENABLE_HA_PROXY", raising=False)
+    assert not parse_serve_config(text, "c.yaml").gateway.auth.keys
+    monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "1")
+    with pytest.raises(ConfigError, match="can be reached by other machines"):
+        parse_serve_config(text, "c.yaml")
+
+
+class _Controller:
+    """What a controller of Serve says of its proxies, without a cluster."""
+
+    def __init__(self, location):
+        self.get_http_config = self.get_proxy_location = self
+        self.told = [HTTPOptions(host="0.0.0.0"), location]
+
+    def remote(self):
+        return self.told.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [(ProxyLocation.Disabled, "127.0.0.1"), (ProxyLocation.HeadOnly, "0.0.0.0")],
+)
+def test_a_serve_that_runs_without_a_proxy_is_asked_where_it_stands(monkeypatch, location, host):
+    monkeypatch.delenv("RAY_SERVE_ENABLE_HA_PROXY", raising=False)
+    monkeypatch.setattr(ray, "get_actor", lambda *_, **__: _Controller(location))
+    monkeypatch.setattr(ray, "get", lambda told, **_: told)
+    assert submitted._host() == host

@@ -48,7 +48,6 @@ PLANTED = [
         "must be {label_selector: {<label>: <value>",
     ),
     ("graceful_shutdown_timeout_s: 5 #", "graceful_shutdown_timeout_s: 120 #", "must be below 113"),
-    ("batch_size: 64 ", "batch_size: 128 ", "batch_size must be at most max_ongoing_requests (64)"),
     (SLOTS, SLOTS.replace("64", "32"), "max_concurrent_requests (64), got 32: slots of the engine"),
     (SLOTS, SLOTS.replace("64", "256"), "got 256: requests would wait in a replica"),
     ("context_tokens: 16384 ", "context_tokens: 1024 ", "must be below context_tokens (1024)"),
@@ -117,6 +116,10 @@ def test_a_folder_of_pickled_weights_is_refused(tmp_path):
     assert "this folder has pickled weights alone" in line
     (tmp_path / "model.safetensors").write_bytes(b"")
     parse_serve_config(changed, "copy.yaml")
+
+
+def test_a_batch_may_be_larger_than_the_calls_since_one_call_carries_many_texts():
+    parse_serve_config(CLUSTER.replace("batch_size: 64 ", "batch_size: 128 "), "copy.yaml")
 
 
 def test_a_replica_that_never_stands_on_spot_may_end_slowly():

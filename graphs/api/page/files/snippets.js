@@ -36,13 +36,13 @@ const base = () => new URL("v1", document.baseURI).href;
 export function curl(body) {
   const { stream_options: _, ...plain } = { ...body, stream: false };
   const data = JSON.stringify(plain).replaceAll("'", "'\\''");
-  const secret = key.get() ? ` \\\n  -H "Authorization: Bearer $RAGFLEET_API_KEY"` : "";
+  const secret = key.get() ? ` \\\n  -H "Authorization: Bearer $OPENAI_API_KEY"` : "";
   return `curl -s ${base()}/chat/completions \\\n  -H 'Content-Type: application/json'${secret} \\\n  -d '${data}'`;
 }
 
 /** @param {any} body */
 export function python(body) {
-  const secret = key.get() ? 'os.environ["RAGFLEET_API_KEY"]' : '"none"';
+  const secret = key.get() ? 'os.environ["OPENAI_API_KEY"]' : '"none"';
   const imports = key.get() ? "import os\n\n" : "";
   return `${imports}from openai import OpenAI
 
