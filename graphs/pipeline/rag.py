@@ -77,6 +77,7 @@ class RagPipeline:
             OverloadedError: a queue is full.
         """
         trace = Trace(request.request_id, "chat", request.caller, once=request.once)
+        trace.adapter = request.adapter
         fixed = self._fixed_reply(request)
         try:
             with trace:

@@ -52,6 +52,7 @@ class Trace:
         findings: what it came upon.
         caller: who asks.
         once: names an answer that may be made again, and is to be paid once (UsageRecord).
+        adapter: the generator's LoRA adapter that was asked for; empty: the generator itself.
         documents: ids of the files whose passages were read.
     """
 
@@ -67,6 +68,7 @@ class Trace:
         self.operation = operation
         self.caller = caller
         self.once = once
+        self.adapter = ""
         self.documents: tuple[str, ...] = ()
         self.outcome = "cancelled"
         self.num_passages = 0
