@@ -76,9 +76,10 @@ class NodeState:
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerState:
-    """How one answer of this Gateway went."""
+    """How one answer of this Gateway went; only its tenant is told."""
 
     request_id: str
+    tenant: str
     ended_at: float
     outcome: str
     latency_ms: float
@@ -90,7 +91,7 @@ class AnswerState:
 
 @dataclass(frozen=True, kw_only=True)
 class SystemState:
-    """The system at one time; `answers` are those of one Gateway, newest first."""
+    """The system at one time; `answers` are those of one Gateway and all tenants, newest first."""
 
     deployments: tuple[DeploymentState, ...] = ()
     nodes: tuple[NodeState, ...] = ()
@@ -109,6 +110,7 @@ class RecentAnswers:
         self._answers.appendleft(
             AnswerState(
                 request_id=trace.request_id,
+                tenant=trace.caller.tenant,
                 ended_at=time.time(),
                 outcome=trace.outcome,
                 latency_ms=round(max((span.end_ms for span in trace.spans), default=0.0), 1),

@@ -1,5 +1,8 @@
 """Callers made of what is kept: of a key, or of the name of one for work nobody waits for."""
 
+import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import fields
 
 from graphs.caller import DEFAULT_CALLER, Caller, CallerLimits
@@ -28,7 +31,7 @@ async def asker(corpus: KeyReads, tenant: str, key_id: str) -> Caller:
     """Gives the caller that asked for a response or a batch a while ago.
 
     Its key is read again, so the work may do what the key may do now; nothing, where that is
-    revoked or unknown.
+    revoked, expired or unknown.
 
     Args:
         corpus: where the keys are.
@@ -42,4 +45,41 @@ async def asker(corpus: KeyReads, tenant: str, key_id: str) -> Caller:
         key = await corpus.get_key(tenant, key_id)
     except UnknownKeyError:
         return nobody
-    return caller_of(key) if key.revoked_at is None else nobody
+    return caller_of(key) if key.status_at(time.time()) == "active" else nobody
+
+
+class FreshAsker:
+    """Who asked for work that takes long: the key is read again when what is known is old.
+
+    Args:
+        corpus: where the keys are.
+        work: whose it is, as `asker` has it: tenant and key.
+        fresh_s: gives for how long an answer counts.
+    """
+
+    def __init__(
+        self,
+        corpus: KeyReads,
+        work: tuple[str, str],
+        fresh_s: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._corpus = corpus
+        self._work = work
+        self._fresh_s = fresh_s
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._known: tuple[float, Caller] | None = None
+
+    async def __call__(self) -> Caller:
+        """Gives the caller with what it may do now.
+
+        Raises:
+            GraphError: the catalog does not answer.
+            CorpusError: nor does the database.
+        """
+        async with self._turn:
+            if self._known is None or self._clock() - self._known[0] >= self._fresh_s():
+                asked_at = self._clock()
+                self._known = (asked_at, await asker(self._corpus, *self._work))
+            return self._known[1]

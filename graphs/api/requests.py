@@ -1,6 +1,6 @@
 """`/admin/v1/requests/{id}`: how a recent request came to its answer, for who runs the server."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import RootModel
 
@@ -22,13 +22,13 @@ class KeptRequest(RootModel[RequestRecord]):
     responses={404: {"model": ErrorReply, "description": "This Gateway does not keep it."}},
     summary="Explain an answer",
 )
-async def get_request(request_id: str, services: InjectedServices) -> Response:
-    """Gives what `python -m graphs.explain` reads.
+async def get_request(request: Request, request_id: str, services: InjectedServices) -> Response:
+    """Gives what `python -m graphs.explain` reads, of the caller's own tenant.
 
     A Gateway keeps its own last requests alone (`observing.recent_requests`); where several run,
     another one may have it.
     """
-    record = services.recent.find(request_id)
+    record = services.recent.find(request_id, request.state.caller.tenant)
     if record is None:
         msg = (
             f"no request {request_id!r} among the last {services.recent.size} of this Gateway; "

@@ -74,9 +74,15 @@ class RecentRequests:
             trace.findings = without_texts(trace.findings)
         self._kept.append(trace)
 
-    def find(self, request_id: str) -> RequestRecord | None:
-        """Gives the newest request of this id; None when there is none any more."""
-        found = (one for one in reversed(self._kept) if one.request_id == request_id)
+    def find(self, request_id: str, tenant: str) -> RequestRecord | None:
+        """Gives the tenant's newest request of this id; None when there is none any more.
+
+        Clients choose ids, so several tenants may have the same one.
+        """
+        wanted = (request_id, tenant)
+        found = (
+            one for one in reversed(self._kept) if (one.request_id, one.caller.tenant) == wanted
+        )
         trace = next(found, None)
         return record_of(trace, self._replica) if trace else None
 

@@ -80,6 +80,7 @@ class RagPipeline:
             request.request_id, "chat", request.caller,
             once=request.once, in_batch=request.in_batch,
         )  # fmt: skip
+        trace.adapter = request.adapter
         fixed = self._fixed_reply(request)
         try:
             with trace:

@@ -53,6 +53,7 @@ class Trace:
         caller: who asks.
         once: names an answer that may be made again, and is to be paid once (UsageRecord).
         in_batch: whether it is a line of a batch.
+        adapter: the generator's LoRA adapter that was asked for; empty: the generator itself.
         documents: ids of the files whose passages were read.
     """
 
@@ -70,6 +71,7 @@ class Trace:
         self.caller = caller
         self.once = once
         self.in_batch = in_batch
+        self.adapter = ""
         self.documents: tuple[str, ...] = ()
         self.outcome = "cancelled"
         self.num_passages = 0

@@ -45,6 +45,7 @@ class Asker:
     principals: frozenset | None  # None: of every list
     stores: frozenset | None  # None: all
     writes: bool
+    is_admin: bool
 
     def admitted(self, access):
         return access is None or self.principals is None or bool(access & self.principals)
@@ -92,6 +93,7 @@ def make_world(catalog, ingest, dice):
             ("ann", ("sales",), ("query", "ingest")),
             ("bob", ("sales", "staff"), ("query",)),
             (None, ("*",), ("query", "ingest")),
+            (None, ("*",), ("query", "ingest", "admin")),
             ("ann", ("staff",), (f"read:{own[0].id}", f"write:{own[2].id}")),
         ):
             world.askers.append(_asker(catalog, tenant, user, groups, scopes))
@@ -149,6 +151,7 @@ def _asker(catalog, tenant, user, groups, scopes):
         principals=None if "*" in groups else frozenset(principals),
         stores=limited or None,
         writes="ingest" in scopes or bool(limited),
+        is_admin="admin" in scopes,
     )
 
 

@@ -29,10 +29,17 @@ def in_batch(request: Request) -> bool:
 def account(accounts: Accounts, model: str, trace: Trace) -> None:
     """Counts what a chat or search used, however it ended, and notes what it has read.
 
-    An answer that moved to another replica is in the trace once, with all its tokens.
+    An answer that moved to another replica is in the trace once, with all its tokens. What an
+    adapter wrote counts under its own name; one that is unknown wrote nothing.
+
+    Args:
+        accounts: where it is counted.
+        model: the generator, as clients name it.
+        trace: of the request.
     """
+    has_written = any(one.stage == "generate" and one.num_prompt_tokens for one in trace.generated)
     work = Work(
-        model=model,
+        model=f"{model}:{trace.adapter}" if trace.adapter and has_written else model,
         num_prompt_tokens=sum(one.num_prompt_tokens for one in trace.generated),
         num_completion_tokens=sum(one.num_completion_tokens for one in trace.generated),
         once=trace.once,

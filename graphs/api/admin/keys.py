@@ -1,9 +1,11 @@
 """`/admin/v1/keys`: the API keys of the caller's own tenant. A key is shown once, when it is made.
 
-Keys of any tenant, and the first one, are made by `python -m graphs.keys` where the server runs.
+Keys of any tenant, the first one, and those that may have more than who makes them, are made by
+`python -m graphs.keys` where the server runs.
 """
 
 import time
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -13,8 +15,8 @@ from graphs.access.callers import LIMITS
 from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.errors import BadRequestError, ForbiddenError
-from graphs.api.services import InjectedCorpus
-from graphs.caller import Caller
+from graphs.api.services import InjectedCorpus, InjectedServices
+from graphs.caller import Caller, CallerLimits
 from index.catalog.keys.keys import MAX_OVERLAP_S
 from index.catalog.keys.records import KeyGrant, KeyRecord, NewKey, ServiceClass
 
@@ -22,6 +24,7 @@ router = APIRouter(tags=["admin"], prefix="/admin/v1/keys", route_class=JsonRout
 
 _MAX_LIFE_S = 10 * 365 * 86_400
 _Name = Annotated[str, Field(max_length=256)]
+_CLASSES: tuple[ServiceClass, ...] = ("flex", "default", "priority")  # the best last
 _Member = Annotated[str, Field(min_length=1, max_length=128)]
 
 
@@ -66,13 +69,15 @@ class ApiKey(BaseModel):
 
 
 @router.post("", response_model=ApiKey, summary="Create an API key")
-async def create_key(request: Request, body: CreateKeyBody, corpus: InjectedCorpus) -> Response:
-    """Makes a key of the caller's tenant; its text is in this reply alone."""
+async def create_key(
+    request: Request, body: CreateKeyBody, corpus: InjectedCorpus, services: InjectedServices
+) -> Response:
+    """Makes a key of the caller's tenant; its text is in this reply alone.
+
+    Its class and limits are no better than the caller's own.
+    """
     caller: Caller = request.state.caller
-    unknown = sorted(set(body.limits) - set(LIMITS))
-    if unknown:
-        msg = f"limits must be some of {', '.join(LIMITS)}, got {unknown[0]!r}"
-        raise BadRequestError(msg, param="limits")
+    _check_class(body.service_class, caller)
     if "metrics" in body.scopes and "metrics" not in caller.scopes:
         raise ForbiddenError("The API key does not allow this request.")
     grant = KeyGrant(
@@ -82,7 +87,7 @@ async def create_key(request: Request, body: CreateKeyBody, corpus: InjectedCorp
         user=body.user,
         groups=frozenset(body.groups),
         service_class=body.service_class,
-        limits=body.limits,
+        limits=_limits(body.limits, caller, services.config.limits.key.as_limits()),
         expires_at=None if body.expires_in_s is None else int(time.time()) + body.expires_in_s,
     )
     return json_reply(_shown(await corpus.create_key(grant)))
@@ -114,6 +119,39 @@ async def rotate_key(
 async def revoke_key(request: Request, key_id: str, corpus: InjectedCorpus) -> Response:
     """Ends a key for good; every Gateway obeys within `auth.fresh_s`."""
     return json_reply(key_object(await corpus.revoke_key(request.state.caller.tenant, key_id)))
+
+
+def _check_class(wanted: ServiceClass, caller: Caller) -> None:
+    own = caller.service_class
+    if _CLASSES.index(wanted) > _CLASSES.index(own):
+        msg = f"service_class must not be above that of your own key, {own!r}, got {wanted!r}"
+        raise BadRequestError(msg, param="service_class")
+
+
+def _limits(wanted: Mapping[str, int], caller: Caller, shared: CallerLimits) -> dict[str, int]:
+    """Gives the limits of a new key: at most the caller's own, or else those of the server.
+
+    A limit that is not asked for is the server's, unless the caller's own is narrower.
+
+    Raises:
+        BadRequestError: one is unknown, or above what the caller may give.
+    """
+    unknown = sorted(set(wanted) - set(LIMITS))
+    if unknown:
+        msg = f"limits must be some of {', '.join(LIMITS)}, got {unknown[0]!r}"
+        raise BadRequestError(msg, param="limits")
+    limits = dict(wanted)
+    for name in LIMITS:
+        own: int | None = getattr(caller.limits, name, None)
+        every: int | None = getattr(shared, name)
+        most = every if own is None else own
+        if name in wanted and most is not None and wanted[name] > most:
+            whose = "of the server (limits.key)" if own is None else "of your own key"
+            msg = f"limits.{name} must be at most {most}, that {whose}, got {wanted[name]}"
+            raise BadRequestError(msg, param=f"limits.{name}")
+        if name not in wanted and own is not None and (every is None or own < every):
+            limits[name] = own
+    return limits
 
 
 def _shown(new: NewKey) -> ApiKey:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp
 
-from graphs.api.batches.asking import NO_ROOM, ask, error_result, result_of
+from graphs.access.callers import FreshAsker
+from graphs.api.batches.asking import NO_ROOM, Reply, ask, error_result, result_of
 from graphs.api.batches.batch_input import BatchInput, Line, read_input
 from graphs.api.batches.turns import Turns
-from graphs.caller import Caller
 from graphs.corpus.protocols import Corpus
 from graphs.errors import GraphError
 from graphs.settings import BatchSettings
@@ -52,13 +52,13 @@ class BatchRun:
     Attributes:
         record: as it is kept; its attempt is the one that works here.
         app: what answers the lines.
-        caller: whose batch it is.
-        corpus: as the caller sees it.
+        asker: tells whose batch it is, and what that one may do by now.
+        corpus: as this one saw it at the start, so that what was answered can be kept.
     """
 
     record: BatchRecord
     app: ASGIApp
-    caller: Caller
+    asker: FreshAsker
     corpus: Corpus
     turns: Turns
     settings: BatchSettings
@@ -156,23 +156,21 @@ class BatchRun:
         failing_since: float | None = None
         while True:
             try:
-                reply = await self.turns.run(
-                    lambda: ask(
-                        self.app,
-                        line,
-                        endpoint=self.record.endpoint,
-                        caller=self.caller,
-                        key=key,
-                    )
-                )
+                reply = await self.turns.run(lambda: self._ask(line, key))
                 failing_since = failing_since or time.monotonic() if reply.is_failing else None
                 failed_s = 0.0 if failing_since is None else time.monotonic() - failing_since
                 if reply.status not in NO_ROOM or failed_s > _GIVEN_UP_S:
                     return result_of(line, reply)
+            except _AWAY as err:  # nobody can say now what the key allows
+                logger.info("batch %s, line %d waits: %r", self.record.id, line.number, err)
             except Exception:  # one line must not end the batch
                 logger.exception("batch %s, line %d", self.record.id, line.number)
                 return error_result(line, "server_error", _FAILED, is_left=False)
             self.turns.pause()
+
+    async def _ask(self, line: Line, key: str) -> Reply:
+        caller = await self.asker()
+        return await ask(self.app, line, endpoint=self.record.endpoint, caller=caller, key=key)
 
     async def _keep(self, *, waits: bool = False) -> None:
         """Keeps results and the lease; `waits`: as long as the catalog is out of reach.

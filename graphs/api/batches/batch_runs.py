@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp
 
-from graphs.access.callers import asker
+from graphs.access.callers import FreshAsker
 from graphs.api.batches.batch_run import BatchRun
 from graphs.api.batches.turns import Turns
 from graphs.api.border.traffic import Traffic
@@ -55,12 +55,16 @@ class BatchRuns(LeasedWork):
         services = self._services()
         try:
             keys = services.corpus.of(DEFAULT_CALLER)
-            caller = await asker(keys, record.tenant, record.key_id)
-            corpus = services.corpus.of(caller)
+            asker = FreshAsker(
+                keys,
+                (record.tenant, record.key_id),
+                lambda: self._services().config.auth.fresh_s,
+            )
+            corpus = services.corpus.of(await asker())
             run = BatchRun(
                 record=record,
                 app=self._app,
-                caller=caller,
+                asker=asker,
                 corpus=corpus,
                 turns=self._turns,
                 settings=services.config.batches,

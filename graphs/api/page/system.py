@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -77,7 +78,10 @@ class LastAnswer(BaseModel):
 
 
 class System(BaseModel):
-    """The system; `answers`, `running` and `tokens_per_s` are of the Gateway that tells."""
+    """The system; `answers`, `running` and `tokens_per_s` are of the Gateway that tells.
+
+    `answers` are those of the caller's tenant alone; all else is of everyone together.
+    """
 
     object: Literal["system"]
     created_at: float
@@ -98,25 +102,29 @@ InjectedTraffic = Annotated[Traffic, Depends(_traffic_of)]
 
 
 @router.get("", response_model=System, summary="Look at the running system")
-async def get_system(services: InjectedServices, traffic: InjectedTraffic) -> Response:
-    """Tells deployments, replicas, nodes, and how the last answers of this Gateway went."""
-    return json_reply(await _look(services, traffic))
+async def get_system(
+    request: Request, services: InjectedServices, traffic: InjectedTraffic
+) -> Response:
+    """Tells deployments, replicas, nodes, and how the last answers to the tenant went here."""
+    return json_reply(await _look(services, traffic, request.state.caller.tenant))
 
 
 # Not in the description: who makes requests up from it would wait for its end.
 @router.get("/events", include_in_schema=False)
-async def follow_system(services: InjectedServices, traffic: InjectedTraffic) -> Response:
+async def follow_system(
+    request: Request, services: InjectedServices, traffic: InjectedTraffic
+) -> Response:
     """Streams the same whenever it has changed."""
-    return _Following(services, traffic)
+    return _Following(services, traffic, request.state.caller.tenant)
 
 
 class _Following(Response):
     """Looks again and again, and sends what has changed."""
 
-    def __init__(self, services: Services, traffic: Traffic) -> None:
+    def __init__(self, services: Services, traffic: Traffic, tenant: str) -> None:
         super().__init__()
         self._services = services
-        self._traffic = traffic
+        self._look = partial(_look, services, traffic, tenant)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers, until the client leaves."""
@@ -126,7 +134,7 @@ class _Following(Response):
         http = self._services.config.http
         sender = SseSender(send, write_timeout_s=http.write_s)
         until = time.monotonic() + _FOLLOW_S
-        system = await _look(self._services, self._traffic)
+        system = await self._look()
         await sender.start({})
         sent = None
         async with sender.heartbeat(http.heartbeat_s):
@@ -137,13 +145,13 @@ class _Following(Response):
                     sent = told
                 await asyncio.sleep(_LOOK_S)
                 try:
-                    system = await _look(self._services, self._traffic)
+                    system = await self._look()
                 except StageUnavailableError:
                     continue  # the controller is being replaced: what was told last stands
         await sender.end()
 
 
-async def _look(services: Services, traffic: Traffic) -> System:
+async def _look(services: Services, traffic: Traffic, tenant: str) -> System:
     state = await services.system.look()
     reports = {_deployment(role): one for role, one in services.reports.latest().items()}
     return System(
@@ -151,7 +159,7 @@ async def _look(services: Services, traffic: Traffic) -> System:
         created_at=time.time(),
         deployments=[_served(one, reports) for one in state.deployments],
         nodes=[_node(one, state.deployments) for one in state.nodes],
-        answers=[_answer(one) for one in state.answers],
+        answers=[_answer(one) for one in state.answers if one.tenant == tenant],
         running=traffic.num_waiting,
         tokens_per_s=state.tokens_per_s,
     )
@@ -181,4 +189,6 @@ def _node(node: NodeState, deployments: tuple[DeploymentState, ...]) -> Node:
 
 
 def _answer(one: AnswerState) -> LastAnswer:
-    return LastAnswer(**asdict(one) | {"degraded": list(one.degraded)})
+    told = asdict(one) | {"degraded": list(one.degraded)}
+    del told["tenant"]
+    return LastAnswer(**told)

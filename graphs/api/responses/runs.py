@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from graphs.access.callers import asker
 from graphs.api.claiming import LeasedWork
 from graphs.api.error_replies import reply_of
-from graphs.api.errors import ApiError, BadRequestError, kind_of
+from graphs.api.errors import ApiError, BadRequestError, ForbiddenError, kind_of
 from graphs.api.responses.journal import read
 from graphs.api.responses.question import Question, answer
 from graphs.api.responses.response_shape import ResponseShape
@@ -147,6 +147,8 @@ class Runs(LeasedWork):
             if record.attempt > MAX_ATTEMPTS:
                 msg = f"given up: {MAX_ATTEMPTS} Gateways did not come to an end with it"
                 raise GivenUpError(msg)
+            if services.config.auth.keys and not caller.may("query"):
+                raise ForbiddenError("The API key does not allow this request any more.")
             question = Question.model_validate_json(record.request)
             first = read(known[0]) if known else None
             identity = first.identity or None if isinstance(first, Retrieved) else None
@@ -154,7 +156,7 @@ class Runs(LeasedWork):
             chat = question.chat(
                 config, caller, request_id=record.id, once=record.id, identity=identity
             )
-        except (GivenUpError, ValidationError, CorpusError) as err:  # of another version, say
+        except (ApiError, ValidationError, CorpusError) as err:  # of another version, say
             logger.warning("response %s cannot be worked on: %r", record.id, err)
             await self._fail(run, err, again=False)
             return

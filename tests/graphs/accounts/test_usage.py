@@ -10,8 +10,10 @@ from graphs.caller import Caller
 from graphs.config import FailoverSettings, GatewayConfig
 from graphs.errors import ReplicaDiedError
 from graphs.failover import ResumingGenerator
+from graphs.pipeline.events import Generated
 from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.stages import Stages
+from graphs.pipeline.trace import Trace
 from index.catalog.accounts.records import AuditQuery
 from index.errors import CorpusUnavailableError
 from tests.graphs.fake_stages import FakeStages, chat
@@ -129,6 +131,21 @@ async def test_a_client_that_leaves_pays_what_was_written_for_it(gateways):
     await left_after(5, gateway, ASKED)
     await gateway.journal.written()
     assert billed(gateways) == {("t", "k"): (1, 7, 5)}
+
+
+async def test_what_an_adapter_writes_counts_under_its_name_and_what_none_wrote_does_not(gateways):
+    gateway = gateways.start()
+    rag = answering(Killed({}), lambda trace: account(gateway, "generator", trace))
+    await read(rag, replace(ASKED, adapter="legal"))
+    await read(rag, ASKED)
+    unknown = Trace("r", "chat", ASKED.caller)
+    unknown.adapter = "made-up"
+    unknown.count(Generated(stage="condense", num_prompt_tokens=3, num_completion_tokens=1))
+    unknown.count(Generated(stage="generate", num_prompt_tokens=0, num_completion_tokens=0))
+    account(gateway, "generator", unknown)
+    await gateway.journal.written()
+    rows = {row.model: row.num_prompt_tokens for row in gateways.catalog.usage()}
+    assert rows == {"generator:legal": 7, "generator": 10}
 
 
 async def test_the_log_says_which_documents_an_answer_was_made_of(gateways):

@@ -5,23 +5,21 @@ and must find that something leaves.
 """
 
 from contextlib import suppress
-from functools import lru_cache
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import true
 
 from graphs.api.mcp.resources import file_uri, store_uri
 from graphs.config import GatewayConfig
+from graphs.observing.record import RecentRequests
 from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.stages import Stages
-from graphs.settings import AuthSettings
-from index.access import Viewer
-from index.catalog import lookups
-from index.catalog.keys import seen
-from index.searching.store_index import StoreIndex
+from graphs.settings import AuthSettings, ObservingSettings
 from tests.graphs.fake_services import FoldRetriever
 from tests.graphs.isolation import QUESTION, TellingStages, dice_of, make_world
+from tests.graphs.opened import forget, open_index, open_lists, open_requests, open_tenants
 
+REQUEST_IDS = ("mine", "yours")
 MCP = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-06-18"}
 
 
@@ -31,13 +29,23 @@ def api_config(api_config):
 
 
 @pytest.fixture
-def api_pipeline(api_config, api_catalog):
+def recent():
+    return RecentRequests(ObservingSettings())
+
+
+@pytest.fixture
+def api_services(api_services, recent):
+    return replace(api_services, recent=recent)
+
+
+@pytest.fixture
+def api_pipeline(api_config, api_catalog, recent):
     fake = TellingStages()
     stages = Stages(
         embedder=fake, retriever=FoldRetriever(api_catalog), reranker=fake, judge=fake,
         safety=fake, generator=fake,
     )  # fmt: skip
-    return RagPipeline(api_config, stages, lambda _: None)
+    return RagPipeline(api_config, stages, recent.keep)
 
 
 @pytest.fixture
@@ -88,7 +96,17 @@ class Requests:
 
     async def ask_chat(self, asker):
         body, named = self.chat(asker)
-        return await self.call(asker, "POST", "/v1/chat/completions", named, json=body)
+        headers = {"x-request-id": self.dice.choice(REQUEST_IDS)}
+        path = "/v1/chat/completions"
+        return await self.call(asker, "POST", path, named, json=body, headers=headers)
+
+    async def ask_how_it_came(self, asker):
+        """Of every id, since clients of all tenants use the same."""
+        one = self.dice.choice([one for one in self.world.askers if one.is_admin])
+        name = self.dice.choice(REQUEST_IDS)
+        told = await self.call(one, "GET", f"/admin/v1/requests/{name}")
+        _check(self.world, one, told[0], ())
+        return "", (), told[2]
 
     async def ask_stream_again(self, asker):
         body = {"model": "rag", "stream": True, "messages": [{"role": "user", "content": QUESTION}]}
@@ -235,45 +253,13 @@ async def test_no_foreign_id_or_text_leaves(api_http, world, request):
     assert len(marks) > len(world.documents) / 2
 
 
-@lru_cache
-def _every_tenant(_table, _viewer):
-    return (true(),)
-
-
-def _open_lists(monkeypatch):
-    admitted = seen._admitted
-    monkeypatch.setattr(
-        seen, "_admitted", lambda table, viewer: admitted(table, Viewer(tenant=viewer.tenant))
-    )
-    _open_index(monkeypatch)
-
-
-def _open_index(monkeypatch):
-    monkeypatch.setattr(Viewer, "admits", lambda _self, _access: True)
-    monkeypatch.setattr(
-        StoreIndex, "_allowed", lambda self, sent: self._files.allowed(sent.filters, None)
-    )
-
-
-def _open_tenants(monkeypatch):
-    monkeypatch.setattr(seen, "_admitted", _every_tenant)
-
-
-@pytest.mark.parametrize("opened", [_open_lists, _open_index, _open_tenants])
+@pytest.mark.parametrize("opened", [open_lists, open_index, open_tenants, open_requests])
 async def test_without_a_rule_something_leaves(api_http, world, monkeypatch, opened):
     opened(monkeypatch)
-    _forget()
+    forget()
     try:
         with pytest.raises((LeakError, AssertionError)):
             await run(api_http, world, 100)
     finally:
         monkeypatch.undo()
-        _forget()
-
-
-def _forget():
-    for one in (
-        seen.seen_files, seen.seen_stores, seen.seen_uploads, lookups.every_store,
-        lookups._named_stores, lookups._store_query,
-    ):  # fmt: skip
-        one.cache_clear()
+        forget()

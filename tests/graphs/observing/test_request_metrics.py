@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from deployments.observing.metrics import MAX_VALUES, METRICS, OTHER
+from graphs.caller import Caller
 from graphs.errors import OverloadedError
 from graphs.observing.observer import Observer
+from graphs.observing.record import RecentRequests
 from graphs.pipeline.trace import Trace
 from graphs.settings import ObservingSettings
 from tests.graphs.fake_stages import FakeStages, chat, pipeline
@@ -91,12 +93,22 @@ def test_every_metric_is_made_as_ray_wants_it(name):
 
 async def test_requests_are_kept_with_texts_or_without_the_newest_of_an_id_first():
     _, observer = await observed(FakeStages())
-    record = observer.recent.find("r")
+    record = observer.recent.find("r", "default")
     assert record.replica == "gateway-1"
     assert record.findings.searches[0].queries == ("What is two?",)
-    assert observer.recent.find("other") is None
+    assert observer.recent.find("other", "default") is None
     _, observer = await observed(FakeStages(), settings={"recent_texts": False})
-    assert "two" not in str(observer.recent.find("r").findings)
+    assert "two" not in str(observer.recent.find("r", "default").findings)
+
+
+async def test_each_tenant_finds_its_own_request_of_an_id_that_others_chose_too():
+    recent = RecentRequests(ObservingSettings())
+    for number, tenant in enumerate(("acme", "birch", "acme", "cedar")):
+        trace = Trace("same", caller=Caller(tenant=tenant))
+        trace.num_passages = number
+        recent.keep(trace)
+    found = [recent.find("same", one) for one in ("acme", "birch", "cedar", "default")]
+    assert [one and one.num_passages for one in found] == [2, 1, 3, None]
 
 
 async def test_no_more_requests_are_kept_than_the_settings_say():
@@ -105,7 +117,9 @@ async def test_no_more_requests_are_kept_than_the_settings_say():
         request = replace(QUESTION, request_id=f"r{number}")
         async for _ in pipeline(FakeStages(), observer).answer(request):
             pass
-    assert [observer.recent.find(f"r{n}") is not None for n in range(5)] == [False] * 3 + [True] * 2
+    assert [observer.recent.find(f"r{n}", "default") is not None for n in range(5)] == [
+        False
+    ] * 3 + [True] * 2
     none = Observer(ObservingSettings(recent_requests=0), RecordingMeter())
     none(Trace("r"))
-    assert none.recent.find("r") is None
+    assert none.recent.find("r", "default") is None

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import httpx
 
+from graphs.caller import Caller
 from graphs.errors import StageUnavailableError
 from graphs.pipeline.events import Generated
 from graphs.pipeline.trace import Trace
@@ -58,6 +59,25 @@ async def test_changes_are_streamed_as_they_happen_and_nothing_else(api_app, sys
                 else:
                     break
     assert [len(frame["nodes"]) for frame in frames] == [3, 0]
+
+
+async def test_only_answers_to_the_own_tenant_are_told_once_and_as_they_change(api_app, system):
+    recent = RecentAnswers()
+    for tenant in ("acme", "default", "birch"):
+        recent.add(Trace(f"of-{tenant}", caller=Caller(tenant=tenant)))
+    system.state = replace(system.state, answers=recent.latest())
+    async with serving(api_app) as url, httpx.AsyncClient(timeout=30) as client:
+        address = url.removesuffix("/v1") + "/admin/v1/system"
+        told = (await client.get(address)).json()
+        async with client.stream("GET", f"{address}/events") as reply:
+            lines = reply.aiter_lines()
+            async for line in lines:
+                if line.startswith("data:"):
+                    first = json.loads(line.removeprefix("data:"))
+                    break
+    for one in (told, first):
+        assert [answer["request_id"] for answer in one["answers"]] == ["of-default"]
+        assert "tenant" not in one["answers"][0]
 
 
 def test_recent_answers_tell_how_they_went_and_no_text():
