@@ -41,7 +41,9 @@ def test_a_config_with_faults_starts_nothing(tmp_path):
 def test_a_host_that_cannot_be_asked_starts_nothing(monkeypatch, tmp_path, host):
     monkeypatch.setenv("RAGFLEET_STATE", str(tmp_path / "state"))
     copy = tmp_path / "copy.yaml"
-    copy.write_text(LOCAL.replace("host: 127.0.0.1", f"host: {host}"))
+    text = LOCAL.replace("host: 127.0.0.1", f"host: {host}")
+    gateway = "        user_config:\n"  # the first block's
+    copy.write_text(text.replace(gateway, gateway + "          auth: {keys: true}\n", 1))
     with pytest.raises(StartError, match=r"cannot listen on .*:8000: "):
         start(copy, HANDBOOK, "handbook", Console())
     assert not (tmp_path / "state").exists()
@@ -64,7 +66,7 @@ from cluster.local import cluster_environment
 from deployments.embedder import Embedder
 from deployments.ingester import Ingester
 from deployments.retriever import Retriever
-from graphs.caller import DEFAULT_CALLER
+from index.access import OPERATOR
 from graphs.config import AppArgs, database_url
 from graphs.serve_config.reader import read_serve_config
 from pathlib import Path
@@ -77,7 +79,7 @@ async def start():
     await embedder.check_health()
     url = database_url(config.args)
     ingester = Ingester.func_or_class(url, None)
-    await ingester.catalog(DEFAULT_CALLER, "create_store", name="docs")
+    await ingester.catalog(OPERATOR, "create_store", name="docs")
     await Retriever.func_or_class(url).check_health()
 
 asyncio.run(start())

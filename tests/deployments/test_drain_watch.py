@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -39,6 +40,9 @@ class TwoTokens:
 
     async def prepare(self, request):
         """Refuses nothing."""
+        return SimpleNamespace(adapter="")
+
+    adapters = SimpleNamespace(identity_of=lambda adapter: "model")
 
     async def stream(self, request):
         for position in range(2):

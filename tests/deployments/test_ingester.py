@@ -10,8 +10,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from deployments.ingester import Ingester
-
-CALLER = SimpleNamespace(tenant="default", key_id="")
+from index.access import OPERATOR
 
 
 class Method:
@@ -57,19 +56,19 @@ async def running(folder, embedder, **settings):
     """An Ingester at work, and a store of its own."""
     ingester = Ingester.func_or_class(f"sqlite:///{folder}/corpus.db", embedder)
     await ingester.reconfigure(settings)
-    yield ingester, await ingester.catalog(CALLER, "create_store", name="docs")
+    yield ingester, await ingester.catalog(OPERATOR, "create_store", name="docs")
     await asyncio.to_thread(ingester._ingestion.close)
     ingester._catalog.close()
 
 
 async def ingested(ingester, store_id, name, data):
     file = await ingester.catalog(
-        CALLER, "create_file", filename=name, purpose="assistants", data=data
+        OPERATOR, "create_file", filename=name, purpose="assistants", data=data
     )
-    await ingester.catalog(CALLER, "attach_file", store_id, file.id)
+    await ingester.catalog(OPERATOR, "attach_file", store_id, file.id)
     async with asyncio.timeout(60):
         while True:
-            record = await ingester.catalog(CALLER, "get_store_file", store_id, file.id)
+            record = await ingester.catalog(OPERATOR, "get_store_file", store_id, file.id)
             if record.status != "in_progress":
                 return record
             await asyncio.sleep(0.02)
@@ -104,7 +103,7 @@ async def test_of_changed_content_only_the_changed_passages_are_embedded(tmp_pat
         embedder.calls.clear()
         again = await ingested(ingester, store.id, "a.txt", new)
         assert embedder.embedded == ["2 is here."]
-        text = await ingester.catalog(CALLER, "store_file_text", store.id, again.file_id)
+        text = await ingester.catalog(OPERATOR, "store_file_text", store.id, again.file_id)
         assert text == ("One is here.", "2 is here.", "Three is here.")
         embedder.calls.clear()
         assert (await ingested(ingester, store.id, "a.txt", old)).status == "completed"
@@ -157,7 +156,7 @@ async def test_a_document_gets_the_embedder_of_its_store_also_if_that_changes_me
         assert embedder.embedded == ["One is here.", "Two.", "Two."]
         assert (await ingested(ingester, store.id, "c.txt", b"Three.")).status == "completed"
         assert catalog.count_vectors(store.id) == {"ones@1": 1, "twos@1": 3}
-        other = await ingester.catalog(CALLER, "create_store", name="new")
+        other = await ingester.catalog(OPERATOR, "create_store", name="new")
         await ingested(ingester, other.id, "d.txt", b"Four.")
         assert catalog.embedder_of(other.id) == "ones@1"
 
@@ -173,6 +172,6 @@ async def test_a_document_for_a_store_whose_embedder_is_not_served_is_refused(tm
         refused = await ingested(ingester, store.id, "b.txt", b"Two.")
         assert (refused.status, refused.error_code) == ("failed", "server_error")
         assert "holds vectors of 'gone@1', dimension 1; got 'ones@1'" in refused.error_message
-        await ingester.catalog(CALLER, "delete_file", first.file_id)
+        await ingester.catalog(OPERATOR, "delete_file", first.file_id)
         assert (await ingested(ingester, store.id, "c.txt", b"Three.")).status == "completed"
         assert catalog.embedder_of(store.id) == "ones@1"

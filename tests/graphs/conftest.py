@@ -10,10 +10,7 @@ import pytest
 from cohere import AsyncClientV2
 from openai import AsyncOpenAI
 
-from graphs.api.app import accounts_over, build_app, keyring_over
-from graphs.api.batches.batch_runs import BatchRuns
-from graphs.api.chat.resume import KnownKeys
-from graphs.api.responses.runs import Runs
+from graphs.api.app import build_app
 from graphs.api.services import Services
 from graphs.config import GatewayConfig, HttpSettings, ServedNames
 from graphs.pipeline.events import (
@@ -43,6 +40,7 @@ from tests.graphs.fake_services import (
     FoldRetriever,
     word_vector,
 )
+from tests.graphs.serving import in_app
 
 
 def small_config():
@@ -154,16 +152,8 @@ def _api_shared_app():
 
 @pytest.fixture
 async def api_app(_api_shared_app, api_services):
-    state = _api_shared_app.state
-    state.services, state.keys = api_services, KnownKeys()
-    state.keyring = keyring_over(lambda: state.services)
-    state.accounts = accounts_over(lambda: state.services)
-    state.runs = Runs(lambda: state.services)
-    state.batches = BatchRuns(lambda: state.services, _api_shared_app, state.traffic)
-    yield _api_shared_app
-    await state.batches.stop()
-    await state.runs.stop()
-    await state.accounts.stop()
+    async with in_app(_api_shared_app, api_services) as app:
+        yield app
 
 
 @pytest.fixture

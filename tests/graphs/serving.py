@@ -6,6 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvicorn
+from fastapi import FastAPI
+
+from graphs.api.app import accounts_over, keyring_over
+from graphs.api.batches.batch_runs import BatchRuns
+from graphs.api.chat.resume import KnownKeys
+from graphs.api.responses.runs import Runs
 
 
 @asynccontextmanager
@@ -19,3 +25,18 @@ async def serving(app) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
         running.should_exit = running.force_exit = True
         await task
+
+
+@asynccontextmanager
+async def in_app(app, services) -> AsyncIterator[FastAPI]:
+    """Lets the application work with these services, and stops what it does besides."""
+    state = app.state
+    state.services, state.keys = services, KnownKeys()
+    state.keyring = keyring_over(lambda: state.services)
+    state.accounts = accounts_over(lambda: state.services)
+    state.runs = Runs(lambda: state.services)
+    state.batches = BatchRuns(lambda: state.services, app, state.traffic)
+    yield app
+    await state.batches.stop()
+    await state.runs.stop()
+    await state.accounts.stop()

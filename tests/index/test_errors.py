@@ -18,7 +18,7 @@ def test_an_error_has_its_own_code_and_survives_a_handle(leaf):
     assert (type(copy), str(copy)) == (leaf, "top_k must be in 1..50, got 99")
     assert leaf.code != errors.CorpusError.code
     assert leaf.__name__ in (errors.__doc__ or "")
-    assert issubclass(leaf, LookupError | ValueError | RuntimeError)
+    assert issubclass(leaf, LookupError | ValueError | RuntimeError | PermissionError)
 
 
 def test_codes_are_distinct():

@@ -205,8 +205,8 @@ async def test_a_prompt_that_does_not_fit_is_refused(generator):
 
 async def test_the_context_ends_an_answer_whose_max_tokens_lie_beyond_it(generator):
     asked = request("Which port?", max_tokens=100_000)
-    wanted = generator._engine_request(asked, (1,) * 900)
-    assert wanted.max_tokens == generator.context_tokens - 900
+    wanted = await generator.prepare(asked)
+    assert wanted.max_tokens == generator.context_tokens - wanted.answer_start
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import pytest_asyncio
 
 from graphs.config import FailoverSettings, GatewayConfig
 from graphs.errors import ReplicaLostError
@@ -20,6 +21,7 @@ from graphs.pipeline.stages import Stages
 from models.generator import Generator, GeneratorConfig
 from models.token_counter import TokenCounter
 from tests.graphs.fake_stages import FakeStages
+from tests.graphs.serving import in_app
 
 FULL = Path(__file__).parents[3] / "models/bundled/generator-full"
 pytestmark = [
@@ -103,6 +105,13 @@ class Losing:
             if is_lost and chunk.position > 12 and chunk.finish_reason is None:
                 self.num_lost += 1
                 raise ReplicaLostError("lost")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def api_app(_api_shared_app, api_services):
+    """What the application does besides its answers belongs to their event loop."""
+    async with in_app(_api_shared_app, api_services) as app:
+        yield app
 
 
 @pytest.fixture
