@@ -75,7 +75,9 @@ def expected(values, *rows):
 
 def batch(module):
     return module.PickedBatch(
-        SimpleNamespace(model_config=SimpleNamespace(tokenizer=str(FOLDER))), None, False
+        SimpleNamespace(lora_config=None, model_config=SimpleNamespace(tokenizer=str(FOLDER))),
+        None,
+        False,
     )
 
 
