@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import random
-import resource
+import re
 import sys
 from pathlib import Path
 
@@ -62,7 +62,9 @@ def main(cache, kind, settings):
         asyncio.run(generate(model, config.engine_options["max_concurrent_requests"]))
     else:
         encode(model, config, kind)
-    sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}\n")
+    # Not ru_maxrss: that begins at what the process had that started this one.
+    (peak_kb,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    sys.stdout.write(f"{int(peak_kb) * 1024}\n")
     sys.stdout.flush()
     os._exit(0)  # the engine's thread would decode on
 
