@@ -17,7 +17,7 @@ MB, GB = 10**6, 10**9
 CONTEXT_BYTES = 512 * 2**20  # of CUDA, as models/device.py reserves it
 # Resident after the imports of a replica, before a model is loaded.
 _ONNX_PROCESS, _TORCH_PROCESS, _SENTENCES_PROCESS, _GENERATOR_PROCESS = (
-    250 * MB, 530 * MB, 620 * MB, 720 * MB,
+    265 * MB, 530 * MB, 620 * MB, 720 * MB,
 )  # fmt: skip
 PROCESS_BYTES = 250 * MB  # of a replica without a model of its own, or with one on a GPU
 _BATCH_TOKENS = 2048  # of the `transformers` engine where nothing is set; vLLM has as many

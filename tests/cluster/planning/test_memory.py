@@ -59,9 +59,8 @@ def measure(kind, settings):
 
 @pytest.mark.systems
 @pytest.mark.parametrize(("kind", "settings"), MEASURED, ids=NAMES)
-def test_an_estimate_is_near_what_the_process_takes(kind, settings):
+def test_an_estimate_is_within_a_tenth_of_what_the_process_takes(kind, settings):
     if kind != "generator":
         settings = {"max_tokens": 256, "batch_size": 16, **settings}
     measured, told = measure(kind, settings), estimate(kind, settings)
-    # Within 0.07 where the constants were measured; kernels of other CPUs take other buffers.
-    assert told.total == pytest.approx(measured, rel=0.15), (measured / 1e6, told)
+    assert told.total == pytest.approx(measured, rel=0.1), (measured / 1e6, told)
