@@ -39,7 +39,8 @@ export function showDocuments(view) {
   let numRunning = 0;
 
   /** @param {File[]} chosen */
-  function take(chosen) {
+  async function take(chosen) {
+    await loading; // files that are dropped at once wait for the list of stores
     if (!store.value) {
       fill(told, problem(new Error("Create a store first.")));
       return;
@@ -137,7 +138,7 @@ export function showDocuments(view) {
         draw();
       }))),
     drop, uploads, files, bench(() => store.value));
-  load().catch((error) => fill(told, problem(error)));
+  const loading = load().catch((error) => fill(told, problem(error)));
   return () => { isShown = false; };
 }
 

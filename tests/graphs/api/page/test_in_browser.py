@@ -219,3 +219,21 @@ async def test_the_copied_requests_run_and_give_the_same_answer(open_page, api_p
     for other in others:
         assert (other.messages, other.filters) == (first.messages, first.filters)
         assert other.retrieval.mode == "dense"
+
+
+async def test_files_chosen_at_once_wait_for_the_list_of_stores(open_page, api_http):
+    await api_http.post("/v1/vector_stores", json={"name": "minutes"})
+    told = asyncio.Event()
+
+    async def later(route):
+        await told.wait()
+        await route.continue_()
+
+    async with open_page() as page:
+        await page.route("**/v1/vector_stores?*", later)
+        await page.get_by_role("link", name="Documents", exact=True).click()
+        await page.get_by_role("heading", level=1, name="Documents").wait_for()
+        file = {"name": "heron.md", "mimeType": "text/markdown", "buffer": b"Its name is Agatha."}
+        await page.set_input_files("input[type=file]", files=[file])
+        told.set()
+        await page.locator(".uploads .name", has_text="heron.md").wait_for()
