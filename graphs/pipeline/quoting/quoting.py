@@ -27,7 +27,13 @@ from graphs.pipeline.quoting.lists import together
 from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.row_text import row_text
 from graphs.pipeline.quoting.units import Unit
-from graphs.pipeline.quoting.versions import are_versions, named_numbers, named_years, version_of
+from graphs.pipeline.quoting.versions import (
+    are_versions,
+    named_numbers,
+    named_years,
+    tells_version,
+    version_of,
+)
 from graphs.pipeline.quoting.words import all_stems
 from index.identifiers import holds
 from index.searching.request import Hit
@@ -38,6 +44,7 @@ Scores = npt.NDArray[np.float64]
 MAX_WORDS = 110
 SAME_FILE = 1.5  # for the second part of a question that goes on with the first
 SAME_THING = 4.0  # the same where it says "it"
+REPEATED = 1.5  # against a sentence that answers the part before already
 SAME_ROW = 2.0  # for the row that was the answer before, if nothing in the question is of another
 _MOST_OF_A_LIST = 1.0  # that the relevance of a passage says for its list, a logit
 _ALIKE = 0.6  # of two sentences without their numbers
@@ -188,6 +195,10 @@ def _sentence(part: Part, unit: Unit) -> str:
 
 def _heading(part: Part, unit: Unit) -> str:
     """Gives the heading that must be read with a unit, since it holds more of what was asked."""
+    if part.asks_which_version:
+        dated = [heading for heading in unit.path if tells_version(heading)]
+        if dated:
+            return dated[-1].rstrip(" :")
     asked, told = set(part.stems), all_stems(f"{unit.whole} {unit.columns}")
     for heading in reversed(unit.path):
         gained = (asked & all_stems(heading)) - told
