@@ -181,6 +181,7 @@ class Fit:
         title = "" if part.sort == "money" else unit.title  # a price list tells other prices
         text = f"{title}\n{unit.whole}"
         lacks = self._pattern is not None and not self._pattern.search(text)
+        lacks |= bool(part.counted) and part.counted not in all_stems(f"{text} {unit.columns}")
         missing = self._lacks_name(unit, document)
         is_new = part.is_polar or unit.kind == "lead" or _tells_more(part, unit)
         return [

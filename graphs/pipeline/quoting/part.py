@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from graphs.pipeline.quoting.words import content_stems, names
+from graphs.pipeline.quoting.words import content_stems, names, stem
 from index.identifiers import identifiers
 
 Sort = Literal["number", "money", "year", "time", "phone", "email", "any"]
@@ -71,6 +71,19 @@ _MEANT = (
     (re.compile(r"\bhow (?:tall|high)\b", re.IGNORECASE), "height"),
     (re.compile(r"\bhow wide\b", re.IGNORECASE), "width"),
     (re.compile(r"\bhow many people\b", re.IGNORECASE), "persons"),
+)
+_EARLIER = re.compile(
+    r"\bold (?:address|charge|cost|deposit|edition|fare|fee|hours|limit|number|price|rate|rule|"
+    r"term|version)s?\b|\b(?:previous(?:ly)?|former(?:ly)?|used to|back then|in the past|so far)\b"
+    r"|\b(?:before|until then|at that time)\W*$",
+    re.IGNORECASE,
+)
+# "how many bobbins": of what is counted; what is measured may be told in other units.
+_COUNTED = re.compile(
+    r"\bhow many\s+((?!of\b|more\b|times?\b|people\b|persons?\b|(?:second|minute|hour|day|night|"
+    r"week|month|year|millimetre|centimetre|metre|kilometre|mile|litre|gram|kilo|kilogram|ton|degree|"
+    r"watt|euro|dollar|cent|percent)s?\b)[a-z-]+s)\b",
+    re.IGNORECASE,
 )
 _BY_THE_WAY = re.compile(r"\s*\b(?:in|of|for|from|during)\s+(?:the\s+year\s+)?(?:19|20)\d\d\b")
 _POLAR = re.compile(
@@ -144,6 +157,17 @@ class Part:
     def asks_what_is_not(self) -> bool:
         """Says whether what is forbidden, or is not so, is asked for."""
         return not self.is_polar and _NOT.search(self.text) is not None
+
+    @property
+    def counted(self) -> str:
+        """What is counted, as a stem: of "how many bobbins" bobbin; empty: nothing is."""
+        match = _COUNTED.search(self.text)
+        return stem(match[1].lower()) if match else ""
+
+    @property
+    def asks_earlier(self) -> bool:
+        """Says whether it asks how it was before, and not how it is."""
+        return _EARLIER.search(self.text) is not None
 
     @property
     def asks_which_version(self) -> bool:

@@ -130,6 +130,8 @@ def judged(candidates: Sequence[Candidate], logits: Scores) -> list[Candidate]:
 def newest(part: Part, best: Candidate, found: Sequence[Candidate]) -> tuple[Candidate, str]:
     """Gives what the newest version says of it, and of when that is if other versions differ.
 
+    Who asks how it was before is told what the one before the newest says.
+
     Versions seldom say a thing in the same words, but mostly under the same heading.
     """
     others = [one for one in found if are_versions(best.unit, one.unit)]
@@ -138,10 +140,10 @@ def newest(part: Part, best: Candidate, found: Sequence[Candidate]) -> tuple[Can
     telling = [one for one in others if _is_below_its_heading(best, one)] or [
         one for one in others if _are_alike(best.unit, one.unit)
     ]
-    chosen = best
-    for one in telling:  # the best first
-        if version_of(one.unit).age > version_of(chosen.unit).age:
-            chosen = one
+    known = [best, *telling]  # the best first
+    ages = sorted({version_of(one.unit).age for one in known})
+    wanted = ages[-2] if part.asks_earlier and len(ages) > 1 else ages[-1]
+    chosen = next(one for one in known if version_of(one.unit).age == wanted)
     is_newest = version_of(chosen.unit).age >= max(version_of(one.unit).age for one in others)
     differs = any(one.unit.text != chosen.unit.text for one in (best, *telling))
     return chosen, version_of(chosen.unit).label if differs or not is_newest else ""

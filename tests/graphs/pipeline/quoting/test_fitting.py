@@ -71,6 +71,15 @@ def test_a_price_is_money_and_a_year_is_no_other_number(question, text, tells):
     assert bool(asked[LACKS]) is not tells
 
 
+@pytest.mark.parametrize(
+    ("text", "tells"),
+    [("The club has 40 members.", True), ("The club has 40 boats.", False)],
+)
+def test_another_number_is_not_that_of_what_is_counted(text, tells):
+    (asked,) = features("How many members has the club?", units(text))
+    assert bool(asked[LACKS]) is not tells
+
+
 def test_the_name_of_a_file_is_read_in_words():
     one = replace(hit(1), filename="wave96-rates.json", title="", text="The slot is at noon.")
     (asked,) = features("Is the slot of Wave 96 at noon?", units_of(one))

@@ -163,3 +163,20 @@ def test_a_measure_is_known_by_the_name_that_tables_give_it(question, word):
 )
 def test_what_an_answer_must_hold_is_told_by_the_question(question, sort):
     assert Part(text=question).sort == sort
+
+
+@pytest.mark.parametrize(
+    ("question", "earlier", "counted"),
+    [
+        ("What was the old fee?", True, ""),
+        ("What was it before?", True, ""),
+        ("How old is it?", False, ""),
+        ("When must I be there before it opens?", False, ""),
+        ("How many bobbins come with it?", False, "bobbin"),
+        ("How many days does it take?", False, ""),
+        ("How many of them are there?", False, ""),
+    ],
+)
+def test_what_was_before_and_what_is_counted_are_known(question, earlier, counted):
+    part = Part(text=question)
+    assert (part.asks_earlier, part.counted) == (earlier, counted)

@@ -78,6 +78,9 @@ async def test_the_newer_of_two_versions_is_quoted_and_says_so():
     text, cited = await asked(fake, "What is the fee for a boat?")
     assert text == "As of 2024: The fee for a boat is 5 euros. [1]"
     assert cited == ["fees-2024.md"]
+    text, cited = await asked(fake, "What was the old fee for a boat?")
+    assert text == "As of 2023: The fee for a boat is 3 euros. [1]"
+    assert cited == ["fees-2023.md"]
     text, _ = await asked(fake, "What is the fee for a boat in 2023?")
     assert text == "The fee for a boat is 3 euros. [1]"
 
