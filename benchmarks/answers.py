@@ -11,7 +11,8 @@ the model `rag:<store>`, and judges the answers: all asked facts, nothing false,
 cited, at most 120 words. There are two halves over documents of their own: one to develop with, one
 that is only measured. The kinds `single` and `absent` name no place and are asked in a store of
 their twelve documents, all others in one of all. `--half tuning` asks about other documents, on
-which thresholds and weights are chosen.
+which thresholds and weights are chosen, `--half fresh` about others that tell whether what was
+chosen holds elsewhere.
 
 benchmarks/exam/ has the parts, `judge.py` the rules.
 """
@@ -27,8 +28,16 @@ from pathlib import Path
 from openai import OpenAI
 
 from benchmarks.exam.asking import Store, Transcript, ask, filled_store, upload
-from benchmarks.exam.documents import DOCUMENTS, TUNING_DOCUMENTS, build
-from benchmarks.exam.questions import FIRST_KINDS, HALVES, KINDS, TUNING, Question, read_questions
+from benchmarks.exam.documents import DOCUMENTS, build
+from benchmarks.exam.questions import (
+    EXAM,
+    FIRST_KINDS,
+    HALVES,
+    KINDS,
+    OWN_DOCUMENTS,
+    Question,
+    read_questions,
+)
 from benchmarks.exam.report import excerpts, numbers, table
 
 LOCAL = Path(__file__).resolve().parent.parent / "local.yaml"
@@ -52,7 +61,9 @@ def _run(options: argparse.Namespace, base_url: str) -> int:
     transcripts: list[Transcript] = []
     stores = []
     parts = [(DOCUMENTS / "single", FIRST_KINDS), (DOCUMENTS, KINDS[len(FIRST_KINDS) :])]
-    for part, kinds in [(TUNING_DOCUMENTS, KINDS)] if options.half == TUNING else parts:
+    if options.half in OWN_DOCUMENTS:
+        parts = [(EXAM / options.half, KINDS)]
+    for part, kinds in parts:
         if asked := [question for question in questions if question.kind in kinds]:
             filled = options.store and filled_store(client, options.store)
             stores.append(filled or _upload(client, part))
@@ -92,7 +103,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--config", type=Path, default=LOCAL, help="what is started in process")
     parser.add_argument("--api-key", default=os.environ.get("OPENAI_API_KEY", "none"))
     parser.add_argument("--store", help="a filled vector store; default: upload into a new one")
-    parser.add_argument("--half", choices=(*HALVES, "both", TUNING), default="both")
+    parser.add_argument("--half", choices=(*HALVES, "both", *OWN_DOCUMENTS), default="both")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, metavar="KIND")
     parser.add_argument("--limit", type=int, help="ask only the first questions")
     parser.add_argument("--transcripts", type=int, default=0, help="print some as Markdown")

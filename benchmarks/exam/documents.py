@@ -13,7 +13,7 @@ from benchmarks.exam.pdf import pdf
 from benchmarks.exam.questions import EXAM
 from benchmarks.exam.sources import Source, read_source
 
-DOCUMENTS, TUNING_DOCUMENTS = EXAM / "documents", EXAM / "tuning"
+DOCUMENTS = EXAM / "documents"
 WRITERS: dict[str, Callable[[Source], bytes]] = {
     ".docx": docx,
     ".pdf": pdf,

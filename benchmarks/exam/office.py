@@ -64,7 +64,7 @@ def xlsx(source: Source) -> bytes:
     for section in source.sections:
         sheet = book.create_sheet(section.heading[:_SHEET_NAME_CHARS])
         for block in section.blocks:
-            first = sheet.max_row + 1 if sheet.max_row > 1 else 1
+            first = sheet.max_row + 1 if sheet["A1"].value is not None else 1
             for number, row in enumerate(block.table or ((block.text,),)):
                 for column, text in enumerate(row, start=1):
                     cell = sheet.cell(first + number, column)

@@ -1,7 +1,8 @@
 """The questions of the exam, as they lie in `benchmarks/data/exam`.
 
-`dev.jsonl` and `test.jsonl` are its halves. `tuning.jsonl` asks about documents of its own, by
-another hand: thresholds and weights are chosen on it, since the rules were written with dev.
+`dev.jsonl` and `test.jsonl` are its halves. `tuning.jsonl` and `fresh.jsonl` ask about documents of
+their own, by other hands: thresholds and weights are chosen on the first, since the rules were
+written with dev; the second tells what a change does to questions that it was not written for.
 """
 
 import json
@@ -11,7 +12,7 @@ from pathlib import Path
 
 EXAM = Path(__file__).resolve().parents[1] / "data" / "exam"
 HALVES = ("dev", "test")  # the first may be tuned on, the second is only measured
-TUNING = "tuning"
+OWN_DOCUMENTS = ("tuning", "fresh")  # sets over documents of their own, in a folder so named
 # Those of the first exam, one fact or none; the overall share leaves them out.
 FIRST_KINDS = ("single", "absent")
 KINDS = (

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from benchmarks.exam.asking import Transcript
-from benchmarks.exam.questions import FIRST_KINDS, HALVES, KINDS, TUNING
+from benchmarks.exam.questions import FIRST_KINDS, HALVES, KINDS, OWN_DOCUMENTS
 
 OVERALL = "all but the first two"
 _COLUMNS = ("asked", "right", "false", "complete", "cited", "declined", "found")
@@ -21,7 +21,7 @@ def numbers(transcripts: Iterable[Transcript]) -> dict[str, dict[str, dict[str, 
         half: {
             kind: _counts(groups[half, kind]) for kind in (*KINDS, OVERALL) if groups[half, kind]
         }
-        for half in (*HALVES, TUNING)
+        for half in (*HALVES, *OWN_DOCUMENTS)
         if any(asked == half for asked, _ in groups)
     }
 

@@ -40,6 +40,7 @@ _SAID_PENALTY = 3.0  # a logit: who asks on seldom wants to hear the same senten
 
 _WORD = re.compile(r"[^\W_]+")
 _SHORT_WORDS = 3  # "And in winter?", "Why?", "Warum?"
+_FEW_WORDS = 6
 _OPENERS = re.compile(
     r"\W*(?:and|or|but|so|no|nope|sorry|then|what about|how about|what if|why|i meant?|instead|also"
     r"|und|oder|aber|nein|was ist mit|wie ist es mit|et|ou|mais|non|qu'en est-il|y|o|pero|ma|och|en"
@@ -146,6 +147,8 @@ def leans_on_chat(question: str) -> bool:
     """Says whether a question may need the turns before it: it is short, or its words say so."""
     words = _WORD.findall(question[:2000].lower())
     is_short = len(words) <= _SHORT_WORDS
+    if len(words) <= _FEW_WORDS:  # "What is the deposit?" does not say of what
+        is_short |= len(content_stems(question)) <= 1
     return is_short or not _LEANS.isdisjoint(words) or _OPENERS.match(question) is not None
 
 

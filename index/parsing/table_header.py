@@ -16,6 +16,7 @@ _MAX_NAME_CHARS = 300
 _MAX_VALUE_CHARS = 40
 _KEY_VALUE = 2  # columns of a table of keys and values
 _MOSTLY = 0.6
+_ENDS_SENTENCE = (".", "!", ";")  # a line of text, where it stands alone
 
 _VALUE = re.compile(
     r"[(+\-~<>=]{0,2}\s?[$€£¥]?\s?\d[\d.,'/:\u00a0 -]*"  # 1.234,50   12/30   2024-01-02   9:30
@@ -141,6 +142,8 @@ def _has_groups(row: Row) -> bool:
 def _has_names(row: Row, body: Sequence[Row]) -> bool:
     filled = [cell for cell in row if cell]
     if any(len(cell) > _MAX_NAME_CHARS or _ADDRESS.search(cell) for cell in filled):
+        return False
+    if len(filled) == 1 and filled[0].endswith(_ENDS_SENTENCE):
         return False
     if any(map(_is_value, filled)) and not _are_series(row, body):
         return False

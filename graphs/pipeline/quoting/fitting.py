@@ -24,7 +24,7 @@ from graphs.pipeline.quoting.versions import (
     tells_only_which,
     tells_year,
 )
-from graphs.pipeline.quoting.words import YEAR, all_stems, content_stems, stem
+from graphs.pipeline.quoting.words import YEAR, all_stems, content_stems, file_words, stem
 from index.identifiers import holds, joined
 
 # On logits; chosen by hand and by single steps on the questions of the exam's development half
@@ -68,6 +68,13 @@ _NEGATION = re.compile(
 )
 _HOLDS: Mapping[Sort, re.Pattern[str]] = {
     "number": re.compile(rf"\d|{_NUMBER_WORDS}", re.IGNORECASE),
+    "money": re.compile(
+        r"[$€£¥%]|\b(?:euros?|eur|cents?|dollars?|usd|pounds?|gbp|chf|francs?|kron\w+|yen|percent|"
+        r"free|gratis|nothing|included|none|half|double|same|prices?|costs?|fees?|charge[sd]?|paid|"
+        r"rates?|deposits?|fines?|kostenlos|gratuit\w*)\b",
+        re.IGNORECASE,
+    ),
+    "year": re.compile(r"\b(?:1[0-9]|20)\d\d\b"),
     "time": re.compile(rf"{_CLOCK}|{_TIME_WORDS}", re.IGNORECASE),
     "phone": re.compile(r"\+?\d[\d\s()/.-]{4,}\d"),
     "email": re.compile(r"\S@\S"),
@@ -86,7 +93,8 @@ class Context:
         texts: dict[str, set[str]] = {}
         for unit in units:
             hit = unit.hit
-            known = texts.setdefault(hit.file_id, {hit.filename, hit.title, hit.text})
+            file = {hit.filename, file_words(hit.filename)}
+            known = texts.setdefault(hit.file_id, file)
             known |= {hit.title, hit.text}
             known |= {text for one in hit.around for text in (one.title, one.text)}
         return cls(texts={file: "\n".join(sorted(known)).lower() for file, known in texts.items()})
@@ -104,7 +112,7 @@ def is_possible(part: Part, unit: Unit) -> bool:
     if not part.is_polar and is_of_another_day(part.text, text):
         return False
     says_nothing = tells_only_which(unit.text) or (
-        part.sort != "time" and tells_only_when(unit.text)
+        part.sort not in ("time", "year") and tells_only_when(unit.text)
     )
     if says_nothing and unit.kind == "sentence":
         return False
@@ -170,8 +178,10 @@ class Fit:
             own: logit of its own.
         """
         part, document = self._part, self._documents[unit.hit.file_id]
-        text = f"{unit.title}\n{unit.whole}"
+        title = "" if part.sort == "money" else unit.title  # a price list tells other prices
+        text = f"{title}\n{unit.whole}"
         lacks = self._pattern is not None and not self._pattern.search(text)
+        lacks |= bool(part.counted) and part.counted not in all_stems(f"{text} {unit.columns}")
         missing = self._lacks_name(unit, document)
         is_new = part.is_polar or unit.kind == "lead" or _tells_more(part, unit)
         return [

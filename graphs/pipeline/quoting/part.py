@@ -4,19 +4,28 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from graphs.pipeline.quoting.words import content_stems, names
+from graphs.pipeline.quoting.words import content_stems, names, stem
 from index.identifiers import identifiers
 
-Sort = Literal["number", "time", "phone", "email", "any"]
+Sort = Literal["number", "money", "year", "time", "phone", "email", "any"]
 
 _SORTS: tuple[tuple[Sort, re.Pattern[str]], ...] = (
     ("email", re.compile(r"\be-?mail(?:\s+address)?\b", re.IGNORECASE)),
     ("phone", re.compile(r"\b(?:tele)?phone\s+number\b|\bhotline\b", re.IGNORECASE)),
+    ("year", re.compile(r"\b(?:what|which) year\b", re.IGNORECASE)),
     (
         "time",
         re.compile(
             r"^\W*(?:and |so )?when\b|\b(?:by|from|since|till|until) when\b|"
-            r"\bwhat (?:time|day|date|year)\b|\bwhich (?:day|date|year|month)\b",
+            r"\bwhat (?:time|day|date)\b|\bwhich (?:day|date|month)\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "money",
+        re.compile(
+            r"\b(?:prices?|costs?|fees?|deposits?)\b|\bhow much\b.*\b(?:pay|paid|owe)\b"
+            r"|\bfines?\b(?! (?:to|if|with))",
             re.IGNORECASE,
         ),
     ),
@@ -24,7 +33,7 @@ _SORTS: tuple[tuple[Sort, re.Pattern[str]], ...] = (
         "number",
         re.compile(
             r"\bhow (?:many|much|long|old|far|high|deep|large|big|heavy|often|fast|warm|wide|tall|"
-            r"early|late)\b|\b(?:price|cost|costs|fee|weigh|weight|deposit|fine|age|pay)\b",
+            r"early|late)\b|\b(?:weigh|weight|age|pay)\b",
             re.IGNORECASE,
         ),
     ),
@@ -49,6 +58,31 @@ _NOT = re.compile(
     r"^\W*(?:and |so |but )?(?:at |in |on |to |for )?(?:what|which|who|where|name|list|tell)\b"
     r"(?:(?!\b(?:if|when|because|unless|happens?|do)\b).)*?"
     r"(?:\b(?:not|cannot|never|forbidden|prohibited|banned|excluded)\b|n['’]t\b)",  # noqa: RUF001
+    re.IGNORECASE,
+)
+_WHICH_VERSION = re.compile(
+    r"\b(?:which|what)\b(?:\s+[\w-]+){0,4}?\s+(?:version|release|edition|revision|update)\b",
+    re.IGNORECASE,
+)
+# What a measure is called in tables and lists, where a question says it otherwise.
+_MEANT = (
+    (re.compile(r"\bhow old\b", re.IGNORECASE), "age"),
+    (re.compile(r"\bhow heavy\b", re.IGNORECASE), "weight"),
+    (re.compile(r"\bhow (?:tall|high)\b", re.IGNORECASE), "height"),
+    (re.compile(r"\bhow wide\b", re.IGNORECASE), "width"),
+    (re.compile(r"\bhow many people\b", re.IGNORECASE), "persons"),
+)
+_EARLIER = re.compile(
+    r"\bold (?:address|charge|cost|deposit|edition|fare|fee|hours|limit|number|price|rate|rule|"
+    r"term|version)s?\b|\b(?:previous(?:ly)?|former(?:ly)?|used to|back then|in the past|so far)\b"
+    r"|\b(?:before|until then|at that time)\W*$",
+    re.IGNORECASE,
+)
+# "how many bobbins": of what is counted; what is measured may be told in other units.
+_COUNTED = re.compile(
+    r"\bhow many\s+((?!of\b|more\b|times?\b|people\b|persons?\b|(?:second|minute|hour|day|night|"
+    r"week|month|year|millimetre|centimetre|metre|kilometre|mile|litre|gram|kilo|kilogram|ton|degree|"
+    r"watt|euro|dollar|cent|percent)s?\b)[a-z-]+s)\b",
     re.IGNORECASE,
 )
 _BY_THE_WAY = re.compile(r"\s*\b(?:in|of|for|from|during)\s+(?:the\s+year\s+)?(?:19|20)\d\d\b")
@@ -83,7 +117,8 @@ class Part:
     @property
     def stems(self) -> list[str]:
         """What it is about."""
-        return content_stems(self.text)
+        meant = " ".join(word for pattern, word in _MEANT if pattern.search(self.text))
+        return content_stems(f"{self.text} {meant}")
 
     @property
     def identifiers(self) -> tuple[str, ...]:
@@ -122,6 +157,22 @@ class Part:
     def asks_what_is_not(self) -> bool:
         """Says whether what is forbidden, or is not so, is asked for."""
         return not self.is_polar and _NOT.search(self.text) is not None
+
+    @property
+    def counted(self) -> str:
+        """What is counted, as a stem: of "how many bobbins" bobbin; empty: nothing is."""
+        match = _COUNTED.search(self.text)
+        return stem(match[1].lower()) if match else ""
+
+    @property
+    def asks_earlier(self) -> bool:
+        """Says whether it asks how it was before, and not how it is."""
+        return _EARLIER.search(self.text) is not None
+
+    @property
+    def asks_which_version(self) -> bool:
+        """Says whether it is asked in which version something came."""
+        return _WHICH_VERSION.search(self.text) is not None
 
     @property
     def is_polar(self) -> bool:

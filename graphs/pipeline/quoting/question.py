@@ -24,6 +24,10 @@ _ASKS = (
 _CLAUSES = re.compile(
     rf"\s*(?:,\s*(?:and|but|or)?|;|\?|\s(?:and|but|or))\s+(?={_ASKS})", re.IGNORECASE
 )
+_TOPIC = re.compile(
+    rf"((?:[^:?]{{2,60}}:|(?:at|for|from|in|on|with)\s+[^:?,]{{2,60}},)\s+)(?={_ASKS})",
+    re.IGNORECASE,
+)
 _JOINT = re.compile(
     r"\s+(?:and|or|vs\.?|versus|compared (?:to|with)|than|from|with)\s+", re.IGNORECASE
 )
@@ -81,6 +85,30 @@ _COUNTED = re.compile(
 _COMPARED = re.compile(
     r"\W*compare\s+(?P<one>.+?)\s+(?:with|to|and)\s+(?P<other>(?:\S+\s+){3,}\S+)", re.IGNORECASE
 )
+_SHORT_IS = re.compile(r"\b(what|who|where|when|how)['’]s\b", re.IGNORECASE)  # noqa: RUF001
+_ATTRIBUTE = re.compile(  # "it" is the room, and not its price
+    r"^(?:the\s+)?(?:age|colour|color|cost|date|deposit|duration|fee|height|length|name|number|"
+    r"power|price|range|rate|size|title|weight|width)\s+(?:of|for)\s+",
+    re.IGNORECASE,
+)
+_BE = frozenset(("is", "are", "was", "were", "has", "have"))
+_DONE = re.compile(r"[a-z]{2}ed$|^(?:kept|held|sold|made|paid|taken|given|built|written)$")
+_CHANGED = re.compile(
+    r"(?:by\s+)?how\s+much\s+(?:has|have|had|did|do|does|is|was|were)\s+(?P<what>.+?)\s+"
+    r"(?:been\s+)?(?:risen|rise|increased?|raised|gone\s+up|go\s+up|changed?|fallen|fall|dropped?|"
+    r"decreased?|reduced|gone\s+down|go\s+down|grown?)\b",
+    re.IGNORECASE,
+)
+# "which guarantee is longer, that of the pump or that on tyres?"
+_WHICH_IS_MORE = re.compile(
+    r"\W*(?:which|whose|what)\s+(?P<noun>[\w-]+(?:\s+[\w-]+)?)\s+(?:is|are|was|lasts?)\s+"
+    r"[\w ]+?,?\s+(?:that|those|the\s+ones?)\s+(?P<one>(?:of|for|on|at|in|from)\s+.+?),?\s+or\s+"
+    r"(?:that|those|the\s+ones?)\s+(?P<other>(?:of|for|on|at|in|from)\s+.+)",
+    re.IGNORECASE,
+)
+_THE_ONE = re.compile(
+    r"^(?:that|those|the\s+ones?)\s+(?=(?:of|for|on|at|in|from)\b)", re.IGNORECASE
+)
 _SPEAKERS = frozenset(("i", "we", "you", "one", "people"))
 
 
@@ -96,8 +124,8 @@ def parts_of(question: str) -> list[Part]:
 
 
 def _topic(question: str) -> tuple[str, str]:
-    """Takes off what stands before the question: "Toolshed Marlow: what ..."."""
-    match = re.match(rf"([^:?]{{2,60}}:\s+)(?={_ASKS})", question, re.IGNORECASE)
+    """Takes off what stands before: "Toolshed Marlow: what ...", "In Cedar Row, who ..."."""
+    match = _TOPIC.match(question)
     return (match.group(1), question[match.end() :]) if match else ("", question)
 
 
@@ -109,15 +137,23 @@ def _years(question: str) -> list[Part]:
     both = re.compile(
         rf"(?:from|between|in|of)?\s*{years[0]}\W+(?:\w+\W+){{0,2}}?{years[1]}", re.IGNORECASE
     )
-    return [
-        Part(text=" ".join(both.sub(f" in {year}", question).split()), side=year) for year in years
-    ]
+    told = _CHANGED.sub(r"How much was \g<what>", question)
+    return [Part(text=" ".join(both.sub(f" in {year}", told).split()), side=year) for year in years]
 
 
 def _compared(question: str) -> list[Part]:
     """Gives both sides of "compare A with B" where B says all of it: "an hour on the mill"."""
+    if match := _WHICH_IS_MORE.fullmatch(question.rstrip(" ?.!")):
+        noun = match["noun"]
+        sides = [match["one"], match["other"]]
+        return [Part(text=f"What is the {noun} {side}?", side=side) for side in sides]
     match = _COMPARED.fullmatch(question.rstrip(" ?.!"))
-    return [Part(text=f"What is {side}?", side=side) for side in match.groups()] if match else []
+    if not match:
+        return []
+    one, other = match.groups()
+    noun = re.match(r"(?:.*?)(?=\s(?:of|for|on|at|in|from)\s)", one)
+    other = _THE_ONE.sub(f"{noun[0]} " if noun else "", other)
+    return [Part(text=f"What is {side}?", side=side) for side in (one, other)]
 
 
 def _clauses(question: str) -> list[str]:
@@ -171,11 +207,14 @@ def _is_bare_name(clause: str) -> bool:
 
 def _subject(clause: str, pronoun: str) -> str:
     """Gives the words between auxiliary and verb; for "they" what is counted."""
+    clause = _SHORT_IS.sub(r"\1 is", clause)
     counted = _COUNTED.match(clause)
     if counted and pronoun.lower() in ("they", "them", "these", "those"):
         return f"the {counted.group(1)}"
     match = _AUXILIARY.search(clause)
-    words = clause[match.end() :].split() if match else clause.split()
+    words = _ATTRIBUTE.sub("", clause[match.end() :] if match else clause).split()
+    if match and match.group().strip().lower() in _BE and words[-1:] and _DONE.search(words[-1]):
+        words = words[:-1]  # "is the key rotated"
     if words and words[0].lower() in _SPEAKERS:
         return " ".join(words[2:])
     kept: list[str] = []

@@ -9,6 +9,7 @@ from graphs.config import RetrievalSettings
 from graphs.findings import TEXT_CHARS, Scored
 from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.quoting import (
+    REPEATED,
     SAME_FILE,
     SAME_ROW,
     SAME_THING,
@@ -24,7 +25,8 @@ from graphs.pipeline.quoting.quoting import (
 )
 from graphs.pipeline.quoting.row_text import cells_of, row_text
 from graphs.pipeline.quoting.units import Unit, units_of
-from graphs.pipeline.quoting.words import all_stems, content_stems
+from graphs.pipeline.quoting.versions import named_numbers, tells_version
+from graphs.pipeline.quoting.words import all_stems, content_stems, file_words
 from graphs.pipeline.relevance import Relevance, ScoredHit
 from graphs.pipeline.trace import Trace
 from graphs.together import together
@@ -103,6 +105,7 @@ class Quoter:
         for (part, _), candidates in zip(asked, found, strict=True):
             file = _file_of(part, candidates or [], chosen, said)
             found_again = _gone_on(part, candidates or [], file, said)
+            found_again = _told_once(found_again, [one.unit for _, one, _ in chosen])
             best = _best(found_again, settings.rerank_threshold)
             quoted = newest(part, best, candidates or []) if best is not None else None
             _note(part, found_again, quoted[0] if quoted else None, trace)
@@ -169,8 +172,22 @@ def _note(part: Part, found: Sequence[Candidate], quoted: Candidate | None, trac
 
 
 def _text(part: Part, unit: Unit) -> str:
-    lead_in = f"{unit.lead_in} " if unit.lead_in else ""
-    return f"{unit.title}\n{lead_in}{row_text(part, unit)}"
+    """What the models read of a unit: its titles, and the lead-in or question before it.
+
+    "When was 3.1 released?" is answered by a heading: "3.1 (3 February 2025)".
+    """
+    *above, heading = unit.path or ("",)
+    asks_when = part.sort in ("time", "year")
+    if (
+        asks_when
+        and tells_version(heading)
+        and any(number in heading for number in named_numbers(part.text))
+    ):
+        return f"{' > '.join(above)}\nversion {heading}"
+    asked = unit.before if unit.before.endswith("?") else ""
+    told = " ".join(filter(None, (unit.lead_in or asked, row_text(part, unit))))
+    titles = unit.path if len(unit.path) > 1 else (file_words(unit.hit.filename), *unit.path)
+    return f"{' > '.join(titles)}\n{told}"
 
 
 def _file_of(
@@ -203,9 +220,7 @@ def _gone_on(part: Part, candidates: Sequence[Candidate], file: str, said: str) 
         said: the answer that the question leans on.
     """
     gain = SAME_THING if part.goes_on and not part.context else SAME_FILE
-    rows = [one.unit for one in candidates if one.unit.kind == "row"]
-    known = all_stems(" ".join(value for row in rows for _, value in cells_of(row)))
-    same_row = SAME_ROW if said and known.isdisjoint(part.stems) else 0.0
+    same_row = 0.0 if _asks_for_another_row(part, candidates, said) else SAME_ROW
     return [
         replace(
             one,
@@ -215,6 +230,27 @@ def _gone_on(part: Part, candidates: Sequence[Candidate], file: str, said: str) 
         )
         for one in candidates
     ]
+
+
+def _told_once(candidates: Sequence[Candidate], told: Sequence[Unit]) -> list[Candidate]:
+    """Gives the candidates with what speaks against a sentence that another part is told by."""
+    texts = {unit.text for unit in told if unit.kind != "row"}
+    return [
+        replace(one, value=one.value - REPEATED * (one.unit.text in texts)) for one in candidates
+    ]
+
+
+def _asks_for_another_row(part: Part, candidates: Sequence[Candidate], said: str) -> bool:
+    """Says whether a question holds what another row of the table has that the answer was of."""
+    rows = [one.unit for one in candidates if one.unit.kind == "row"]
+    told = [row for row in rows if said and _was_said(row, said)]
+    tables = {(row.hit.file_id, row.columns) for row in told}
+    others = [row for row in rows if row not in told and (row.hit.file_id, row.columns) in tables]
+    return not (_values(others) - _values(told)).isdisjoint(part.stems)
+
+
+def _values(rows: Sequence[Unit]) -> frozenset[str]:
+    return all_stems(" ".join(value for row in rows for _, value in cells_of(row)))
 
 
 def _best(candidates: Sequence[Candidate], threshold: float) -> Candidate | None:

@@ -27,7 +27,13 @@ from graphs.pipeline.quoting.lists import together
 from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.row_text import row_text
 from graphs.pipeline.quoting.units import Unit
-from graphs.pipeline.quoting.versions import are_versions, named_numbers, named_years, version_of
+from graphs.pipeline.quoting.versions import (
+    are_versions,
+    named_numbers,
+    named_years,
+    tells_version,
+    version_of,
+)
 from graphs.pipeline.quoting.words import all_stems
 from index.identifiers import holds
 from index.searching.request import Hit
@@ -38,6 +44,7 @@ Scores = npt.NDArray[np.float64]
 MAX_WORDS = 110
 SAME_FILE = 1.5  # for the second part of a question that goes on with the first
 SAME_THING = 4.0  # the same where it says "it"
+REPEATED = 1.5  # against a sentence that answers the part before already
 SAME_ROW = 2.0  # for the row that was the answer before, if nothing in the question is of another
 _MOST_OF_A_LIST = 1.0  # that the relevance of a passage says for its list, a logit
 _ALIKE = 0.6  # of two sentences without their numbers
@@ -123,6 +130,8 @@ def judged(candidates: Sequence[Candidate], logits: Scores) -> list[Candidate]:
 def newest(part: Part, best: Candidate, found: Sequence[Candidate]) -> tuple[Candidate, str]:
     """Gives what the newest version says of it, and of when that is if other versions differ.
 
+    Who asks how it was before is told what the one before the newest says.
+
     Versions seldom say a thing in the same words, but mostly under the same heading.
     """
     others = [one for one in found if are_versions(best.unit, one.unit)]
@@ -131,10 +140,10 @@ def newest(part: Part, best: Candidate, found: Sequence[Candidate]) -> tuple[Can
     telling = [one for one in others if _is_below_its_heading(best, one)] or [
         one for one in others if _are_alike(best.unit, one.unit)
     ]
-    chosen = best
-    for one in telling:  # the best first
-        if version_of(one.unit).age > version_of(chosen.unit).age:
-            chosen = one
+    known = [best, *telling]  # the best first
+    ages = sorted({version_of(one.unit).age for one in known})
+    wanted = ages[-2] if part.asks_earlier and len(ages) > 1 else ages[-1]
+    chosen = next(one for one in known if version_of(one.unit).age == wanted)
     is_newest = version_of(chosen.unit).age >= max(version_of(one.unit).age for one in others)
     differs = any(one.unit.text != chosen.unit.text for one in (best, *telling))
     return chosen, version_of(chosen.unit).label if differs or not is_newest else ""
@@ -188,6 +197,10 @@ def _sentence(part: Part, unit: Unit) -> str:
 
 def _heading(part: Part, unit: Unit) -> str:
     """Gives the heading that must be read with a unit, since it holds more of what was asked."""
+    if part.asks_which_version:
+        dated = [heading for heading in unit.path if tells_version(heading)]
+        if dated:
+            return dated[-1].rstrip(" :")
     asked, told = set(part.stems), all_stems(f"{unit.whole} {unit.columns}")
     for heading in reversed(unit.path):
         gained = (asked & all_stems(heading)) - told

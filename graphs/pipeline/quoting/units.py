@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise, takewhile, zip_longest
 from typing import Literal
 
+from graphs.pipeline.quoting.words import file_words
 from index.parsing.document import BLOCK_SEPARATOR
 from index.records import StoredPassage
 from index.rows import readable_row
@@ -84,7 +85,8 @@ class Unit:
     @property
     def about(self) -> str:
         """All that tells what it is about, in lower case: file name, headings, text."""
-        return f"{self.hit.filename}\n{self.title}\n{self.columns}\n{self.whole}".lower()
+        file = f"{self.hit.filename}\n{file_words(self.hit.filename)}"
+        return f"{file}\n{self.title}\n{self.columns}\n{self.whole}".lower()
 
 
 def units_around(hit: Hit) -> list[Unit]:

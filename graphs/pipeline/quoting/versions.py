@@ -128,6 +128,12 @@ def _plain(number: Iterable[int]) -> tuple[int, ...]:
     return tuple(parts)
 
 
+def tells_version(heading: str) -> bool:
+    """Says whether a heading holds the number or the day of a version: "3.2 (12 May 2025)"."""
+    year, month, _, number = _age(heading)
+    return bool(number) or bool(year and month)
+
+
 def tells_only_when(text: str) -> bool:
     """Says whether a text only names a date or a version: "Edition of 2024"."""
     return not content_stems(_CHANGING.sub(" ", text))

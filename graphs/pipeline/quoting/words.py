@@ -65,6 +65,13 @@ def _parts(word: str) -> list[str]:
     return parts
 
 
+def file_words(filename: str) -> str:
+    """Gives the name of a file in words: "wave96-rates.json" is "wave 96 rates"."""
+    stem_of_file = re.sub(r"\.\w{1,5}$", "", filename)
+    apart = re.sub(r"(?<=[^\W\d_]{3})(?=\d)", " ", stem_of_file)
+    return " ".join(re.split(r"[\s_.-]+", apart)).strip()
+
+
 def names(text: str) -> list[str]:
     """Gives capitalised words that no start of a sentence explains, in lower case."""
     found = re.finditer(r"(?<=[^.?!:\s])\s+([A-Z][^\W\d_]{2,})", text)

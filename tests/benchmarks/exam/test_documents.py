@@ -80,6 +80,16 @@ def test_cells_of_a_workbook_are_numbers_percentages_and_dates():
     assert row[3][1] == "yyyy-mm-dd"
 
 
+def test_a_sheet_holds_every_line_of_its_section():
+    import io
+
+    import openpyxl
+
+    source = read_source("<!-- modified 2025-01-02 -->\n# Kiln\n\n## Rules\nOne.\nTwo.\nThree.\n")
+    sheet = openpyxl.load_workbook(io.BytesIO(WRITERS[".xlsx"](source)))["Rules"]
+    assert [row[0] for row in sheet.iter_rows(values_only=True)] == ["One.", "Two.", "Three."]
+
+
 def test_a_long_pdf_has_pages_with_a_running_title_and_numbers():
     long = SOURCE + "".join(f"\n## Part {n}\nParagraph of part {n}.\n" for n in range(60))
     data = WRITERS[".pdf"](read_source(long))

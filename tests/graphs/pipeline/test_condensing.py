@@ -94,6 +94,8 @@ JOIN = {"retrieval": {"condense": "join"}}
         "How much does the other cost?",
         "Und im Winter?",
         "Et pour les enfants de moins de six ans ?",
+        "What's the deposit?",
+        "What is the fee?",
     ],
 )
 def test_what_is_short_or_points_back_leans_on_the_chat(question):

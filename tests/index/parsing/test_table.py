@@ -140,6 +140,11 @@ def test_a_list_of_one_column_keeps_what_it_repeats():
     assert [line[1] for line in read("Tap\nLid\nTap\nTap")] == ["Tap", "Lid", "Tap", "Tap"]
 
 
+def test_a_sentence_heads_no_list_of_sentences():
+    lines = read("Smoking is not permitted.\nThe windows are closed after ten.")
+    assert [line[0] for line in lines] == ["row", "row"]
+
+
 def test_a_header_that_is_marked_is_taken_at_its_word():
     assert read("12|30\n14|50", header_rows=1)[1] == ("row", "14|50", "12|30")
     assert read("Name|Price\nPump|12", header_rows=0)[1] == ("row", "Pump|12", "")

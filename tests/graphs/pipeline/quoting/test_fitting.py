@@ -54,6 +54,39 @@ def test_when_is_answered_by_a_time_and_not_by_any_number(text, tells):
 
 
 @pytest.mark.parametrize(
+    ("question", "text", "tells"),
+    [
+        ("What does the saw cost?", "The saw weighs 6.8 kg.", False),
+        ("What does the saw cost?", "The saw is 6.80 euros.", True),
+        ("What does the saw cost?", "The saw is free.", True),
+        ("What does the saw cost?", "Tool: saw; Price: 7", True),
+        ("In which year was it built?", "It was built of 400 stones.", False),
+        ("In which year was it built?", "It was built in 1871.", True),
+    ],
+)
+def test_a_price_is_money_and_a_year_is_no_other_number(question, text, tells):
+    (asked,) = features(
+        question, units(text, title="Price list 1990" if "cost" in question else "K")
+    )
+    assert bool(asked[LACKS]) is not tells
+
+
+@pytest.mark.parametrize(
+    ("text", "tells"),
+    [("The club has 40 members.", True), ("The club has 40 boats.", False)],
+)
+def test_another_number_is_not_that_of_what_is_counted(text, tells):
+    (asked,) = features("How many members has the club?", units(text))
+    assert bool(asked[LACKS]) is not tells
+
+
+def test_the_name_of_a_file_is_read_in_words():
+    one = replace(hit(1), filename="wave96-rates.json", title="", text="The slot is at noon.")
+    (asked,) = features("Is the slot of Wave 96 at noon?", units_of(one))
+    assert asked[MISSING] == 0.0
+
+
+@pytest.mark.parametrize(
     ("question", "text", "can"),
     [
         ("Which pets are not allowed?", "Cats are allowed.", False),

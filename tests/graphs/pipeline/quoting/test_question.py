@@ -48,7 +48,27 @@ from graphs.pipeline.quoting.words import stem
          ["Are cats allowed in the bus", "Are cats allowed on the boat?"]),
         (
             "By how much did the fee rise from 2021 to 2022?",
-            ["By how much did the fee rise in 2021?", "By how much did the fee rise in 2022?"],
+            ["How much was the fee in 2021?", "How much was the fee in 2022?"],
+        ),
+        (
+            "In the mill, when is the fair and who pays for it?",
+            ["In the mill, when is the fair?", "In the mill, who pays for the fair?"],
+        ),
+        (
+            "What's the price of the blue room and how many fit into it?",
+            ["What's the price of the blue room?", "how many fit into the blue room?"],
+        ),
+        (
+            "How often is the key rotated, and who may read it?",
+            ["How often is the key rotated?", "who may read the key?"],
+        ),
+        (
+            "Which guarantee is longer, that of the bike or that on tyres?",
+            ["What is the guarantee of the bike?", "What is the guarantee on tyres?"],
+        ),
+        (
+            "compare the notice for a lesson at Lea with the one for a room at Anvil",
+            ["What is the notice for a lesson at Lea?", "What is the notice for a room at Anvil?"],
         ),
         ("Where and when is the fair?", ["Where and when is the fair?"]),
         ("I lost my key, what do I do?", ["I lost my key, what do I do?"]),
@@ -121,3 +141,42 @@ def test_readers_of_sentences_are_asked_without_the_year_of_the_document():
     assert (
         Part(text="How many rounds did it have in 2019?").timeless == "How many rounds did it have?"
     )
+
+
+@pytest.mark.parametrize(
+    ("question", "word"),
+    [("How old must runners be?", "age"), ("how many people fit in", "persons")],
+)
+def test_a_measure_is_known_by_the_name_that_tables_give_it(question, word):
+    assert stem(word) in Part(text=question).stems
+
+
+@pytest.mark.parametrize(
+    ("question", "sort"),
+    [
+        ("What does a hut cost?", "money"),
+        ("How much do I have to pay?", "money"),
+        ("Is it fine to pay later?", "number"),
+        ("In which year was it built?", "year"),
+        ("How heavy is it?", "number"),
+    ],
+)
+def test_what_an_answer_must_hold_is_told_by_the_question(question, sort):
+    assert Part(text=question).sort == sort
+
+
+@pytest.mark.parametrize(
+    ("question", "earlier", "counted"),
+    [
+        ("What was the old fee?", True, ""),
+        ("What was it before?", True, ""),
+        ("How old is it?", False, ""),
+        ("When must I be there before it opens?", False, ""),
+        ("How many bobbins come with it?", False, "bobbin"),
+        ("How many days does it take?", False, ""),
+        ("How many of them are there?", False, ""),
+    ],
+)
+def test_what_was_before_and_what_is_counted_are_known(question, earlier, counted):
+    part = Part(text=question)
+    assert (part.asks_earlier, part.counted) == (earlier, counted)

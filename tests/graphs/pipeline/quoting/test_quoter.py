@@ -1,6 +1,7 @@
 """What is quoted, with the reranker's scores given."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,7 +18,10 @@ QUOTE = {"answers": "quote", "retrieval": {"focus": "sentence", "top_k": 6}}
 class Echo(FakeStages):
     """Scores by shared words, and writes the only answer that is let through."""
 
+    reranked: ClassVar[set[str]] = set()
+
     async def rerank(self, query, documents):
+        self.reranked.update(documents)
         words = set(words_of(query))
         shares = [len(words & set(words_of(text))) / len(words) for text in documents]
         scores = np.asarray([0.95 + share / 25 if share > 0.3 else 0.01 for share in shares])
@@ -74,6 +78,9 @@ async def test_the_newer_of_two_versions_is_quoted_and_says_so():
     text, cited = await asked(fake, "What is the fee for a boat?")
     assert text == "As of 2024: The fee for a boat is 5 euros. [1]"
     assert cited == ["fees-2024.md"]
+    text, cited = await asked(fake, "What was the old fee for a boat?")
+    assert text == "As of 2023: The fee for a boat is 3 euros. [1]"
+    assert cited == ["fees-2023.md"]
     text, _ = await asked(fake, "What is the fee for a boat in 2023?")
     assert text == "The fee for a boat is 3 euros. [1]"
 
@@ -178,3 +185,36 @@ async def test_a_day_that_no_text_tells_of_is_not_answered_by_others():
     fake = stages(("a.md", "Hall", "The hall opens on Wednesdays at 9."))
     text, _ = await asked(fake, "When does the hall open on Fridays ?")
     assert text == "I don't know."
+
+
+async def test_a_table_row_goes_on_with_the_row_that_was_the_answer_before():
+    rows = "mug | 3 euros | 30 cents\n\nbowl | 5 euros | 70 cents"
+    fake = stages(
+        ("kiln.md", "Kiln > Item | Price | Deposit", rows),
+        ("hall.md", "Hall > Room | Use", "Iron | for a deposit"),
+    )
+    said = "Item: bowl; Price: 5 euros; Deposit: 70 cents [1]"
+    turns = chat("What is the price of a bowl?", said, "And the deposit?")
+    settings = QUOTE | {"retrieval": QUOTE["retrieval"] | {"condense": "join"}}
+    text = text_of(await events_of(fake, turns, **settings))
+    assert text.startswith("Item: bowl")
+
+
+async def test_a_second_question_is_rather_answered_by_another_sentence():
+    fake = stages(
+        ("key.md", "Key", "The key is kept in the vault by day. Only Ann may read the key.")
+    )
+    text, _ = await asked(fake, "Where is the key kept by day, and who may read it by day?")
+    assert text == "The key is kept in the vault by day. Only Ann may read the key. [1]"
+
+
+async def test_a_question_that_asks_which_version_is_told_its_heading():
+    fake = stages(("log.md", "Lumen > 4.2 (2024-05-01)", "Added a dark theme."))
+    text, _ = await asked(fake, "Which version of Lumen added a dark theme?")
+    assert text == "4.2 (2024-05-01): Added a dark theme. [1]"
+
+
+async def test_the_models_read_the_question_that_a_text_answers_and_the_name_of_its_file():
+    fake = stages(("saw-hire.txt", "saw-hire.txt", "May I hire a saw?\n\nYes, for 4 euros."))
+    await asked(fake, "Do you hire a saw out?")
+    assert "saw hire\nMay I hire a saw? Yes, for 4 euros." in fake.reranked
