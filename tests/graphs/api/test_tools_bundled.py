@@ -89,7 +89,10 @@ def generator(request, tmp_path_factory):
 
 
 class Losing:
-    """Loses the first stream of every tenth answer after some tokens."""
+    """Loses the first stream of every tenth answer after some tokens, at its end at the latest.
+
+    What is lost was not delivered: vLLM may give a short answer as a few large pieces.
+    """
 
     def __init__(self, generator):
         self._generator = generator
@@ -101,10 +104,10 @@ class Losing:
     async def stream(self, request, *, slot_s=None):
         is_lost = request.sampling.seed % 10 == 7 and request.attempt == 0
         async for chunk in self._generator.stream(request):
-            yield chunk
-            if is_lost and chunk.position > 12 and chunk.finish_reason is None:
+            if is_lost and (chunk.position > 12 or chunk.finish_reason is not None):
                 self.num_lost += 1
                 raise ReplicaLostError("lost")
+            yield chunk
 
 
 @pytest_asyncio.fixture(loop_scope="module")
