@@ -40,7 +40,7 @@ VLLM_PIP := .venv-vllm/bin/pip --quiet --disable-pip-version-check
 	$(VLLM_PIP) uninstall --yes torchvision torchaudio torchcodec
 	@touch $@
 
-test-vllm: .venv-vllm/installed  ## run the engines' tests on vLLM's CPU build, 7 minutes and once 5 to install
+test-vllm: .venv-vllm/installed  ## run the engines' tests on vLLM's CPU build, serve and kill it, 10 minutes and once 5 to install
 	VLLM_CPU_KVCACHE_SPACE=1 .venv-vllm/bin/python -m pytest -m vllm --durations 8
 
 .venv-clients/installed: tests/clients/requirements.txt

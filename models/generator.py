@@ -206,7 +206,7 @@ class Generator:
         engine_request = await self.prepare(request)
         num_prompt = engine_request.answer_start
         prompt_ids = engine_request.prompt_ids[:num_prompt]
-        form = self._prompting.form(prompt_ids, has_tools=request.tools is not None)
+        form = self._prompting.form(prompt_ids, request.tools)
         answer = AnswerText(
             self._tokenizer, request, self.adapters.identity_of(engine_request.adapter),
             self._bytes.written,

@@ -20,7 +20,8 @@ heed_interrupts()  # workers and jobs of a shell ignore Ctrl-C; what tests start
 def pytest_addoption(parser):
     parser.addoption(
         "--streams", type=int, default=24,
-        help="answers that tests/graphs/test_failover_bundled.py moves from engine to engine",
+        help="answers that tests/graphs/test_failover_bundled.py moves from engine to engine, and "
+        "those whose generator tests/end_to_end/test_vllm.py kills",
     )  # fmt: skip
     parser.addoption(
         "--cancelled", type=int, default=200,

@@ -4,10 +4,13 @@
 
 import re
 
+from models.chat.parameters import Parameters
 from models.chat.syntax import CallSyntax
 from models.errors import InvalidInputError
 
 GENERIC = "hermes"  # for templates that know no tools: the form that most models have seen
+
+_PYTHON = Parameters(begin="", before_value="=", after="", between=", ", quotes_texts=True)
 
 FAMILIES: dict[str, CallSyntax] = {
     # Qwen 2.5 and 3, Hermes, Granite 4, SmolLM 3
@@ -47,6 +50,59 @@ FAMILIES: dict[str, CallSyntax] = {
         trigger="<|tool_call|>", first='[{"name": "', before_arguments='", "arguments": ',
         after="}", between=', {"name": "', closing="]",
     ),
+    # Jamba, Hunyuan A13B
+    "jamba": CallSyntax(
+        trigger="<tool_calls>", first='[{"name": "', before_arguments='", "arguments": ',
+        after="}", between=', {"name": "', closing="]</tool_calls>",
+    ),
+    # Qwen3-Coder, Qwen 3.5, Nemotron 3, Step 3.5
+    "qwen3_coder": CallSyntax(
+        trigger="<tool_call>", first="\n<function=", before_arguments=">\n",
+        after="</function>\n</tool_call>", between="\n<tool_call>\n<function=",
+        parameters=Parameters(
+            begin="<parameter=", before_value=">\n", after="\n</parameter>\n",
+        ),
+    ),
+    # Seed OSS
+    "seed_oss": CallSyntax(
+        trigger="<seed:tool_call>", first="\n<function=", before_arguments=">\n",
+        after="</function>\n</seed:tool_call>", between="\n<seed:tool_call>\n<function=",
+        parameters=Parameters(begin="<parameter=", before_value=">", after="</parameter>\n"),
+    ),
+    # MiniMax M2
+    "minimax_m2": CallSyntax(
+        trigger="<minimax:tool_call>", first='\n<invoke name="', before_arguments='">\n',
+        after="</invoke>\n", between='<invoke name="', closing="</minimax:tool_call>",
+        parameters=Parameters(
+            begin='<parameter name="', before_value='">', after="</parameter>\n"
+        ),
+    ),
+    # GLM 4.5 and 4.6
+    "glm45": CallSyntax(
+        trigger="<tool_call>", first="", before_arguments="\n", after="</tool_call>",
+        between="\n<tool_call>",
+        parameters=Parameters(
+            begin="<arg_key>", before_value="</arg_key>\n<arg_value>", after="</arg_value>\n",
+        ),
+    ),
+    # GLM 4.7
+    "glm47": CallSyntax(
+        trigger="<tool_call>", first="", before_arguments="", after="</tool_call>",
+        between="<tool_call>",
+        parameters=Parameters(
+            begin="<arg_key>", before_value="</arg_key><arg_value>", after="</arg_value>",
+        ),
+    ),
+    # Llama 3.2 and 4 by templates that ask for it, ToolACE
+    "pythonic": CallSyntax(
+        trigger="[", first="", before_arguments="(", after=")", between=", ", closing="]",
+        anywhere=False, parameters=_PYTHON,
+    ),
+    # LFM 2
+    "lfm2": CallSyntax(
+        trigger="<|tool_call_start|>", first="[", before_arguments="(", after=")", between=", ",
+        closing="]<|tool_call_end|>", parameters=_PYTHON,
+    ),
 }  # fmt: skip
 
 # What a template of a family holds, the most telling first.
@@ -56,8 +112,15 @@ _SIGNS = (
     (r"<｜tool▁sep｜>.*```json", "deepseek_v3"),
     (r"<｜tool▁sep｜>", "deepseek_v31"),
     (r"<\|tool_call\|>", "granite"),
-    (r"<tool_call>.*<function=|<function=.*<tool_call>", ""),  # XML: not served
+    (r"<seed:tool_call>", "seed_oss"),
+    (r"<minimax:tool_call>", "minimax_m2"),
+    (r"</arg_key><arg_value>", "glm47"),
+    (r"<arg_key>", "glm45"),
+    (r"<tool_call>.*<function=|<function=.*<tool_call>", "qwen3_coder"),
     (r"<tool_call>", "hermes"),
+    (r"<tool_calls>", "jamba"),
+    (r"<\|tool_call_start\|>|<\|tool_list_start\|>", "lfm2"),
+    (r"\[func(tion)?_name\d?\(", "pythonic"),
     (r'"parameters": ', "llama3_json"),
 )
 

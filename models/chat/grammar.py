@@ -11,12 +11,11 @@ import json
 import re
 from collections.abc import Mapping
 
+from models.chat.parameters import JSON_FORM, ParameterGrammar, escaped
 from models.chat.syntax import CallSyntax
 from models.chat.tools import Tool, ToolUse
 from models.errors import InvalidInputError
 
-# One way to write a value, as in `models.engines.grammar_check`.
-_JSON_FORM = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 _GAP = "GAP: /[ \\n]{0,4}/"  # between thoughts and calls
 
 
@@ -51,7 +50,7 @@ class CallGrammar:
             *([_GAP] if gap else []),
             f"calls: {self._calls(use)}",
             f"one: {' | '.join(f'call_{n}' for n in range(len(use.callable)))}",
-            *(f"call_{n}: {self._call(tool)}" for n, tool in enumerate(use.callable)),
+            *(rule for n, tool in enumerate(use.callable) for rule in self._call(n, tool)),
         ]
         return "\n".join(lines) + "\n"
 
@@ -61,9 +60,11 @@ class CallGrammar:
             return [f"start: {gap}{trigger} calls"]
         if use.answer is not None:
             return self._json_or_calls(use.answer, f"{gap}{trigger} calls", gap)
+        if self._syntax.is_bare:
+            return self._bare_or_text(use, gap)
         if not self._syntax.anywhere:
             # One terminal, since text could begin with white space, too.
-            begin = re.sub(r"([^\w ])", r"\\\1", self._syntax.trigger)
+            begin = escaped(self._syntax.trigger)
             blanks = "[ \\n]{0,4}" if gap else ""
             return [
                 "start: TEXT | BEGIN calls", f"BEGIN: /{blanks}{begin}/",
@@ -77,7 +78,7 @@ class CallGrammar:
         ]  # fmt: skip
 
     def _json_or_calls(self, schema: str, calls: str, gap: str) -> list[str]:
-        if not self._syntax.anywhere:
+        if not self._syntax.anywhere and not self._syntax.is_bare:
             msg = "this model writes calls as JSON, so no other JSON can be asked for beside tools"
             raise InvalidInputError(msg)
         answer = f"%json {_with_form(json.loads(schema))}"
@@ -85,16 +86,42 @@ class CallGrammar:
 
     def _calls(self, use: ToolUse) -> str:
         syntax = self._syntax
-        more = f"({self._literal(syntax.between)} one)*" if use.parallel and not use.named else ""
-        return f"{self._literal(syntax.first)} one {more} {self._literal(syntax.closing)}"
-
-    def _call(self, tool: Tool) -> str:
-        syntax = self._syntax
-        arguments = f"%json {_with_form(tool.schema())}"
         return (
-            f"{self._literal(tool.name + syntax.before_arguments)} {arguments} "
-            f"{self._literal(syntax.after)}"
+            f"{self._literal(syntax.first)} one {self._more(use)} {self._literal(syntax.closing)}"
         )
+
+    def _more(self, use: ToolUse) -> str:
+        is_more = use.parallel and not use.named
+        return f"({self._literal(self._syntax.between)} one)*" if is_more else ""
+
+    def _call(self, number: int, tool: Tool) -> list[str]:
+        name = f"call_{number}"
+        begin = self._literal(tool.name + self._syntax.before_arguments)
+        return [f"{name}: {begin} {name}_rest", *self._rest_of_call(name, tool)]
+
+    def _rest_of_call(self, name: str, tool: Tool) -> list[str]:
+        after = self._literal(self._syntax.after)
+        if self._syntax.parameters is None:
+            return [f"{name}_rest: %json {_with_form(tool.schema())} {after}"]
+        arguments = ParameterGrammar(self._syntax.parameters, self._literal)
+        return [f"{name}_rest: {name}_args {after}", *arguments.rules(f"{name}_args", tool)]
+
+    def _bare_or_text(self, use: ToolUse, gap: str) -> list[str]:
+        """Tells calls from text by the trigger and a name: one terminal, as above."""
+        syntax, blanks = self._syntax, "[ \\n]{0,4}" if gap else ""
+        begins = [
+            blanks + escaped(syntax.trigger + tool.name + syntax.before_arguments)
+            for tool in use.callable
+        ]
+        ones = [f"BEGIN_{at} call_{at}_rest" for at in range(len(begins))]
+        blank = r"[ \n\t]*"  # the reader takes any name for a call, with white space between
+        any_begin = f"{blank}\\[{blank}[a-zA-Z0-9_.\\-]+\\("
+        return [
+            f"start: TEXT | begun {self._more(use)} {self._literal(syntax.closing)}",
+            f"begun: {' | '.join(ones)}",
+            *(f"BEGIN_{at}: /{begin}/" for at, begin in enumerate(begins)),
+            f"TEXT: /(.|\\n)*/ & ~/{any_begin}(.|\\n)*/",
+        ]
 
     def _literal(self, text: str) -> str:
         """Writes a text as terminals: control tokens by id, all else by its characters."""
@@ -113,4 +140,4 @@ def _quoted(text: str) -> str:
 def _with_form(schema: dict[str, object] | bool) -> str:
     if isinstance(schema, bool):
         schema = {} if schema else {"not": {}}
-    return json.dumps({**schema, "x-guidance": _JSON_FORM})
+    return json.dumps({**schema, "x-guidance": JSON_FORM})

@@ -93,12 +93,13 @@ class Prompting:
         ids: list[list[int]] = encoded["input_ids"]
         return ids
 
-    def form(self, prompt_ids: Sequence[int], *, has_tools: bool) -> ReplyForm:
+    def form(self, prompt_ids: Sequence[int], use: ToolUse | None) -> ReplyForm:
         """Says what may stand in the answer to a prompt."""
         return ReplyForm(
-            tools=self.family if has_tools else "",
+            tools=self.family if use else "",
             thinking=self._thinking,
             is_thinking=bool(self._thinking) and self._is_open(prompt_ids),
+            texts=syntax_of(self.family).texts(use) if use else (),
         )
 
     def thought_ids(self) -> tuple[int, int] | None:

@@ -5,45 +5,30 @@
                 '- what does not go on like a call is text
 
 White space in marks does not count, so that what a model writes a little otherwise reads alike.
+What stops being like a call before its arguments is text.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from models.chat.parameter_reading import ArgumentsReader, JsonObject, ParametersReader
 from models.chat.parts import Arguments, Called, Part, Said, joined
 from models.chat.syntax import CallSyntax
 
 _NAME_CHAR = re.compile(r"[a-zA-Z0-9_.-]")
 
 
-class JsonObject:
-    """Finds the end of a JSON object that comes character by character."""
-
-    def __init__(self) -> None:
-        self.is_new = True
-        self._depth = 0
-        self._in_string = False
-        self._is_escaped = False
-
-    def ends_with(self, char: str) -> bool:
-        """Takes the next character and says whether the object ends with it."""
-        self.is_new = False
-        if self._in_string:
-            if self._is_escaped or char == "\\":
-                self._is_escaped = not self._is_escaped
-            elif char == '"':
-                self._in_string = False
-            return False
-        self._in_string = char == '"'
-        self._depth += (char in "{[") - (char in "}]")
-        return self._depth == 0
-
-
 class CallReader:
-    """Reads the calls of a family. See `PartReader`."""
+    """Reads the calls of a family. See `PartReader`.
 
-    def __init__(self, syntax: CallSyntax) -> None:
+    Args:
+        syntax: how it writes calls.
+        texts: tools and their parameters that are written as they are.
+    """
+
+    def __init__(self, syntax: CallSyntax, texts: Sequence[tuple[str, str]] = ()) -> None:
         self._syntax = syntax
+        self._texts = texts
         self._step: Callable[[str], list[Part]] = self._say
         self._held = ""  # of the answer, not yet told apart
         self._wanted: list[str] = []  # marks that may stand here, without white space
@@ -51,7 +36,7 @@ class CallReader:
         self._name = ""
         self._num_calls = 0
         self._has_text = False
-        self._object = JsonObject()
+        self._arguments: ArgumentsReader = JsonObject()
 
     def push(self, text: str) -> list[Part]:
         """Adds text and gives the parts that are settled."""
@@ -60,7 +45,10 @@ class CallReader:
     def flush(self) -> list[Part]:
         """Gives text that was held back; a call that was cut off stays as it is."""
         held, self._held = self._held, ""
-        is_text = self._step in (self._say, self._enter)
+        steps = [self._say, self._enter]
+        if self._syntax.is_bare and self._num_calls == 0:
+            steps += [self._read_name, self._before_arguments]
+        is_text = self._step in steps
         return [Said(text=held)] if held and is_text else []
 
     def _say(self, char: str) -> list[Part]:
@@ -108,43 +96,57 @@ class CallReader:
         found = self._match(char)
         if found:
             self._begin_name()
-        elif found is False:
-            self._step = self._say
-            text, self._held = self._held, ""
-            return [Said(text=text)]
-        return []
+        return self._unlike_a_call() if found is False else []
+
+    def _unlike_a_call(self) -> list[Part]:
+        text, self._held = self._held, ""
+        self._step = self._say
+        self._has_text = True
+        return [Said(text=text)]
 
     def _begin_name(self) -> None:
         self._name = ""
         self._step = self._read_name
 
     def _read_name(self, char: str) -> list[Part]:
+        self._held += char
         if _NAME_CHAR.fullmatch(char):
             self._name += char
             return []
-        if not self._name and char.isspace():
-            return []
+        if not self._name:
+            return [] if char.isspace() else self._unlike_a_call()
+        self._held = self._held[: -len(char)]
         self._await(self._before_arguments, self._syntax.before_arguments)
-        self._held = ""
-        begun = Called(index=self._num_calls, name=self._name)
-        self._num_calls += 1
-        return [begun, *self._step(char)]
+        if self._wanted:
+            return self._step(char)
+        begun = self._begin_arguments()
+        return [*begun, *self._step(char)]
 
     def _before_arguments(self, char: str) -> list[Part]:
-        if self._match(char) or not self._wanted:
-            self._object = JsonObject()
-            self._step = self._read_arguments
-        return []
+        self._held += char
+        is_apart = self._syntax.is_bare and char.isspace()  # as in "[see (2)]"
+        found = False if is_apart else self._match(char)
+        if found:
+            return self._begin_arguments()
+        return self._unlike_a_call() if found is False else []
+
+    def _begin_arguments(self) -> list[Part]:
+        self._held = ""
+        self._arguments = JsonObject()
+        if self._syntax.parameters:
+            texts = frozenset(name for tool, name in self._texts if tool == self._name)
+            self._arguments = ParametersReader(self._syntax.parameters, self._syntax.after, texts)
+        self._step = self._read_arguments
+        self._num_calls += 1
+        return [Called(index=self._num_calls - 1, name=self._name)]
 
     def _read_arguments(self, char: str) -> list[Part]:
-        index = self._num_calls - 1
-        if self._object.is_new and char.isspace():
-            return []
-        if self._object.ends_with(char):
+        text = self._arguments.push(char)
+        if self._arguments.is_ended:
             self._await(self._after_arguments, self._syntax.after)
-            if not self._wanted:
+            if self._syntax.parameters or not self._wanted:  # those end with that mark
                 self._await_next()
-        return [Arguments(index=index, text=char)]
+        return [Arguments(index=self._num_calls - 1, text=text)] if text else []
 
     def _after_arguments(self, char: str) -> list[Part]:
         if self._match(char) is not None:

@@ -46,10 +46,9 @@ def told(
 
 
 def _instructions(use: ToolUse, syntax: CallSyntax) -> str:
-    example = syntax.written((("<name>", "{<arguments>}"),))
     return (
         f"You may call these functions, whose parameters are JSON schemas:\n{tools_text(use)}\n"
-        f"To call one, write:\n{example}"
+        f"To call one, write:\n{syntax.example}"
     )
 
 

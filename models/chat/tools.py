@@ -9,7 +9,7 @@ from models.errors import InvalidInputError
 
 MAX_TOOLS = 128
 # What a schema may hold whose properties are all that it speaks of.
-_PLAIN = frozenset(
+PLAIN_KEYS = frozenset(
     {
         *("type", "properties", "required", "title", "description", "additionalProperties"),
         *("$schema", "$id", "$defs", "definitions", "examples", "default", "strict"),
@@ -68,7 +68,7 @@ class Tool:
                 f"required a list of strings, got {self.parameters[:80]!r}"
             )
             raise InvalidInputError(msg)
-        is_plain = _PLAIN.issuperset(schema) and set(required) <= set(declared)
+        is_plain = PLAIN_KEYS.issuperset(schema) and set(required) <= set(declared)
         if is_plain:  # what is not declared is not asked for
             schema = {"properties": {}, "additionalProperties": False} | schema
         return schema if "$ref" in schema else {"type": "object"} | schema

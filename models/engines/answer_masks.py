@@ -55,7 +55,7 @@ class AnswerMasks:
         Raises:
             InvalidInputError: what the answer is to be held to cannot be read, or not be served.
         """
-        form = self._prompting.form(prompt_ids, has_tools=request.tools is not None)
+        form = self._prompting.form(prompt_ids, request.tools)
         ids = self._prompting.thought_ids()
         constraint = self._held_to(request, after_thoughts=ids is not None)
         inner = None if constraint is None else await self._served(constraint, request)

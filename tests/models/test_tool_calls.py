@@ -33,6 +33,8 @@ TOOLS = (
     Tool(name="get_weather", description="Tells it.", parameters=json.dumps(WEATHER)),
     Tool(name="clock"),
 )
+# Families that differ from another one in their marks alone; tests/models/chat has all of them.
+TWINS = {"jamba", "seed_oss", "minimax_m2", "glm45", "lfm2"}
 SCHEMAS = {tool.name: tool.schema() for tool in TOOLS}
 
 
@@ -90,7 +92,7 @@ async def test_a_forced_call_parses_at_any_seed_and_goes_on_from_any_id(generato
         assert ids[:cut] + rest == ids
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - TWINS))
 async def test_every_family_is_held_to_the_form_that_is_read(tmp_path, family):
     made = loaded(tmp_path, tool_parser=family)
     try:

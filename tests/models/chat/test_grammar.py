@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from models.chat.families import FAMILIES
 from models.chat.grammar import CallGrammar
+from models.chat.parameters import ParameterGrammar
 from models.chat.parts import joined
 from models.chat.reply import ReplyForm, reader_of
 from models.chat.tools import Tool, ToolUse
@@ -97,6 +98,107 @@ def test_thirty_tools_of_public_interfaces_make_one_grammar_within_its_limits(fa
     assert list(_checked("grammar", rules)) == ["grammar"]
 
 
+TEXT = {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "good", "bad"),
+    [
+        (TEXT, ["", "5", "\nif a < b:\n", 'a "b"', "</p>"], ["a</parameter>b"]),
+        ({"type": "string", "minLength": 2, "maxLength": 3}, ["éé", "abc"], ["a", "abcd"]),
+        ({"type": "string", "enum": ["a b", "c"]}, ["a b", "c"], ["a", "", '"c"']),
+        ({"const": "c"}, ["c"], ["a"]),
+        ({"type": "string", "pattern": "^[ab]+$"}, ['"ab"'], ["ab", '"c"']),
+        ({"type": "string", "maxLength": 5000}, ['"ab"'], ["ab"]),
+        ({"type": ["string", "null"]}, ['"ab"', "null"], ["ab"]),
+        ({"type": "integer"}, ["5", "-1"], ['"5"', "5.5", ""]),
+        ({"type": "array", "items": TEXT}, ['["a", "b"]'], ["a", "[1]"]),
+        ({"type": "boolean"}, ["true"], ["True", "1"]),
+        ({"$ref": "#/$defs/n"}, ["5"], ["a"]),
+        (True, ["5", '{"a": 1}'], ["a"]),
+    ],
+)
+def test_a_parameter_fits_its_schema(accepts, schema, good, bad):
+    parameters = {
+        "properties": {"a": schema},
+        "required": ["a"],
+        "$defs": {"n": {"type": "number"}},
+    }
+    use = ToolUse(tools=(Tool(name="f", parameters=json.dumps(parameters)),), choice="required")
+
+    def told(value):
+        marks = (
+            "<tool_call>\n<function=f>\n<parameter=a>\n",
+            "\n</parameter>\n</function>\n</tool_call>",
+        )
+        return accepts("qwen3_coder", value.join(marks), use)
+
+    assert [told(one) for one in good] == ["all"] * len(good)
+    assert "all" not in [told(one) for one in bad]
+
+
+def test_parameters_stand_once_in_their_order_and_are_left_out_where_they_may(accepts):
+    flag = {"type": "boolean"}
+    tool = Tool(name="f", parameters=json.dumps(
+        {"properties": {"a": flag, "b": flag, "c": flag}, "required": ["b"]}
+    ))  # fmt: skip
+    use = ToolUse(tools=(tool,), choice="required")
+    for given in ("b=True", "a=True, b=False", "b=True, c=True", "a=False, b=True, c=False"):
+        assert accepts("pythonic", f"[f({given})]", use) == "all"
+    for given in (
+        "",
+        "a=True",
+        "c=True",
+        "b=True, a=True",
+        "b=True, b=True",
+        "b=True,",
+        ", b=True",
+    ):
+        assert accepts("pythonic", f"[f({given})]", use) == "none"
+
+
+def test_brackets_are_free_where_no_call_opens_with_them(accepts):
+    use = ToolUse(tools=(CLOCK,))
+    for text in ("[1] It is noon.", "[]", "[see (2)]", "[a] and [clock(zone)]"):
+        assert accepts("pythonic", text, use) == "all"
+    for text in ("[cloc(", "[ clock(zone", "\n[other(zone"):
+        assert accepts("pythonic", text, use) == "none"
+
+
+def test_arguments_may_be_one_of_several_objects():
+    either = [
+        {"properties": {"kind": {"const": "x"}, "x": TEXT}, "required": ["kind", "x"]},
+        {"$ref": "#/$defs/y"},
+    ]
+    y = {"properties": {"kind": {"const": "y"}, "x": {"type": "integer"}}, "required": ["kind"]}
+    tool = Tool(name="f", parameters=json.dumps({"anyOf": either, "$defs": {"y": y}}))
+    parameters = FAMILIES["glm45"].parameters
+    assert parameters.texts(tool) == {"kind"}  # x is a text in one of them alone
+    rules = ParameterGrammar(parameters, json.dumps).rules("args", tool)
+    assert rules[0] == "args: args_v0 | args_v1"
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ({"oneOf": []}, "'f' must hold properties alone, got 'oneOf'"),
+        ({"required": ["b"], "x": 1}, "hold properties alone, got 'x'"),
+        (
+            {"properties": {"a": {}}, "required": ["b"], "default": {}},
+            "by names without marks, got 'b'",
+        ),
+        ({"properties": {"a b": {}}}, "by names without marks, got 'a b'"),
+        ({"properties": {"a>": {}}}, "by names without marks, got 'a>'"),
+        ({"$ref": "#/$defs/a"}, r"references in \$defs or definitions, got '#/\$defs/a'"),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}, "at most 8 references"),
+    ],
+)
+def test_a_schema_whose_parameters_cannot_be_listed_is_refused(schema, message):
+    use = ToolUse(tools=(Tool(name="f", parameters=json.dumps(schema)),))
+    with pytest.raises(InvalidInputError, match=message):
+        CallGrammar(FAMILIES["qwen3_coder"], {}).rules(use, after_thoughts=False)
+
+
 @pytest.mark.parametrize(
     ("schema", "read"),
     [
@@ -150,7 +252,7 @@ async def test_calls_parse_whatever_a_model_likes_best(family):
         if len(ids) == 9:  # it goes on elsewhere
             mask = await maker.mask(Grammar(rules=rules))
     text = Tokenizer.from_str(tokenizer_json).decode(ids, skip_special_tokens=True)
-    reader = reader_of(ReplyForm(tools=family))
+    reader = reader_of(ReplyForm(tools=family, texts=FAMILIES[family].texts(use)))
     called, given, *rest = joined([*reader.push(text), *reader.flush()])
     assert (called.name, rest) == ("weather", [])
     jsonschema.validate(json.loads(given.text), tool.schema())

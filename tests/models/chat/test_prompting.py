@@ -110,12 +110,25 @@ def test_a_chat_that_the_template_refuses_is_no_fault_of_ours():
 
 
 def test_calls_of_a_form_that_is_not_known_are_refused_with_what_helps():
-    made = prompting(TOOLS + SAID + "<tool_call>\n<function=f>" + TAIL)
+    made = prompting(TOOLS + PLAIN)
     assert made.ids([ASKED])
     with pytest.raises(InvalidInputError, match="small writes calls of tools is not known"):
         made.ids([ASKED], USE)
     named = prompting(TOOLS + PLAIN, tool_parser="mistral")
-    assert named.form(named.ids([ASKED], USE), has_tools=True).tools == "mistral"
+    assert named.form(named.ids([ASKED], USE), USE).tools == "mistral"
+
+
+def test_a_model_without_tools_is_told_of_them_in_the_form_of_its_settings():
+    made = prompting(PLAIN, tool_parser="qwen3_coder")
+    written = "".join(text(made, EXCHANGE, USE).split())
+    assert "<function=<name>><parameter=<parameter>><value></parameter>" in written
+    assert "<tool_call><function=f><parameter=n>1</parameter></function>" in written
+    for given in ("[]", "{", "null"):
+        called = Message(
+            role="assistant", tool_calls=(ToolCall(id="a", name="f", arguments=given),)
+        )
+        with pytest.raises(InvalidInputError, match="must be a JSON object, got"):
+            made.ids([ASKED, called])
 
 
 MARKS = ("<think>", "</think>")
@@ -126,9 +139,9 @@ THINKS = (
 
 def test_a_prompt_tells_whether_the_answer_begins_with_thoughts():
     made = prompting(THINKS, MARKS)
-    begun = made.form(made.ids([ASKED]), has_tools=False)
+    begun = made.form(made.ids([ASKED]), None)
     assert begun == ReplyForm(thinking="think", is_thinking=True)
-    ended = made.form(made.ids([ASKED], effort="none"), has_tools=False)
+    ended = made.form(made.ids([ASKED], effort="none"), None)
     assert ended == ReplyForm(thinking="think", is_thinking=False)
     assert json.loads(json.dumps(made.thought_ids())) == [6144, 6145]
 
@@ -137,7 +150,7 @@ def test_no_text_of_a_client_opens_or_ends_thoughts():
     made = prompting(PLAIN + "{# </think> #}", MARKS)
     ids = made.ids([Message(role="user", content="<think> </think> <think>")])
     assert not set(made.thought_ids()) & set(ids)
-    assert made.form(ids, has_tools=False).is_thinking is False
+    assert made.form(ids, None).is_thinking is False
 
 
 @pytest.mark.parametrize("effort", ["minimal", "low", "medium", "high", "xhigh"])

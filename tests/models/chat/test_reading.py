@@ -3,6 +3,7 @@
 # ruff: noqa: RUF001  # DeepSeek's tokens are written with such letters
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -12,14 +13,20 @@ from models.chat.reading import CallReader
 from models.chat.reply import ReplyForm, reader_of
 from models.errors import InvalidInputError
 
-CALLS = (
-    ("clock", "{}"),
-    ("run.it_2-x", json.dumps({"cmd": 'mkdir {a,b} "]}\\', "at": {"n": [1, {}]}, "é": "→ [1]"})),
-)  # fmt: skip
+GIVEN = {"cmd": 'mkdir {a,b} "]}\\', "at": {"n": [1, {}]}, "é": "→ [1]"}
+CALLS = (("clock", "{}"), ("run.it_2-x", json.dumps(GIVEN, ensure_ascii=False)))
 READ = [
     Called(index=0, name=CALLS[0][0]), Arguments(index=0, text=CALLS[0][1]),
     Called(index=1, name=CALLS[1][0]), Arguments(index=1, text=CALLS[1][1]),
 ]  # fmt: skip
+
+
+def form_of(family):
+    """The form of an answer with `CALLS`, whose texts are told beside it."""
+    parameters = FAMILIES[family].parameters
+    is_told = parameters is not None and not parameters.quotes_texts
+    texts = (("run.it_2-x", "cmd"), ("run.it_2-x", "é")) if is_told else ()
+    return ReplyForm(tools=family, texts=texts)
 
 
 def read(form, *texts):
@@ -43,12 +50,12 @@ def is_blank(part):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_what_a_family_writes_is_read_wherever_it_is_cut(family):
-    form, written = ReplyForm(tools=family), FAMILIES[family].written(CALLS)
+    form, written = form_of(family), FAMILIES[family].written(CALLS)
     assert at_every_cut(form, written) == READ
     assert [one for one in at_every_cut(form, f"\n{written}\n") if not is_blank(one)] == READ
     if FAMILIES[family].anywhere:
         assert at_every_cut(form, f"One < two. {written}") == [Said(text="One < two. "), *READ]
-    thinking = ReplyForm(tools=family, thinking="think")
+    thinking = replace(form, thinking="think")
     parts = at_every_cut(thinking, f"<think>\nA {written}? </thin \n</think>\n\n{written}")
     assert parts == [Thought(text=f"A {written}? </thin"), *READ]
 
@@ -75,6 +82,87 @@ def test_white_space_in_marks_does_not_count(family, text):
     said = [one for one in at_every_cut(ReplyForm(tools=family), text) if isinstance(one, Said)]
     assert "".join(one.text for one in said).strip() == ""
     assert [one for one in read(ReplyForm(tools=family), text) if one not in said] == READ[:2]
+
+
+def given(family, text, texts=()):
+    """The arguments of each call in a text, and what else is said."""
+    parts = at_every_cut(ReplyForm(tools=family, texts=tuple(texts)), text)
+    said = "".join(part.text for part in parts if isinstance(part, Said)).strip()
+    return [json.loads(part.text) for part in parts if isinstance(part, Arguments)], said
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("""'grep -F "]" log.txt'""", 'grep -F "]" log.txt'),
+        ('"hello]world), b=(1"', "hello]world), b=(1"),
+        ("'It\\'s'", "It's"),
+        ("'ends in \\\\'", "ends in \\"),
+        ("'\\d+ \\x41 \\u00e9 \\n'", "\\d+ A é \n"),
+        ("'two\nlines'", "two\nlines"),
+        ('"{a: 1}"', "{a: 1}"),
+        ("-74.0046539", -74.0046539),
+        ("1e3", 1000.0),
+        ("(800, 600)", [800, 600]),
+        ("[]", []),
+        ("[True, None, {'k': [False, 'x']}]", [True, None, {"k": [False, "x"]}]),
+        ('{"k": {"n": null, "t": true}}', {"k": {"n": None, "t": True}}),
+        ("True", True),
+        ("false", False),
+        ("None", None),
+    ],
+)
+def test_literals_of_python_are_read_as_json(written, value):
+    calls = f"[f(from={written}, b = 2), g()]"
+    assert given("pythonic", calls) == ([{"from": value, "b": 2}, {}], "")
+    lfm = f"Well. <|tool_call_start|> {calls}<|tool_call_end|> Done."
+    assert given("lfm2", lfm) == ([{"from": value, "b": 2}, {}], "Well.  Done.")
+    xml = f"<function=f>\n<parameter=a>\n{written}\n</parameter>\n</function>"
+    assert given("qwen3_coder", f"<tool_call>\n{xml}\n</tool_call>") == ([{"a": value}], "")
+
+
+@pytest.mark.parametrize(
+    "text", ["[1] It is 8000.", "[O'Reilly]", "[see (2)]", "[]", "[f", "[f, g(1)]", "a [f(x=1)]"]
+)
+def test_brackets_that_hold_no_call_are_text(text):
+    assert given("pythonic", text) == ([], text)
+
+
+@pytest.mark.parametrize("family", ["qwen3_coder", "seed_oss", "minimax_m2", "glm45", "glm47"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "5", "null", "\n\nif a < b:\n\tprint('</p>')\n", '"quoted"', "</tool", "</function>",
+     "a </parameter", "a </arg_valu", "<parameter=b>", "\\n", "é\u2028→"],
+)  # fmt: skip
+def test_texts_are_read_as_they_are_written(family, text):
+    written = FAMILIES[family].written((("f", json.dumps({"a": text, "n": [text]})),) * 2)
+    told = [{"a": text, "n": [text]}] * 2
+    assert given(family, written, [("f", "a")]) == (told, "")
+
+
+@pytest.mark.parametrize(
+    ("family", "text"),
+    [
+        ("qwen3_coder", "<tool_call><function=f><parameter=a>x</parameter><parameter=n> 5 "
+                        "</parameter></function></tool_call>"),
+        ("qwen3_coder", "<tool_call>\n\n<function=f>\n<parameter=a>\nx\n</parameter>\n\n"
+                        "<parameter=n>\n5</parameter>\n</function>\n\n</tool_call>\n"),
+        ("minimax_m2", '<minimax:tool_call><invoke name="f"><parameter name="a">x</parameter>\n'
+                       '<parameter name="n">5</parameter></invoke></minimax:tool_call>'),
+        ("glm45", "<tool_call>f<arg_key>a</arg_key><arg_value>x</arg_value><arg_key>n</arg_key>"
+                  "<arg_value>5</arg_value></tool_call>"),
+        ("glm47", "<tool_call>f\n<arg_key>a</arg_key>\n<arg_value>x</arg_value>\n"
+                  "<arg_key>n</arg_key><arg_value>\n5\n</arg_value></tool_call>"),
+    ],
+)  # fmt: skip
+def test_marks_of_parameters_may_stand_on_lines_of_their_own(family, text):
+    assert given(family, text, [("f", "a")]) == ([{"a": "x", "n": 5}], "")
+
+
+def test_a_long_text_is_told_as_it_comes():
+    reader = reader_of(ReplyForm(tools="qwen3_coder", texts=(("f", "a"),)))
+    reader.push("<tool_call>\n<function=f>\n<parameter=a>\n")
+    assert reader.push("A long file") == [Arguments(index=0, text="A long file")]
 
 
 def test_what_does_not_go_on_like_a_call_stays_text():
@@ -115,7 +203,13 @@ def test_thoughts_are_told_from_the_answer(form, text, parts):
         ("{{ '<｜tool▁sep｜>' + n + '\n```json\n' }}", "deepseek_v3"),
         ("{{ n + '<｜tool▁sep｜>' }}", "deepseek_v31"), ("{{ '<|tool_call|>' }}", "granite"),
         ("""{{- '"parameters": ' }}""", "llama3_json"), ("{{ messages }}", ""), (None, ""),
-        ("<tool_call>\n<function=f>", ""),
+        ("<tool_call>\n<function=f>", "qwen3_coder"),
+        ("<seed:tool_call>\n<function=f>", "seed_oss"),
+        ("<minimax:tool_call>{{ '<invoke name=' }}", "minimax_m2"),
+        ("<tool_call>{{ n }}\n<arg_key>{{ k }}</arg_key>\n<arg_value>", "glm45"),
+        ("<tool_call>{{ n }}<arg_key>{{ k }}</arg_key><arg_value>", "glm47"),
+        ("[func_name1(params_name1=params_value1), func_name2(params)]", "pythonic"),
+        ("List of tools: <|tool_list_start|>[", "lfm2"), ("<tool_calls>[", "jamba"),
     ],
 )  # fmt: skip
 def test_a_template_tells_its_family(template, family):

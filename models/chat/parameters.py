@@ -1,0 +1,239 @@
+r"""Arguments that are written one by one, not as a JSON object: which are texts, and their grammar.
+
+    <parameter=city>\nNew "York"\n</parameter>\n     [get_weather(city="New York", days=3)]
+    |  begin  |name| |   text   |     after               name|value|between
+
+A text is a parameter whose schema asks for a string and says nothing else of it than its length or
+its choices; it is written as it is. Any other value is JSON. What is read of both is a JSON object.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from models.chat.tools import PLAIN_KEYS, Tool
+from models.errors import InvalidInputError
+
+_MAX_COUNTED_CHARS = 256  # of a text: a longer one is held to its length as JSON
+_NOTES = frozenset({"title", "description", "default", "examples"})
+_TEXT_KEYS = _NOTES | {"type", "enum", "const", "minLength", "maxLength"}
+_MAX_DEPTH = 8
+_SECTIONS = ("$defs", "definitions")
+_NAME = re.compile(r"[^\s<>=\"'(),\[\]{}]{1,64}")
+# One way to write a value, as in `models.engines.grammar_check`.
+JSON_FORM = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """The marks around arguments that are written one by one.
+
+    Attributes:
+        begin: before a name.
+        before_value: between name and value.
+        after: after a value.
+        between: between two arguments.
+        quotes_texts: whether texts are JSON as well, and constants those of Python.
+    """
+
+    begin: str
+    before_value: str
+    after: str
+    between: str = ""
+    quotes_texts: bool = False
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """All that may hold control tokens."""
+        return self.begin, self.before_value, self.after
+
+    def written(self, arguments: dict[str, Any]) -> str:
+        """Writes arguments as the model itself would."""
+        return self.between.join(
+            f"{self.begin}{name}{self.before_value}{self._value(value)}{self.after}"
+            for name, value in arguments.items()
+        )
+
+    def texts(self, tool: Tool) -> frozenset[str]:
+        """Names the parameters that are written as they are."""
+        if self.quotes_texts:
+            return frozenset()
+        found = [one["properties"] for one in _variants(tool)]
+        names = {name for one in found for name in one}
+        return frozenset(
+            name for name in names if all(self._is_text(one[name]) for one in found if name in one)
+        )
+
+    def _value(self, value: Any) -> str:
+        if self.quotes_texts and (value is None or isinstance(value, bool)):
+            return repr(value)
+        is_raw = isinstance(value, str) and not self.quotes_texts
+        return value if is_raw else json.dumps(value, ensure_ascii=False)
+
+    def _is_text(self, schema: Any) -> bool:
+        if not isinstance(schema, dict) or not _TEXT_KEYS.issuperset(schema):
+            return False
+        choices = _choices(schema)
+        if choices is not None:
+            mark = self.after.strip()
+            return all(isinstance(one, str) and mark not in one for one in choices)
+        lengths = schema.get("minLength", 0), schema.get("maxLength", 0)
+        is_counted = all(isinstance(n, int) and n <= _MAX_COUNTED_CHARS for n in lengths)
+        return schema.get("type") == "string" and is_counted
+
+
+class ParameterGrammar:
+    """Writes the rules of arguments, in Lark's notation for llguidance.
+
+    Args:
+        notation: how they are written.
+        literal: writes a text as terminals.
+    """
+
+    def __init__(self, notation: Parameters, literal: Callable[[str], str]) -> None:
+        self._notation = notation
+        self._literal = literal
+
+    def rules(self, name: str, tool: Tool) -> list[str]:
+        """Writes the rule `name` of a tool's arguments, and those that it needs.
+
+        Raises:
+            InvalidInputError: the schema says more than which parameters there are.
+        """
+        texts, variants = self._notation.texts(tool), _variants(tool)
+        ones = [f"{name}_v{number}" for number in range(len(variants))]
+        rules = [f"{name}: {' | '.join(ones)}"]
+        for one, schema in zip(ones, variants, strict=True):
+            declared, required = schema["properties"], set(schema["required"])
+            rules += self._order(one, [key in required for key in declared])
+            for at, (key, wanted) in enumerate(declared.items()):
+                is_text = key in texts
+                rules += self._parameter(f"{one}_{at}", key, wanted, is_text=is_text, tool=tool)
+        return rules
+
+    def _order(self, name: str, required: list[bool]) -> list[str]:
+        """Writes that each may stand once, in the order of the schema; the marks between them."""
+        ones = [f"{name}_{at}" for at in range(len(required))]
+        if not self._notation.between:
+            parts = [
+                one if is_asked else f"{one}?" for one, is_asked in zip(ones, required, strict=True)
+            ]
+            return [f"{name}: {' '.join(parts)}" if parts else f'{name}: ""']
+        between = self._literal(self._notation.between)
+        rules = [f'{name}_first_{len(ones)}: ""', f'{name}_more_{len(ones)}: ""']
+        for at, one in enumerate(ones):
+            after = f"{name}_more_{at + 1}"
+            first = "" if required[at] else f" | {name}_first_{at + 1}"
+            more = "" if required[at] else f" | {after}"
+            rules += [
+                f"{name}_first_{at}: {one} {after}{first}",
+                f"{name}_more_{at}: {between} {one} {after}{more}",
+            ]
+        return [f"{name}: {name}_first_0", *rules]
+
+    def _parameter(
+        self, name: str, key: str, schema: Any, *, is_text: bool, tool: Tool
+    ) -> list[str]:
+        notation = self._notation
+        begin = self._literal(f"{notation.begin}{key}{notation.before_value}")
+        after = self._literal(notation.after)
+        if not is_text:
+            return [f"{name}: {begin} {self._value(schema, tool)} {after}"]
+        choices = _choices(schema)
+        if choices is not None:
+            return [f"{name}: {begin} ({' | '.join(_terminal(one) for one in choices)}) {after}"]
+        lower, upper = schema.get("minLength", 0), schema.get("maxLength", "")
+        mark = escaped(notation.after.strip())
+        text = f"{name.upper()}: /(.|\\n){{{lower},{upper}}}/ & ~/(.|\\n)*{mark}(.|\\n)*/"
+        is_token = "<[" in after  # which no text can hold
+        end = f"{name}_end: {name.upper()} {after}"
+        return [
+            f"{name}: {begin} {name}_end",
+            end if is_token else end.replace(":", "[lazy]:", 1),
+            text,
+        ]
+
+    def _value(self, schema: Any, tool: Tool) -> str:
+        if isinstance(schema, bool):
+            schema = {} if schema else {"not": {}}
+        if self._notation.quotes_texts and schema.get("type") == "boolean" and "enum" not in schema:
+            return '("True" | "False")'
+        defined = {key: value for key, value in tool.schema().items() if key in _SECTIONS}
+        return f"%json {json.dumps({**defined, **schema, 'x-guidance': JSON_FORM})}"
+
+
+def escaped(text: str) -> str:
+    r"""Writes a text as a regular expression of Lark, where `\<` is the start of a word."""
+    return re.sub(r"([\\^$.|?*+(){}\[\]/])", r"\\\1", text)
+
+
+def _choices(schema: dict[str, Any]) -> list[Any] | None:
+    """Lists all values that a schema lets through; None: it has no list of them."""
+    if "const" in schema:
+        return [schema["const"]]
+    choices = schema.get("enum")
+    return choices if isinstance(choices, list) and choices else None
+
+
+def _terminal(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _variants(tool: Tool) -> list[dict[str, Any]]:
+    """Gives what the arguments may be: schemas of which each lists all of its parameters.
+
+    Raises:
+        InvalidInputError: there is more to the arguments than parameters.
+    """
+    return list(_resolved(tool, tool.schema(), depth=0))
+
+
+def _resolved(tool: Tool, schema: dict[str, Any], *, depth: int) -> Iterator[dict[str, Any]]:
+    """Follows references and choices at the top of a schema, where the parameters are told."""
+    if depth > _MAX_DEPTH:
+        raise _refusal(tool, f"have at most {_MAX_DEPTH} references in a row", "more")
+    if "$ref" in schema:
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        yield from _resolved(tool, _joined(rest, _defined(tool, schema["$ref"])), depth=depth + 1)
+    elif isinstance(choices := schema.get("anyOf"), list) and choices:
+        rest = {key: value for key, value in schema.items() if key != "anyOf"}
+        for one in choices:
+            yield from _resolved(tool, _joined(rest, one), depth=depth + 1)
+    else:
+        yield _checked(tool, schema)
+
+
+def _joined(schema: dict[str, Any], more: Any) -> dict[str, Any]:
+    if not isinstance(more, dict):
+        return schema
+    declared = {**schema.get("properties", {}), **more.get("properties", {})}
+    required = [*schema.get("required", []), *more.get("required", [])]
+    return {**schema, **more, "properties": declared, "required": required}
+
+
+def _defined(tool: Tool, reference: Any) -> Any:
+    section, _, name = str(reference).removeprefix("#/").partition("/")
+    found = tool.schema().get(section, {}).get(name) if section in _SECTIONS else None
+    if found is None:
+        raise _refusal(tool, f"have its references in {' or '.join(_SECTIONS)}", reference)
+    return found
+
+
+def _checked(tool: Tool, schema: dict[str, Any]) -> dict[str, Any]:
+    if more := sorted(set(schema) - PLAIN_KEYS):
+        raise _refusal(tool, "hold properties alone", more[0])
+    declared: dict[str, Any] = schema.get("properties", {})
+    required: list[str] = schema.get("required", [])
+    for name in [*declared, *required]:
+        if name not in declared or not _NAME.fullmatch(name):
+            raise _refusal(tool, "declare its parameters by names without marks", name[:80])
+    return {**schema, "properties": declared, "required": required}
+
+
+def _refusal(tool: Tool, duty: str, got: object) -> InvalidInputError:
+    return InvalidInputError(
+        "this model writes arguments one by one, so the schema of tool "
+        f"{tool.name!r} must {duty}, got {got!r}"
+    )
