@@ -166,10 +166,10 @@ def accounts_over(services: Callable[[], Services]) -> Accounts:
 def _add_borders(app: FastAPI, *, echo_request_id: bool) -> None:
     """Puts what every request passes before the routes."""
     # The last one added sees a request first.
-    app.add_middleware(BodyLimit)
     app.add_middleware(PublicUrl)
     app.add_middleware(RequestDeadline)
-    app.add_middleware(ClassTurns)
+    app.add_middleware(ClassTurns)  # reads some bodies
+    app.add_middleware(BodyLimit)
     app.add_middleware(CountedTraffic, traffic=app.state.traffic)  # of those who are let in
     app.add_middleware(Limited)
     app.add_middleware(RequestCaller)

@@ -50,7 +50,7 @@ def _idle(example: object, why: str) -> Field:
 
 _CACHE = "prompts are not cached across requests"
 _NOBODY = "who asks is known by the API key; the name is not kept"
-_TIER = "there is one tier; `auto`, `default` and the others are answered by it, and the reply says"
+_TIER = "a class of service up to that of the key (`auto`); the reply tells which"
 _TEXT_ONLY = "the models read and write text alone"
 _NO_PADDING = "true: events are not padded to one length"
 _METADATA = {"team": "search"}
@@ -76,7 +76,7 @@ CHAT: dict[str, Field] = {
     "frequency_penalty": _yes(0.5, _FREE),
     "presence_penalty": _yes(0.5, _FREE),
     "response_format": _yes(_SCHEMA, f"{_FREE}; citations stand beside the JSON"),
-    "service_tier": _idle("flex", _TIER),
+    "service_tier": _yes("flex", _TIER),
     "verbosity": _one("low", "`medium`: instructions say how long an answer is"),
     "modalities": _one(["audio"], _TEXT_ONLY),
     "function_call": _one({"name": "f"}, "`none` and `auto`: see `functions`"),
@@ -139,15 +139,19 @@ RESPONSES: dict[str, Field] = {
     "tool_choice": _yes(why=f"the search is made whatever it says; to make it call: {_FREE}"),
     "text": _yes(why=f"`format` (json_schema, json_object): {_FREE}; `verbosity`: `medium`"),
     "top_logprobs": _yes(2, f"{_FREE}; with `include: message.output_text.logprobs`"),
-    "service_tier": _idle("flex", _TIER),
-    "reasoning": _yes({"effort": "high"}, f"`effort`: {_FREE}, and a model that thinks first"),
+    "service_tier": _yes("flex", _TIER),
+    "reasoning": _yes(
+        {"effort": "high"},
+        f"`effort`: {_FREE}, and a model that thinks first; `summary`: `auto`; "
+        "`context`: `auto`, `current_turn`; `mode`: `standard`",
+    ),
     "stream_options": _one({"include_obfuscation": True}, _NO_PADDING),
     "access_programs": _no({"cyber": "standard"}, "there are none"),
     "context_management": _no([{"type": "compaction"}], "`truncation` shortens a chat"),
     "image": _no({"context_compression": "auto"}, _TEXT_ONLY),
     "moderation": _no({"model": "m"}, "the server's own filter judges every question and answer"),
     "prompt": _no({"id": "p"}, "prompts are not kept"),
-    "prompt_cache_options": _no({"mode": "explicit"}, _CACHE),
+    "prompt_cache_options": _idle({"mode": "explicit"}, _CACHE),
     "parallel_tool_calls": _yes(why="false: at most one call of a function"),
     "user": _idle("someone", _NOBODY),
     "safety_identifier": _idle("someone", _NOBODY),
