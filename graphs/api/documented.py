@@ -60,7 +60,10 @@ _TOOLS = [{"type": "function", "function": {"name": "clock"}}]
 
 CHAT: dict[str, Field] = {
     "model": _yes(),
-    "messages": _yes(why="parts of a question that are no text are refused by their place"),
+    "messages": _yes(
+        why="parts of a question that are no text are refused by their place, those of earlier "
+        "turns left out; `name` has no place in what models read"
+    ),
     "stream": _yes(True),
     "stream_options": _yes({"include_usage": True}, f"`include_obfuscation`: {_NO_PADDING}"),
     "max_completion_tokens": _yes(5, "an upper bound: no room is kept for it"),
@@ -75,13 +78,21 @@ CHAT: dict[str, Field] = {
     "logit_bias": _yes({"5": 10}, _FREE),
     "frequency_penalty": _yes(0.5, _FREE),
     "presence_penalty": _yes(0.5, _FREE),
-    "response_format": _yes(_SCHEMA, f"{_FREE}; citations stand beside the JSON"),
+    "response_format": _yes(
+        _SCHEMA,
+        f"{_FREE}; held to, `strict` or not, its `name` and `description` not read; "
+        "citations stand beside the JSON",
+    ),
     "service_tier": _yes("flex", _TIER),
     "verbosity": _one("low", "`medium`: instructions say how long an answer is"),
     "modalities": _one(["audio"], _TEXT_ONLY),
     "function_call": _one({"name": "f"}, "`none` and `auto`: see `functions`"),
     "tool_choice": _yes(why=f"`auto` and `none`; to make it call: {_FREE}"),
-    "tools": _yes(_TOOLS, "functions; what only quotes calls none (`degraded: tools`)"),
+    "tools": _yes(
+        _TOOLS,
+        "functions, held to their parameters, `strict` or not; what only quotes "
+        "calls none (`degraded: tools`)",
+    ),
     "functions": _one([{"name": "f"}], "no functions are called"),
     "reasoning_effort": _yes("high", f"{_FREE}, and a model that thinks first"),
     "store": _one(True, "false: `/v1/responses` keeps answers, chats are not kept"),
