@@ -132,7 +132,10 @@ COMPLETIONS: dict[str, Field] = {
 
 RESPONSES: dict[str, Field] = {
     "model": _yes(),
-    "input": _yes(why="text, messages, and what an earlier response has put out"),
+    "input": _yes(
+        why="text, messages, and what an earlier response has put out, or its id "
+        "(`item_reference`); `status` and `phase` of items are not read"
+    ),
     "instructions": _yes("Be brief."),
     "previous_response_id": _yes(),
     "conversation": _yes(),

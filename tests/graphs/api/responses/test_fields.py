@@ -18,6 +18,8 @@ HARMLESS = [
     {"reasoning": {"effort": None, "summary": None}}, {"reasoning": {"effort": "none"}},
     {"reasoning": {"summary": "auto", "context": "auto", "mode": "standard"}},
     {"prompt_cache_options": {"mode": "explicit"}},
+    {"tools": [{"type": "function", "name": "f", "async": False, "defer_loading": None,
+                "allowed_callers": ["direct"]}]},
     {"top_logprobs": 0}, {"stream_options": {"include_obfuscation": False}},
     {"service_tier": "auto"}, {"include": ["reasoning.encrypted_content"]}, {"tools": []},
     {"tool_choice": "auto"}, {"moderation": None}, {"prompt": None}, {"image": None},
@@ -46,6 +48,15 @@ REFUSED = [
     ({"prompt_cache_options": "explicit"}, "prompt_cache_options"),
     ({"include": ["message.all"]}, "include"),
     ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+    *(
+        ({"tools": [{"type": "function", "name": "f", name: value}]}, "tools[0]")
+        for name, value in {
+            "async": True,
+            "defer_loading": True,
+            "output_schema": {"type": "object"},
+            "allowed_callers": ["programmatic"],
+        }.items()
+    ),
     ({"tools": [SEARCH, SEARCH]}, "tools"),
     ({"tools": [SEARCH | {"max_num_results": 51}]}, "tools[0].max_num_results"),
     ({"tools": [SEARCH | {"filters": {"type": "like"}}]}, "tools[0].filters"),
