@@ -60,19 +60,6 @@ async def test_an_answer_has_its_citations_and_the_batch_its_usage(begin, ended,
     assert batch.expires_at == batch.created_at + 86_400
 
 
-async def test_links_of_a_batch_lead_to_where_it_was_asked_for(
-    api_app, api_openai, begin, ended, read
-):
-    name = str(api_openai.base_url).removesuffix("/v1/")
-    for public in (None, "https://docs.example.org/rag"):
-        http = api_app.state.services.config.http.model_copy(update={"public_url": public})
-        config = api_app.state.services.config.model_copy(update={"http": http})
-        api_app.state.services = dataclasses.replace(api_app.state.services, config=config)
-        found = await read((await ended(await begin(line("a", ASK)))).output_file_id)
-        (one,) = found["a"]["response"]["body"]["choices"][0]["message"]["annotations"]
-        assert one["url_citation"]["url"].startswith(f"{public or name}/v1/files/")
-
-
 async def test_a_batch_of_only_errors_has_no_output_file(begin, ended, read):
     batch = await ended(await begin(line("a", {}), line("b", {**ASK, "stream": True})))
     assert (batch.status, batch.output_file_id) == ("completed", None)
