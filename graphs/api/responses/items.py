@@ -87,7 +87,7 @@ def _read(item: InputItem, param: str) -> Item | None:
         )
     if item.type in ("function_call", "function_call_output"):
         return kept_item(_call(item, param))
-    if item.type not in (None, "message"):
+    if item.type is not None and item.type != "message":
         msg = f"items of type 'message' and 'function_call' are read here, got '{item.type[:64]}'"
         raise BadRequestError(msg, param=f"{param}.type", code="unsupported_value")
     return kept_item(_message(item, param))
