@@ -131,6 +131,23 @@ async def _refuse(send: Send, status: int, code: str, reason: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+def _end_by_closing(cycle: Any) -> None:
+    """Keeps a reply free of chunks, which HTTP/1.0 does not have (RFC 9112, 6.1) and uvicorn makes.
+
+    Its end is that of the connection, which uvicorn closes then; what was announced of its length
+    is sent along.
+    """
+    send: Send = cycle.send
+
+    async def send_bare(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            cycle.expected_content_length = len(message.get("body", b""))
+        await send(message)
+
+    cycle.chunked_encoding = False
+    cycle.send = send_bare
+
+
 def timed_protocol(limits: ProxyLimits) -> type[HttpToolsProtocol]:
     """Makes uvicorn's protocol with these limits."""
     return type("TimedProtocol", (_TimedProtocol,), {"limits": limits})
@@ -177,6 +194,8 @@ class _TimedProtocol(HttpToolsProtocol):
             self._head.cancel()
             self._head = None
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0":
+            _end_by_closing(self.cycle)
         if self._reply is None:
             self._reply = self.loop.call_later(self.limits.reply_s, self.transport.abort)
 

@@ -22,6 +22,11 @@ from index.catalog.keys.records import ServiceClass
 _ORDER: tuple[ServiceClass, ...] = ("priority", "default", "flex")  # the last is shed first
 
 
+def served_class(allowed: ServiceClass, asked: ServiceClass | None) -> ServiceClass:
+    """Gives the class that a request asks for, or that of its key: never a better one than that."""
+    return allowed if asked is None else max(allowed, asked, key=_ORDER.index)
+
+
 class Turnstile:
     """Lets so many requests run at once.
 

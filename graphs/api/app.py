@@ -52,6 +52,7 @@ from graphs.api.corpus import (
 from graphs.api.dialects import azure, cohere, cohere_chat, tei, vllm, vllm_tokens
 from graphs.api.dialects.azure import AzurePaths
 from graphs.api.dialects.errors import DialectErrors
+from graphs.api.dialects.paths import PlainPaths
 from graphs.api.error_replies import ErrorReply, install_error_handlers
 from graphs.api.mcp import route as mcp
 from graphs.api.openapi import describe
@@ -166,10 +167,10 @@ def accounts_over(services: Callable[[], Services]) -> Accounts:
 def _add_borders(app: FastAPI, *, echo_request_id: bool) -> None:
     """Puts what every request passes before the routes."""
     # The last one added sees a request first.
-    app.add_middleware(BodyLimit)
     app.add_middleware(PublicUrl)
     app.add_middleware(RequestDeadline)
-    app.add_middleware(ClassTurns)
+    app.add_middleware(ClassTurns)  # reads some bodies
+    app.add_middleware(BodyLimit)
     app.add_middleware(CountedTraffic, traffic=app.state.traffic)  # of those who are let in
     app.add_middleware(Limited)
     app.add_middleware(RequestCaller)
@@ -179,6 +180,7 @@ def _add_borders(app: FastAPI, *, echo_request_id: bool) -> None:
     app.add_middleware(DialectErrors)
     app.add_middleware(HeadAsGet)
     app.add_middleware(AzurePaths)
+    app.add_middleware(PlainPaths)
     app.add_middleware(Cors)
     app.add_middleware(TraceContext)
     app.add_middleware(RequestId, echo=echo_request_id)

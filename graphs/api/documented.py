@@ -50,7 +50,7 @@ def _idle(example: object, why: str) -> Field:
 
 _CACHE = "prompts are not cached across requests"
 _NOBODY = "who asks is known by the API key; the name is not kept"
-_TIER = "there is one tier; `auto`, `default` and the others are answered by it, and the reply says"
+_TIER = "a class of service up to that of the key (`auto`); the reply tells which"
 _TEXT_ONLY = "the models read and write text alone"
 _NO_PADDING = "true: events are not padded to one length"
 _METADATA = {"team": "search"}
@@ -60,7 +60,10 @@ _TOOLS = [{"type": "function", "function": {"name": "clock"}}]
 
 CHAT: dict[str, Field] = {
     "model": _yes(),
-    "messages": _yes(why="parts of a question that are no text are refused by their place"),
+    "messages": _yes(
+        why="parts of a question that are no text are refused by their place, those of earlier "
+        "turns left out; `name` has no place in what models read"
+    ),
     "stream": _yes(True),
     "stream_options": _yes({"include_usage": True}, f"`include_obfuscation`: {_NO_PADDING}"),
     "max_completion_tokens": _yes(5, "an upper bound: no room is kept for it"),
@@ -75,13 +78,21 @@ CHAT: dict[str, Field] = {
     "logit_bias": _yes({"5": 10}, _FREE),
     "frequency_penalty": _yes(0.5, _FREE),
     "presence_penalty": _yes(0.5, _FREE),
-    "response_format": _yes(_SCHEMA, f"{_FREE}; citations stand beside the JSON"),
-    "service_tier": _idle("flex", _TIER),
+    "response_format": _yes(
+        _SCHEMA,
+        f"{_FREE}; held to, `strict` or not, its `name` and `description` not read; "
+        "citations stand beside the JSON",
+    ),
+    "service_tier": _yes("flex", _TIER),
     "verbosity": _one("low", "`medium`: instructions say how long an answer is"),
     "modalities": _one(["audio"], _TEXT_ONLY),
     "function_call": _one({"name": "f"}, "`none` and `auto`: see `functions`"),
     "tool_choice": _yes(why=f"`auto` and `none`; to make it call: {_FREE}"),
-    "tools": _yes(_TOOLS, "functions; what only quotes calls none (`degraded: tools`)"),
+    "tools": _yes(
+        _TOOLS,
+        "functions, held to their parameters, `strict` or not; what only quotes "
+        "calls none (`degraded: tools`)",
+    ),
     "functions": _one([{"name": "f"}], "no functions are called"),
     "reasoning_effort": _yes("high", f"{_FREE}, and a model that thinks first"),
     "store": _one(True, "false: `/v1/responses` keeps answers, chats are not kept"),
@@ -121,7 +132,10 @@ COMPLETIONS: dict[str, Field] = {
 
 RESPONSES: dict[str, Field] = {
     "model": _yes(),
-    "input": _yes(why="text, messages, and what an earlier response has put out"),
+    "input": _yes(
+        why="text, messages, and what an earlier response has put out, or its id "
+        "(`item_reference`); `status` and `phase` of items are not read"
+    ),
     "instructions": _yes("Be brief."),
     "previous_response_id": _yes(),
     "conversation": _yes(),
@@ -139,15 +153,19 @@ RESPONSES: dict[str, Field] = {
     "tool_choice": _yes(why=f"the search is made whatever it says; to make it call: {_FREE}"),
     "text": _yes(why=f"`format` (json_schema, json_object): {_FREE}; `verbosity`: `medium`"),
     "top_logprobs": _yes(2, f"{_FREE}; with `include: message.output_text.logprobs`"),
-    "service_tier": _idle("flex", _TIER),
-    "reasoning": _yes({"effort": "high"}, f"`effort`: {_FREE}, and a model that thinks first"),
+    "service_tier": _yes("flex", _TIER),
+    "reasoning": _yes(
+        {"effort": "high"},
+        f"`effort`: {_FREE}, and a model that thinks first; `summary`: `auto`; "
+        "`context`: `auto`, `current_turn`; `mode`: `standard`",
+    ),
     "stream_options": _one({"include_obfuscation": True}, _NO_PADDING),
     "access_programs": _no({"cyber": "standard"}, "there are none"),
     "context_management": _no([{"type": "compaction"}], "`truncation` shortens a chat"),
     "image": _no({"context_compression": "auto"}, _TEXT_ONLY),
     "moderation": _no({"model": "m"}, "the server's own filter judges every question and answer"),
     "prompt": _no({"id": "p"}, "prompts are not kept"),
-    "prompt_cache_options": _no({"mode": "explicit"}, _CACHE),
+    "prompt_cache_options": _idle({"mode": "explicit"}, _CACHE),
     "parallel_tool_calls": _yes(why="false: at most one call of a function"),
     "user": _idle("someone", _NOBODY),
     "safety_identifier": _idle("someone", _NOBODY),

@@ -4,6 +4,7 @@ See `graphs.api.errors` for the status of each.
 """
 
 import logging
+import re
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 # The trees whose errors carry a `code` for clients.
 _OURS = (ApiError, GraphError, ModelError, CorpusError)
+_VERSIONED = re.compile(r"(?!/v1/v1/)/(?:v1|v2|openai|admin|page|mcp)(?:/|$)")
 _HTTP_CODES = {400: "invalid_body", 404: "unknown_url", 405: "method_not_allowed"}
 
 
@@ -102,6 +104,8 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     message = str(error.detail)
     if error.status_code in {404, 405}:
         message = f"{message}: {request.method} {request.url.path}"
+    if error.status_code == 404 and not _VERSIONED.match(request.url.path):
+        message += "; paths of OpenAI's API begin with /v1, so a base URL has to end with it, once"
     body = ErrorBody(
         message=message, type=INVALID, param=None, code=_HTTP_CODES.get(error.status_code)
     )

@@ -115,6 +115,18 @@ async def test_headers_that_come_slowly_are_given_up(monkeypatch):
         assert app.began == []
 
 
+@pytest.mark.parametrize("path", ["/", "/later", "/big"])
+async def test_a_reply_to_an_old_client_has_no_chunks_and_ends_with_its_connection(
+    monkeypatch, path
+):
+    async with proxied(monkeypatch) as (_, port):
+        head = f"POST {path} HTTP/1.0\r\nhost: a\r\ncontent-length: 3\r\n\r\n".encode()
+        reply, _ = await told(port, head + b"abc")
+        headers, _, body = reply.partition(b"\r\n\r\n")
+        assert b"transfer-encoding" not in headers.lower()
+        assert body == (b"x" * BIG if path == "/big" else b"") + b"3"
+
+
 async def test_the_next_request_of_a_connection_has_a_deadline_too(monkeypatch):
     async with proxied(monkeypatch, keep_alive_timeout_s=30) as (app, port):
         reply, _ = await told(port, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n", b"GET /", pause_s=0.2)

@@ -1,7 +1,7 @@
 """`GET /admin/v1/usage`: the tokens of the caller's own tenant, by day, key and model."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
@@ -34,7 +34,12 @@ class UsageList(BaseModel):
     data: list[UsageRow]
 
 
-@router.get("", response_model=UsageList, summary="Tokens by day, key and model")
+_CSV: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/csv": {"schema": {"type": "string"}}}}
+}
+
+
+@router.get("", response_model=UsageList, responses=_CSV, summary="Tokens by day, key and model")
 async def get_usage(
     request: Request,
     corpus: InjectedCorpus,

@@ -7,13 +7,14 @@ sent through the whole application, as if a client had sent it.
 import asyncio
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic_core import from_json, to_json
 from starlette.types import ASGIApp, Message, Scope
 
 from graphs.api.accounting.billing import ONCE
 from graphs.api.batches.batch_input import Line
+from graphs.api.border.public_url import ASKED_UNDER
 from graphs.api.border.traffic import IN_BATCH
 from graphs.caller import Caller
 from index.catalog.batches.records import LineResult
@@ -39,7 +40,15 @@ class Reply:
         return self.status == 503 and b'"code":"overloaded"' not in self.body.replace(b" ", b"")
 
 
-async def ask(app: ASGIApp, line: Line, *, endpoint: str, caller: Caller, key: str) -> Reply:
+async def ask(
+    app: ASGIApp,
+    line: Line,
+    *,
+    endpoint: str,
+    caller: Caller,
+    key: str,
+    public_url: str | None = None,
+) -> Reply:
     """Sends one line through the application.
 
     Args:
@@ -49,6 +58,7 @@ async def ask(app: ASGIApp, line: Line, *, endpoint: str, caller: Caller, key: s
         caller: whose batch it is.
         key: names the line: it is paid once, however often it is asked, and where answers are
             kept, one that is asked again finds its own.
+        public_url: where links in the reply lead; None: they are without a host.
     """
     request_id = f"req_{uuid.uuid4().hex}"
     body = line.body()
@@ -62,7 +72,7 @@ async def ask(app: ASGIApp, line: Line, *, endpoint: str, caller: Caller, key: s
         refusal = _refusal("the body is nested too deeply", None, "invalid_body")
         return Reply(400, request_id, refusal)
     scope = _scope(endpoint, request_id, caller)
-    scope["state"][ONCE] = key
+    scope["state"] |= {ONCE: key, ASKED_UNDER: public_url}
     if endpoint in _KEEPING:
         scope["headers"].append((b"idempotency-key", key.encode()))
     status, data = await _post(app, scope, text.encode("ascii"))
@@ -126,7 +136,8 @@ def _scope(endpoint: str, request_id: str, caller: Caller) -> Scope:
         ],
         "client": None,
         "server": None,
-        "state": {"caller": caller, IN_BATCH: True},
+        # Lines come after every class, so what they are told is the last of them.
+        "state": {"caller": replace(caller, service_class="flex"), IN_BATCH: True},
     }
 
 

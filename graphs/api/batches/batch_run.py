@@ -170,7 +170,10 @@ class BatchRun:
 
     async def _ask(self, line: Line, key: str) -> Reply:
         caller = await self.asker()
-        return await ask(self.app, line, endpoint=self.record.endpoint, caller=caller, key=key)
+        return await ask(
+            self.app, line, endpoint=self.record.endpoint, caller=caller, key=key,
+            public_url=self.record.public_url,
+        )  # fmt: skip
 
     async def _keep(self, *, waits: bool = False) -> None:
         """Keeps results and the lease; `waits`: as long as the catalog is out of reach.

@@ -10,6 +10,7 @@ from openai.types.batch_usage import BatchUsage, InputTokensDetails, OutputToken
 from pydantic import Field
 
 from graphs.api.border.json_body import JsonRoute, RequestModel
+from graphs.api.border.public_url import public_url
 from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.corpus.vector_store_schema import Metadata
 from graphs.api.errors import BadRequestError
@@ -69,6 +70,7 @@ async def create_batch(request: Request, body: CreateBatchBody, corpus: Injected
             window_s=_WINDOW_S,
             metadata=body.metadata,
             output_life_s=expiry.seconds if expiry else None,
+            public_url=public_url() or None,
         )
     )
     request.app.state.batches.wake()

@@ -2,8 +2,9 @@
 
 A turn waits until fewer requests of others run here than `yields_to`. When more of them come, or
 one is refused for want of room, the lines that run are given up, and begin again when there is
-room. So that a batch ends also where there is never room, one line in a while is begun and not
-given up.
+room. Where requests come so often, of late, that a line would meet the next one, it is not begun
+before they have stayed away for twice as long: it would only be in their way. So that a batch ends
+also where there is never room, one line in a while is begun and not given up.
 """
 
 import asyncio
@@ -33,6 +34,7 @@ class Turns:
         self._num_running = 0
         self._forced_at = float("-inf")
         self._not_before = 0.0
+        self._usual_s = 0.0  # how long a line takes
 
     def pause(self) -> None:
         """Begins nothing for a while, since there was no room."""
@@ -46,10 +48,12 @@ class Turns:
             self._num_running += 1  # nothing is awaited between this and the look at the room
             if is_overdue:
                 self._forced_at = time.monotonic()
-            task = asyncio.create_task(work())
+            task, began_at = asyncio.create_task(work()), time.monotonic()
             try:
                 if await self._unless_needed(task, is_overdue=is_overdue):
+                    self._usual_s = (self._usual_s + time.monotonic() - began_at) / 2
                     return task.result()
+                self._usual_s = max(self._usual_s, time.monotonic() - began_at)
             finally:
                 self._num_running -= 1
                 self._traffic.count()
@@ -75,11 +79,16 @@ class Turns:
     def _has_room(self) -> bool:
         return self._traffic.num_waiting < self._settings().yields_to
 
+    def _quiet_s(self) -> float:
+        """For how long nobody else must have asked before a line is begun."""
+        quiet_s, gap_s = self._settings().quiet_s, self._traffic.gap_s
+        return quiet_s if quiet_s + self._usual_s <= gap_s else max(quiet_s, 2 * gap_s)
+
     async def _room(self, since: float) -> bool:
         """Waits for room; True: there is none, but the wait, since then, was long enough."""
         while True:
             settings, now = self._settings(), time.monotonic()
-            quiet_at = self._traffic.ended_at + settings.quiet_s
+            quiet_at = self._traffic.ended_at + self._quiet_s()
             overdue_at = max(since, self._forced_at) + settings.longest_yield_s
             if self._num_running < settings.max_running and now >= self._not_before:
                 if self._has_room() and now >= quiet_at:

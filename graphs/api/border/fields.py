@@ -26,9 +26,8 @@ Unsupported = Annotated[object, UNLESS_NEUTRAL]
 Refused = Annotated[object, AfterValidator(_refuse_if_given)]
 
 
-# OpenAI's names; there is one tier here, and replies say that it was this one.
+# OpenAI's names; what they mean here is in graphs/api/accounting/turns.py.
 ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
-SERVED_TIER: Literal["default"] = "default"
 
 
 def only(*allowed: object, name: str) -> AfterValidator:

@@ -1,7 +1,8 @@
 """Under which URL clients know this server, so that links in replies open wherever they are shown.
 
 It is `http.public_url` of the settings, else what the request was sent to: the `X-Forwarded-*` of a
-proxy before us go before its own host, if the proxy is one of `http.trusted_proxies`. Pure ASGI.
+proxy before us go before its own host, if the proxy is one of `http.trusted_proxies`. A line of a
+batch was sent to nothing: there it is the URL that the batch was asked for under. Pure ASGI.
 """
 
 import re
@@ -15,6 +16,7 @@ from graphs.api.services import Services
 
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9._-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
 _PLAIN_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
+ASKED_UNDER = "asked_under"  # of a scope's state: the URL of a request without one of its own
 _base: ContextVar[str] = ContextVar("public_url", default="")
 
 
@@ -35,7 +37,8 @@ class PublicUrl:
             services: Services = scope["app"].state.services
             http = services.config.http
             is_proxied = comes_from_proxy(scope, http.trusted_proxies)
-            _base.set(http.public_url or _asked_url(scope, is_proxied=is_proxied))
+            known = http.public_url or scope.get("state", {}).get(ASKED_UNDER)
+            _base.set(known or _asked_url(scope, is_proxied=is_proxied))
         await self._app(scope, receive, send)
 
 

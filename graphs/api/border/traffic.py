@@ -4,6 +4,7 @@ Pure ASGI. Only POST counts: what reads or polls takes no model's time.
 """
 
 import asyncio
+import math
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,12 +19,14 @@ class Traffic:
         num_waiting: requests whose senders wait for the reply, or read it as it comes.
         num_refused: how many of them got 503, since there was no room.
         ended_at: when the last of them ended, by the monotonic clock.
+        gap_s: how long nobody waited, of late, until the next one came; infinite: nobody has yet.
     """
 
     def __init__(self) -> None:
         self.num_waiting = 0
         self.num_refused = 0
         self.ended_at = float("-inf")
+        self.gap_s = float("inf")
         self._changed = asyncio.Event()
 
     async def change(self) -> None:
@@ -32,6 +35,9 @@ class Traffic:
 
     def count(self, *, waiting: int = 0, refused: int = 0) -> None:
         """Adds to the numbers."""
+        if waiting > 0 and not self.num_waiting:
+            gap_s = time.monotonic() - self.ended_at
+            self.gap_s = gap_s if math.isinf(self.gap_s) else (self.gap_s + gap_s) / 2
         self.num_waiting += waiting
         self.num_refused += refused
         if waiting < 0:

@@ -32,6 +32,7 @@ from graphs.api.chat.resume import Resumption, resumption_of
 from graphs.api.chat.tool_fields import tools_of
 from graphs.api.chat.turns import turns_of
 from graphs.api.services import InjectedServices
+from graphs.caller import Caller
 from graphs.config import GatewayConfig
 from graphs.pipeline.events import ChatRequest, Sampling
 from index.searching.filters import parse_filter
@@ -77,7 +78,7 @@ async def create_chat_completion(
         in_batch=in_batch(request),
         num_choices=body.n or 1,
     )
-    head = _head(body, target, resumption)
+    head = _head(body, target, resumption, request.state.caller)
     delivery = Delivery(
         request_id=chat.request_id,
         created=head.created,
@@ -104,7 +105,9 @@ def _may_call(body: ChatCompletionBody) -> bool:
     return bool(body.tools) and body.tool_choice != "none"
 
 
-def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) -> ReplyHead:
+def _head(
+    body: ChatCompletionBody, target: ChatTarget, resumption: Resumption, caller: Caller
+) -> ReplyHead:
     options = body.stream_options
     name = resumption.fingerprint.hex()[:32] if resumption.has_key else uuid.uuid4().hex
     return ReplyHead(
@@ -116,7 +119,7 @@ def _head(body: ChatCompletionBody, target: ChatTarget, resumption: Resumption) 
         debug=bool(body.rag and body.rag.debug),
         num_choices=body.n or 1,
         logprobs=bool(body.logprobs),
-        tells_tier=body.service_tier is not None,
+        tier=None if body.service_tier is None else caller.service_class,
     )
 
 

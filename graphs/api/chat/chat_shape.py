@@ -17,7 +17,6 @@ from openai.types.chat.chat_completion_chunk import Choice as ChunkChoice
 from openai.types.chat.chat_completion_message import Annotation, ChatCompletionMessage
 from openai.types.completion_usage import CompletionTokensDetails, CompletionUsage
 
-from graphs.api.border.fields import SERVED_TIER
 from graphs.api.border.sse import Frame
 from graphs.api.border.timing import tree
 from graphs.api.chat.citations import (
@@ -43,6 +42,7 @@ from graphs.pipeline.events import (
     Usage,
     choice_of,
 )
+from index.catalog.keys.records import ServiceClass
 from models.generation import WrittenToken
 
 
@@ -87,7 +87,7 @@ class ReplyHead:
         debug: whether timings and the search query are shown.
         num_choices: how many answers there are.
         logprobs: whether the probabilities of tokens are told.
-        tells_tier: whether the reply says by which service tier it was made.
+        tier: the class that it was served in, where the request asks for one.
     """
 
     id: str
@@ -98,7 +98,7 @@ class ReplyHead:
     debug: bool
     num_choices: int = 1
     logprobs: bool = False
-    tells_tier: bool = False
+    tier: ServiceClass | None = None
 
 
 class ChatShape:
@@ -247,8 +247,8 @@ class ChatShape:
 def _names(head: ReplyHead, retrieved: Retrieved) -> dict[str, Any]:
     """Gives what says, on a completion and on every chunk of one, which reply it is."""
     names: dict[str, Any] = {"id": head.id, "created": head.created, "model": head.model}
-    if head.tells_tier:
-        names["service_tier"] = SERVED_TIER
+    if head.tier is not None:
+        names["service_tier"] = head.tier
     if retrieved.identity:  # with another one, the same seed may give another answer
         names["system_fingerprint"] = f"fp_{retrieved.identity}"
     return names

@@ -92,11 +92,12 @@ async def get_file(file_id: str, corpus: InjectedCorpus) -> Response:
 async def get_file_content(request: Request, file_id: str, corpus: InjectedCorpus) -> Response:
     """Gives the bytes as they were uploaded; a browser shows texts and PDFs, and runs nothing."""
     data = await corpus.file_content(file_id)
-    kind, disposition = "application/octet-stream", "attachment"
+    filename = quote((await corpus.get_file(file_id)).filename, safe="")
+    kind, how = "application/octet-stream", "attachment"
     if "text/html" in request.headers.get("accept", ""):  # a person has followed a citation
-        kind, disposition = _shown((await corpus.get_file(file_id)).filename, data)
+        kind, how = _shown(data)
     headers = {
-        "content-disposition": disposition,
+        "content-disposition": f"{how}; filename*=UTF-8''{filename}",
         "x-content-type-options": "nosniff",
         "vary": "accept",
     }
@@ -116,18 +117,17 @@ async def delete_file(file_id: str, corpus: InjectedCorpus) -> Response:
     return json_reply(FileDeleted(id=file_id, object="file", deleted=True))
 
 
-def _shown(filename: str, data: bytes) -> tuple[str, str]:
+def _shown(data: bytes) -> tuple[str, str]:
     """Gives the media type and disposition of a file in a browser, which is to run none of it."""
-    name = f"filename*=UTF-8''{quote(filename, safe='')}"
     if data.startswith(b"%PDF-"):
-        return "application/pdf", f"inline; {name}"
+        return "application/pdf", "inline"
     try:
         is_text = "\0" not in data.decode()
     except UnicodeDecodeError:
         is_text = False
     if is_text:
-        return "text/plain", f"inline; {name}"
-    return "application/octet-stream", f"attachment; {name}"
+        return "text/plain", "inline"
+    return "application/octet-stream", "attachment"
 
 
 def file_object(record: FileRecord) -> FileObject:

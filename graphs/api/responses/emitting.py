@@ -1,6 +1,5 @@
 """The numbered events of one response, and the items of its output, as they begin and end."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ from openai.types import responses as api
 from pydantic import BaseModel
 
 from graphs.api.border.sse import Frame
+from graphs.api.responses.references import output_item_id
 
 
 class Emitter:
@@ -64,8 +64,7 @@ class Emitter:
     def id(self, kind: str) -> str:
         """Names the next item of a kind, the same each time that the response is made."""
         number = sum(str(getattr(one, "id", "")).startswith(f"{kind}_") for one in self.done)
-        name = f"{self._response_id}/{number}" if number else self._response_id
-        return f"{kind}_{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+        return output_item_id(kind, self._response_id, number)
 
     def place(self, item_id: str, content_index: int | None = None) -> dict[str, Any]:
         """Says where in the output an event of the open item belongs."""

@@ -5,6 +5,7 @@ function_call, function_call_output
                    kept; a call belongs to the turn before it, its result to the call
 file_search_call   kept, no turn: what it found is searched anew
 reasoning          left out: no model reads that of another
+item_reference     the item of an earlier output (references.py); in a conversation, refused
 all others         refused by name
 """
 
@@ -86,7 +87,7 @@ def _read(item: InputItem, param: str) -> Item | None:
         )
     if item.type in ("function_call", "function_call_output"):
         return kept_item(_call(item, param))
-    if item.type != "message":
+    if item.type is not None and item.type != "message":
         msg = f"items of type 'message' and 'function_call' are read here, got '{item.type[:64]}'"
         raise BadRequestError(msg, param=f"{param}.type", code="unsupported_value")
     return kept_item(_message(item, param))

@@ -51,7 +51,7 @@ class Part(RequestModel):
 class InputItem(RequestModel):
     """One item of the input: a message, or what an earlier response has put out."""
 
-    type: str = "message"
+    type: str | None = "message"
     id: Annotated[str, Field(min_length=1, max_length=MAX_ITEM_ID_CHARS)] | None = None
     role: Literal["user", "assistant", "system", "developer"] | None = None
     content: str | list[Part] | None = None
@@ -60,6 +60,13 @@ class InputItem(RequestModel):
     name: str | None = None
     arguments: Any = None
     output: Any = None
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is an earlier item's id alone; OpenAI lets its type be left out."""
+        if self.type in (None, "message"):
+            return self.id is not None and self.role is None and self.content is None
+        return self.type == "item_reference"
 
 
 class NamedConversation(RequestModel):
@@ -122,9 +129,11 @@ class ReasoningOptions(RequestModel):
     """How long a model thinks before it answers."""
 
     effort: Effort | None = None
-    summary: Unsupported = None
-    generate_summary: Unsupported = None
-    context: Unsupported = None
+    # What `auto` asks for is up to the server: thoughts are told whole, none of earlier turns read.
+    summary: Annotated[object, only("auto", name="reasoning.summary")] = None
+    generate_summary: Annotated[object, only("auto", name="reasoning.generate_summary")] = None
+    context: Annotated[object, only("auto", "current_turn", name="reasoning.context")] = None
+    mode: Annotated[object, only("standard", name="reasoning.mode")] = None
 
 
 class ResponseBody(RequestModel):
@@ -151,6 +160,7 @@ class ResponseBody(RequestModel):
 
     prompt_cache_key: str | None = Field(None, max_length=1024)
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    prompt_cache_options: dict[str, Any] | None = None
     safety_identifier: str | None = Field(None, max_length=128)
     user: str | None = Field(None, max_length=1024)
     service_tier: ServiceTier | None = None
@@ -164,7 +174,6 @@ class ResponseBody(RequestModel):
     image: Unsupported = None
     moderation: Unsupported = None
     prompt: Unsupported = None
-    prompt_cache_options: Unsupported = None
 
     @model_validator(mode="before")
     @classmethod

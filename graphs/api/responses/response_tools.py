@@ -28,6 +28,9 @@ from graphs.config import Relevance, TopK
 from models.chat.tools import MAX_TOOLS, ToolUse
 
 _MAX_WEIGHT_RATIO = 10
+_WAYS_OF_CALLING: dict[str, Any] = {
+    "async": False, "defer_loading": False, "output_schema": {}, "allowed_callers": ["direct"],
+}  # fmt: skip
 
 
 class HybridSearch(RequestModel):
@@ -84,9 +87,20 @@ class FileSearchChoice(RequestModel):
 
 
 class Function(FunctionSpec):
-    """A function of the client."""
+    """A function of the client, offered from the start and called by the model alone."""
 
     type: Literal["function"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_ways_of_calling(cls, function: Any) -> Any:
+        for name, neutral in _WAYS_OF_CALLING.items():
+            if isinstance(function, dict) and (function.get(name) or neutral) != neutral:
+                raise PydanticCustomError(
+                    "unsupported_parameter", "{field} of a function is not supported here",
+                    {"field": name},
+                )  # fmt: skip
+        return function
 
 
 class FunctionChoice(RequestModel):

@@ -29,6 +29,7 @@ from graphs.api.responses.follow import FollowReply
 from graphs.api.responses.items import as_json, items_of, read_items, shown
 from graphs.api.responses.queries import PageQuery, ReadQuery
 from graphs.api.responses.question import Question, answer, question_of
+from graphs.api.responses.references import with_items
 from graphs.api.responses.response_schema import RESULTS, ResponseBody
 from graphs.api.responses.response_shape import RagResponse, ResponseShape, unix_time
 from graphs.api.responses.run import Run
@@ -210,7 +211,8 @@ async def _read(
 ) -> tuple[StoredResponse, Question]:
     """Reads what is asked, with what goes before it."""
     caller: Caller = request.state.caller
-    items = read_items(body.input, param="input")
+    given = await with_items(body.input, corpus, caller.tenant)
+    items = read_items(given, param="input")
     try:
         context = await context_of(body, items, corpus, caller.tenant)
     except UnknownConversationError as err:

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from graphs.api.border.fields import SERVED_TIER
 from graphs.api.border.replies import to_json
 from graphs.api.chat.resume import Resumption
 from graphs.api.errors import BadRequestError
@@ -79,7 +78,7 @@ def record_of(
     body: ResponseBody, question: Question, items: tuple[Item, ...], caller: Caller, *, name: str
 ) -> StoredResponse:
     """Makes what is kept of a response that nobody has worked on."""
-    head = _head(body, name, int(time.time()))
+    head = _head(body, name, int(time.time()), caller)
     status: ResponseStatus = "queued" if body.background else "in_progress"
     response = ResponseShape(head, with_results=True).response()
     response.status = status
@@ -114,7 +113,7 @@ def response_of(record: StoredResponse, *, with_results: bool) -> RagResponse:
     return response
 
 
-def _head(body: ResponseBody, name: str, created_at: int) -> dict[str, Any]:
+def _head(body: ResponseBody, name: str, created_at: int, caller: Caller) -> dict[str, Any]:
     """Gives every field that a response repeats of its request."""
     sent = body.model_dump(mode="json")
     same = (
@@ -132,7 +131,7 @@ def _head(body: ResponseBody, name: str, created_at: int) -> dict[str, Any]:
         "metadata": sent["metadata"] or {},
         "parallel_tool_calls": body.parallel_tool_calls is not False,
         "reasoning": {"effort": body.reasoning and body.reasoning.effort, "summary": None},
-        "service_tier": SERVED_TIER,
+        "service_tier": caller.service_class,
         "store": body.store is not False,
         "text": _text(body),
         "tool_choice": sent["tool_choice"] or "auto",

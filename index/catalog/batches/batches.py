@@ -20,7 +20,7 @@ _COUNTS = ("num_total", "num_completed", "num_failed", "num_input_tokens", "num_
 _AS_KEPT = (
     *_COUNTS, "id", "tenant", "key_id", "created_at", "expires_at", "status", "endpoint",
     "input_file_id", "window_s", "metadata", "output_life_s", "times", "model", "output_file_id",
-    "error_file_id", "attempt",
+    "error_file_id", "attempt", "public_url",
 )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ class NewBatch:
         key_id: the public name of the key that it was asked with.
         window_s: what is not answered after so many seconds is not answered any more.
         output_life_s: for how long its files are kept; None: until they are deleted.
+        public_url: under which URL it was asked for, and links in its replies lead; None: unknown.
     """
 
     tenant: str
@@ -45,6 +46,7 @@ class NewBatch:
     window_s: int
     metadata: Mapping[str, str] | None = None
     output_life_s: int | None = None
+    public_url: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

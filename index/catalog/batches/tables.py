@@ -30,6 +30,7 @@ batches = Table(
     Column("window_s", BigInteger, nullable=False),
     Column("metadata", JSON(none_as_null=True)),
     Column("output_life_s", BigInteger),
+    Column("public_url", Text),
     Column("times", JSON, nullable=False),
     Column("faults", JSON, nullable=False),
     Column("model", Text),

@@ -48,6 +48,16 @@ async def test_unknown_url_has_the_shape(api_http):
     }
 
 
+@pytest.mark.parametrize(
+    ("path", "is_told"),
+    [("/chat/completions", True), ("/v1/v1/models", True), ("/v1/chats", False), ("/v2/x", False)],
+)
+async def test_a_base_url_that_ends_wrongly_is_told_so(api_http, path, is_told):
+    error = error_of(await api_http.get(path))
+    assert error["code"] == "unknown_url"
+    assert ("a base URL has to end with it, once" in error["message"]) == is_told
+
+
 def operations(app):
     paths = app.openapi()["paths"].items()
     return [

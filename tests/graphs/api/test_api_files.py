@@ -20,7 +20,9 @@ async def test_upload_is_described_and_read_back(api_openai):
     assert await api_openai.files.retrieve(file.id) == file
     content = await api_openai.files.content(file.id)
     assert content.content == b"Requests wait."
-    assert content.response.headers["content-disposition"] == "attachment"
+    assert content.response.headers["content-disposition"] == (
+        "attachment; filename*=UTF-8''notes.txt"
+    )
 
 
 async def test_binary_content_survives(api_openai):

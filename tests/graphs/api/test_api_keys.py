@@ -135,6 +135,24 @@ async def test_a_key_does_what_its_scopes_say(api_http, make_key, scopes, method
         assert reply.json()["error"]["message"] == "The API key does not allow this request."
 
 
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff{", b'{"model": 5}'])
+async def test_a_key_without_the_scope_is_refused_before_its_body_is_looked_at(
+    api_app, api_http, make_key, content
+):
+    headers = {scope: bearer(make_key(scope)) for scope in ("metrics", "query")}
+    told = set()
+    for method, path in served(api_app):
+        if path in OPEN:
+            continue
+        other = "query" if scopes_for(method, path) == ("metrics",) else "metrics"
+        reply = await api_http.request(method, path, content=content, headers=headers[other])
+        assert reply.status_code == 403, (method, path, reply.text)
+        body = reply.json()
+        body.pop("id", None)
+        told.add(body["message"] if "message" in body else str(body["error"]))
+    assert len(told) == 2  # as OpenAI has errors, and the bare message of others
+
+
 async def test_health_description_and_preflight_need_no_key(api_app, api_http, api_services):
     for path in TOLD:
         assert (await api_http.get(path)).status_code == 200

@@ -1,6 +1,7 @@
 """Requests made up from our own OpenAPI description: no 5xx, and no reply outside its schema.
 
-A few an operation here; `make fuzz` tries 300. RAGFLEET_FUZZ_EXAMPLES says how many, and
+Keys are required, and each request has one that may everything. A few requests an operation here;
+`make fuzz` tries 300. RAGFLEET_FUZZ_EXAMPLES says how many, and
 RAGFLEET_FUZZ_ONLY, a regular expression such as `POST /v1/chat`, which operations. The log tells
 of each operation as it ends.
 """
@@ -16,8 +17,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from openai import AsyncOpenAI
 
+from graphs.caller import EVERY_SCOPE
+from graphs.config import GatewayConfig
 from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.stages import Stages
+from graphs.settings import AuthSettings
+from index.catalog.keys.records import KeyGrant
 from tests.graphs.fake_services import FakeReranker, FakeSafety
 from tests.graphs.fake_stages import FakeStages
 from tests.graphs.serving import serving
@@ -43,6 +48,16 @@ class Answering(RagPipeline):
 
 
 @pytest.fixture
+def api_config(api_config):
+    return GatewayConfig(**{**vars(api_config), "auth": AuthSettings(keys=True)})
+
+
+@pytest.fixture
+def key(api_catalog):
+    return api_catalog.create_key(KeyGrant(scopes=EVERY_SCOPE)).token
+
+
+@pytest.fixture
 async def url(api_app, api_services):
     fake = FakeStages()
     stages = Stages(
@@ -55,9 +70,9 @@ async def url(api_app, api_services):
         yield served
 
 
-async def known_ids(url):
+async def known_ids(url, key):
     """Makes one of each, so that made-up requests also find something."""
-    async with AsyncOpenAI(api_key="none", base_url=url, max_retries=0) as client:
+    async with AsyncOpenAI(api_key=key, base_url=url, max_retries=0) as client:
         file = await client.files.create(file=("a.txt", b"Requests wait."), purpose="assistants")
         store = await client.vector_stores.create(file_ids=[file.id])
         batch = await client.vector_stores.file_batches.create(store.id, file_ids=[file.id])
@@ -76,9 +91,10 @@ async def known_ids(url):
     }  # fmt: skip
 
 
-def tried(operation, url, known):
+def tried(operation, url, key, known):
     """Sends requests to an operation; gives what is wrong with the replies."""
     wrong = {}
+    headers = {"authorization": f"Bearer {key}"}
 
     @given(operation.as_strategy(), st.randoms(use_true_random=False))
     @settings(
@@ -90,7 +106,7 @@ def tried(operation, url, known):
             for name in set(values if isinstance(values, dict) else ()) & set(known):
                 if dice.random() < 0.7:
                     values[name] = dice.choice(known[name])
-        response = case.call(base_url=url, timeout=60)
+        response = case.call(base_url=url, timeout=60, headers=headers)
         for check in schemathesis.checks.CHECKS.get_by_names(CHECKS):
             try:
                 case.validate_response(response, checks=[check])
@@ -102,16 +118,16 @@ def tried(operation, url, known):
     return wrong
 
 
-async def test_no_made_up_request_breaks_the_server_or_its_description(api_app, url):
+async def test_no_made_up_request_breaks_the_server_or_its_description(api_app, url, key):
     description = await asyncio.to_thread(api_app.openapi)
     schema = schemathesis.openapi.from_dict(description)
-    known = await known_ids(url)
+    known = await known_ids(url, key)
     wrong = {}
     for result in schema.get_all_operations():
         operation = result.ok()
         if not ONLY.search(operation.label):
             continue
-        found = await asyncio.to_thread(tried, operation, url.removesuffix("/v1"), known)
+        found = await asyncio.to_thread(tried, operation, url.removesuffix("/v1"), key, known)
         logger.info("%s: %d kinds of faults %s", operation.label, len(found), found or "")
         wrong |= {(operation.label, *key): what for key, what in found.items()}
     assert wrong == {}

@@ -20,6 +20,15 @@ def classes(api_app):
     assert api_app.state.turnstile.num_running == 0
 
 
+@pytest.fixture
+def own_class(monkeypatch, caller):
+    def change(service_class):
+        own = replace(caller, service_class=service_class)
+        monkeypatch.setattr("graphs.api.border.request_caller.DEFAULT_CALLER", own)
+
+    return change
+
+
 async def test_more_than_may_run_wait_and_more_than_may_wait_are_refused(
     api_http, api_pipeline, classes
 ):
@@ -93,3 +102,72 @@ async def test_a_request_that_fails_or_whose_client_leaves_makes_room(
     await asyncio.wait([asked])
     api_pipeline.script.remove(30.0)
     assert (await api_http.post("/v1/chat/completions", json=CHAT)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/chat/completions", "/openai/deployments/rag/chat/completions"]
+)
+@pytest.mark.parametrize(
+    ("own", "asked", "served"),
+    [
+        ("default", "flex", "flex"),
+        ("default", "priority", "default"),
+        ("default", "auto", "default"),
+        ("priority", "auto", "priority"),
+        ("priority", "default", "default"),
+        ("priority", "fast", "priority"),
+        ("flex", "scale", "flex"),
+    ],
+)
+async def test_a_reply_tells_the_class_that_was_asked_for_within_that_of_the_key(
+    api_http, own_class, path, own, asked, served
+):
+    own_class(own)
+    for stream in (False, True):
+        reply = await api_http.post(path, json=CHAT | {"service_tier": asked, "stream": stream})
+        assert reply.status_code == 200, reply.text
+        assert f'"service_tier":"{served}"' in reply.text
+    assert "service_tier" not in (await api_http.post(path, json=CHAT)).text
+
+
+async def test_a_response_tells_the_class_that_it_was_served_in(api_http, own_class):
+    own_class("priority")
+    body = {"model": "rag", "input": "Where do requests wait?"}
+    for asked, served in [({}, "priority"), ({"service_tier": "flex"}, "flex")]:
+        reply = await api_http.post("/v1/responses", json=body | asked)
+        assert reply.json()["service_tier"] == served
+
+
+async def test_a_request_waits_in_the_class_that_it_asks_for(api_http, api_pipeline, classes):
+    classes(at_once=1)
+    api_pipeline.script.insert(1, 0.3)
+    ended = []
+
+    async def ask(name, **fields):
+        await api_http.post("/v1/chat/completions", json=CHAT | fields)
+        ended.append(name)
+
+    asked = [asyncio.create_task(ask("first"))]
+    await api_pipeline.opened.wait()
+    for name, fields in [("flex", {"service_tier": "flex"}), ("default", {})] * 3:
+        asked.append(asyncio.create_task(ask(name, **fields)))
+        await asyncio.sleep(0.02)
+    await asyncio.gather(*asked)
+    assert ended.index("default") == 1
+    assert ended[-2:] == ["flex", "flex"]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(b'{"service_tier": ', 400), (b'["service_tier"]', 400), (b"x" * 2**21, 413)],
+)
+async def test_a_body_that_cannot_be_read_takes_no_turn(api_http, classes, content, code):
+    classes(at_once=1, max_waiting=1)
+
+    async def pieces():
+        yield content
+
+    headers = {"content-type": "application/json"}
+    for _ in range(3):
+        reply = await api_http.post("/v1/chat/completions", content=pieces(), headers=headers)
+        assert (reply.status_code, set(reply.json())) == (code, {"error"})

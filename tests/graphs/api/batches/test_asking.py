@@ -1,5 +1,6 @@
 """Lines of batches that are asked again, and the batch that benchmarks run."""
 
+import dataclasses
 import json
 
 from benchmarks.running_batch import running_batch
@@ -7,6 +8,8 @@ from graphs.api.batches.asking import ask
 from graphs.api.batches.batch_input import Line
 from graphs.caller import DEFAULT_CALLER
 from tests.graphs.api.batches.conftest import line
+
+ASK = {"model": "rag", "messages": [{"role": "user", "content": "Where do requests wait?"}]}
 
 
 async def test_a_line_that_is_asked_again_leaves_one_stored_response(api_app):
@@ -45,3 +48,16 @@ async def test_the_benchmark_s_batch_runs_as_long_as_its_block(api_http, api_ope
         await ended(batch)
     assert counts == {"completed": 3, "failed": 0}
     assert (await api_openai.files.list(purpose="batch")).data == []
+
+
+async def test_links_of_a_batch_lead_to_where_it_was_asked_for(
+    api_app, api_openai, begin, ended, read
+):
+    name = str(api_openai.base_url).removesuffix("/v1/")
+    for public in (None, "https://docs.example.org/rag"):
+        http = api_app.state.services.config.http.model_copy(update={"public_url": public})
+        config = api_app.state.services.config.model_copy(update={"http": http})
+        api_app.state.services = dataclasses.replace(api_app.state.services, config=config)
+        found = await read((await ended(await begin(line("a", ASK)))).output_file_id)
+        (one,) = found["a"]["response"]["body"]["choices"][0]["message"]["annotations"]
+        assert one["url_citation"]["url"].startswith(f"{public or name}/v1/files/")

@@ -32,3 +32,45 @@ async def test_a_line_that_is_longer_than_the_gaps_between_requests_is_answered(
     finally:
         asking.cancel()
     assert begun > 1
+
+
+async def test_a_line_that_would_meet_the_next_request_is_not_begun():
+    settings = BatchSettings(longest_yield_s=30, quiet_s=0.001)
+    traffic, begun, num_gaps = Traffic(), 0, 30
+
+    async def line():
+        nonlocal begun
+        begun += 1
+        await asyncio.sleep(0.5)
+
+    running = asyncio.create_task(Turns(lambda: settings, traffic).run(line))
+    for _ in range(num_gaps):
+        traffic.count(waiting=1)
+        await asyncio.sleep(0.01)
+        traffic.count(waiting=-1)
+        await asyncio.sleep(0.05)
+    assert 1 <= begun <= num_gaps / 3
+    async with asyncio.timeout(20):  # they stay away
+        await running
+
+
+async def test_lines_that_end_before_the_next_request_are_begun_at_once():
+    settings = BatchSettings(longest_yield_s=30, quiet_s=0.001)
+    traffic, ended = Traffic(), 0
+
+    async def lines(turns):
+        nonlocal ended
+        while True:
+            await turns.run(lambda: asyncio.sleep(0))
+            ended += 1
+
+    running = asyncio.create_task(lines(Turns(lambda: settings, traffic)))
+    for expected in range(1, 6):
+        traffic.count(waiting=1)
+        await asyncio.sleep(0.02)
+        before = ended
+        traffic.count(waiting=-1)
+        await asyncio.sleep(0.3)
+        assert ended > before, expected
+    running.cancel()
+    await asyncio.wait([running])

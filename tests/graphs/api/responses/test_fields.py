@@ -16,6 +16,10 @@ ECHOED = {
 HARMLESS = [
     {"text": {"format": {"type": "text"}, "verbosity": "medium"}}, {"text": {}},
     {"reasoning": {"effort": None, "summary": None}}, {"reasoning": {"effort": "none"}},
+    {"reasoning": {"summary": "auto", "context": "auto", "mode": "standard"}},
+    {"prompt_cache_options": {"mode": "explicit"}},
+    {"tools": [{"type": "function", "name": "f", "async": False, "defer_loading": None,
+                "allowed_callers": ["direct"]}]},
     {"top_logprobs": 0}, {"stream_options": {"include_obfuscation": False}},
     {"service_tier": "auto"}, {"include": ["reasoning.encrypted_content"]}, {"tools": []},
     {"tool_choice": "auto"}, {"moderation": None}, {"prompt": None}, {"image": None},
@@ -29,7 +33,10 @@ REFUSED = [
     ),
     ({"text": {"verbosity": "low"}}, "text.verbosity"),
     ({"reasoning": {"effort": "much"}}, "reasoning.effort"),
-    ({"reasoning": {"summary": "auto"}}, "reasoning.summary"),
+    ({"reasoning": {"summary": "detailed"}}, "reasoning.summary"),
+    ({"reasoning": {"generate_summary": "concise"}}, "reasoning.generate_summary"),
+    ({"reasoning": {"context": "all_turns"}}, "reasoning.context"),
+    ({"reasoning": {"mode": "pro"}}, "reasoning.mode"),
     ({"stream_options": {"include_obfuscation": True}}, "stream_options"),
     ({"service_tier": "best"}, "service_tier"),
     ({"top_logprobs": 21}, "top_logprobs"),
@@ -38,9 +45,18 @@ REFUSED = [
     ({"image": {"context_compression": "auto"}}, "image"),
     ({"moderation": {"model": "m"}}, "moderation"),
     ({"prompt": {"id": "p"}}, "prompt"),
-    ({"prompt_cache_options": {"mode": "explicit"}}, "prompt_cache_options"),
+    ({"prompt_cache_options": "explicit"}, "prompt_cache_options"),
     ({"include": ["message.all"]}, "include"),
     ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+    *(
+        ({"tools": [{"type": "function", "name": "f", name: value}]}, "tools[0]")
+        for name, value in {
+            "async": True,
+            "defer_loading": True,
+            "output_schema": {"type": "object"},
+            "allowed_callers": ["programmatic"],
+        }.items()
+    ),
     ({"tools": [SEARCH, SEARCH]}, "tools"),
     ({"tools": [SEARCH | {"max_num_results": 51}]}, "tools[0].max_num_results"),
     ({"tools": [SEARCH | {"filters": {"type": "like"}}]}, "tools[0].filters"),
@@ -58,7 +74,7 @@ REFUSED = [
     ({"input": [{"role": "assistant", "content": "Hi."}]}, "input"),
     ({"input": [{"role": "user"}]}, "input[0].content"),
     ({"input": [{"content": "Hi."}]}, "input[0].role"),
-    ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0].type"),
+    ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0].id"),
     ({"input": [{"type": "function_call_output", "output": "1"}]}, "input[0].call_id"),
     (
         {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]},
