@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from models.device import Share, pick_device
+from models.encoders.batches import batches_of
 from models.encoders.encoder_engine import EncoderModel, Ids, Rows, Task
 from models.encoders.late_states import LateStates
 from models.errors import InvalidInputError, check_limits, check_load_timeout
@@ -40,7 +41,7 @@ class EncoderConfig:
         revision: commit of a hub model.
         engine: see the module's docstring.
         max_tokens: of one input; longer ones are cut. None means the model's own limit.
-        batch_size: most inputs in one forward pass.
+        batch_size: most inputs in one forward pass; fewer where padding would cost more.
         max_batch_tokens: about so many tokens are in work at once, whoever asks; what asks for more
             takes turns with others, and a short call waits for so many. A CPU core takes 0.1 s for
             256 and gains nothing by more; a GPU does.
@@ -107,6 +108,7 @@ class Encoder:
                 self._model.late,
                 pad_id=self._model.pad_id,
                 batch_size=config.batch_size,
+                pass_tokens=self._model.pass_tokens,
                 max_bytes=kept_state_bytes,
             )
         self.max_tokens = config.max_tokens or self._model.max_tokens
@@ -154,13 +156,16 @@ class Encoder:
         """
         if self._late is not None:
             return self._late.rows([(encoding.ids, encoding.type_ids) for encoding in encodings])
-        order = np.argsort([len(encoding.ids) for encoding in encodings], kind="stable")
-        batches = np.split(order, range(self._batch_size, len(order), self._batch_size))
+        batches = batches_of(
+            [len(encoding.ids) for encoding in encodings],
+            most=self._batch_size,
+            pass_tokens=self._model.pass_tokens,
+        )
         rows = np.concatenate(
             [self._model.forward(*self._padded([encodings[i] for i in batch])) for batch in batches]
         )
         in_order = np.empty_like(rows)
-        in_order[order] = rows
+        in_order[np.concatenate(batches)] = rows
         return in_order
 
     def _padded(self, encodings: Sequence[Any]) -> tuple[Ids, Ids, Ids]:
