@@ -45,6 +45,8 @@ class EncoderConfig:
         max_batch_tokens: about so many tokens are in work at once, whoever asks; what asks for more
             takes turns with others, and a short call waits for so many. A CPU core takes 0.1 s for
             256 and gains nothing by more; a GPU does.
+        max_wait_s: a short call is refused at once when what waits before it takes longer; below
+            the time that its callers wait for an answer (`timeouts.model_s` of the Gateway).
         allow_cpu: whether the CPU serves where `num_gpus` is set and torch sees no GPU.
         load_timeout_s: a load that takes longer, downloads included, has failed.
     """
@@ -55,6 +57,7 @@ class EncoderConfig:
     max_tokens: int | None = None
     batch_size: int = 32
     max_batch_tokens: int = 256
+    max_wait_s: float = 20.0
     allow_cpu: bool = False
     load_timeout_s: float = field(default=1800.0, compare=False)  # no reason to load anew
 
@@ -67,6 +70,7 @@ class EncoderConfig:
         check_limits(
             self, {"batch_size": (1, 1024), "max_tokens": (8, inf), "max_batch_tokens": (1, inf)}
         )
+        check_limits(self, {"max_wait_s": (0, inf)})
         check_load_timeout(self.load_timeout_s)
 
 
