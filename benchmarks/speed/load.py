@@ -146,6 +146,7 @@ async def open_loop(  # noqa: PLR0913 - as above
     seconds: float,
     timeout_s: float = 60.0,
     seed: int = 0,
+    on_measured: Callable[[], None] = lambda: None,
 ) -> LoadResult:
     """Sends requests at random times (a Poisson process) whose mean rate is `per_s`.
 
@@ -164,7 +165,7 @@ async def open_loop(  # noqa: PLR0913 - as above
 
     async with client.session() as session:
         arriving = asyncio.create_task(arrive())
-        result = await _measured(client, warm_s, seconds, lambda: None)
+        result = await _measured(client, warm_s, seconds, on_measured)
         await _ended([arriving])
         await _ended(list(under_way))
     return result
