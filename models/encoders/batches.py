@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 
 def batches_of(
-    lengths: Sequence[int], *, most: int, pass_tokens: int
+    lengths: Sequence[int], *, most: int, pass_tokens: int | None
 ) -> list[npt.NDArray[np.intp]]:
     """Splits inputs into batches of like length, so that all passes together cost least.
 
@@ -17,13 +17,15 @@ def batches_of(
     Args:
         lengths: of each input, in tokens.
         most: inputs in a batch.
-        pass_tokens: what a pass costs beside its tokens, in tokens: few on a CPU, so many on a GPU
-            that padding is as good as free.
+        pass_tokens: what a pass costs beside its tokens, in tokens. None: so many, as on a GPU,
+            that padding is as good as free, and every batch but the last is full.
 
     Returns:
         The places of the inputs, shortest first, one array a batch.
     """
     order = np.argsort(lengths, kind="stable")
+    if pass_tokens is None:
+        return np.split(order, range(most, len(order), most))
     # For the first inputs alone: the least cost, and where the last batch begins.
     costs, starts = [0], [0]
     for end in range(1, len(order) + 1):

@@ -11,7 +11,7 @@ Both give the same numbers to within float32 rounding.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -45,6 +45,8 @@ class EncoderConfig:
         max_batch_tokens: about so many tokens are in work at once, whoever asks; what asks for more
             takes turns with others, and a short call waits for so many. A CPU core takes 0.1 s for
             256 and gains nothing by more; a GPU does.
+        num_threads: that compute on a CPU; None: as many as whole CPUs are allotted, at least 1. A
+            second one answers a single request sooner and costs a tenth more CPU time.
         max_wait_s: a short call is refused at once when what waits before it takes longer; below
             the time that its callers wait for an answer (`timeouts.model_s` of the Gateway).
         allow_cpu: whether the CPU serves where `num_gpus` is set and torch sees no GPU.
@@ -57,6 +59,7 @@ class EncoderConfig:
     max_tokens: int | None = None
     batch_size: int = 32
     max_batch_tokens: int = 256
+    num_threads: int | None = None
     max_wait_s: float = 20.0
     allow_cpu: bool = False
     load_timeout_s: float = field(default=1800.0, compare=False)  # no reason to load anew
@@ -70,7 +73,7 @@ class EncoderConfig:
         check_limits(
             self, {"batch_size": (1, 1024), "max_tokens": (8, inf), "max_batch_tokens": (1, inf)}
         )
-        check_limits(self, {"max_wait_s": (0, inf)})
+        check_limits(self, {"num_threads": (1, 1024), "max_wait_s": (0, inf)})
         check_load_timeout(self.load_timeout_s)
 
 
@@ -100,6 +103,7 @@ class Encoder:
         kept_state_bytes: int = 0,
     ) -> None:
         folder = resolve(config.model, config.revision, cache)
+        share = replace(share, num_cpus=config.num_threads or share.num_cpus)
         self._model = _load(folder, task, config.engine, cache, share)
         self._tokenizer = self._model.tokenizer
         self._tokenizer.no_padding()

@@ -27,7 +27,7 @@ class LateStates:
         model: the two steps.
         pad_id: the token that fills a batch.
         batch_size: most texts in a forward pass.
-        pass_tokens: what a pass costs beside its tokens, in tokens.
+        pass_tokens: see `models.encoders.batches.batches_of`.
         max_bytes: of the states that are kept; those used longest ago go first.
     """
 
@@ -37,7 +37,7 @@ class LateStates:
         *,
         pad_id: int,
         batch_size: int,
-        pass_tokens: int,
+        pass_tokens: int | None,
         max_bytes: int = 0,
     ) -> None:
         self._model = model

@@ -36,7 +36,12 @@ def test_no_other_split_costs_less_and_every_input_is_in_one_batch(lengths, most
     assert cost(batches, lengths, pass_tokens) == best_cost(lengths, most, pass_tokens)
 
 
-@pytest.mark.parametrize(("pass_tokens", "expected"), [(12, [3, 1]), (100_000, [4])])
-def test_a_long_text_is_left_alone_on_a_cpu_only(pass_tokens, expected):
+@pytest.mark.parametrize(("pass_tokens", "expected"), [(12, [3, 1]), (None, [4])])
+def test_a_long_text_is_left_alone_where_padding_costs_time(pass_tokens, expected):
     batches = batches_of([100, 8, 9, 10], most=16, pass_tokens=pass_tokens)
     assert [len(batch) for batch in batches] == expected
+
+
+def test_where_padding_is_free_batches_are_full():
+    batches = batches_of([5, 100, 6, 90, 7], most=2, pass_tokens=None)
+    assert [batch.tolist() for batch in batches] == [[0, 2], [4, 3], [1]]
