@@ -25,7 +25,7 @@ _LAYOUT = 2  # of an exported folder
 class OnnxEncoder:
     """See `models.encoders.encoder_engine.EncoderModel`."""
 
-    pass_tokens = CPU_PASS_TOKENS
+    pass_tokens: int | None = CPU_PASS_TOKENS
 
     def __init__(self, folder: Path, share: Share) -> None:
         from tokenizers import Tokenizer
