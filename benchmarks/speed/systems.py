@@ -85,7 +85,7 @@ def infinity(python: Path) -> Iterator[System]:
         "--model-id", str(embedder), "--served-model-name", "embedder",
         "--model-id", str(reranker), "--served-model-name", "reranker",
     ]  # fmt: skip
-    with _running("Infinity", command, port, prefix="/v1") as system:
+    with _running("Infinity", command, port) as system:
         yield system
 
 
@@ -95,7 +95,7 @@ def _folders() -> tuple[Path, Path]:
 
 
 @contextmanager
-def _running(name: str, command: list[str], port: int, prefix: str = "") -> Iterator[System]:
+def _running(name: str, command: list[str], port: int) -> Iterator[System]:
     url = f"http://127.0.0.1:{port}"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1"}
     with tempfile.TemporaryFile() as log:
@@ -103,7 +103,7 @@ def _running(name: str, command: list[str], port: int, prefix: str = "") -> Iter
             command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
         )
         try:
-            _wait(name, f"{url}{prefix}/health", process)
+            _wait(name, f"{url}/health", process)
             yield System(name=name, url=url, pid=process.pid, kinds=("embeddings", "rerank"))
         finally:
             os.killpg(process.pid, signal.SIGTERM)
