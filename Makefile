@@ -1,10 +1,10 @@
-# make serve | test | test-systems | test-vllm | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench-ingest | bench-search | docs | lint | install | models | clean
+# make serve | test | test-systems | test-vllm | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench | bench-ingest | bench-search | docs | lint | install | models | clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Of the shell, as the state folder of deployments/state.py.
 STATE := "$${RAGFLEET_STATE:-.ragfleet}"
 
-.PHONY: help install serve test test-systems test-vllm test-clients test-webui test-chaos fuzz chaos durability bench-ingest bench-search conformance docs lint models clean
+.PHONY: help install serve test test-systems test-vllm test-clients test-webui test-chaos fuzz chaos durability bench bench-ingest bench-search conformance docs lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
@@ -71,6 +71,14 @@ chaos: install  ## break a local cluster on purpose and report what its clients 
 durability: install  ## kill and pause what writes and searches documents, on SQLite and PostgreSQL; 100 minutes
 	$(BIN)/python -m benchmarks.durability --seed 0 --out durability-report
 
+.venv-infinity/installed: Makefile
+	$(PYTHON) -m venv .venv-infinity
+	.venv-infinity/bin/pip install --quiet --disable-pip-version-check $(TORCH) 'infinity-emb[server,torch]==0.0.78' 'transformers<5'
+	@touch $@
+
+bench: install .venv-infinity/installed  ## measure requests beside Infinity and a server written by hand, on two cores, 45 minutes; writes speed-report.json
+	taskset -c 0,1 $(BIN)/python -m benchmarks.speed --infinity .venv-infinity/bin/python --out speed-report.json
+
 bench-ingest: install  ## compare the bulk load with the bare embedder; writes ingest-report.json
 	$(BIN)/python -m benchmarks.ingest --out ingest-report.json
 
@@ -98,7 +106,7 @@ models: install  ## assemble the bundled models now rather than at the first sta
 	$(BIN)/python -m models.prepare $(STATE)/models
 
 clean:  ## remove .venv, .venv-vllm, .venv-clients, .venv-webui, .venv-docs, site, and the corpus, the assembled models and what `make serve` keeps
-	rm -rf .venv .venv-vllm .venv-clients .venv-webui .venv-docs site
+	rm -rf .venv .venv-vllm .venv-clients .venv-webui .venv-infinity .venv-docs site
 	# By name: what else may lie in a folder that somebody chose is not ours to remove.
 	cd $(STATE) 2>/dev/null && rm -rf models corpus.db* auth_token ray_address serve.log prometheus calibration.json || true
 	rmdir $(STATE) 2>/dev/null || true

@@ -75,6 +75,11 @@ class ServedCheckout:
         """Ends all that it started."""
         self._stop()
 
+    @property
+    def pid(self) -> int:
+        """The process above all others of it."""
+        return self._process.pid
+
     def _config(self) -> Path:
         """Writes the checkout's own config with another port."""
         config = yaml.safe_load((self.path / "local.yaml").read_text())

@@ -6,9 +6,11 @@
     health check               !               batch 4   !
                                                batch 5   A A B B
 
-Short calls go first, and those of them that have got least: each waits for the batch that runs, and
-is not in one with items of long calls, which would take as long again. Long calls share what is
-left; the oldest call has a batch now and then, so that short ones that never end do not starve it.
+Short calls go first, and those of them with least left to do: so most of them are answered soonest,
+while calls that took turns would all end as late as the last. None is in a batch with items of long
+calls, which would take as long again. Long calls share what is left; the oldest call has a batch
+now and then, so that short ones that never end do not starve it. A short call that would wait too
+long for those that are here is refused at once.
 
 Serve's own `@serve.batch` closes batches on a timer while the last one still runs, so at its
 default wait it collapses under load (github.com/ray-project/ray, PR 53096 and after); and it never
@@ -22,13 +24,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import count
+from math import inf
 from typing import Generic, TypeVar
+
+from models.errors import ModelBusyError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _SHORT_BATCHES = 8  # a call that needs more than so many full batches is a long one
 _OLDEST_EVERY = 8  # batches; one of so many is the oldest call's
+_NEWEST = 0.2  # weight of the last batch in what a unit of cost takes
 
 
 @dataclass(kw_only=True, eq=False)
@@ -38,12 +44,12 @@ class _Call(Generic[Item, Result]):
     number: int
     items: Sequence[Item]
     costs: Sequence[int]
+    cost_left: int
     is_urgent: bool
     is_long: bool
     answer: "asyncio.Future[list[Result]]"
     results: list[Result] = field(default_factory=list)
     num_taken: int = 0
-    cost_taken: int = 0
     last_taken: int = 0
 
     @property
@@ -54,7 +60,7 @@ class _Call(Generic[Item, Result]):
     def take(self, moment: int) -> Item:
         """Gives the next item to a batch."""
         item = self.items[self.num_taken]
-        self.cost_taken += self.costs[self.num_taken]
+        self.cost_left -= self.costs[self.num_taken]
         self.num_taken += 1
         self.last_taken = moment
         return item
@@ -80,6 +86,7 @@ class Batcher(Generic[Item, Result]):
         run: gives one result an item, in the same order.
         cost: of an item, at least 1; for a model, about its number of tokens.
         max_cost: of a batch, unless one item alone costs more. It is what a short call waits for.
+        max_wait_s: a short call is refused when those before it are likely to take longer.
         observe: is told of each batch: its items, the calls that wait beside it, its seconds.
     """
 
@@ -89,6 +96,7 @@ class Batcher(Generic[Item, Result]):
         *,
         cost: Callable[[Item], int],
         max_cost: int,
+        max_wait_s: float = inf,
         observe: Callable[[int, int, float], None] = lambda *_: None,
     ) -> None:
         self._run = run
@@ -96,6 +104,8 @@ class Batcher(Generic[Item, Result]):
         self._observe = observe
         self._max_cost = max_cost
         self._short_cost = _SHORT_BATCHES * max_cost
+        self._max_wait_s = max_wait_s
+        self._cost_s = 0.0  # seconds that a unit of cost takes, of late
         self._numbers = count()
         self._moments = count(1)
         self._num_batches = 0
@@ -104,7 +114,11 @@ class Batcher(Generic[Item, Result]):
         self._drain: asyncio.Task[None] | None = None
 
     async def submit(self, items: Sequence[Item], *, urgent: bool = False) -> Sequence[Result]:
-        """Waits for the results of these items; urgent ones are in the next batch."""
+        """Waits for the results of these items; urgent ones are in the next batch.
+
+        Raises:
+            ModelBusyError: they would wait longer than they may.
+        """
         if not items:
             return []
         costs = [self._cost(item) for item in items]
@@ -112,14 +126,25 @@ class Batcher(Generic[Item, Result]):
             number=next(self._numbers),
             items=items,
             costs=costs,
+            cost_left=sum(costs),
             is_urgent=urgent,
             is_long=sum(costs) > self._short_cost,
             answer=asyncio.get_running_loop().create_future(),
         )
+        if not (call.is_urgent or call.is_long):
+            self._check_wait()
         self._calls.append(call)
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._run_waiting())
         return await call.answer
+
+    def _check_wait(self) -> None:
+        """Refuses a short call that comes too late to be answered in time; long ones can wait."""
+        ahead = sum(call.cost_left for call in self._calls if call.waits and not call.is_long)
+        wait_s = ahead * self._cost_s
+        if wait_s > self._max_wait_s:
+            msg = f"a call may wait {self._max_wait_s:g} s, but this one would wait {wait_s:.2g} s"
+            raise ModelBusyError(msg)
 
     async def _run_waiting(self) -> None:
         while self._calls:
@@ -165,22 +190,30 @@ class Batcher(Generic[Item, Result]):
             assert len(results) == len(items), "a model gives one result an item"
         except Exception as err:  # whatever the model raises is the callers' to see
             return err
-        num_waiting = sum(call.waits for call in self._calls)
-        self._observe(len(items), num_waiting, time.perf_counter() - began)
+        took_s = time.perf_counter() - began
+        self._learn(batch, took_s)
+        self._observe(len(items), sum(call.waits for call in self._calls), took_s)
         start = 0
         for call, some in batch.items():
             call.add(results[start : start + len(some)])
             start += len(some)
         return None
 
+    def _learn(self, batch: "_Batch[Item, Result]", took_s: float) -> None:
+        cost = sum(
+            sum(call.costs[call.num_taken - len(some) : call.num_taken])
+            for call, some in batch.items()
+        )
+        self._cost_s += (took_s / cost - self._cost_s) * (_NEWEST if self._cost_s else 1.0)
+
 
 _Batch = dict[_Call[Item, Result], list[Item]]
 
 
 def _need(call: _Call[Item, Result]) -> tuple[int, ...]:
-    """Ranks short calls by what they got so far, and long ones after them by whose turn it is."""
-    got = 0 if call.is_long else call.cost_taken
-    return (not call.is_urgent, call.is_long, got, call.last_taken)
+    """Ranks short calls by what they have left, and long ones after them by whose turn it is."""
+    left = call.last_taken if call.is_long else call.cost_left
+    return (not call.is_urgent, call.is_long, left)
 
 
 def _age(call: _Call[Item, Result]) -> tuple[int, ...]:

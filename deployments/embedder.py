@@ -56,7 +56,7 @@ class _Loaded:
         self.model = model
         self._batcher = Batcher[str, Row](
             model.rows, cost=model.cost, max_cost=config.max_batch_tokens,
-            observe=batch_observer("embedder"),
+            max_wait_s=config.max_wait_s, observe=batch_observer("embedder"),
         )  # fmt: skip
 
     async def embed(

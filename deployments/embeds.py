@@ -11,6 +11,7 @@ from ray.serve.handle import DeploymentHandle
 
 from index.errors import EmbedderUnavailableError
 from models.embedder import Embedder, Embeddings
+from models.errors import ModelBusyError
 from models.tokens import TokenSpans
 
 _TEXTS_A_CALL = 64  # few enough to be one batch among those of questions
@@ -65,7 +66,7 @@ class RemoteEmbeds:
             raise EmbedderUnavailableError("the process that asks the Embedder ends")
         try:
             return asyncio.run_coroutine_threadsafe(ask(), self._loop).result()
-        except (RayActorError, RayServeException, ObjectLostError) as err:
+        except (RayActorError, RayServeException, ObjectLostError, ModelBusyError) as err:
             raise EmbedderUnavailableError(f"the Embedder does not answer: {err}") from err
         except CancelledError as err:  # the loop gives up its tasks when the replica is stopped
             raise EmbedderUnavailableError("the process that asks the Embedder ends") from err

@@ -95,7 +95,11 @@ async def _load(config: ServedRerankers) -> _Loaded:
 async def _pairs(config: RerankerConfig, name: str) -> Pairs:
     model = await load_model(RerankerModel, config)
     return Pairs(
-        model.score, cost=model.cost, max_cost=config.max_batch_tokens, observe=batch_observer(name)
+        model.score,
+        cost=model.cost,
+        max_cost=config.max_batch_tokens,
+        max_wait_s=config.max_wait_s,
+        observe=batch_observer(name),
     )
 
 

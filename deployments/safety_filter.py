@@ -64,7 +64,7 @@ async def _load(config: SafetyConfig) -> Judge:
     model = await load_model(SafetyClassifier, config)
     batcher = Batcher[str, Row](
         model.score, cost=model.cost, max_cost=config.max_batch_tokens,
-        observe=batch_observer("safety_filter"),
+        max_wait_s=config.max_wait_s, observe=batch_observer("safety_filter"),
     )  # fmt: skip
     return model, batcher
 

@@ -36,6 +36,7 @@ from graphs.failover import Retries
 from index.searching.ranking import ShardScores
 from index.searching.request import Hit, SearchRequest
 from models.embedder import Embeddings, TextKind
+from models.errors import ModelBusyError
 from models.reranker import RerankScores
 from models.safety import Verdict
 
@@ -45,8 +46,9 @@ def translated(stage: str, err: Exception) -> Exception:
     if isinstance(err, RayTaskError):
         cause: Exception = err.cause if isinstance(err.cause, Exception) else err
         return translated(stage, cause) if cause is not err else err
-    if isinstance(err, BackPressureError):
-        return OverloadedError(f"the queue of {stage} is full")
+    if isinstance(err, BackPressureError | ModelBusyError):
+        why = f": {err}" if isinstance(err, ModelBusyError) else ""
+        return OverloadedError(f"the queue of {stage} is full{why}")
     if isinstance(err, ActorDiedError):
         return ReplicaDiedError(f"the replica of {stage} died")
     # A result that lay on a node is lost with it, as a call that still ran there.

@@ -12,6 +12,7 @@
     |- EngineStoppedError          RuntimeError        the engine ended: try another replica
     |  |- EngineDrainingError      RuntimeError        it is about to: its node goes away
     |  `- EngineBusyError          RuntimeError        it has no room: another one may have
+    |- ModelBusyError              RuntimeError        too much waits for the model already
     `- ModelChangedError           RuntimeError        the model that began an answer is gone
 
 Leaves carry a stable `code`. None defines `__init__`: such an exception would not survive a
@@ -89,6 +90,12 @@ class EngineDrainingError(EngineStoppedError):
 
 class EngineBusyError(EngineStoppedError):
     """The engine takes no more requests, so another one has to take this."""
+
+
+class ModelBusyError(ModelError, RuntimeError):
+    """So much waits for the model that the call would come too late."""
+
+    code = "overloaded"
 
 
 class ModelChangedError(ModelError, RuntimeError):

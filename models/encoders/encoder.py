@@ -11,7 +11,7 @@ Both give the same numbers to within float32 rounding.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from models.device import Share, pick_device
+from models.encoders.batches import batches_of
 from models.encoders.encoder_engine import EncoderModel, Ids, Rows, Task
 from models.encoders.late_states import LateStates
 from models.errors import InvalidInputError, check_limits, check_load_timeout
@@ -40,10 +41,14 @@ class EncoderConfig:
         revision: commit of a hub model.
         engine: see the module's docstring.
         max_tokens: of one input; longer ones are cut. None means the model's own limit.
-        batch_size: most inputs in one forward pass.
+        batch_size: most inputs in one forward pass; fewer where padding would cost more.
         max_batch_tokens: about so many tokens are in work at once, whoever asks; what asks for more
             takes turns with others, and a short call waits for so many. A CPU core takes 0.1 s for
             256 and gains nothing by more; a GPU does.
+        num_threads: that compute on a CPU; None: as many as whole CPUs are allotted, at least 1. A
+            second one answers a single request sooner and costs a tenth more CPU time.
+        max_wait_s: a short call is refused at once when what waits before it takes longer; below
+            the time that its callers wait for an answer (`timeouts.model_s` of the Gateway).
         allow_cpu: whether the CPU serves where `num_gpus` is set and torch sees no GPU.
         load_timeout_s: a load that takes longer, downloads included, has failed.
     """
@@ -54,6 +59,8 @@ class EncoderConfig:
     max_tokens: int | None = None
     batch_size: int = 32
     max_batch_tokens: int = 256
+    num_threads: int | None = None
+    max_wait_s: float = 20.0
     allow_cpu: bool = False
     load_timeout_s: float = field(default=1800.0, compare=False)  # no reason to load anew
 
@@ -66,6 +73,7 @@ class EncoderConfig:
         check_limits(
             self, {"batch_size": (1, 1024), "max_tokens": (8, inf), "max_batch_tokens": (1, inf)}
         )
+        check_limits(self, {"num_threads": (1, 1024), "max_wait_s": (0, inf)})
         check_load_timeout(self.load_timeout_s)
 
 
@@ -95,6 +103,7 @@ class Encoder:
         kept_state_bytes: int = 0,
     ) -> None:
         folder = resolve(config.model, config.revision, cache)
+        share = replace(share, num_cpus=config.num_threads or share.num_cpus)
         self._model = _load(folder, task, config.engine, cache, share)
         self._tokenizer = self._model.tokenizer
         self._tokenizer.no_padding()
@@ -107,6 +116,7 @@ class Encoder:
                 self._model.late,
                 pad_id=self._model.pad_id,
                 batch_size=config.batch_size,
+                pass_tokens=self._model.pass_tokens,
                 max_bytes=kept_state_bytes,
             )
         self.max_tokens = config.max_tokens or self._model.max_tokens
@@ -154,13 +164,16 @@ class Encoder:
         """
         if self._late is not None:
             return self._late.rows([(encoding.ids, encoding.type_ids) for encoding in encodings])
-        order = np.argsort([len(encoding.ids) for encoding in encodings], kind="stable")
-        batches = np.split(order, range(self._batch_size, len(order), self._batch_size))
+        batches = batches_of(
+            [len(encoding.ids) for encoding in encodings],
+            most=self._batch_size,
+            pass_tokens=self._model.pass_tokens,
+        )
         rows = np.concatenate(
             [self._model.forward(*self._padded([encodings[i] for i in batch])) for batch in batches]
         )
         in_order = np.empty_like(rows)
-        in_order[order] = rows
+        in_order[np.concatenate(batches)] = rows
         return in_order
 
     def _padded(self, encodings: Sequence[Any]) -> tuple[Ids, Ids, Ids]:

@@ -10,6 +10,9 @@ Task = Literal["embedding", "classification"]
 Ids = npt.NDArray[np.int64]
 Rows = npt.NDArray[np.float32]
 
+# MiniLM on a core with AVX2: a token takes 0.3 ms, one text of 8 tokens 6 ms, as 20 of a batch do.
+CPU_PASS_TOKENS = 12
+
 
 class LateModel(Protocol):
     """A cross-encoder in two steps: the lower layers see question and passage apart."""
@@ -30,6 +33,7 @@ class EncoderModel(Protocol):
         tokenizer: a `tokenizers.Tokenizer`.
         max_tokens: the longest input.
         pad_id: the token that fills a batch.
+        pass_tokens: what a forward pass costs beside its tokens, in tokens; see `batches_of`.
         labels: what the columns of a classifier's rows mean; an embedder has none.
         late: the same model in two steps, if it has them.
     """
@@ -37,6 +41,7 @@ class EncoderModel(Protocol):
     tokenizer: Any
     max_tokens: int
     pad_id: int
+    pass_tokens: int | None
     labels: tuple[str, ...]
     late: LateModel | None
 

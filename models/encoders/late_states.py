@@ -10,9 +10,11 @@ A store has few passages that many questions lead to, and one question goes with
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
+from models.encoders.batches import batches_of
 from models.encoders.encoder_engine import Ids, LateModel, Rows
 
 Pair = tuple[Sequence[int], Sequence[int]]  # token ids with [CLS] and [SEP], and token types
@@ -25,15 +27,22 @@ class LateStates:
         model: the two steps.
         pad_id: the token that fills a batch.
         batch_size: most texts in a forward pass.
+        pass_tokens: see `models.encoders.batches.batches_of`.
         max_bytes: of the states that are kept; those used longest ago go first.
     """
 
     def __init__(
-        self, model: LateModel, *, pad_id: int, batch_size: int, max_bytes: int = 0
+        self,
+        model: LateModel,
+        *,
+        pad_id: int,
+        batch_size: int,
+        pass_tokens: int | None,
+        max_bytes: int = 0,
     ) -> None:
         self._model = model
         self._pad_id = pad_id
-        self._batch_size = batch_size
+        self._split = partial(batches_of, most=batch_size, pass_tokens=pass_tokens)
         self._max_bytes = max_bytes
         self._kept: OrderedDict[bytes, Rows] = OrderedDict()
         self._num_bytes = 0
@@ -42,10 +51,9 @@ class LateStates:
         """Runs pairs; gives float32, (n_pairs, width), in their order."""
         texts = [_texts(pair) for pair in pairs]
         states = self._states({part.tobytes(): part for both in texts for part in both})
-        lengths = [len(ids) for ids, _ in pairs]
         found: list[Rows] = []
-        order = np.argsort(lengths, kind="stable")
-        for batch in np.split(order, range(self._batch_size, len(order), self._batch_size)):
+        batches = self._split([len(ids) for ids, _ in pairs])
+        for batch in batches:
             ids, mask = self._padded([np.asarray(pairs[i][0], np.int64) for i in batch])
             types, _ = self._padded([np.asarray(pairs[i][1], np.int64) for i in batch], fill=0)
             parts = [[states[part.tobytes()] for part in texts[i]] for i in batch]
@@ -56,15 +64,15 @@ class LateStates:
             found.append(self._model.joined(ids, mask, types, hidden))
         rows = np.concatenate(found)
         in_order = np.empty_like(rows)
-        in_order[order] = rows
+        in_order[np.concatenate(batches)] = rows
         return in_order
 
     def _states(self, texts: dict[bytes, Ids]) -> dict[bytes, Rows]:
         """Gives the states of each text, computing those that are not kept."""
         states = {key: self._kept[key] for key in texts if key in self._kept}
-        missing = sorted(texts.keys() - states.keys(), key=lambda key: (len(key), key))
-        for start in range(0, len(missing), self._batch_size):
-            keys = missing[start : start + self._batch_size]
+        missing = sorted(texts.keys() - states.keys())
+        for batch in self._split([len(texts[key]) for key in missing]):
+            keys = [missing[place] for place in batch]
             ids, mask = self._padded([texts[key] for key in keys])
             for key, found in zip(keys, self._model.alone(ids, mask), strict=True):
                 states[key] = found[: len(texts[key])].copy()  # a view would keep the whole batch

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from models.device import Share
-from models.encoders.encoder_engine import Ids, LateModel, Rows, Task
+from models.encoders.encoder_engine import CPU_PASS_TOKENS, Ids, LateModel, Rows, Task
 from models.encoders.late_states import LateStates
 from models.errors import InvalidInputError
 
@@ -24,6 +24,8 @@ _LAYOUT = 2  # of an exported folder
 
 class OnnxEncoder:
     """See `models.encoders.encoder_engine.EncoderModel`."""
+
+    pass_tokens: int | None = CPU_PASS_TOKENS
 
     def __init__(self, folder: Path, share: Share) -> None:
         from tokenizers import Tokenizer
@@ -46,7 +48,9 @@ class OnnxEncoder:
             lengths = attention_mask.sum(1)
             parts = zip(input_ids, token_type_ids, lengths, strict=True)
             pairs = [(ids[:length], types[:length]) for ids, types, length in parts]
-            late = LateStates(self.late, pad_id=self.pad_id, batch_size=len(pairs))
+            late = LateStates(
+                self.late, pad_id=self.pad_id, batch_size=len(pairs), pass_tokens=self.pass_tokens
+            )
             return late.rows(pairs)
         batch = {
             "input_ids": input_ids,

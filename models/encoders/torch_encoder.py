@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from models.encoders.encoder_engine import Ids, LateModel, Rows, Task
+from models.encoders.encoder_engine import CPU_PASS_TOKENS, Ids, LateModel, Rows, Task
 
 
 class TorchEncoder:
@@ -21,6 +21,7 @@ class TorchEncoder:
         self.pad_id = int(loaded.tokenizer.pad_token_id or 0)
         self.max_tokens = loaded.max_tokens
         self.labels = loaded.labels
+        self.pass_tokens: int | None = CPU_PASS_TOKENS if device.type == "cpu" else None
         self._device = device
 
     def forward(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids) -> Rows:

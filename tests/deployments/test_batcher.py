@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.batcher import Batcher
+from models.errors import ModelBusyError
 
 
 class Gate:
@@ -93,13 +94,50 @@ async def test_a_short_call_waits_for_one_batch_of_a_long_one():
 
 async def test_a_long_call_that_is_new_does_not_go_before_short_ones():
     batches, _ = await behind_a_batch([1] * 40, [2] * 5, [3])
-    assert batches[:2] == [[2, 2, 2, 3], [2, 2]]
+    assert batches[:2] == [[3, 2, 2, 2], [2, 2]]
     assert batches[2:] == [[1] * 4] * 10
 
 
-async def test_short_calls_are_served_in_turn_those_that_got_least_first():
-    batches, _ = await behind_a_batch([1] * 8, [2] * 2, max_cost=2)
-    assert batches == [[1, 2], [1, 2], [1, 1], [1, 1], [1, 1]]
+async def test_of_short_calls_those_with_least_left_go_first():
+    batches, _ = await behind_a_batch([1] * 8, [2] * 2, [3] * 3, max_cost=2)
+    assert batches == [[2, 2], [3, 3], [3, 1], [1, 1], [1, 1], [1, 1], [1]]
+
+
+async def test_of_short_calls_that_are_alike_the_first_ends_first():
+    batches, _ = await behind_a_batch([1] * 4, [2] * 4, [3] * 4, max_cost=3)
+    assert batches == [[1, 1, 1], [1, 2, 2], [2, 2, 3], [3, 3, 3]]
+
+
+@pytest.mark.parametrize(
+    ("max_wait_s", "items", "urgent", "is_refused"),
+    [
+        (1e-9, [5], False, True),
+        (1e6, [5], False, False),
+        (1e-9, [5], True, False),
+        (1e-9, [5] * 33, False, False),  # a long call
+    ],
+)
+async def test_a_short_call_that_would_wait_too_long_is_refused_and_no_other(
+    max_wait_s, items, urgent, is_refused
+):
+    run = Gate()
+    batcher = Batcher(run, cost=lambda _: 1, max_cost=4, max_wait_s=max_wait_s)
+    run.let_one_run()
+    assert await batcher.submit([0]) == [0]  # tells how long an item takes
+    await run.arrival()
+    before = asyncio.create_task(batcher.submit([1] * 8))  # alone, so it need not wait
+    await run.arrival()
+    call = asyncio.create_task(batcher.submit(items, urgent=urgent))
+    await asyncio.sleep(0)
+    assert call.done() is is_refused
+    run.open()
+    assert await before == [2] * 8
+    if is_refused:
+        with pytest.raises(ModelBusyError, match="may wait 1e-09 s, but this one would wait"):
+            await call
+    else:
+        assert await call == [10] * len(items)
+    assert await batcher.submit([6]) == [12]
 
 
 async def test_calls_of_one_length_end_together():

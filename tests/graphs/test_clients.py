@@ -4,12 +4,15 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from ray.exceptions import RayTaskError
 
+from graphs.clients import RerankerClient
 from graphs.config import FailoverSettings, TimeoutSettings
 from graphs.deadline import deadline_in
 from graphs.errors import DeadlineError, OverloadedError, ReplicaLostError
 from graphs.failover import Retries
 from graphs.generator_client import GeneratorClient, TokenCounters
+from models.errors import ModelBusyError
 from models.generation import GenerationChunk, GenerationRequest, Message, Sampling
 
 REQUEST = GenerationRequest(
@@ -66,3 +69,21 @@ async def test_silence_is_overload_before_a_replica_took_the_question_and_a_loss
 async def test_silence_until_the_deadline_is_told_as_that():
     with deadline_in(0.01), pytest.raises(DeadlineError):
         await read(SilentHandle())
+
+
+async def test_a_model_for_which_too_much_waits_is_overload_and_not_asked_again():
+    asked = []
+    # As Ray raises what a replica has raised.
+    error = ModelBusyError("a call may wait 20 s")
+    busy = RayTaskError("rerank", "", error).as_instanceof_cause()
+
+    async def rerank(*call):
+        asked.append(call)
+        raise busy
+
+    handle = SimpleNamespace(rerank=SimpleNamespace(remote=rerank))
+    retries = Retries(FailoverSettings())
+    client = RerankerClient(handle, stage="Reranker", timeout_s=9.0, retries=retries)
+    with pytest.raises(OverloadedError, match="queue of Reranker is full: a call may wait 20 s"):
+        await client.rerank("port?", ["8000"])
+    assert len(asked) == 1

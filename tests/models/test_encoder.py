@@ -155,3 +155,16 @@ def test_logit_is_the_way_back():
     logits = np.array([-9.0, -1.0, 0.0, 3.0])
     assert logit(sigmoid(logits)) == pytest.approx(logits)
     assert np.isfinite(logit(np.array([0.0, 1.0]))).all()
+
+
+@pytest.mark.parametrize(("num_threads", "expected"), [(None, 1), (2, 2)])
+def test_threads_are_those_of_the_settings_before_those_of_the_share(num_threads, expected):
+    config = EmbedderConfig(model="bundled:embedder", engine="onnx", num_threads=num_threads)
+    model = Embedder(config, cache=CACHE, share=Share(num_cpus=0.3))
+    options = model._encoder._model._session.get_session_options()
+    assert options.intra_op_num_threads == expected
+
+
+def test_no_thread_computes_nothing():
+    with pytest.raises(InvalidInputError, match=r"num_threads must be in 1\.\.1024, got 0"):
+        EmbedderConfig(model="bundled:embedder", num_threads=0)

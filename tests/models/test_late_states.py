@@ -43,7 +43,7 @@ def model():
 
 
 def test_each_text_is_computed_once_and_every_row_is_its_pairs(model):
-    states = LateStates(model, pad_id=PAD, batch_size=2, max_bytes=10**6)
+    states = LateStates(model, pad_id=PAD, batch_size=2, pass_tokens=8, max_bytes=10**6)
     pairs = [pair([7], [9] * n) for n in (3, 1, 2)]
     # A question of 3 tokens and a passage of n + 2, whose [CLS] is not joined.
     expected = [[3 * 3 + (n + 1) * (n + 2), n + 1] for n in (3, 1, 2)]
@@ -56,7 +56,9 @@ def test_each_text_is_computed_once_and_every_row_is_its_pairs(model):
 
 def test_the_texts_used_longest_ago_make_room(model):
     one_pair = (3 + 4) * STATE_BYTES
-    states = LateStates(model, pad_id=PAD, batch_size=8, max_bytes=one_pair + 4 * STATE_BYTES)
+    states = LateStates(
+        model, pad_id=PAD, batch_size=8, pass_tokens=8, max_bytes=one_pair + 4 * STATE_BYTES
+    )
     first, second, third = (pair([7], [token, token]) for token in (11, 12, 13))
     for one in (first, second, first, third):
         states.rows([one])
@@ -68,7 +70,7 @@ def test_the_texts_used_longest_ago_make_room(model):
 
 
 def test_without_room_nothing_is_kept_and_a_call_with_much_is_answered(model):
-    states = LateStates(model, pad_id=PAD, batch_size=2)
+    states = LateStates(model, pad_id=PAD, batch_size=2, pass_tokens=8)
     pairs = [pair([7], [token]) for token in range(20, 30)]
     for _ in range(2):
         assert states.rows(pairs)[:, 0].tolist() == [3 * 3 + 2 * 3] * 10
