@@ -107,6 +107,7 @@ class CallerCorpus:
     finish_batch = _called(Catalog.finish_batch)
 
     authenticate_key = _called(Catalog.authenticate_key)
+    admit_vouched = _called(Catalog.admit_vouched)
     get_key = _called(Catalog.get_key)
     list_keys = _called(Catalog.list_keys)
     create_key = _called(Catalog.create_key)

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
 from graphs.access.keyring import Keyring
+from graphs.access.tokens import Tokens
 from graphs.accounts.accounts import Accounts
 from graphs.accounts.turnstile import Turnstile
 from graphs.api import (
@@ -60,7 +61,7 @@ from graphs.api.responses import conversations, responses
 from graphs.api.responses.runs import Runs
 from graphs.api.services import Services
 from graphs.caller import DEFAULT_CALLER
-from index.catalog.keys.records import KeyRecord
+from index.catalog.keys.records import KeyGrant, KeyRecord
 
 _ROUTED = (
     chat,
@@ -145,13 +146,17 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
 
 
 def keyring_over(services: Callable[[], Services]) -> Keyring:
-    """Makes the memory of API keys; services may be replaced."""
+    """Makes the memory of API keys and tokens; services may be replaced."""
 
     async def authenticate(key_id: str, digest: str) -> KeyRecord | None:
         corpus = services().corpus.of(DEFAULT_CALLER)
         return await corpus.authenticate_key(key_id, digest)
 
-    return Keyring(authenticate, lambda: services().config.auth.fresh_s)
+    async def admit(key_id: str, grant: KeyGrant) -> KeyRecord | None:
+        return await services().corpus.of(DEFAULT_CALLER).admit_vouched(key_id, grant)
+
+    tokens = Tokens(lambda: services().config.auth.jwt, admit)
+    return Keyring(authenticate, lambda: services().config.auth.fresh_s, find_token=tokens.find)
 
 
 def accounts_over(services: Callable[[], Services]) -> Accounts:

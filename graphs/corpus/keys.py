@@ -1,7 +1,7 @@
 """What the border and its routes need of API keys; the fourth part of graphs/corpus/protocols.py.
 
-Names, arguments, records and errors are those of index.catalog.keys. The tenant stands first: None
-means any.
+Names, arguments, records and errors are those of index.catalog.keys (keys, vouched). The tenant
+stands first: None means any.
 """
 
 from typing import Protocol
@@ -23,7 +23,10 @@ class KeyReads(Protocol):
 
 
 class KeyWrites(Protocol):
-    """Writes API keys."""
+    """Writes API keys, and who came with a token of an identity provider."""
+
+    async def admit_vouched(self, key_id: str, grant: KeyGrant) -> KeyRecord | None:
+        """Gives the record of one whose token is good; None: it was revoked here."""
 
     async def create_key(self, grant: KeyGrant) -> NewKey:
         """Makes a key."""

@@ -14,6 +14,7 @@ from index.catalog.file_batches import FileBatches
 from index.catalog.files import Files
 from index.catalog.jobs import Jobs
 from index.catalog.keys.keys import Keys
+from index.catalog.keys.vouched import Vouched
 from index.catalog.passage_reads import PassageReads
 from index.catalog.passages import Passages
 from index.catalog.reembedding import Reembedding
@@ -35,6 +36,7 @@ class ClientCatalog(
     Batches,
     BatchRuns,
     Keys,
+    Vouched,
     Feedback,
     Ledger,
     Quotas,
@@ -59,8 +61,8 @@ class Catalog(
     """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
 
     Clients    files, uploads, stores, store_files, file_batches   (ClientCatalog)
-               responses, response_runs, conversations, batches, batch_runs, keys, feedback
-               ledger, quotas (accounts/)
+               responses, response_runs, conversations, batches, batch_runs, keys, vouched,
+               feedback, ledger, quotas (accounts/)
     Writers    jobs, passages, bulk_load, reembedding
     Searches   searched_stores, changes, passage_reads
 
