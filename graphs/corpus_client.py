@@ -114,6 +114,11 @@ class CallerCorpus:
     rotate_key = _called(Catalog.rotate_key)
     revoke_key = _called(Catalog.revoke_key)
 
+    list_tenants = _called(Catalog.list_tenants)
+    revoke_tenant = _called(Catalog.revoke_tenant)
+    delete_tenant_portion = _called(Catalog.delete_tenant_portion)
+    forget_tenant = _called(Catalog.forget_tenant)
+
     say_feedback = _called(Catalog.say_feedback)
     list_feedback = _called(Catalog.list_feedback)
     delete_feedback = _called(Catalog.delete_feedback)

@@ -25,6 +25,7 @@ from graphs.api.accounting.audited import Audited
 from graphs.api.accounting.limited import Limited
 from graphs.api.accounting.turns import ClassTurns
 from graphs.api.admin import keys as admin_keys
+from graphs.api.admin import tenants as admin_tenants
 from graphs.api.admin import usage as admin_usage
 from graphs.api.batches import batches
 from graphs.api.batches.batch_runs import BatchRuns
@@ -89,6 +90,7 @@ _ROUTED = (
     vector_store_search,
     mcp,
     admin_keys,
+    admin_tenants,
     admin_usage,
     requests,
     page,

@@ -11,7 +11,7 @@ from index.catalog.database import log_changes
 from index.catalog.keys.seen import seen_files
 from index.catalog.lookups import AnyRow, chunking_of, chunking_values
 from index.catalog.schema import chunks, files, jobs, store_files, vector_stores
-from index.catalog.stored import check_passages
+from index.catalog.tenants.stored import check_passages
 from index.errors import InvalidFileBatchError, UnknownFileError
 from index.records import Attachment
 

@@ -21,6 +21,7 @@ from index.catalog.reembedding import Reembedding
 from index.catalog.searched_stores import SearchedStores
 from index.catalog.store_files import StoreFiles
 from index.catalog.stores import Stores
+from index.catalog.tenants.tenants import Tenants
 from index.catalog.uploads import Uploads
 
 
@@ -40,6 +41,7 @@ class ClientCatalog(
     Feedback,
     Ledger,
     Quotas,
+    Tenants,
 ):
     """The part that the API works with: what clients upload, ask and are answered.
 
@@ -62,7 +64,7 @@ class Catalog(
 
     Clients    files, uploads, stores, store_files, file_batches   (ClientCatalog)
                responses, response_runs, conversations, batches, batch_runs, keys, vouched,
-               feedback, ledger, quotas (accounts/)
+               feedback, ledger, quotas (accounts/), tenants
     Writers    jobs, passages, bulk_load, reembedding
     Searches   searched_stores, changes, passage_reads
 

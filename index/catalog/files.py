@@ -20,7 +20,7 @@ from index.catalog.lookups import (
     require_file,
 )
 from index.catalog.schema import chunks, files, store_files
-from index.catalog.stored import check_bytes
+from index.catalog.tenants.stored import check_bytes
 from index.errors import InvalidFileError
 from index.records import FileRecord, Order, Page
 

@@ -26,7 +26,7 @@ from index.catalog.database import Database, log_changes
 from index.catalog.lookups import AnyRow, chunking_of, require_store
 from index.catalog.passages import check_drafts, replace_passages
 from index.catalog.schema import files, jobs, store_files, vector_stores
-from index.catalog.stored import check_passages
+from index.catalog.tenants.stored import check_passages
 from index.errors import LostLeaseError
 from index.records import ChunkDraft, IngestErrorCode, Job, StoreFileStatus, Vectors
 

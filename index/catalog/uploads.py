@@ -20,7 +20,7 @@ from index.catalog.files import MAX_FILE_BYTES, check_file, file_record, file_va
 from index.catalog.keys.seen import seen_uploads
 from index.catalog.lookups import FILE_COLUMNS, AnyRow, find_row
 from index.catalog.schema import files, upload_parts, uploads
-from index.catalog.stored import check_bytes
+from index.catalog.tenants.stored import check_bytes
 from index.errors import InvalidUploadError, UnknownUploadError, UploadsFullError
 from index.records import FileRecord
 

@@ -8,7 +8,7 @@ import pytest
 
 from index.access import Viewer
 from index.catalog.bulk_load import BulkDocument, CutDocument
-from index.catalog.stored import stored_bytes, stored_passages
+from index.catalog.tenants.stored import stored_bytes, stored_passages
 from index.errors import StoredLimitError
 from index.records import Attachment
 from tests.index.conftest import drafts_of, unit_vectors
