@@ -1,10 +1,10 @@
-# make serve | test | test-systems | test-vllm | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench | bench-ingest | bench-search | docs | lint | install | models | clean
+# make serve | test | test-systems | test-vllm | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench | bench-ingest | bench-search | docs | sbom | lint | install | models | clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Of the shell, as the state folder of deployments/state.py.
 STATE := "$${RAGFLEET_STATE:-.ragfleet}"
 
-.PHONY: help install serve test test-systems test-vllm test-clients test-webui test-chaos fuzz chaos durability bench bench-ingest bench-search conformance docs lint models clean
+.PHONY: help install serve test test-systems test-vllm test-clients test-webui test-chaos fuzz chaos durability bench bench-ingest bench-search conformance docs sbom lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
@@ -94,6 +94,14 @@ conformance: install  ## how near the API is to OpenAI's description: make confo
 	.venv-docs/bin/pip install --quiet --disable-pip-version-check mkdocs==1.6.1 mkdocs-material==9.8.2
 	@touch $@
 
+.venv-sbom/installed:
+	$(PYTHON) -m venv .venv-sbom
+	.venv-sbom/bin/pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
+	@touch $@
+
+sbom: install .venv-sbom/installed  ## write sbom.json (CycloneDX): every package in .venv, with version and licence
+	.venv-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o sbom.json $(BIN)/python
+
 docs: .venv-docs/installed  ## build the pages of docs/ into site/ and check their links
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
 
@@ -105,8 +113,8 @@ lint: install  ## check style and types
 models: install  ## assemble the bundled models now rather than at the first start
 	$(BIN)/python -m models.prepare $(STATE)/models
 
-clean:  ## remove .venv, .venv-vllm, .venv-clients, .venv-webui, .venv-docs, site, and the corpus, the assembled models and what `make serve` keeps
-	rm -rf .venv .venv-vllm .venv-clients .venv-webui .venv-infinity .venv-docs site
+clean:  ## remove every .venv*, site, and the corpus, the assembled models and what `make serve` keeps
+	rm -rf .venv .venv-vllm .venv-clients .venv-webui .venv-infinity .venv-docs .venv-sbom site
 	# By name: what else may lie in a folder that somebody chose is not ours to remove.
 	cd $(STATE) 2>/dev/null && rm -rf models corpus.db* auth_token ray_address serve.log prometheus calibration.json || true
 	rmdir $(STATE) 2>/dev/null || true

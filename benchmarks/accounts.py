@@ -2,6 +2,7 @@
 
     overhead   CPU time of a request through the whole border with a route that does nothing, with
                accounts and without; in turn, so that the machine's mood meets both
+    keys       CPU time of finding out who asks: a key that the catalog is asked for every 3 s
     limits     20 clients at two Gateways over one catalog ask as fast as they can for a while
                (`--seconds`); told is how many were admitted of what the limit allows
 
@@ -20,13 +21,17 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphs.accounts.accounts import Accounts, Work
-from graphs.accounts.settings import AuditSettings, LimitSettings, SharedLimits
+from graphs.accounts.settings import AuditSettings, LimitSettings, SharedLimits, TenantLimits
 from graphs.api.accounting.audited import Audited
 from graphs.api.accounting.limited import Limited
+from graphs.api.app import keyring_over
+from graphs.api.border.request_caller import RequestCaller
 from graphs.caller import Caller
 from graphs.config import GatewayConfig
 from graphs.corpus_client import CallerCorpus
+from graphs.settings import AuthSettings
 from index.catalog.catalog import Catalog
+from index.catalog.keys.records import KeyGrant
 
 _CALLER = Caller(tenant="t", key_id="k")
 _NUM_CLIENTS = 20
@@ -56,7 +61,7 @@ def _gateway(corpora: _Corpora, limits: LimitSettings) -> Accounts:
 
 async def overhead(corpora: _Corpora, num_requests: int) -> dict[str, float]:
     """CPU microseconds a request: of the event loop's thread and the catalog's together."""
-    most = SharedLimits(requests_per_min=10**6, tokens_per_min=10**9, tokens_per_month=10**11)
+    most = TenantLimits(requests_per_min=10**6, tokens_per_min=10**9, tokens_per_month=10**11)
     accounts = _gateway(corpora, LimitSettings(key=most, tenant=most))
     state = type("State", (), {})()
     state.accounts, state.services = accounts, type("Services", (), {"config": GatewayConfig()})()
@@ -81,6 +86,29 @@ async def overhead(corpora: _Corpora, num_requests: int) -> dict[str, float]:
         "with_us": round(medians["with"], 1),
         "overhead_us": round(medians["with"] - medians["without"], 1),
     }
+
+
+async def keys(corpora: _Corpora, catalog: Catalog, num_requests: int) -> dict[str, float]:
+    """CPU microseconds a request of finding out who asks, with ten keys in turn."""
+    config = GatewayConfig(auth=AuthSettings(keys=True))
+    services = type("Services", (), {"config": config, "corpus": corpora})()
+    state = type("State", (), {"services": services, "keyring": keyring_over(lambda: services)})()
+    app = type("App", (), {"state": state})()
+    grant = KeyGrant(scopes=frozenset({"query"}))
+    tokens = [catalog.create_key(grant).token.encode() for _ in range(10)]
+    costs: dict[str, list[float]] = {"without": [], "with": []}
+    for _ in range(10):
+        for name, asgi in (("without", _reply), ("with", RequestCaller(_reply))):
+            began = time.process_time()
+            for number in range(num_requests // 10):
+                scope = _scope(app, number)
+                scope["headers"] = [(b"authorization", b"Bearer " + tokens[number % 10])]
+                del scope["state"]["caller"]
+                await asgi(scope, _receive, _send)
+            spent_s = time.process_time() - began
+            costs[name].append(1e6 * spent_s / (num_requests // 10))
+    medians = {name: statistics.median(values) for name, values in costs.items()}
+    return {"overhead_us": round(medians["with"] - medians["without"], 1)}
 
 
 def _scope(app: object, number: int) -> Scope:
@@ -133,6 +161,7 @@ async def _measured(options: argparse.Namespace, catalog: Catalog) -> dict[str, 
     corpora = _Corpora(catalog)
     return {
         "overhead": await overhead(corpora, options.requests),
+        "keys": await keys(corpora, catalog, options.requests),
         "limits": await limits(corpora, options.limit, options.seconds),
     }
 

@@ -41,6 +41,8 @@ class Caller:
         groups: whose member the user is; `EVERY_GROUP`: every list lets the caller in.
         service_class: how the caller is served when there is little room.
         limits: how much it allows; None means what the server allows everyone.
+        most_bytes: of all files of the tenant, where the caller adds one; None: no limit.
+        most_passages: likewise of all its stores.
     """
 
     tenant: str = "default"
@@ -50,6 +52,8 @@ class Caller:
     groups: frozenset[str] = frozenset()
     service_class: ServiceClass = "default"
     limits: CallerLimits | None = None
+    most_bytes: int | None = None
+    most_passages: int | None = None
 
     def may(self, scope: str) -> bool:
         """Whether the key allows this; `read:` of some store allows to ask, not to see others."""
@@ -74,6 +78,8 @@ class Caller:
             principals=None if sees_all else frozenset(principals),
             readable=self._stores("read:") | written if is_limited else None,
             writable=None if "ingest" in self.scopes else written,
+            most_bytes=self.most_bytes,
+            most_passages=self.most_passages,
         )
 
     def _stores(self, kind: str) -> frozenset[str]:

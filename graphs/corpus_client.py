@@ -107,11 +107,17 @@ class CallerCorpus:
     finish_batch = _called(Catalog.finish_batch)
 
     authenticate_key = _called(Catalog.authenticate_key)
+    admit_vouched = _called(Catalog.admit_vouched)
     get_key = _called(Catalog.get_key)
     list_keys = _called(Catalog.list_keys)
     create_key = _called(Catalog.create_key)
     rotate_key = _called(Catalog.rotate_key)
     revoke_key = _called(Catalog.revoke_key)
+
+    list_tenants = _called(Catalog.list_tenants)
+    revoke_tenant = _called(Catalog.revoke_tenant)
+    delete_tenant_portion = _called(Catalog.delete_tenant_portion)
+    forget_tenant = _called(Catalog.forget_tenant)
 
     say_feedback = _called(Catalog.say_feedback)
     list_feedback = _called(Catalog.list_feedback)

@@ -5,7 +5,8 @@ GraphError
 |- StageUnavailableError       RuntimeError    a deployment that the answer needs does not answer
 |  |- ReplicaLostError                         a replica was stopped or fell silent over a request
 |  |  `- ReplicaDiedError                       its process died
-|  `- SafetyUnavailableError                   the safety filter does not answer: fails closed
+|  |- SafetyUnavailableError                   the safety filter does not answer: fails closed
+|  `- IssuerUnavailableError                   the identity provider never told its keys
 |- PoisonRequestError          RuntimeError    the request was lost on two replicas in the same way
 |- DeadlineError               TimeoutError    the time that the client gave has passed
 |- OverloadedError             RuntimeError    a queue is full or too slow: try again later
@@ -57,6 +58,12 @@ class SafetyUnavailableError(StageUnavailableError):
     """The safety filter does not answer, so nothing may be sent."""
 
     code = "safety_unavailable"
+
+
+class IssuerUnavailableError(StageUnavailableError):
+    """No token can be checked, since the identity provider has not told its keys yet."""
+
+    code = "issuer_unavailable"
 
 
 class OverloadedError(GraphError, RuntimeError):

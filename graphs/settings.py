@@ -1,12 +1,72 @@
-"""The root of all settings, those of work that nobody waits for, and those of what is observed."""
+"""The root of all settings, who may ask, work that nobody waits for, and what is observed."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from index.catalog.keys.records import SCOPE_PATTERN, TENANT_PATTERN
 
 
 class Settings(BaseModel):
     """Settings are refused where a name is unknown, and never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# Keys that sign come from there, so nobody on the way may write them: TLS, or this machine.
+_SIGNERS_URL = r"^(https://[^/\s?#@]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?)(/[^\s?#]*)?$"
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]  # fmt: skip
+Claim = Annotated[str, Field(min_length=1, max_length=256)]
+EVERY_TOKEN = "*"
+
+
+class JwtSettings(Settings):
+    """Access tokens of an identity provider (OIDC), beside API keys; times are in seconds.
+
+    A claim is named as it stands in the token, or by a path such as `realm_access.roles`.
+
+    Attributes:
+        issuer: exactly as in the claim `iss`; https, or http on this machine.
+        audience: what the claim `aud` must name: this API, not the client that people log in with.
+        jwks_url: where the issuer's keys are; None: its discovery document tells.
+        algorithms: signatures that are taken; those with a shared secret are not.
+        leeway_s: how far clocks may differ.
+        tenant: whose data all tokens reach; None: `tenant_claim` says it.
+        tenant_claim: where the tenant stands; people must not be able to change it themselves.
+        user_claim: as whom access lists are asked.
+        groups_claim: whose member the user is; None: nobody's.
+        scope_claims: where permissions stand: lists, or one text with spaces between them.
+        scopes: what each permission of the issuer allows here, in the words of API keys; `*` stands
+            for every token. A token that is allowed nothing is none.
+        work_s: batches and background responses go on for so long after the end of the newest token
+            of who asked for them.
+    """
+
+    issuer: str = Field(pattern=_SIGNERS_URL)
+    audience: str = Field(min_length=1)
+    jwks_url: str | None = Field(default=None, pattern=_SIGNERS_URL)
+    algorithms: tuple[Algorithm, ...] = Field(default=("RS256", "ES256"), min_length=1)
+    leeway_s: float = Field(default=30.0, ge=0, le=300)
+    tenant: str | None = Field(default=None, pattern=f"^{TENANT_PATTERN}$")
+    tenant_claim: Claim | None = None
+    user_claim: Claim = "sub"
+    groups_claim: Claim | None = None
+    scope_claims: tuple[Claim, ...] = ("scope",)
+    scopes: Mapping[str, tuple[Annotated[str, Field(pattern=f"^({SCOPE_PATTERN})$")], ...]] = Field(
+        min_length=1
+    )
+    work_s: float = Field(default=86_400.0, ge=0, le=30 * 86_400)
+
+    @model_validator(mode="after")
+    def _check_tenant(self) -> Self:
+        if (self.tenant is None) == (self.tenant_claim is None):
+            given = "neither" if self.tenant is None else "both"
+            msg = f"jwt must have one of tenant and tenant_claim, got {given}"
+            raise ValueError(msg)
+        return self
 
 
 class AuthSettings(Settings):
@@ -17,10 +77,19 @@ class AuthSettings(Settings):
             the server listens on this machine alone.
         fresh_s: for how long a Gateway trusts what it knows of a key, in seconds; a key that is
             revoked is obeyed so long at most.
+        jwt: whose tokens are taken like keys; None: nobody's.
     """
 
     keys: bool = False
     fresh_s: float = Field(default=3.0, gt=0, le=5)
+    jwt: JwtSettings | None = None
+
+    @model_validator(mode="after")
+    def _check_jwt(self) -> Self:
+        if self.jwt is not None and not self.keys:
+            msg = "jwt needs `keys: true`: without it everyone may do everything, token or not"
+            raise ValueError(msg)
+        return self
 
 
 class ResponseSettings(Settings):

@@ -28,6 +28,9 @@ class Viewer:
         principals: as which users and groups access lists are asked; None: they let in everything.
         readable: ids of the stores that may be read; None: all of the tenant.
         writable: ids of the stores that may be changed; None: all that may be read.
+        most_bytes: how much the files of the tenant may have, so that one more is taken; None: no
+            limit.
+        most_passages: likewise of the passages of its stores.
     """
 
     tenant: str = "default"
@@ -35,6 +38,8 @@ class Viewer:
     principals: frozenset[str] | None = None
     readable: frozenset[str] | None = None
     writable: frozenset[str] | None = None
+    most_bytes: int | None = None
+    most_passages: int | None = None
 
     def admits(self, access: str | None) -> bool:
         """Whether an access list lets this viewer in."""

@@ -34,6 +34,7 @@ CorpusError
 |- ExistingResponseError   (ValueError)   a response of this id is kept already
 |- InvalidSearchError      (ValueError)   a search request outside its bounds
 |- FingerprintMismatchError (ValueError)  vectors of another embedder
+|- StoredLimitError        (ValueError)   the tenant may not store so much
 |- UploadsFullError        (ValueError)   too many bytes of uploads that are not completed
 |- SandboxError            (RuntimeError) the process that reads files does not start
 |- EmbedderUnavailableError (RuntimeError) whoever embeds for the corpus does not answer
@@ -211,6 +212,12 @@ class NotWritableError(CorpusError, PermissionError):
     """The key may read this, and not change it."""
 
     code = "insufficient_scope"
+
+
+class StoredLimitError(CorpusError, ValueError):
+    """The tenant may not store so much; deleting something makes room."""
+
+    code = "storage_limit_exceeded"
 
 
 class UploadsFullError(CorpusError, ValueError):

@@ -25,6 +25,7 @@ from index.errors import (
     InvalidFileError,
     LostLeaseError,
     SandboxError,
+    StoredLimitError,
     UnknownFileError,
     UnknownStoreError,
     UnsupportedFileError,
@@ -133,7 +134,7 @@ class Ingestion:
                 logger.info("job dropped, taken over or file deleted, file_id=%s", job.file_id)
             except UnsupportedFileError as err:
                 self._fail(job, "unsupported_file", str(err))
-            except InvalidFileError as err:
+            except (InvalidFileError, StoredLimitError) as err:
                 self._fail(job, "invalid_file", str(err))
             except _PASSING as err:
                 logger.warning("job left to its lease, file_id=%s: %s", job.file_id, err)

@@ -63,7 +63,7 @@ ROOMS = {
         "model_reports failover clients corpus_client generator_client replicas shards system",
         "api",
         "gateway app",
-        "commands explain usage audit feedback",
+        "commands explain usage audit feedback tenants",
         "keys",
     ),
     "graphs.api": (

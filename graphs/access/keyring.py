@@ -1,4 +1,4 @@
-"""The keys that were asked with lately, so that not every request asks the catalog."""
+"""The keys and tokens that were asked with lately, so that not every request asks the catalog."""
 
 import asyncio
 import time
@@ -11,6 +11,7 @@ from index.catalog.keys.records import KeyRecord, token_digest, token_id
 MAX_ENTRIES = 10_000  # wrong keys are remembered, too; the oldest go first
 
 Authenticate = Callable[[str, str], Awaitable[KeyRecord | None]]
+Find = Callable[[str], Awaitable[KeyRecord | None]]
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,19 @@ class Keyring:
     Args:
         authenticate: asks the catalog.
         fresh_s: gives for how long an answer counts.
+        find_token: says who comes with a text that is no key of ours (`graphs.access.tokens`).
     """
 
     def __init__(
         self,
         authenticate: Authenticate,
         fresh_s: Callable[[], float],
+        *,
+        find_token: Find | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._authenticate = authenticate
+        self._find_token = find_token
         self._fresh_s = fresh_s
         self._clock = clock
         self._known: OrderedDict[str, _Entry] = OrderedDict()
@@ -51,22 +56,21 @@ class Keyring:
             GraphError: the catalog does not answer; nobody is let in meanwhile.
             CorpusError: nor does the database.
         """
-        key_id = token_id(token)
-        if key_id is None:
+        if token_id(token) is None and self._find_token is None:
             return None
         digest = token_digest(token)
         entry = self._known.get(digest)
         if entry is None or self._clock() - entry.asked_at >= self._fresh_s():
-            found = await self._ask(key_id, digest)
+            found = await self._ask(token, digest)
         else:
             found = entry.found
         return found if found is None or found.status_at(time.time()) == "active" else None
 
-    async def _ask(self, key_id: str, digest: str) -> KeyRecord | None:
+    async def _ask(self, token: str, digest: str) -> KeyRecord | None:
         """Asks once, however many requests wait for it."""
         task = self._asking.get(digest)
         if task is None:
-            task = asyncio.create_task(self._asked(key_id, digest))
+            task = asyncio.create_task(self._asked(token, digest))
             self._asking[digest] = task
             task.add_done_callback(lambda done: self._forget(digest, done))
         return await asyncio.shield(task)
@@ -76,9 +80,16 @@ class Keyring:
         if not task.cancelled():
             task.exception()  # whoever waited got it; if nobody does, it is of no interest
 
-    async def _asked(self, key_id: str, digest: str) -> KeyRecord | None:
+    async def _asked(self, token: str, digest: str) -> KeyRecord | None:
         asked_at = self._clock()
-        found = await self._authenticate(key_id, digest)
+        key_id = token_id(token)
+        if key_id is not None:
+            found = await self._authenticate(key_id, digest)
+        else:
+            found = None if self._find_token is None else await self._find_token(token)
+            if found is None:  # made up in any number, and told from the text alone
+                self._known.pop(digest, None)
+                return None
         self._known[digest] = _Entry(asked_at, found)
         self._known.move_to_end(digest)
         while len(self._known) > MAX_ENTRIES:

@@ -25,7 +25,19 @@ class SharedLimits(Settings):
 
     def as_limits(self) -> CallerLimits:
         """The same as plain data."""
-        return CallerLimits(**self.model_dump())
+        return CallerLimits(**self.model_dump(include=set(SharedLimits.model_fields)))
+
+
+class TenantLimits(SharedLimits):
+    """What all of a tenant may use and store together; None: no limit.
+
+    Attributes:
+        stored_bytes: of its files; one that does not fit is refused.
+        stored_passages: of its stores; a file that does not fit is not indexed.
+    """
+
+    stored_bytes: Limit = Field(default=None, ge=1)
+    stored_passages: Limit = Field(default=None, ge=1)
 
 
 class LimitSettings(Settings):
@@ -42,7 +54,7 @@ class LimitSettings(Settings):
     """
 
     key: SharedLimits = SharedLimits()
-    tenant: SharedLimits = SharedLimits()
+    tenant: TenantLimits = TenantLimits()
     lease_s: float = Field(default=0.5, gt=0, le=5)
     failures_per_min: int | None = Field(default=30, ge=1)
     longest_wait_s: float = Field(default=60.0, gt=0)

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
 from graphs.access.keyring import Keyring
+from graphs.access.tokens import Tokens
 from graphs.accounts.accounts import Accounts
 from graphs.accounts.turnstile import Turnstile
 from graphs.api import (
@@ -24,6 +25,7 @@ from graphs.api.accounting.audited import Audited
 from graphs.api.accounting.limited import Limited
 from graphs.api.accounting.turns import ClassTurns
 from graphs.api.admin import keys as admin_keys
+from graphs.api.admin import tenants as admin_tenants
 from graphs.api.admin import usage as admin_usage
 from graphs.api.batches import batches
 from graphs.api.batches.batch_runs import BatchRuns
@@ -61,7 +63,7 @@ from graphs.api.responses import conversations, responses
 from graphs.api.responses.runs import Runs
 from graphs.api.services import Services
 from graphs.caller import DEFAULT_CALLER
-from index.catalog.keys.records import KeyRecord
+from index.catalog.keys.records import KeyGrant, KeyRecord
 
 _ROUTED = (
     chat,
@@ -89,6 +91,7 @@ _ROUTED = (
     vector_store_search,
     mcp,
     admin_keys,
+    admin_tenants,
     admin_usage,
     requests,
     page,
@@ -146,13 +149,17 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
 
 
 def keyring_over(services: Callable[[], Services]) -> Keyring:
-    """Makes the memory of API keys; services may be replaced."""
+    """Makes the memory of API keys and tokens; services may be replaced."""
 
     async def authenticate(key_id: str, digest: str) -> KeyRecord | None:
         corpus = services().corpus.of(DEFAULT_CALLER)
         return await corpus.authenticate_key(key_id, digest)
 
-    return Keyring(authenticate, lambda: services().config.auth.fresh_s)
+    async def admit(key_id: str, grant: KeyGrant) -> KeyRecord | None:
+        return await services().corpus.of(DEFAULT_CALLER).admit_vouched(key_id, grant)
+
+    tokens = Tokens(lambda: services().config.auth.jwt, admit)
+    return Keyring(authenticate, lambda: services().config.auth.fresh_s, find_token=tokens.find)
 
 
 def accounts_over(services: Callable[[], Services]) -> Accounts:

@@ -13,6 +13,7 @@
     |- KeyReusedError        422
     |- ResumeMismatchError   409
     |- UnknownRequestError   404
+    |- UnknownTenantError    404
     |- DisconnectedError     the client is gone: nothing can be sent
     |  `- StalledError       the client stopped reading its stream
     `- NotReadyError         503 of /readyz
@@ -49,6 +50,7 @@ from index.errors import (
     InvalidLimitError,
     InvalidSearchError,
     NotWritableError,
+    StoredLimitError,
     UnknownAnswerError,
     UnknownBatchError,
     UnknownBeforeError,
@@ -167,6 +169,12 @@ class UnknownRequestError(ApiError, LookupError):
     code = "request_not_kept"
 
 
+class UnknownTenantError(ApiError, LookupError):
+    """There is no such tenant for whoever asks."""
+
+    code = "tenant_not_found"
+
+
 class DisconnectedError(ApiError, ConnectionError):
     """The client has closed the connection."""
 
@@ -248,6 +256,7 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     UnknownBeforeError: ErrorKind(status=400, type=INVALID, param="before"),
     UnsupportedFileError: ErrorKind(status=400, type=INVALID),
     InvalidFileError: ErrorKind(status=400, type=INVALID),
+    StoredLimitError: ErrorKind(status=413, type=LIMITED),
     UploadsFullError: ErrorKind(status=429, type=LIMITED, retry_after_s=60),
     InvalidLimitError: ErrorKind(status=400, type=INVALID),
     InvalidFilterError: ErrorKind(status=400, type=INVALID),
@@ -279,6 +288,7 @@ ERROR_TABLE: Mapping[type[Exception], ErrorKind] = {
     KeyReusedError: ErrorKind(status=422, type=INVALID, param="Idempotency-Key"),
     ResumeMismatchError: ErrorKind(status=409, type=INVALID, param="Last-Event-ID"),
     UnknownRequestError: ErrorKind(status=404, type=INVALID, param="request_id"),
+    UnknownTenantError: ErrorKind(status=404, type=INVALID, param="tenant"),
     NotReadyError: ErrorKind(status=503, type=SERVER, retry_after_s=2),
 }
 

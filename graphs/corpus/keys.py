@@ -1,12 +1,13 @@
-"""What the border and its routes need of API keys; the fourth part of graphs/corpus/protocols.py.
+"""What the routes need of API keys and tenants; the fourth part of graphs/corpus/protocols.py.
 
-Names, arguments, records and errors are those of index.catalog.keys. The tenant stands first: None
-means any.
+Names, arguments, records and errors are those of index.catalog.keys (keys, vouched) and
+index.catalog.tenants. Of keys the tenant stands first: None means any.
 """
 
 from typing import Protocol
 
 from index.catalog.keys.records import KeyGrant, KeyRecord, NewKey
+from index.catalog.tenants.tenants import TenantRecord
 
 
 class KeyReads(Protocol):
@@ -22,8 +23,27 @@ class KeyReads(Protocol):
         """Gives all keys of a tenant, oldest first."""
 
 
+class TenantWrites(Protocol):
+    """Tells of tenants, and ends them; methods of index.catalog.tenants."""
+
+    async def list_tenants(self, tenant: str | None = None) -> tuple[TenantRecord, ...]:
+        """Gives all tenants, or that one."""
+
+    async def revoke_tenant(self, tenant: str, *, but: str = "") -> int:
+        """Ends all keys but one."""
+
+    async def delete_tenant_portion(self, tenant: str) -> int:
+        """Deletes some of what there is of it."""
+
+    async def forget_tenant(self, tenant: str) -> None:
+        """Deletes its keys."""
+
+
 class KeyWrites(Protocol):
-    """Writes API keys."""
+    """Writes API keys, and who came with a token of an identity provider."""
+
+    async def admit_vouched(self, key_id: str, grant: KeyGrant) -> KeyRecord | None:
+        """Gives the record of one whose token is good; None: it was revoked here."""
 
     async def create_key(self, grant: KeyGrant) -> NewKey:
         """Makes a key."""

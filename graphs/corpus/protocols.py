@@ -21,7 +21,7 @@ from graphs.accounts.store import AccountStore
 from graphs.caller import Caller
 from graphs.corpus.answers import AnswerReads, AnswerWrites
 from graphs.corpus.batches import BatchReads, BatchWrites
-from graphs.corpus.keys import KeyReads, KeyWrites
+from graphs.corpus.keys import KeyReads, KeyWrites, TenantWrites
 from index.catalog.uploads import UploadPartRecord, UploadRecord
 from index.records import (
     Attachment,
@@ -258,6 +258,7 @@ class Writes(
     AnswerWrites,
     BatchWrites,
     KeyWrites,
+    TenantWrites,
     Protocol,
 ):
     """All that changes something; what one of them returned from is durable."""

@@ -11,6 +11,7 @@ from index.catalog.database import log_changes
 from index.catalog.keys.seen import seen_files
 from index.catalog.lookups import AnyRow, chunking_of, chunking_values
 from index.catalog.schema import chunks, files, jobs, store_files, vector_stores
+from index.catalog.tenants.stored import check_passages
 from index.errors import InvalidFileBatchError, UnknownFileError
 from index.records import Attachment
 
@@ -30,11 +31,12 @@ def attach_files(
 
     A file that is there already is indexed again when it failed, was cancelled, or is cut in
     another way now. Attributes, where given, replace those it had. All of the files belong to the
-    given batch from then on, or to none.
+    given batch from then on, or to none. There must be room for one passage of each new file.
 
     Raises:
         UnknownFileError: one of them does not exist, or has expired.
         InvalidFileBatchError: a file is named twice with different attributes or chunking.
+        StoredLimitError: the tenant has all passages that it may have.
     """
     named = _by_file_id(attachments)
     _require_files(connection, list(named), now, viewer)
@@ -43,13 +45,15 @@ def attach_files(
     known = [one for one in named.values() if one.file_id in stored]
     renewed = [one for one in known if _is_renewed(stored[one.file_id], one)]
     if fresh:
+        check_passages(connection, viewer.tenant, len(fresh), viewer.most_passages)
         rows = [_new_row(store_id, one, batch_id=batch_id, now=now) for one in fresh]
         connection.execute(insert(store_files), rows)
     if known:
         rows = [_changed_row(stored[one.file_id], one, batch_id) for one in known]
         statement = update(store_files).where(store_files.c.seq == bindparam("of_seq"))
         connection.execute(statement, rows)
-    _queue(connection, store_id, [one.file_id for one in (*fresh, *renewed)], now)
+    queued = [one.file_id for one in (*fresh, *renewed)]
+    _queue(connection, store_id, queued, now, viewer.most_passages)
     _log_attributes(connection, store_id, known)
 
 
@@ -118,13 +122,16 @@ def _changed_row(row: AnyRow, attachment: Attachment, batch_id: str | None) -> d
     }
 
 
-def _queue(connection: Connection, store_id: str, file_ids: Sequence[str], now: int) -> None:
+def _queue(
+    connection: Connection, store_id: str, file_ids: Sequence[str], now: int, most: int | None
+) -> None:
     """Gives each file a new job in place of any that it had."""
     if not file_ids:
         return
     outdated = delete(jobs).where(jobs.c.store_id == store_id, jobs.c.file_id.in_(file_ids))
     connection.execute(outdated)
-    rows = [{"store_id": store_id, "file_id": file_id, "attempts": 0} for file_id in file_ids]
+    row = {"store_id": store_id, "attempts": 0, "most_passages": most}
+    rows = [row | {"file_id": file_id} for file_id in file_ids]
     connection.execute(insert(jobs), rows)
     store = update(vector_stores).where(vector_stores.c.id == store_id)
     connection.execute(store.values(last_active_at=now))

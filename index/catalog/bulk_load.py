@@ -232,6 +232,7 @@ def _store_file_row(
         "file_id": file_id,
         "status": "completed",
         "attributes": cut.document.attributes or {},
+        "num_passages": len(cut.drafts),
         "usage_bytes": text_bytes + vector_bytes * len(cut.drafts),
         "created_at": now,
     }

@@ -14,12 +14,14 @@ from index.catalog.file_batches import FileBatches
 from index.catalog.files import Files
 from index.catalog.jobs import Jobs
 from index.catalog.keys.keys import Keys
+from index.catalog.keys.vouched import Vouched
 from index.catalog.passage_reads import PassageReads
 from index.catalog.passages import Passages
 from index.catalog.reembedding import Reembedding
 from index.catalog.searched_stores import SearchedStores
 from index.catalog.store_files import StoreFiles
 from index.catalog.stores import Stores
+from index.catalog.tenants.tenants import Tenants
 from index.catalog.uploads import Uploads
 
 
@@ -35,9 +37,11 @@ class ClientCatalog(
     Batches,
     BatchRuns,
     Keys,
+    Vouched,
     Feedback,
     Ledger,
     Quotas,
+    Tenants,
 ):
     """The part that the API works with: what clients upload, ask and are answered.
 
@@ -59,8 +63,8 @@ class Catalog(
     """Uploaded files, vector stores, ingestion jobs, passages and the log of their changes.
 
     Clients    files, uploads, stores, store_files, file_batches   (ClientCatalog)
-               responses, response_runs, conversations, batches, batch_runs, keys, feedback
-               ledger, quotas (accounts/)
+               responses, response_runs, conversations, batches, batch_runs, keys, vouched,
+               feedback, ledger, quotas (accounts/), tenants
     Writers    jobs, passages, bulk_load, reembedding
     Searches   searched_stores, changes, passage_reads
 

@@ -20,6 +20,7 @@ from index.catalog.lookups import (
     require_file,
 )
 from index.catalog.schema import chunks, files, store_files
+from index.catalog.tenants.stored import check_bytes
 from index.errors import InvalidFileError
 from index.records import FileRecord, Order, Page
 
@@ -46,6 +47,7 @@ class Files(Database):
         Raises:
             InvalidFileError: no bytes, too many bytes, or a name of a bad length.
             InvalidAttributesError: a name that cannot be stored.
+            StoredLimitError: the tenant may not store so much.
         """
         check_storable(filename)
         check_file(filename, len(data))
@@ -57,7 +59,10 @@ class Files(Database):
             expires_after_s=expires_after_s,
             owner=owner_values(self._viewer, access),
         )
-        with self._write_beside() as connection:
+        # Who is held to a limit waits for the file before, so that both are counted.
+        is_bound = self._viewer.most_bytes is not None
+        with self._write() if is_bound else self._write_beside() as connection:
+            check_bytes(connection, self._viewer, len(data), self._now())
             connection.execute(insert(files).values(values))
         for name in ("content", "tenant", "key_id"):
             del values[name]

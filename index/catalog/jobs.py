@@ -25,7 +25,8 @@ from index.catalog.attributes import make_storable
 from index.catalog.database import Database, log_changes
 from index.catalog.lookups import AnyRow, chunking_of, require_store
 from index.catalog.passages import check_drafts, replace_passages
-from index.catalog.schema import files, jobs, store_files
+from index.catalog.schema import files, jobs, store_files, vector_stores
+from index.catalog.tenants.stored import check_passages
 from index.errors import LostLeaseError
 from index.records import ChunkDraft, IngestErrorCode, Job, StoreFileStatus, Vectors
 
@@ -121,6 +122,7 @@ class Jobs(Database):
             LostLeaseError: the job is finished, deleted, or held by another worker.
             InvalidFileError: a passage holds a NUL or a lone surrogate.
             FingerprintMismatchError: the store holds vectors of another embedder.
+            StoredLimitError: the tenant may not store so many passages.
         """
         if embeddings.ndim != 2 or len(embeddings) != len(drafts):
             raise ValueError(f"{len(drafts)} drafts need as many vectors, got {embeddings.shape}")
@@ -128,8 +130,11 @@ class Jobs(Database):
         usage = sum(len(draft.text.encode()) for draft in drafts) + embeddings.nbytes
         with self._write() as connection:
             row = _held(connection, job)
+            _check_room(connection, row, len(drafts))
             changed = replace_passages(connection, job, drafts, embeddings, fingerprint)
-            _finish(connection, row, status="completed", usage_bytes=usage)
+            _finish(
+                connection, row, status="completed", usage_bytes=usage, num_passages=len(drafts)
+            )
             store_file = (job.store_id, job.file_id)
             return log_changes(connection, "upsert", [store_file] if changed else [])
 
@@ -212,6 +217,23 @@ def _held(connection: Connection, job: Job) -> AnyRow:
             f"not at attempt {job.attempt} of {job.worker!r}"
         )
     return row
+
+
+def _check_room(connection: Connection, job: AnyRow, num_passages: int) -> None:
+    """Checks that the tenant may have so many passages, instead of those of the file before.
+
+    Raises:
+        StoredLimitError: it may not.
+    """
+    if job.most_passages is None:
+        return
+    query = (
+        select(vector_stores.c.tenant, store_files.c.num_passages)
+        .join(vector_stores, vector_stores.c.id == store_files.c.store_id)
+        .where(store_files.c.store_id == job.store_id, store_files.c.file_id == job.file_id)
+    )
+    held = connection.execute(query).one()
+    check_passages(connection, held.tenant, num_passages - held.num_passages, job.most_passages)
 
 
 def _finish(connection: Connection, row: AnyRow, **outcome: str | int) -> None:

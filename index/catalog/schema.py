@@ -74,6 +74,7 @@ files = Table(
     Column("key_id", Text),
     Column("access", Text),
     Index("ix_files_tenant", "tenant", "seq"),
+    Index("ix_files_stored", "tenant", "expires_at", "num_bytes"),
     sqlite_autoincrement=True,
 )
 
@@ -123,11 +124,13 @@ store_files = Table(
     Column("error_message", Text),
     Column("attributes", JSON, nullable=False),
     Column("usage_bytes", BigInteger, nullable=False),
+    Column("num_passages", BigInteger, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
     Column("max_chunk_tokens", Integer),
     Column("chunk_overlap_tokens", Integer),
     Column("batch_id", ForeignKey("file_batches.id"), index=True),  # both go with the store
     UniqueConstraint("store_id", "file_id"),
+    Index("ix_store_files_passages", "store_id", "num_passages"),
     sqlite_autoincrement=True,
 )
 
@@ -175,6 +178,7 @@ jobs = Table(
     Column("attempts", Integer, nullable=False),
     Column("lease_owner", Text),
     Column("lease_until", Float),
+    Column("most_passages", BigInteger),  # of the tenant, when the file was attached
     _of_store_file(),
     UniqueConstraint("store_id", "file_id"),
     sqlite_autoincrement=True,

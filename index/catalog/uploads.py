@@ -20,6 +20,7 @@ from index.catalog.files import MAX_FILE_BYTES, check_file, file_record, file_va
 from index.catalog.keys.seen import seen_uploads
 from index.catalog.lookups import FILE_COLUMNS, AnyRow, find_row
 from index.catalog.schema import files, upload_parts, uploads
+from index.catalog.tenants.stored import check_bytes
 from index.errors import InvalidUploadError, UnknownUploadError, UploadsFullError
 from index.records import FileRecord
 
@@ -83,6 +84,7 @@ class Uploads(Database):
         Raises:
             InvalidFileError: no bytes, too many bytes, or a name of a bad length.
             InvalidAttributesError: a name that cannot be stored.
+            StoredLimitError: the tenant may not store so much.
         """
         check_storable(filename)
         check_file(filename, num_bytes)
@@ -90,6 +92,7 @@ class Uploads(Database):
         upload_id = f"upload_{uuid.uuid4().hex}"
         with self._write() as connection:
             _sweep(connection, now)
+            check_bytes(connection, self._viewer, num_bytes, now)
             connection.execute(
                 insert(uploads).values(
                     id=upload_id,
@@ -152,6 +155,7 @@ class Uploads(Database):
         Raises:
             UnknownUploadError: no such upload.
             InvalidUploadError: it is not pending, or the parts do not make up what was announced.
+            StoredLimitError: the tenant may not store so much.
         """
         with self._read() as connection:  # parts never change, so nobody waits for the hashes
             record = _record(connection, upload_id, self._now(), self._viewer)
@@ -175,6 +179,7 @@ class Uploads(Database):
             if record.status == "completed":
                 return record
             _pending(connection, upload_id, self._now(), self._viewer)
+            check_bytes(connection, self._viewer, len(data), self._now())
             connection.execute(insert(files).values(values))
             connection.execute(
                 update(uploads).where(uploads.c.id == upload_id).values(file_id=values["id"])

@@ -101,6 +101,25 @@ def make_world(catalog, ingest, dice):
     return world
 
 
+def add_tokens(world, issuer):
+    """Adds two of each tenant who come with a token of an identity provider.
+
+    One names the group `*`, which only a key may have.
+    """
+    for tenant in TENANTS:
+        for user, groups in (("ann", ["staff"]), ("bob", ["*", "other"])):
+            token = issuer.token(
+                sub=user, preferred_username=user, groups=groups, tid=tenant, exp=2**31
+            )
+            principals = frozenset({f"user:{user}", *(f"group:{one}" for one in groups)})
+            world.askers.append(
+                Asker(
+                    token=token, tenant=tenant, principals=principals, stores=None,
+                    writes=False, is_admin=False,
+                )
+            )  # fmt: skip
+
+
 def _access(dice):
     choices = [
         None,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from index import ingestion
+from index.access import Viewer
 from index.chunk import Cutting
 from index.errors import EmbedderUnavailableError, LostLeaseError
 from index.ingestion import Ingestion
@@ -175,3 +176,20 @@ def test_a_worker_that_has_ended_says_why(worker, catalog, monkeypatch):
         return False
 
     until(has_ended)
+
+
+def test_a_file_whose_passages_the_tenant_may_not_store_fails_with_the_reason(worker, corpus):
+    seen = corpus.catalog.seen_by(Viewer(most_passages=1))
+    store_id, files = corpus.store(), [corpus.upload("a.md"), corpus.upload("b.md")]
+    for file_id in files:
+        seen.attach_file(store_id, file_id)
+    worker.start()
+
+    def statuses():
+        return [seen.get_store_file(store_id, one).status for one in files]
+
+    until(lambda: "in_progress" not in statuses())
+    assert statuses() == ["completed", "failed"]
+    failed = seen.get_store_file(store_id, files[1])
+    assert failed.error_code == "invalid_file"
+    assert "at most 1 passages together, got 1 + 1" in failed.error_message

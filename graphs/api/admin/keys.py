@@ -18,10 +18,11 @@ from graphs.api.errors import BadRequestError, ForbiddenError
 from graphs.api.services import InjectedCorpus, InjectedServices
 from graphs.caller import Caller, CallerLimits
 from index.catalog.keys.keys import MAX_OVERLAP_S
-from index.catalog.keys.records import KeyGrant, KeyRecord, NewKey, ServiceClass
+from index.catalog.keys.records import KeyGrant, KeyRecord, NewKey, ServiceClass, is_vouched
 
 router = APIRouter(tags=["admin"], prefix="/admin/v1/keys", route_class=JsonRoute)
 
+_FORBIDDEN = "The API key does not allow this request."
 _MAX_LIFE_S = 10 * 365 * 86_400
 _Name = Annotated[str, Field(max_length=256)]
 _CLASSES: tuple[ServiceClass, ...] = ("flex", "default", "priority")  # the best last
@@ -74,12 +75,13 @@ async def create_key(
 ) -> Response:
     """Makes a key of the caller's tenant; its text is in this reply alone.
 
-    Its class and limits are no better than the caller's own.
+    Its class and limits are no better than the caller's own, and it ends no later.
     """
     caller: Caller = request.state.caller
     _check_class(body.service_class, caller)
     if "metrics" in body.scopes and "metrics" not in caller.scopes:
-        raise ForbiddenError("The API key does not allow this request.")
+        raise ForbiddenError(_FORBIDDEN)
+    own = await corpus.get_key(caller.tenant, caller.key_id) if caller.key_id else None
     grant = KeyGrant(
         tenant=caller.tenant,
         name=body.name,
@@ -88,7 +90,7 @@ async def create_key(
         groups=frozenset(body.groups),
         service_class=body.service_class,
         limits=_limits(body.limits, caller, services.config.limits.key.as_limits()),
-        expires_at=None if body.expires_in_s is None else int(time.time()) + body.expires_in_s,
+        expires_at=_end(body.expires_in_s, own),
     )
     return json_reply(_shown(await corpus.create_key(grant)))
 
@@ -108,10 +110,22 @@ async def get_key(request: Request, key_id: str, corpus: InjectedCorpus) -> Resp
 
 @router.post("/{key_id}/rotate", response_model=ApiKey, summary="Give an API key another text")
 async def rotate_key(
-    request: Request, key_id: str, body: RotateKeyBody, corpus: InjectedCorpus
+    request: Request,
+    key_id: str,
+    body: RotateKeyBody,
+    corpus: InjectedCorpus,
+    services: InjectedServices,
 ) -> Response:
-    """Renews a key; the id stays, and the text before is taken for `overlap_s` more."""
-    tenant = request.state.caller.tenant
+    """Renews a key; the id stays, and the text before is taken for `overlap_s` more.
+
+    Who renews a key gets its text, so one that may more than the caller's is refused.
+    """
+    caller: Caller = request.state.caller
+    tenant = caller.tenant
+    renewed = await corpus.get_key(tenant, key_id)
+    own = await corpus.get_key(tenant, caller.key_id) if caller.key_id else None
+    if _may_more(renewed, caller, own, services.config.limits.key.as_limits()):
+        raise ForbiddenError(_FORBIDDEN)
     return json_reply(_shown(await corpus.rotate_key(tenant, key_id, overlap_s=body.overlap_s)))
 
 
@@ -126,6 +140,46 @@ def _check_class(wanted: ServiceClass, caller: Caller) -> None:
     if _CLASSES.index(wanted) > _CLASSES.index(own):
         msg = f"service_class must not be above that of your own key, {own!r}, got {wanted!r}"
         raise BadRequestError(msg, param="service_class")
+
+
+def _end(life_s: int | None, own: KeyRecord | None) -> int | None:
+    """When a new key ends: no later than the key that makes it.
+
+    Raises:
+        BadRequestError: it would.
+    """
+    latest = _latest(own)
+    if life_s is None:
+        return latest
+    now = int(time.time())
+    if latest is not None and now + life_s > latest:
+        msg = f"expires_in_s must be at most {latest - now}, the end of your own key, got {life_s}"
+        raise BadRequestError(msg, param="expires_in_s")
+    return now + life_s
+
+
+def _latest(own: KeyRecord | None) -> int | None:
+    """The end of the caller's key; tokens of an identity provider are short, and no bound."""
+    return None if own is None or is_vouched(own.id) else own.expires_at
+
+
+def _may_more(key: KeyRecord, caller: Caller, own: KeyRecord | None, shared: CallerLimits) -> bool:
+    """Whether a key may anything that the caller could not give to a new one."""
+    if key.id == caller.key_id:
+        return False
+    latest = _latest(own)
+    if latest is not None and (key.expires_at is None or key.expires_at > latest):
+        return True
+    if "metrics" in key.scopes - caller.scopes:
+        return True
+    if _CLASSES.index(key.service_class) > _CLASSES.index(caller.service_class):
+        return True
+    for name in LIMITS:
+        most: int | None = getattr(caller.limits, name, None) or getattr(shared, name)
+        has: int | None = key.limits.get(name, getattr(shared, name))
+        if most is not None and (has is None or has > most):
+            return True
+    return False
 
 
 def _limits(wanted: Mapping[str, int], caller: Caller, shared: CallerLimits) -> dict[str, int]:

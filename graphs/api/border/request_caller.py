@@ -4,6 +4,8 @@ Authorization: Bearer, api-key, x-api-key --> keyring --> Caller --> what the ro
     | no such key: 401, whatever the path                             | not allowed: 403
 """
 
+from dataclasses import replace
+
 from starlette.datastructures import Headers
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -46,8 +48,13 @@ class RequestCaller:
         try:
             # A line of a batch comes with the caller of its batch.
             caller = scope.setdefault("state", {}).get("caller") or await _recognised(scope)
-            scope["state"]["caller"] = caller
             services: Services = scope["app"].state.services
+            most = services.config.limits.tenant
+            if most.stored_bytes is not None or most.stored_passages is not None:
+                caller = replace(
+                    caller, most_bytes=most.stored_bytes, most_passages=most.stored_passages
+                )
+            scope["state"]["caller"] = caller
             if services.config.auth.keys:
                 _check(scope, caller)
         except (UnauthenticatedError, ForbiddenError, GraphError, CorpusError) as error:

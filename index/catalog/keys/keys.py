@@ -15,9 +15,12 @@ from index.access import access_text
 from index.catalog.attributes import check_storable, is_storable
 from index.catalog.database import Database
 from index.catalog.keys.records import (
+    SCOPE_PATTERN,
+    TENANT_PATTERN,
     KeyGrant,
     KeyRecord,
     NewKey,
+    is_vouched,
     new_key_id,
     new_token,
     token_digest,
@@ -30,8 +33,8 @@ USE_INTERVAL_S = 60  # `last_used_at` is written at most this often
 MAX_OVERLAP_S = 30 * 86_400
 MAX_NAME_CHARS = 256
 _NOBODY = "0" * 64  # compared with where there is no key, so that it takes as long
-_SCOPE = re.compile(r"query|ingest|admin|metrics|(read|write):vs_[0-9a-f]{32}")
-_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SCOPE = re.compile(SCOPE_PATTERN)
+_TENANT = re.compile(TENANT_PATTERN)
 _CLASSES = ("priority", "default", "flex")
 
 
@@ -50,7 +53,7 @@ class Keys(Database):
         token = new_token(record.id)
         with self._write_beside() as connection:
             connection.execute(
-                insert(api_keys).values(_row(record) | {"digest": token_digest(token)})
+                insert(api_keys).values(row_of(record) | {"digest": token_digest(token)})
             )
         return NewKey(record=record, token=token)
 
@@ -69,7 +72,7 @@ class Keys(Database):
             is_current or (is_previous and row.previous_until and now < row.previous_until)
         ):
             return None
-        record = _record(row)
+        record = record_of(row)
         if record.status_at(now) != "active":
             return None
         if now - (record.last_used_at or 0) >= USE_INTERVAL_S:
@@ -86,13 +89,13 @@ class Keys(Database):
             UnknownKeyError: there is none.
         """
         with self._read() as connection:
-            return _record(_require(connection, tenant, key_id))
+            return record_of(_require(connection, tenant, key_id))
 
     def list_keys(self, tenant: str | None) -> tuple[KeyRecord, ...]:
         """All keys of a tenant, oldest first; None means those of all."""
         query = select(api_keys).where(_of(tenant)).order_by(api_keys.c.seq)
         with self._read() as connection:
-            return tuple(map(_record, connection.execute(query)))
+            return tuple(map(record_of, connection.execute(query)))
 
     def rotate_key(self, tenant: str | None, key_id: str, *, overlap_s: int) -> NewKey:
         """Gives a key another text; the one before is taken for `overlap_s` more.
@@ -103,6 +106,8 @@ class Keys(Database):
         """
         if not 0 <= overlap_s <= MAX_OVERLAP_S:
             raise InvalidKeyError(f"overlap_s must be in 0..{MAX_OVERLAP_S}, got {overlap_s}")
+        if is_vouched(key_id):
+            raise InvalidKeyError(f"{key_id!r} has no key: its identity provider renews its tokens")
         now, token = self._now(), new_token(key_id)
         with self._write() as connection:
             row = _require(connection, tenant, key_id)
@@ -115,7 +120,7 @@ class Keys(Database):
                 "rotated_at": now,
             }
             connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(values))
-            return NewKey(record=_record(_require(connection, tenant, key_id)), token=token)
+            return NewKey(record=record_of(_require(connection, tenant, key_id)), token=token)
 
     def revoke_key(self, tenant: str | None, key_id: str) -> KeyRecord:
         """Ends a key for good; done again, it changes nothing.
@@ -128,7 +133,7 @@ class Keys(Database):
             if row.revoked_at is None:
                 ended = update(api_keys).where(api_keys.c.id == key_id)
                 connection.execute(ended.values(revoked_at=self._now()))
-            return _record(_require(connection, tenant, key_id))
+            return record_of(_require(connection, tenant, key_id))
 
 
 def _check(grant: KeyGrant, now: int) -> None:
@@ -161,14 +166,16 @@ def _check(grant: KeyGrant, now: int) -> None:
     access_text([] if grant.user is None else [f"user:{grant.user}"])
 
 
-def _row(record: KeyRecord) -> dict[str, Any]:
+def row_of(record: KeyRecord) -> dict[str, Any]:
+    """The columns of a key, but for its digests."""
     row = {**vars(record), "user_name": record.user, "scopes": sorted(record.scopes)}
     row |= {"groups": sorted(record.groups), "limits": dict(record.limits)}
     del row["user"]
     return row
 
 
-def _record(row: AnyRow) -> KeyRecord:
+def record_of(row: AnyRow) -> KeyRecord:
+    """Reads a row."""
     return KeyRecord(
         id=row.id,
         tenant=row.tenant,

@@ -10,6 +10,9 @@ from typing import Literal
 ServiceClass = Literal["priority", "default", "flex"]
 _TOKEN = re.compile(r"rf_(?P<id>[0-9a-f]{16})_(?P<secret>[A-Za-z0-9_-]{43})")
 _SECRET_BYTES = 32
+SCOPE_PATTERN = "query|ingest|admin|metrics|(read|write):vs_[0-9a-f]{32}"
+TENANT_PATTERN = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_VOUCHED = "jwt-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +80,17 @@ class NewKey:
 def new_key_id() -> str:
     """Makes the public name of a key."""
     return secrets.token_hex(8)
+
+
+def vouched_id(issuer: str, subject: str, tenant: str) -> str:
+    """The public name of one whom an identity provider vouches for: the same for all its tokens."""
+    named = "\0".join((issuer, subject, tenant))
+    return f"{_VOUCHED}{hashlib.sha256(named.encode()).hexdigest()[:32]}"
+
+
+def is_vouched(key_id: str) -> bool:
+    """Whether this is no key of ours but one whom an identity provider vouches for."""
+    return key_id.startswith(_VOUCHED)
 
 
 def new_token(key_id: str) -> str:

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 
 from graphs.access.keyring import Keyring
 from graphs.access.route_scopes import ROUTES, scopes_for
-from graphs.accounts.settings import LimitSettings, SharedLimits
+from graphs.accounts.settings import LimitSettings
 from graphs.config import GatewayConfig
 from graphs.settings import AuthSettings
 from index.catalog.keys.records import KeyGrant, token_digest
@@ -32,14 +32,6 @@ def make_key(api_catalog):
         return api_catalog.create_key(KeyGrant(scopes=frozenset(scopes), **grant)).token
 
     return make
-
-
-@pytest.fixture
-def limited(api_app, api_services):
-    """The server allows each key 600 requests a minute."""
-    limits = LimitSettings(key=SharedLimits(requests_per_min=600))
-    config = api_services.config.model_copy(update={"limits": limits})
-    api_app.state.services = replace(api_services, config=config)
 
 
 def bearer(token):
@@ -240,48 +232,3 @@ async def test_an_admin_of_a_tenant_gives_no_more_than_it_may(api_http, make_key
     ):
         reply = await api_http.post("/admin/v1/keys", json=body, headers=admin)
         assert reply.status_code == status, reply.text
-
-
-@pytest.mark.parametrize(
-    ("own", "asked", "told"),
-    [
-        ({}, {"service_class": "priority"}, ("service_class", "'default'", "'priority'")),
-        ({"service_class": "flex"}, {"service_class": "default"},
-         ("service_class", "'flex'", "'default'")),
-        ({}, {"limits": {"requests_per_min": 601}}, ("limits.requests_per_min", "600", "601")),
-        ({"limits": {"max_concurrent": 2}}, {"limits": {"max_concurrent": 3}},
-         ("limits.max_concurrent", "2", "3")),
-    ],
-)  # fmt: skip
-async def test_no_key_is_made_over_http_that_may_more_than_its_maker(
-    api_http, limited, make_key, own, asked, told
-):
-    body = {"scopes": ["query"], "service_class": "flex"} | asked
-    headers = bearer(make_key("admin", **own))
-    reply = await api_http.post("/admin/v1/keys", json=body, headers=headers)
-    error = reply.json()["error"]
-    assert (reply.status_code, error["param"]) == (400, told[0])
-    assert [one for one in told if one not in error["message"]] == []
-
-
-async def test_a_key_made_over_http_has_limits_within_those_of_its_maker(
-    api_http, limited, make_key
-):
-    own = {"requests_per_min": 1000, "max_concurrent": 2}
-    made = {}
-    for name, token in {
-        "plain": make_key("admin"),
-        "own": make_key("admin", limits=own, service_class="priority"),
-    }.items():
-        headers = bearer(token)
-        body = {"scopes": ["query"], "limits": {"tokens_per_min": 5}}
-        reply = await api_http.post("/admin/v1/keys", json=body, headers=headers)
-        made[name] = reply.json()["limits"]
-    # What is not asked for is the server's, unless the maker's own is narrower.
-    assert made == {
-        "plain": {"tokens_per_min": 5},
-        "own": {"tokens_per_min": 5, "max_concurrent": 2},
-    }
-    body = {"scopes": ["query"], "limits": {"requests_per_min": 1000}, "service_class": "priority"}
-    reply = await api_http.post("/admin/v1/keys", json=body, headers=headers)
-    assert (reply.status_code, reply.json()["service_class"]) == (200, "priority")

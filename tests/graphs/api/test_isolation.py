@@ -14,18 +14,30 @@ from graphs.config import GatewayConfig
 from graphs.observing.record import RecentRequests
 from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.stages import Stages
-from graphs.settings import AuthSettings, ObservingSettings
+from graphs.settings import AuthSettings, JwtSettings, ObservingSettings
 from tests.graphs.fake_services import FoldRetriever
-from tests.graphs.isolation import QUESTION, TellingStages, dice_of, make_world
+from tests.graphs.isolation import QUESTION, TellingStages, add_tokens, dice_of, make_world
 from tests.graphs.opened import forget, open_index, open_lists, open_requests, open_tenants
+from tests.graphs.token_issuer import TokenIssuer
 
 REQUEST_IDS = ("mine", "yours")
 MCP = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-06-18"}
 
 
+@pytest.fixture(scope="module")
+def issuer():
+    with TokenIssuer() as running:
+        yield running
+
+
 @pytest.fixture
-def api_config(api_config):
-    return GatewayConfig(**{**vars(api_config), "auth": AuthSettings(keys=True), "answers": "free"})
+def api_config(api_config, issuer):
+    jwt = JwtSettings(
+        issuer=issuer.url, audience="ragfleet", tenant_claim="tid", groups_claim="groups",
+        user_claim="preferred_username", scopes={"*": ("query",)},
+    )  # fmt: skip
+    auth = AuthSettings(keys=True, jwt=jwt)
+    return GatewayConfig(**{**vars(api_config), "auth": auth, "answers": "free"})
 
 
 @pytest.fixture
@@ -49,8 +61,10 @@ def api_pipeline(api_config, api_catalog, recent):
 
 
 @pytest.fixture
-def world(api_catalog, api_ingest):
-    return make_world(api_catalog, api_ingest, dice_of(7))
+def world(api_catalog, api_ingest, issuer):
+    world = make_world(api_catalog, api_ingest, dice_of(7))
+    add_tokens(world, issuer)
+    return world
 
 
 class Requests:

@@ -27,6 +27,39 @@ def test_an_open_host_needs_keys(host):
     assert parse_serve_config(text, "c.yaml").gateway.auth.keys
 
 
+ISSUER = "issuer: https://id.example/realms/acme"
+JWT = f"{ISSUER}, audience: ragfleet, tenant: acme, scopes: {{'*': [query]}}"
+
+
+@pytest.mark.parametrize(
+    ("auth", "told"),
+    [
+        (f"jwt: {{{JWT}}}", "Gateway.user_config.auth: jwt needs `keys: true`"),
+        (f"keys: true, jwt: {{{JWT}, tenant_claim: tid}}", "auth.jwt: jwt must have one of tenant"),
+        (f"keys: true, jwt: {{{JWT[: JWT.index('tenant')]}scopes: {{'*': [query]}}}}", "neither"),
+        (f"keys: true, jwt: {{{JWT.replace('https', 'http')}}}", "auth.jwt.issuer: String should"),
+        (
+            f"keys: true, jwt: {{{JWT.replace('query', 'root')}}}",
+            "auth.jwt.scopes.*.0: String should",
+        ),
+        (f"keys: true, jwt: {{{JWT}, algorithms: [HS256]}}", "auth.jwt.algorithms.0: must be"),
+        (f"keys: true, jwt: {{{JWT}, leeway_s: 3600}}", "auth.jwt.leeway_s: must be"),
+        (f"keys: true, jwt: {{{JWT}, group_claim: g}}", "unknown key 'group_claim'; did you mean"),
+    ],
+)
+def test_settings_of_tokens_that_make_no_sense_are_told_with_the_line(auth, told):
+    text = LOCAL.replace(
+        "          answers: quote", f"          auth: {{{auth}}}\n          answers: quote"
+    )
+    with pytest.raises(ConfigError) as refused:
+        parse_serve_config(text, "c.yaml")
+    (line,) = [line for line in str(refused.value).splitlines() if told in line]
+    number = next(
+        n for n, line in enumerate(text.splitlines(), 1) if "auth: {" in line and "id.ex" in line
+    )
+    assert line.startswith(f"c.yaml:{number}: ")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", '"::1"', "localhost"])
 def test_loopback_needs_none(host):
     assert not parse_serve_config(with_host(host), "c.yaml").gateway.auth.keys

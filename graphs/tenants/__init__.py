@@ -1,0 +1,1 @@
+"""`python -m graphs.tenants`: which tenants there are, and the end of one."""

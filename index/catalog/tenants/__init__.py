@@ -1,0 +1,1 @@
+"""What a tenant stores, how much of it there may be, and its end."""

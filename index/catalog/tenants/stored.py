@@ -1,0 +1,66 @@
+"""How much a tenant stores, and what it may; asked in the transaction that adds something.
+
+Sums of what is there, over indexes that hold all they need: nothing is counted twice or forgotten,
+whatever adds or deletes it.
+"""
+
+from sqlalchemy import Connection, func, or_, select
+
+from index.access import Viewer
+from index.catalog.schema import files, store_files, vector_stores
+from index.errors import StoredLimitError
+
+
+def stored_bytes(connection: Connection, tenant: str, now: int) -> int:
+    """The bytes of all files of a tenant that have not expired."""
+    lives = or_(files.c.expires_at.is_(None), files.c.expires_at > now)
+    query = select(func.coalesce(func.sum(files.c.num_bytes), 0))
+    return int(connection.execute(query.where(files.c.tenant == tenant, lives)).scalar_one())
+
+
+def stored_passages(connection: Connection, tenant: str) -> int:
+    """The passages in all stores of a tenant."""
+    query = (
+        select(func.coalesce(func.sum(store_files.c.num_passages), 0))
+        .join(vector_stores, vector_stores.c.id == store_files.c.store_id)
+        .where(vector_stores.c.tenant == tenant)
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def check_bytes(connection: Connection, viewer: Viewer, num_added: int, now: int) -> None:
+    """Checks that a file fits.
+
+    Raises:
+        StoredLimitError: it does not.
+    """
+    if viewer.most_bytes is None:
+        return
+    stored = stored_bytes(connection, viewer.tenant, now)
+    if stored + num_added > viewer.most_bytes:
+        raise StoredLimitError(
+            f"the files of the tenant must have at most {viewer.most_bytes} bytes together, got "
+            f"{stored} + {num_added}: delete some"
+        )
+
+
+def check_passages(connection: Connection, tenant: str, num_added: int, most: int | None) -> None:
+    """Checks that passages fit.
+
+    Args:
+        connection: a writing transaction.
+        tenant: whose the store is.
+        num_added: how many more there will be.
+        most: the limit; None: none.
+
+    Raises:
+        StoredLimitError: they do not.
+    """
+    if most is None or num_added <= 0:
+        return
+    stored = stored_passages(connection, tenant)
+    if stored + num_added > most:
+        raise StoredLimitError(
+            f"the vector stores of the tenant must have at most {most} passages together, got "
+            f"{stored} + {num_added}: delete some"
+        )
