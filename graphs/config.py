@@ -120,6 +120,7 @@ class TimeoutSettings(Settings):
         model_s: embedder, reranker, safety filter.
         corpus_s: retriever and ingester.
         slot_s: until a generator replica takes the question; 503 after that.
+        wake_s: the same while no replica runs, where the Generator is scaled to zero; None: slot_s.
         first_token_s: from there to its first token.
         next_token_s: between two tokens; after a longer silence the answer goes on elsewhere.
         ready_s: the answer of one deployment to `/readyz`.
@@ -128,6 +129,7 @@ class TimeoutSettings(Settings):
     model_s: float = Field(default=30.0, gt=0)
     corpus_s: float = Field(default=30.0, gt=0)
     slot_s: float = Field(default=30.0, gt=0)
+    wake_s: float | None = Field(default=None, gt=0)
     first_token_s: float = Field(default=120.0, gt=0)
     next_token_s: float = Field(default=30.0, gt=0)
     ready_s: float = Field(default=2.0, gt=0)

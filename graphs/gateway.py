@@ -25,6 +25,7 @@ from graphs.clients import (
 )
 from graphs.config import GatewayConfig
 from graphs.corpus_client import CorpusClient
+from graphs.errors import StageUnavailableError
 from graphs.failover import ResumingGenerator, Retries
 from graphs.generator_client import GeneratorClient, TokenCounters
 from graphs.model_reports import ModelReports
@@ -51,8 +52,10 @@ class Graph:
         handles: Mapping[str, Sequence[DeploymentHandle]],
         observe: Callable[[Trace], None],
         counters: TokenCounters,
+        system: SystemView,
     ) -> None:
         self.config = config
+        self._system = system
         timeouts, retries = config.timeouts, Retries(config.failover)
 
         def client(
@@ -120,7 +123,10 @@ class Graph:
         return {name: has_running(handle) for name, handle in main.items()}
 
     async def ready(self) -> Mapping[str, bool]:
-        """Says for each deployment whether it answers; a generator may be busy with its slots."""
+        """Says for each deployment whether it answers; a generator may be busy with its slots.
+
+        One that is scaled to zero on purpose counts as ready: the next question wakes it.
+        """
         asked: Mapping[str, DeploymentClient] = {
             "embedder": self.embedder,
             **{name.lower(): shard for name, shard in self.retrievers.items()},
@@ -129,14 +135,26 @@ class Graph:
             "ingester": self.corpus,
         }
 
+        running = self.runs()
+        asleep = set() if all(running.values()) else await self._asleep()
+
         async def is_ready(name: str, runs: bool) -> bool:
             if not runs or name not in asked:
-                return runs
+                return runs or name in asleep
             return await asked[name].answers(self.config.timeouts.ready_s)
 
-        running = self.runs()
         answers = await asyncio.gather(*(is_ready(*one) for one in running.items()))
         return dict(zip(running, answers, strict=True))
+
+    async def _asleep(self) -> set[str]:
+        """The deployments that may have no replica, as far as the controller tells."""
+        try:
+            deployments = (await self._system.look()).deployments
+        except StageUnavailableError:
+            return set()
+        names = {one.name for one in deployments if one.may_sleep}
+        roles = {role: handles[0].deployment_name for role, handles in self._handles.items()}
+        return {role for role, name in roles.items() if name in names}
 
 
 @serve.deployment
@@ -199,7 +217,7 @@ class Gateway:
         name = f"{replica.node_id}/{replica.pid}"
         others = (self._recent.add, self._account)
         observer = Observer(config.observing, self._meter, name, *others)
-        graph = self._graph = Graph(config, self._handles, observer, self._counters)
+        graph = self._graph = Graph(config, self._handles, observer, self._counters, self._system)
         return Services(
             config=config,
             pipeline=graph,

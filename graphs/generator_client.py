@@ -23,6 +23,7 @@ from graphs.deadline import allowed_s
 from graphs.errors import DeadlineError, GraphError, OverloadedError, ReplicaLostError
 from graphs.failover import Retries
 from graphs.pipeline.trace import code_of
+from graphs.replicas import has_running
 from models.errors import ModelError
 from models.generation import GenerationChunk, GenerationRequest, GeneratorProfile
 from models.token_counter import TokenCounter
@@ -160,7 +161,7 @@ class GeneratorClient(DeploymentClient):
         # No longer than the call itself: what is yielded goes to somebody else.
         with otel.use_span(span):
             response: Any = self._handle.options(stream=True).stream.remote(request)
-        limits_s = self._limits_s(self._timeouts.slot_s if slot_s is None else slot_s)
+        limits_s = self._limits_s(self._slot_s() if slot_s is None else slot_s)
         taken = False
         try:
             while True:
@@ -188,6 +189,12 @@ class GeneratorClient(DeploymentClient):
             # `cancel` raises what the call itself raised, and would put it in place of ours.
             with suppress(RayError, RayServeException):
                 response.cancel()
+
+    def _slot_s(self) -> float:
+        """How long a new question waits: longer for a model that was scaled to zero and loads."""
+        timeouts = self._timeouts
+        wakes = timeouts.wake_s is not None and not has_running(self._handle)
+        return max(timeouts.slot_s, timeouts.wake_s or 0.0) if wakes else timeouts.slot_s
 
     def _limits_s(self, slot_s: float) -> Iterator[float]:
         """Gives how long each chunk may take; the first says that a replica took the request."""

@@ -31,6 +31,7 @@ from graphs.gateway import Graph
 from graphs.generator_client import TokenCounters
 from graphs.observing.observer import Observer
 from graphs.serve_config.reader import ServeConfig, read_serve_config
+from graphs.system import RecentAnswers, SystemView
 from models.constraints import Choices
 from models.generation import GenerationChunk, GenerationRequest, GeneratorProfile
 from models.generator import GeneratorConfig
@@ -185,7 +186,7 @@ async def _services(config: ServeConfig, database_url: str) -> Services:
     }
     handles = {role: (cast(DeploymentHandle, handle),) for role, handle in deployed.items()}
     observer = Observer(config.gateway.observing, Meter(), "in process")
-    graph = Graph(config.gateway, handles, observer, TokenCounters())
+    graph = Graph(config.gateway, handles, observer, TokenCounters(), SystemView(RecentAnswers()))
     return Services(
         config=config.gateway,
         pipeline=graph,

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from ray.serve._private.utils import validate_route_prefix
-from ray.serve.config import AutoscalingConfig, ProxyLocation
+from ray.serve.config import ProxyLocation
 from ray.serve.schema import HTTPOptionsSchema, ServeDeploySchema
 
 from deployments.user_config import ConfigFault, Place, faults_of, parse_config, shown
@@ -25,6 +25,7 @@ from graphs.serve_config.config_file import ConfigFile
 from graphs.serve_config.contradictions import contradictions
 from graphs.serve_config.gpus import gpu_faults
 from graphs.serve_config.places import place_faults
+from graphs.serve_config.scaling import scaling_faults, without_policies
 
 _MAX_PORT = 2**16 - 1
 
@@ -34,7 +35,7 @@ def faults_in(file: ConfigFile) -> list[ConfigFault]:
     value = file.value
     if not isinstance(value, Mapping):
         return [ConfigFault(where=(), message=f"must be a mapping, got {shown(value)}")]
-    faults = [*file.repeated_keys(), *faults_of(ServeDeploySchema, value)]
+    faults = [*file.repeated_keys(), *faults_of(ServeDeploySchema, without_policies(value))]
     faults += [*_port_faults(value), *_route_faults(value)]
     own = own_applications(value)
     faults += open_host_faults(value, [value["applications"][index] for index in own])
@@ -185,10 +186,7 @@ def _wrong_names(named: list[tuple[Place, str]], expected: Blocks) -> Iterator[C
 def _block_faults(
     name: str, block: Mapping[str, Any], expected: Blocks, args: AppArgs
 ) -> Iterator[ConfigFault]:
-    scaling = block.get("autoscaling_config")
-    if isinstance(scaling, Mapping):  # Serve's schema of a block takes any mapping there
-        faults = faults_of(AutoscalingConfig, scaling)
-        yield from (fault.under(("autoscaling_config",)) for fault in faults)
+    yield from scaling_faults(expected.get(name), block)
     if name not in expected:
         return
     yield from place_faults(block)

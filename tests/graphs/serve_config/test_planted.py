@@ -34,6 +34,20 @@ PLANTED = [
         "at most max_ongoing_requests",
     ),
     ("min_replicas: 1\n", "min_replicas: 3\n", "must be greater than or equal to min_replicas"),
+    (
+        "            policy_kwargs: {queued_s: 0.5,",
+        "            policy_kwargs: {queue_s: 0.5,",
+        "did you mean 'queued_s'?",
+    ),
+    ("{queued_s: 0.5, busy: 0.7}", "{queued_s: 0.5, busy: 70}", "busy must be in (0, 1], got 70"),
+    ("{queued_s: 0.5, busy: 0.7}", "{tokens: 9}", "does not tell 'tokens': it tells queued_s, bu"),
+    ("              cache_use: 0.7 ", "              cache_use: '0.7' ", "number, got '0.7'"),
+    ("scaling:LoadPolicy", "scaling:LoadPolice", "did you mean 'deployments.scaling:LoadPolicy'"),
+    (
+        "            policy_function: ",
+        "            policy_functions: ",
+        "did you mean 'policy_function'?",
+    ),
     ("retry_after_s: 1", "retry_after: 1", "did you mean 'retry_after_s'?"),
     (
         "num_candidates: 40 ",
