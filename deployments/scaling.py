@@ -7,6 +7,7 @@
         policy_function: deployments.scaling:LoadPolicy
         policy_kwargs: {tokens: 40000, cache_use: 0.7}     # Generator
         policy_kwargs: {queued_s: 0.5, busy: 0.7}          # Embedder, Reranker, SafetyFilter
+      target_ongoing_requests: 48                          # of 64: slots are work, too
 
 Replicas tell the signals (`record_autoscaling_stats`); Serve averages each over
 `look_back_period_s`, asks the policy in its controller, and puts delays, factors and bounds around
@@ -30,11 +31,12 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class LoadPolicy:
-    """Asks for so many replicas that none has more to do than its targets; the fullest one counts.
+    """Asks for so many replicas that none has more to do than its targets; the nearest one counts.
 
-    Far from the targets it goes there in one step. Down it goes to the most that was needed during
-    `downscale_delay_s`, not to what is needed in its last moment. Without any request it asks for
-    none, which `min_replicas` bounds.
+    Slots count beside the targets: requests by `target_ongoing_requests`, which Serve's own policy
+    has alone. Far from the targets it goes there in one step. Down it goes to the most that was
+    needed during `downscale_delay_s`, not to what is needed in its last moment. Without any request
+    it asks for none, which `min_replicas` bounds.
 
     Attributes:
         tokens: of prompts and answers, queued and running, at one generator.
@@ -96,10 +98,9 @@ class LoadPolicy:
             for name, target in self.targets.items()
             if name in sums
         ]
-        if not loads:  # no replica has told anything yet: by requests, as Serve's own policy
-            return float(requests / context.config.get_target_ongoing_requests())
         # Whoever has asked needs a replica, however little it is.
-        return max(*loads, _ROUNDING * 2 if requests else 0.0)
+        slots = context.config.get_target_ongoing_requests()
+        return float(max(*loads, requests / slots, 2 * _ROUNDING if requests else 0.0))
 
 
 def _sums(told: Mapping[str, Mapping[Any, float]]) -> dict[str, float]:

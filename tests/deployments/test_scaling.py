@@ -14,7 +14,7 @@ ENCODER = {"queued_s": 0.5, "busy": 0.8}
 
 
 def context(now, *, told=None, running=0.0, queued=0.0, state=None, at_s=0.0, **config):
-    limits = {"min_replicas": 0, "max_replicas": 20, "target_ongoing_requests": 4} | config
+    limits = {"min_replicas": 0, "max_replicas": 20, "target_ongoing_requests": 48} | config
     return AutoscalingContext(
         deployment_id=None, deployment_name="Generator", app_name="ragfleet",
         current_num_replicas=now, target_num_replicas=now, running_replicas=[],
@@ -46,6 +46,8 @@ def wanted(policy, now, **told):
         # Less than a replica's work is the work of one, and none that of none.
         (3, {"tokens": [1, 0, 0]}, 1, 0, 1),
         (3, {"tokens": [0, 0, 0], "cache_use": [0.0] * 3}, 0, 0, 0),
+        # Short questions that have taken all slots.
+        (1, {"tokens": [600], "cache_use": [0.2]}, 64, 80, 3),
         # A replica that has just started has told nothing.
         (4, {"tokens": [2000, 2000]}, 8, 0, 4),
     ],
@@ -69,7 +71,7 @@ def test_an_encoder_is_scaled_by_its_queue_and_its_time(now, told, running, repl
 
 
 def test_until_a_replica_has_told_anything_requests_are_counted_as_serve_does():
-    assert wanted(GENERATOR, 1, running=2, queued=8) == 3
+    assert wanted(GENERATOR, 1, running=20, queued=80) == 3
 
 
 def run(times, *, now, **config):
@@ -135,6 +137,8 @@ policy = cloudpickle.load(open("policy", "rb"))(tokens=1000, cache_use=0.8)
 class Context:
     target_num_replicas, total_num_requests, total_running_requests = 1, 3, 3
     aggregated_metrics, policy_state = {"tokens": {"a": 3000}}, {}
+    class config:
+        get_target_ongoing_requests = lambda: 48
 print(policy(Context())[0])
 try:
     import deployments
