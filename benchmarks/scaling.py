@@ -19,6 +19,7 @@ from rich.table import Table
 from chaos.errors import TargetError
 from chaos.fleet import Fleet
 from chaos.load import ChatCall, Load, Outcome, chat_calls
+from cluster.interrupts import interruptible
 
 SLOTS, CACHE_TOKENS, TOKENS_PER_S = 8, 4000, 20.0
 _PROMPT_WORDS, _ANSWER_TOKENS = 900, 64
@@ -135,17 +136,22 @@ def main() -> None:
     table = Table(
         "policy", f"s to {enough} replicas", "most", "overshoot", "p50 s", "p95 s", "lost"
     )
-    for name, policy in (("Serve's own", SERVES_OWN), ("LoadPolicy", POLICY)):
-        with Fleet(num_spot=0, changes=changes(policy)) as fleet:
-            calls = long_questions(seed=1, rate=options.rate, seconds=options.seconds)
-            seen = asyncio.run(watch(fleet, calls, after_s=25))
-        reached = seen.reached_s(enough)
-        table.add_row(
-            name, "never" if reached is None else f"{reached:.1f}", str(seen.most),
-            str(max(seen.most - enough, 0)), f"{seen.latency_s(0.5):.1f}",
-            f"{seen.latency_s(0.95):.1f}", str(len(seen.lost)),
-        )  # fmt: skip
-    Console().print(table)
+    with interruptible():
+        for name, policy in (("Serve's own", SERVES_OWN), ("LoadPolicy", POLICY)):
+            with Fleet(num_spot=0, changes=changes(policy)) as fleet:
+                calls = long_questions(seed=1, rate=options.rate, seconds=options.seconds)
+                seen = asyncio.run(watch(fleet, calls, after_s=25))
+            table.add_row(name, *_row(seen, enough))
+            Console().print(table)
+
+
+def _row(seen: Watched, enough: int) -> tuple[str, ...]:
+    reached = seen.reached_s(enough)
+    return (
+        "never" if reached is None else f"{reached:.1f}", str(seen.most),
+        str(max(seen.most - enough, 0)), f"{seen.latency_s(0.5):.1f}",
+        f"{seen.latency_s(0.95):.1f}", str(len(seen.lost)),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

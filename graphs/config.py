@@ -16,6 +16,7 @@ from graphs.accounts.settings import AuditSettings, ClassSettings, LimitSettings
 from graphs.settings import (
     AuthSettings,
     BatchSettings,
+    CanarySettings,
     ObservingSettings,
     ResponseSettings,
     Settings,
@@ -268,6 +269,7 @@ class GatewayConfig(Settings):
     limits: LimitSettings = LimitSettings()
     classes: ClassSettings = ClassSettings()
     audit: AuditSettings = AuditSettings()
+    canary: CanarySettings = CanarySettings()
 
 
 class AppArgs(Settings):
@@ -278,10 +280,12 @@ class AppArgs(Settings):
         retriever_shards: parts that the search index is cut into, by `chunk_id` modulo their
             number. 1: the deployment `Retriever` holds all; else `Retriever0`, `Retriever1`, ...
             hold a part each, and each needs a block of its own.
+        canary: whether there is a second generator, `GeneratorCanary`, with a block of its own.
     """
 
     database_url: str | None = None
     retriever_shards: int = Field(default=1, ge=1, le=64)
+    canary: bool = False
 
 
 def database_url(args: AppArgs) -> str:

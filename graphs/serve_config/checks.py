@@ -28,6 +28,7 @@ from graphs.serve_config.places import place_faults
 from graphs.serve_config.scaling import scaling_faults, without_policies
 
 _MAX_PORT = 2**16 - 1
+_Named = list[tuple[tuple[Place, str], Mapping[str, Any]]]  # place and name, and the block
 
 
 def faults_in(file: ConfigFile) -> list[ConfigFault]:
@@ -165,8 +166,21 @@ def _application_faults(application: Mapping[str, Any], blocks: Blocks) -> Itera
     ]
     if not faults:
         yield from _wrong_names([label for label, _ in named], expected)
+    yield from _canary_faults(named, args)
     for (place, name), block in named:
         yield from (fault.under(place) for fault in _block_faults(name, block, expected, args))
+
+
+def _canary_faults(named: _Named, args: AppArgs) -> Iterator[ConfigFault]:
+    """A share of the questions needs a second generator to go to."""
+    for (place, name), block in named:
+        settings = block.get("user_config")
+        canary = settings.get("canary") if isinstance(settings, Mapping) else None
+        share = canary.get("share") if isinstance(canary, Mapping) else None
+        if name == "Gateway" and share and not args.canary:
+            message = f"share must be 0 without `args: {{canary: true}}`, got {share}"
+            where = (*place, "user_config", "canary")
+            yield ConfigFault(where=where, key="share", message=message)
 
 
 def _wrong_names(named: list[tuple[Place, str]], expected: Blocks) -> Iterator[ConfigFault]:

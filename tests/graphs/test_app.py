@@ -12,8 +12,7 @@ from deployments.reranker import Reranker
 from deployments.safety_filter import SafetyFilter
 from graphs.app import compose
 from graphs.config import AppArgs, GatewayConfig
-from graphs.gateway import Graph
-from graphs.generator_client import TokenCounters
+from graphs.gateway import Graph, Kept
 from graphs.pipeline.trace import log_trace
 from graphs.system import DeploymentState, SystemState
 
@@ -79,11 +78,11 @@ async def test_what_is_scaled_to_zero_is_ready_and_is_not_woken_by_the_question(
         role: (handle(role.title(), []),)
         for role in ("generator", "embedder", "reranker", "safety_filter", "retriever", "ingester")
     }
-    made = (GatewayConfig(), handles, log_trace, TokenCounters())
-    ready = await Graph(*made, Asleep("Generator", "Embedder")).ready()
+    made = (GatewayConfig(), handles, log_trace)
+    ready = await Graph(*made, Kept(system=Asleep("Generator", "Embedder"))).ready()
     assert {role for role, is_ready in ready.items() if is_ready} == {"generator", "embedder"}
     # One that fails to start is not asleep.
-    broken = await Graph(*made, Asleep("Generator", status="UNHEALTHY")).ready()
+    broken = await Graph(*made, Kept(system=Asleep("Generator", status="UNHEALTHY"))).ready()
     assert not any(broken.values())
 
 
@@ -102,7 +101,7 @@ async def test_readiness_knows_every_role_and_every_shard_and_asks_no_generator(
     }
     # Nothing routes to a second generator yet, so it keeps nobody from being ready.
     config = GatewayConfig.model_validate({"timeouts": {"ready_s": 0.05}})
-    graph = Graph(config, handles, log_trace, TokenCounters(), Asleep())
+    graph = Graph(config, handles, log_trace, Kept(system=Asleep()))
     assert await graph.ready() == {
         "generator": True,
         "embedder": True,

@@ -72,6 +72,12 @@ PLANTED = [
     ("model: unitary/toxic-bert", "model: ./toxic.bin", "must be a folder with .safetensors, got"),
     ("          revision: 953dc6f6f85a1b2dbfca4c34a2796e7dde08d41e\n", "", "must be pinned"),
     ("- name: Ingester ", "- name: Ingestor ", "did you mean 'Ingester'?"),
+    ("args: {}  ", "args: {canary: true}  ", "missing block 'GeneratorCanary'"),
+    (
+        "          timeouts:\n",
+        "          canary: {share: 0.2}\n          timeouts:\n",
+        "share must be 0 without `args: {canary: true}`, got 0.2",
+    ),
     ("args: {}  ", "args: {retriever_shards: 99}  ", "must be less than or equal to 64, got 99"),
     ("chunk_overlap_tokens: 80 ", "chunk_overlap_tokens: 400 ", "got 400"),
     (
