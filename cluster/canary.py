@@ -3,9 +3,9 @@
     python -m cluster.canary status                     a table
     python -m cluster.canary status --json              for programs
 
-Share, shadow and limits stand in the YAML (`canary` of the Gateway); to promote or to take back, edit
-it and `serve deploy`. Exit status: 0 it goes on, or nobody gets it; 1 a Gateway has rolled it back;
-2 wrong options; 3 no such application runs.
+Share, shadow and limits stand in the YAML (`canary` of the Gateway); to promote or to take back,
+edit it and `serve deploy`. Exit status: 0 it goes on, or nobody gets it; 1 a Gateway has rolled it
+back; 2 wrong options; 3 no such application runs.
 """
 
 import argparse
