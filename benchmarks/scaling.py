@@ -85,7 +85,10 @@ def changes(policy: Mapping[str, Any], **scaling: float) -> dict[str, dict[str, 
             "cache_tokens": CACHE_TOKENS,
         },
     }  # fmt: skip
-    gateway = {**one, "user_config": {"timeouts": {"slot_s": 60, "first_token_s": 60}}}
+    gateway = {
+        **one,
+        "user_config": {"timeouts": {"slot_s": 60, "wake_s": 60, "first_token_s": 60}},
+    }
     return dict.fromkeys(names, one) | {"Generator": generator, "Gateway": gateway}
 
 

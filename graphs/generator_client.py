@@ -174,14 +174,7 @@ class GeneratorClient(DeploymentClient):
                 self._counters.note(chunk.identity)
                 yield chunk
         except TimeoutError as err:
-            late = too_late(self._stage, err)
-            if isinstance(late, DeadlineError):
-                raise late from None
-            if taken:
-                msg = "the replica of Generator fell silent"
-                raise ReplicaLostError(msg) from None
-            msg = "no replica of Generator had a slot in time"
-            raise OverloadedError(msg) from None
+            raise self._silence(err, taken=taken) from None
         except (RayError, RayServeException) as err:
             ours = translated(self._stage, err)
             raise ours from (None if ours is err else err)
@@ -192,9 +185,23 @@ class GeneratorClient(DeploymentClient):
 
     def _slot_s(self) -> float:
         """How long a new question waits: longer for a model that was scaled to zero and loads."""
-        timeouts = self._timeouts
-        wakes = timeouts.wake_s is not None and not has_running(self._handle)
-        return max(timeouts.slot_s, timeouts.wake_s or 0.0) if wakes else timeouts.slot_s
+        slot_s = self._timeouts.slot_s
+        return max(slot_s, self._timeouts.wake_s or 0.0) if self._wakes() else slot_s
+
+    def _wakes(self) -> bool:
+        return self._timeouts.wake_s is not None and not has_running(self._handle)
+
+    def _silence(self, err: TimeoutError, *, taken: bool) -> Exception:
+        """Tells what it means that nothing came in time."""
+        if not taken and self._wakes():
+            msg = "no replica of Generator runs yet: it was scaled to zero and starts"
+            return OverloadedError(msg)
+        late = too_late(self._stage, err)
+        if isinstance(late, DeadlineError):
+            return late
+        if taken:
+            return ReplicaLostError("the replica of Generator fell silent")
+        return OverloadedError("no replica of Generator had a slot in time")
 
     def _limits_s(self, slot_s: float) -> Iterator[float]:
         """Gives how long each chunk may take; the first says that a replica took the request."""
