@@ -34,6 +34,8 @@ SERVES_OWN: Mapping[str, Any] = {
     "policy_kwargs": {},
 }
 
+POLICIES: Mapping[str, Mapping[str, Any]] = {"serve": SERVES_OWN, "load": POLICY}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
@@ -132,6 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
     parser.add_argument("--rate", type=float, default=3.0, help="questions a second (default 3)")
     parser.add_argument("--seconds", type=float, default=40.0, help="of load (default 40)")
+    parser.add_argument("--policy", choices=POLICIES, help="one of them alone (default: each)")
     options = parser.parse_args()
     if options.rate <= 0 or options.seconds <= 0:
         parser.error("--rate and --seconds must be above 0")
@@ -140,8 +143,8 @@ def main() -> None:
         "policy", f"s to {enough} replicas", "most", "overshoot", "p50 s", "p95 s", "lost"
     )
     with interruptible():
-        for name, policy in (("Serve's own", SERVES_OWN), ("LoadPolicy", POLICY)):
-            with Fleet(num_spot=0, changes=changes(policy)) as fleet:
+        for name in [options.policy] if options.policy else POLICIES:
+            with Fleet(num_spot=0, changes=changes(POLICIES[name])) as fleet:
                 calls = long_questions(seed=1, rate=options.rate, seconds=options.seconds)
                 seen = asyncio.run(watch(fleet, calls, after_s=25))
             table.add_row(name, *_row(seen, enough))
