@@ -28,7 +28,7 @@ from graphs.serve_config.places import place_faults
 from graphs.serve_config.scaling import scaling_faults, without_policies
 
 _MAX_PORT = 2**16 - 1
-_Named = list[tuple[tuple[Place, str], Mapping[str, Any]]]  # place and name, and the block
+_Named = Sequence[tuple[tuple[Place, str], Mapping[str, Any]]]  # place and name, and the block
 
 
 def faults_in(file: ConfigFile) -> list[ConfigFault]:
