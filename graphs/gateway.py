@@ -95,10 +95,9 @@ class Graph:
         shards = list(self.retrievers.values())
         self.retriever: SearchStage = shards[0] if len(shards) == 1 else ShardedRetriever(shards)
         self.corpus = client(CorpusClient, handles["ingester"][0], timeouts.corpus_s)
-        self.generator = GeneratorClient(
-            handles["generator"][0], timeouts=timeouts, retries=retries,
-            counters=kept.counters,
-        )  # fmt: skip
+        generator = partial(GeneratorClient, timeouts=timeouts, retries=retries)
+        self.generator = generator(handles["generator"][0], counters=kept.counters)
+        second = generator(handles["generator"][-1], counters=kept.second_counters)
         self._handles = handles
         self.reports = self._reports()
         stages = Stages(
@@ -110,10 +109,6 @@ class Graph:
             generator=ResumingGenerator(self.generator, config.failover),
         )
         self.pipeline = RagPipeline(config, stages, observe)
-        second = GeneratorClient(
-            handles["generator"][-1], timeouts=timeouts, retries=retries,
-            counters=kept.second_counters,
-        )  # fmt: skip
         self._second = RagPipeline(  # of the same stages but the generator
             config,
             replace(stages, generator=ResumingGenerator(second, config.failover)),
