@@ -33,8 +33,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _SHORT_BATCHES = 8  # a call that needs more than so many full batches is a long one
+_NEWEST = 0.2  # weight of a batch in the average pace
 _OLDEST_EVERY = 8  # batches; one of so many is the oldest call's
-_NEWEST = 0.2  # weight of the last batch in what a unit of cost takes
 
 
 @dataclass(kw_only=True, eq=False)
@@ -76,6 +76,19 @@ class _Call(Generic[Item, Result]):
             self.answer.set_exception(error)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """How much a model has to do.
+
+    Attributes:
+        queued_s: seconds that what waits will take, at the pace of the last batches.
+        busy: share of the time since this was asked last in which it worked.
+    """
+
+    queued_s: float
+    busy: float
+
+
 class Batcher(Generic[Item, Result]):
     """Runs `run(items) -> results` on one thread, with items of many callers at a time.
 
@@ -105,13 +118,28 @@ class Batcher(Generic[Item, Result]):
         self._max_cost = max_cost
         self._short_cost = _SHORT_BATCHES * max_cost
         self._max_wait_s = max_wait_s
-        self._cost_s = 0.0  # seconds that a unit of cost takes, of late
         self._numbers = count()
         self._moments = count(1)
         self._num_batches = 0
         self._calls: list[_Call[Item, Result]] = []  # the oldest first
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
         self._drain: asyncio.Task[None] | None = None
+        self._s_per_cost = 0.0
+        self._busy_s = 0.0
+        self._began: float | None = None
+        self._asked_at = time.perf_counter()
+
+    def workload(self) -> Workload:
+        """Tells how much there is to do; checks of health are not counted as waiting."""
+        now = time.perf_counter()
+        running_s = now - max(self._began, self._asked_at) if self._began is not None else 0.0
+        elapsed_s, self._asked_at = now - self._asked_at, now
+        busy_s, self._busy_s = self._busy_s + running_s, 0.0
+        left = sum(call.cost_left for call in self._calls if call.waits and not call.is_urgent)
+        return Workload(
+            queued_s=left * self._s_per_cost,
+            busy=min(busy_s / elapsed_s, 1.0) if elapsed_s > 0 else 0.0,
+        )
 
     async def submit(self, items: Sequence[Item], *, urgent: bool = False) -> Sequence[Result]:
         """Waits for the results of these items; urgent ones are in the next batch.
@@ -141,7 +169,7 @@ class Batcher(Generic[Item, Result]):
     def _check_wait(self) -> None:
         """Refuses a short call that comes too late to be answered in time; long ones can wait."""
         ahead = sum(call.cost_left for call in self._calls if call.waits and not call.is_long)
-        wait_s = ahead * self._cost_s
+        wait_s = ahead * self._s_per_cost
         if wait_s > self._max_wait_s:
             msg = f"a call may wait {self._max_wait_s:g} s, but this one would wait {wait_s:.2g} s"
             raise ModelBusyError(msg)
@@ -184,27 +212,33 @@ class Batcher(Generic[Item, Result]):
     async def _try(self, batch: "_Batch[Item, Result]") -> Exception | None:
         items = [item for some in batch.values() for item in some]
         loop = asyncio.get_running_loop()
-        began = time.perf_counter()
+        began = self._began = time.perf_counter()
         try:
             results = await loop.run_in_executor(self._thread, self._run, items)
             assert len(results) == len(items), "a model gives one result an item"
         except Exception as err:  # whatever the model raises is the callers' to see
             return err
-        took_s = time.perf_counter() - began
-        self._learn(batch, took_s)
-        self._observe(len(items), sum(call.waits for call in self._calls), took_s)
+        finally:
+            ended, self._began = time.perf_counter(), None
+            self._busy_s += ended - max(began, self._asked_at)
+        self._pace(batch, ended - began)
+        num_waiting = sum(call.waits for call in self._calls)
+        self._observe(len(items), num_waiting, ended - began)
         start = 0
         for call, some in batch.items():
             call.add(results[start : start + len(some)])
             start += len(some)
         return None
 
-    def _learn(self, batch: "_Batch[Item, Result]", took_s: float) -> None:
+    def _pace(self, batch: "_Batch[Item, Result]", duration_s: float) -> None:
+        """Takes a batch into the moving average of the seconds of one unit of cost."""
         cost = sum(
             sum(call.costs[call.num_taken - len(some) : call.num_taken])
             for call, some in batch.items()
         )
-        self._cost_s += (took_s / cost - self._cost_s) * (_NEWEST if self._cost_s else 1.0)
+        now = duration_s / cost
+        weight = _NEWEST if self._s_per_cost else 1.0
+        self._s_per_cost += weight * (now - self._s_per_cost)
 
 
 _Batch = dict[_Call[Item, Result], list[Item]]

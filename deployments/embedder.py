@@ -11,7 +11,7 @@ from ray import serve
 from deployments.batcher import Batcher
 from deployments.life.model_life import ModelLife, Steps
 from deployments.model_loading import load_model, replaced
-from deployments.observing.replica import batch_observer
+from deployments.observing.replica import batch_observer, told_work
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
 from models.embedder import Embedder as EmbedderModel
@@ -54,7 +54,7 @@ class _Loaded:
     def __init__(self, config: EmbedderConfig, model: EmbedderModel) -> None:
         self.config = config
         self.model = model
-        self._batcher = Batcher[str, Row](
+        self.batcher = Batcher[str, Row](
             model.rows, cost=model.cost, max_cost=config.max_batch_tokens,
             max_wait_s=config.max_wait_s, observe=batch_observer("embedder"),
         )  # fmt: skip
@@ -63,7 +63,7 @@ class _Loaded:
         self, texts: Sequence[str], kind: TextKind, *, urgent: bool = False
     ) -> Embeddings:
         prefixed = [self.model.prefixed(text, kind) for text in texts]
-        return self.model.joined(await self._batcher.submit(prefixed, urgent=urgent))
+        return self.model.joined(await self.batcher.submit(prefixed, urgent=urgent))
 
 
 @serve.deployment
@@ -120,6 +120,10 @@ class Embedder:
     async def served(self) -> dict[str, EmbedderConfig]:
         """The settings of every loaded model, by its fingerprint; the main one first."""
         return {one.model.fingerprint: one.config for one in await self._life.current()}
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tells Serve's autoscaling how much there is to do; see `deployments.scaling`."""
+        return told_work(one.batcher for one in self._life.loaded or ())
 
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where."""

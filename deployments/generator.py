@@ -113,6 +113,14 @@ class Generator:
         """Counts the streams that hold a slot of the current model."""
         return (await self._life.current()).num_streams
 
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tells Serve's autoscaling how much there is to do; see `deployments.scaling`."""
+        loads = [served.model.load() for served in self._held()]
+        return {
+            "tokens": float(sum(num_tokens for num_tokens, _ in loads)),
+            "cache_use": max((cache_use for _, cache_use in loads), default=0.0),
+        }
+
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where; none while a GPU changes from one to another."""
         served, report = self._life.loaded, self._life.report()

@@ -10,7 +10,7 @@ from ray import serve
 from deployments.batcher import Batcher
 from deployments.life.model_life import ModelLife, Steps
 from deployments.model_loading import load_model, replaced
-from deployments.observing.replica import batch_observer
+from deployments.observing.replica import batch_observer, told_work
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
 from models.reranker import PairScore, RerankerConfig, RerankScores, check_rerank, joined
@@ -74,6 +74,11 @@ class Reranker:
         """Scores how likely each sentence, with its titles, answers the query."""
         check_rerank(query, sentences)
         return await _scored((await self._life.current()).judge, query, sentences)
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tells Serve's autoscaling how much there is to do; see `deployments.scaling`."""
+        loaded = self._life.loaded
+        return told_work(dict.fromkeys((loaded.main, loaded.judge)) if loaded else ())
 
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where."""

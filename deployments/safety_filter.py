@@ -10,7 +10,7 @@ from ray import serve
 from deployments.batcher import Batcher
 from deployments.life.model_life import ModelLife, Steps
 from deployments.model_loading import load_model, replaced
-from deployments.observing.replica import batch_observer
+from deployments.observing.replica import batch_observer, told_work
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
 from models.safety import Row, SafetyClassifier, SafetyConfig, Verdict, check_texts
@@ -47,6 +47,11 @@ class SafetyFilter:
         cut_texts = [model.pieces(text) for text in texts]
         rows = await batcher.submit(list(chain.from_iterable(cut_texts)))
         return model.verdicts(cut_texts, rows)
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tells Serve's autoscaling how much there is to do; see `deployments.scaling`."""
+        loaded = self._life.loaded
+        return told_work(loaded[1:] if loaded else ())
 
     async def describe(self) -> ReplicaDescription:
         """Tells which model runs where."""

@@ -16,6 +16,7 @@ from deployments.retriever import Retriever, retriever_names
 from deployments.safety_filter import SafetyFilter
 from graphs.config import AppArgs, database_url
 from graphs.gateway import Gateway
+from graphs.serve_config.blocks import CANARY
 from graphs.serve_config.submitted import refuse_wrong_submission
 from index.shard import Shard
 
@@ -59,6 +60,9 @@ def compose(args: AppArgs, models: Mapping[Role, Sequence[Any]]) -> Application:
     """
     url = database_url(args)
     # Generators first, since they take longest to start.
+    if args.canary:
+        second = _named(models["generator"][0], CANARY)
+        models = {**models, "generator": (models["generator"][0], second)}
     order = sorted(models, key=lambda role: role != "generator")
     bound = {role: tuple(_bind(deployment) for deployment in models[role]) for role in order}
     retrievers = tuple(

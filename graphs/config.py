@@ -16,6 +16,7 @@ from graphs.accounts.settings import AuditSettings, ClassSettings, LimitSettings
 from graphs.settings import (
     AuthSettings,
     BatchSettings,
+    CanarySettings,
     ObservingSettings,
     ResponseSettings,
     Settings,
@@ -120,6 +121,7 @@ class TimeoutSettings(Settings):
         model_s: embedder, reranker, safety filter.
         corpus_s: retriever and ingester.
         slot_s: until a generator replica takes the question; 503 after that.
+        wake_s: the same while no replica runs, where the Generator is scaled to zero; None: slot_s.
         first_token_s: from there to its first token.
         next_token_s: between two tokens; after a longer silence the answer goes on elsewhere.
         ready_s: the answer of one deployment to `/readyz`.
@@ -128,6 +130,7 @@ class TimeoutSettings(Settings):
     model_s: float = Field(default=30.0, gt=0)
     corpus_s: float = Field(default=30.0, gt=0)
     slot_s: float = Field(default=30.0, gt=0)
+    wake_s: float | None = Field(default=None, gt=0)
     first_token_s: float = Field(default=120.0, gt=0)
     next_token_s: float = Field(default=30.0, gt=0)
     ready_s: float = Field(default=2.0, gt=0)
@@ -266,6 +269,7 @@ class GatewayConfig(Settings):
     limits: LimitSettings = LimitSettings()
     classes: ClassSettings = ClassSettings()
     audit: AuditSettings = AuditSettings()
+    canary: CanarySettings = CanarySettings()
 
 
 class AppArgs(Settings):
@@ -276,10 +280,12 @@ class AppArgs(Settings):
         retriever_shards: parts that the search index is cut into, by `chunk_id` modulo their
             number. 1: the deployment `Retriever` holds all; else `Retriever0`, `Retriever1`, ...
             hold a part each, and each needs a block of its own.
+        canary: whether there is a second generator, `GeneratorCanary`, with a block of its own.
     """
 
     database_url: str | None = None
     retriever_shards: int = Field(default=1, ge=1, le=64)
+    canary: bool = False
 
 
 def database_url(args: AppArgs) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
 from graphs.api.accounting.billing import account
 from graphs.api.services import Services
+from graphs.canary import Canary, CanaryStatus
 from graphs.clients import (
     DeploymentClient,
     EmbedderClient,
@@ -25,6 +27,7 @@ from graphs.clients import (
 )
 from graphs.config import GatewayConfig
 from graphs.corpus_client import CorpusClient
+from graphs.errors import StageUnavailableError
 from graphs.failover import ResumingGenerator, Retries
 from graphs.generator_client import GeneratorClient, TokenCounters
 from graphs.model_reports import ModelReports
@@ -36,10 +39,28 @@ from graphs.pipeline.retrieval import Scope
 from graphs.pipeline.stages import SearchStage, Stages
 from graphs.pipeline.trace import Trace
 from graphs.replicas import has_running
+from graphs.settings import CanarySettings
 from graphs.shards import ShardedRetriever
 from graphs.system import RecentAnswers, SystemView
 
 Client = TypeVar("Client", bound=DeploymentClient)
+
+
+@dataclass(kw_only=True)
+class Kept:
+    """What outlives the settings of a Gateway.
+
+    Attributes:
+        counters: count tokens as the generator does.
+        second_counters: the same of its second version.
+        system: what the controller tells.
+        canary: the judge of the second version.
+    """
+
+    counters: TokenCounters = field(default_factory=TokenCounters)
+    second_counters: TokenCounters = field(default_factory=TokenCounters)
+    system: SystemView = field(default_factory=lambda: SystemView(RecentAnswers()))
+    canary: Canary = field(default_factory=lambda: Canary(CanarySettings()))
 
 
 class Graph:
@@ -50,9 +71,11 @@ class Graph:
         config: GatewayConfig,
         handles: Mapping[str, Sequence[DeploymentHandle]],
         observe: Callable[[Trace], None],
-        counters: TokenCounters,
+        kept: Kept,
     ) -> None:
         self.config = config
+        self._system = kept.system
+        kept.canary = self._canary = kept.canary.changed(config.canary)
         timeouts, retries = config.timeouts, Retries(config.failover)
 
         def client(
@@ -72,23 +95,24 @@ class Graph:
         shards = list(self.retrievers.values())
         self.retriever: SearchStage = shards[0] if len(shards) == 1 else ShardedRetriever(shards)
         self.corpus = client(CorpusClient, handles["ingester"][0], timeouts.corpus_s)
-        # Further generators are bound and scaled, but nothing routes to them yet.
-        self.generator = GeneratorClient(
-            handles["generator"][0], timeouts=timeouts, retries=retries, counters=counters
-        )
+        generator = partial(GeneratorClient, timeouts=timeouts, retries=retries)
+        self.generator = generator(handles["generator"][0], counters=kept.counters)
+        second = generator(handles["generator"][-1], counters=kept.second_counters)
         self._handles = handles
         self.reports = self._reports()
-        self.pipeline = RagPipeline(
+        stages = Stages(
+            embedder=self.embedder,
+            retriever=self.retriever,
+            reranker=self.reranker,
+            judge=judge,
+            safety=self.safety,
+            generator=ResumingGenerator(self.generator, config.failover),
+        )
+        self.pipeline = RagPipeline(config, stages, observe)
+        self._second = RagPipeline(  # of the same stages but the generator
             config,
-            Stages(
-                embedder=self.embedder,
-                retriever=self.retriever,
-                reranker=self.reranker,
-                judge=judge,
-                safety=self.safety,
-                generator=ResumingGenerator(self.generator, config.failover),
-            ),
-            observe,
+            replace(stages, generator=ResumingGenerator(second, config.failover)),
+            _ignore if config.canary.shadow else observe,
         )
 
     def _reports(self) -> ModelReports:
@@ -104,7 +128,11 @@ class Graph:
 
     def answer(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Answers a chat; see `graphs.pipeline.rag.RagPipeline`."""
-        return self.pipeline.answer(request)
+        generators = self._handles["generator"]
+        if len(generators) == 1:
+            return self.pipeline.answer(request)
+        second = self._second.answer if has_running(generators[1]) else None
+        return self._canary.answer(request, self.pipeline.answer, second)
 
     async def search(self, queries: Sequence[str], scope: Scope, trace: Trace) -> list[ScoredHit]:
         """Finds passages; see `graphs.pipeline.rag.RagPipeline`."""
@@ -120,7 +148,10 @@ class Graph:
         return {name: has_running(handle) for name, handle in main.items()}
 
     async def ready(self) -> Mapping[str, bool]:
-        """Says for each deployment whether it answers; a generator may be busy with its slots."""
+        """Says for each deployment whether it answers; a generator may be busy with its slots.
+
+        One that is scaled to zero on purpose counts as ready: the next question wakes it.
+        """
         asked: Mapping[str, DeploymentClient] = {
             "embedder": self.embedder,
             **{name.lower(): shard for name, shard in self.retrievers.items()},
@@ -129,14 +160,30 @@ class Graph:
             "ingester": self.corpus,
         }
 
+        running = self.runs()
+        asleep = set() if all(running.values()) else await self._asleep()
+
         async def is_ready(name: str, runs: bool) -> bool:
             if not runs or name not in asked:
-                return runs
+                return runs or name in asleep
             return await asked[name].answers(self.config.timeouts.ready_s)
 
-        running = self.runs()
         answers = await asyncio.gather(*(is_ready(*one) for one in running.items()))
         return dict(zip(running, answers, strict=True))
+
+    async def _asleep(self) -> set[str]:
+        """The deployments that may have no replica, as far as the controller tells."""
+        try:
+            deployments = (await self._system.look()).deployments
+        except StageUnavailableError:
+            return set()
+        names = {one.name for one in deployments if one.may_sleep}
+        roles = {role: handles[0].deployment_name for role, handles in self._handles.items()}
+        return {role for role, name in roles.items() if name in names}
+
+
+def _ignore(_trace: Trace) -> None:
+    """What nobody gets is on nobody's account."""
 
 
 @serve.deployment
@@ -153,9 +200,8 @@ class Gateway:
         join_serve_logs()
         self._meter = Meter()
         self._app: FastAPI | None = None
-        self._counters = TokenCounters()
         self._recent = RecentAnswers()
-        self._system = SystemView(self._recent)
+        self._kept = Kept(system=SystemView(self._recent))
         self._warming: asyncio.Task[None] | None = None
         self._services = self._build(GatewayConfig())
 
@@ -175,8 +221,12 @@ class Gateway:
             self._warming = asyncio.create_task(self._warm())
 
     async def _warm(self) -> None:
-        await self._counters.warm()
+        await self._kept.counters.warm()
         await self._graph.reports.fresh()  # its load time is compared with `resume_s`
+
+    async def canary(self) -> CanaryStatus:
+        """Tells how the second version of the generator fares at this Gateway."""
+        return self._kept.canary.status()
 
     async def describe(self) -> ReplicaDescription:
         """Tells where the Gateway runs."""
@@ -199,7 +249,7 @@ class Gateway:
         name = f"{replica.node_id}/{replica.pid}"
         others = (self._recent.add, self._account)
         observer = Observer(config.observing, self._meter, name, *others)
-        graph = self._graph = Graph(config, self._handles, observer, self._counters)
+        graph = self._graph = Graph(config, self._handles, observer, self._kept)
         return Services(
             config=config,
             pipeline=graph,
@@ -211,5 +261,5 @@ class Gateway:
             tokens=graph.generator,
             reports=graph.reports,
             recent=observer.recent,
-            system=self._system,
+            system=self._kept.system,
         )

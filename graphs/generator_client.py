@@ -23,6 +23,7 @@ from graphs.deadline import allowed_s
 from graphs.errors import DeadlineError, GraphError, OverloadedError, ReplicaLostError
 from graphs.failover import Retries
 from graphs.pipeline.trace import code_of
+from graphs.replicas import has_running
 from models.errors import ModelError
 from models.generation import GenerationChunk, GenerationRequest, GeneratorProfile
 from models.token_counter import TokenCounter
@@ -160,7 +161,7 @@ class GeneratorClient(DeploymentClient):
         # No longer than the call itself: what is yielded goes to somebody else.
         with otel.use_span(span):
             response: Any = self._handle.options(stream=True).stream.remote(request)
-        limits_s = self._limits_s(self._timeouts.slot_s if slot_s is None else slot_s)
+        limits_s = self._limits_s(self._slot_s() if slot_s is None else slot_s)
         taken = False
         try:
             while True:
@@ -173,14 +174,7 @@ class GeneratorClient(DeploymentClient):
                 self._counters.note(chunk.identity)
                 yield chunk
         except TimeoutError as err:
-            late = too_late(self._stage, err)
-            if isinstance(late, DeadlineError):
-                raise late from None
-            if taken:
-                msg = "the replica of Generator fell silent"
-                raise ReplicaLostError(msg) from None
-            msg = "no replica of Generator had a slot in time"
-            raise OverloadedError(msg) from None
+            raise self._silence(err, taken=taken) from None
         except (RayError, RayServeException) as err:
             ours = translated(self._stage, err)
             raise ours from (None if ours is err else err)
@@ -188,6 +182,26 @@ class GeneratorClient(DeploymentClient):
             # `cancel` raises what the call itself raised, and would put it in place of ours.
             with suppress(RayError, RayServeException):
                 response.cancel()
+
+    def _slot_s(self) -> float:
+        """How long a new question waits: longer for a model that was scaled to zero and loads."""
+        slot_s = self._timeouts.slot_s
+        return max(slot_s, self._timeouts.wake_s or 0.0) if self._wakes() else slot_s
+
+    def _wakes(self) -> bool:
+        return self._timeouts.wake_s is not None and not has_running(self._handle)
+
+    def _silence(self, err: TimeoutError, *, taken: bool) -> Exception:
+        """Tells what it means that nothing came in time."""
+        if not taken and self._wakes():
+            msg = "no replica of Generator runs yet: it was scaled to zero and starts"
+            return OverloadedError(msg)
+        late = too_late(self._stage, err)
+        if isinstance(late, DeadlineError):
+            return late
+        if taken:
+            return ReplicaLostError("the replica of Generator fell silent")
+        return OverloadedError("no replica of Generator had a slot in time")
 
     def _limits_s(self, slot_s: float) -> Iterator[float]:
         """Gives how long each chunk may take; the first says that a replica took the request."""

@@ -159,3 +159,26 @@ class ObservingSettings(Settings):
     recent_requests: int = Field(default=256, ge=0, le=10_000)
     recent_texts: bool = True
     prices: Prices = Prices()
+
+
+class CanarySettings(Settings):
+    """A second version of the generator beside the first (graphs/canary.py).
+
+    Attributes:
+        share: of the questions that the second version gets; 0: none, 1: all.
+        sticky: what stays with its version: a `conversation`, or all questions of a `key`.
+        shadow: whether its answers are thrown away, and the first version answers everybody.
+        max_failed_rise: it is rolled back when its share of failed answers is surely higher than
+            that of the first version by more than this.
+        max_flagged_rise: the same of answers that the safety filter ended.
+        max_slowdown: the same when half of its answers take so many times longer.
+        min_answers: of each version before their times are compared.
+    """
+
+    share: float = Field(default=0.0, ge=0, le=1)
+    sticky: Literal["conversation", "key"] = "conversation"
+    shadow: bool = False
+    max_failed_rise: float = Field(default=0.02, ge=0, le=1)
+    max_flagged_rise: float = Field(default=0.02, ge=0, le=1)
+    max_slowdown: float = Field(default=2.0, ge=1)
+    min_answers: int = Field(default=10, ge=2, le=500)

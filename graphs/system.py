@@ -27,6 +27,7 @@ _FRESH_S = 1.0
 _ASK_S = 5.0
 _MAX_ANSWERS = 50
 _RATE_S = 60.0
+_WELL = ("HEALTHY", "UPSCALING", "DOWNSCALING", "UPDATING")  # Serve's words
 _MARKET = "ray.io/market-type"
 
 
@@ -60,6 +61,11 @@ class DeploymentState:
     max_replicas: int
     num_gpus: float
     replicas: tuple[ReplicaState, ...]
+
+    @property
+    def may_sleep(self) -> bool:
+        """Whether it may have no replica, and is well: the next call starts one."""
+        return self.min_replicas == 0 < self.max_replicas and self.status in _WELL
 
 
 @dataclass(frozen=True, kw_only=True)

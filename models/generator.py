@@ -268,6 +268,10 @@ class Generator:
         """Tells how busy the engine is, and what it has done since this was asked last."""
         return self._measuring.take(self._engine.stats())
 
+    def load(self) -> tuple[int, float]:
+        """Gives the tokens of all streams, and the share of the KV cache that they hold."""
+        return self._measuring.num_tokens, self._engine.stats().cache_use
+
     def check(self) -> None:
         """Raises EngineStoppedError when the engine cannot decode."""
         self._engine.check()

@@ -60,7 +60,8 @@ ROOMS = {
         "serve_config",
         "pipeline",
         "observing",
-        "model_reports failover clients corpus_client generator_client replicas shards system",
+        "model_reports canary failover clients corpus_client generator_client replicas shards "
+        "system",
         "api",
         "gateway app",
         "commands explain usage audit feedback tenants",

@@ -27,8 +27,7 @@ from deployments.safety_filter import SafetyFilter
 from deployments.state import models_folder
 from graphs.api.app import build_app
 from graphs.api.services import Services
-from graphs.gateway import Graph
-from graphs.generator_client import TokenCounters
+from graphs.gateway import Graph, Kept
 from graphs.observing.observer import Observer
 from graphs.serve_config.reader import ServeConfig, read_serve_config
 from models.constraints import Choices
@@ -185,7 +184,7 @@ async def _services(config: ServeConfig, database_url: str) -> Services:
     }
     handles = {role: (cast(DeploymentHandle, handle),) for role, handle in deployed.items()}
     observer = Observer(config.gateway.observing, Meter(), "in process")
-    graph = Graph(config.gateway, handles, observer, TokenCounters())
+    graph = Graph(config.gateway, handles, observer, Kept())
     return Services(
         config=config.gateway,
         pipeline=graph,

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
+from chaos.simulated.room import Room
 from deployments.drain_watch import DrainWatch
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
@@ -33,9 +34,6 @@ from models.generation import GenerationChunk, GenerationRequest, GeneratorProfi
 from models.identity import ModelIdentity
 
 _NUM_WORDS = 1000  # the vocabulary of the answers
-_IDENTITY = ModelIdentity(
-    model="simulated:generator", source="content:hash", template="", engine="simulated"
-)
 
 
 def digest(*parts: object) -> int:
@@ -51,6 +49,7 @@ class SimulatedGeneratorConfig:
     Attributes:
         tokens_per_s: speed of every stream, however many there are.
         max_concurrent_requests: streams that decode at once; more wait.
+        cache_tokens: of the prompts and answers of all streams; what finds no room waits.
         max_answer_tokens: tokens of an answer when the request names none.
         context_tokens: most tokens of prompt and answer together.
         temperature: what a request gets that names none; 0 is greedy.
@@ -61,6 +60,7 @@ class SimulatedGeneratorConfig:
 
     tokens_per_s: float = 10.0
     max_concurrent_requests: int = 8
+    cache_tokens: int = 2**20
     max_answer_tokens: int = 32
     context_tokens: int = 16384
     temperature: float = 0.0
@@ -72,7 +72,7 @@ class SimulatedGeneratorConfig:
         if not self.tokens_per_s > 0:
             msg = f"tokens_per_s must be above 0, got {self.tokens_per_s}"
             raise InvalidInputError(msg)
-        sizes = ("max_concurrent_requests", "max_answer_tokens", "context_tokens")
+        sizes = ("max_concurrent_requests", "cache_tokens", "max_answer_tokens", "context_tokens")
         check_limits(self, dict.fromkeys(sizes, (1, inf)) | {"temperature": (0, 2)})
 
     @property
@@ -114,7 +114,7 @@ class Generator:
 
     def __init__(self) -> None:
         self._config = SimulatedGeneratorConfig()
-        self._slots = asyncio.Semaphore(self._config.max_concurrent_requests)
+        self._room = _room(self._config)
         self._active: list[str] = []
         self._num_requests = self._num_resumed = self._num_tokens = 0
         self._drain = DrainWatch()
@@ -125,7 +125,7 @@ class Generator:
         self._config = parse_config(SimulatedGeneratorConfig, user_config)
         if self._watching is None and ray.is_initialized():
             self._watching = asyncio.create_task(self._drain.run())
-        self._slots = asyncio.Semaphore(self._config.max_concurrent_requests)
+        self._room = _room(self._config)
         await self._note()
 
     async def stream(self, request: GenerationRequest) -> AsyncIterator[GenerationChunk]:
@@ -148,8 +148,8 @@ class Generator:
             msg = "the simulated generator answers freely: set `answers: free`"
             raise InvalidInputError(msg)
         answer = _Answer(request, self._config)
-        config, slots = self._config, self._slots
-        async with slots:
+        config, room = self._config, self._room
+        async with room.taken(answer.most_tokens):
             self._active.append(request.request_id)
             self._num_requests += 1
             self._num_resumed += bool(request.delivered_token_ids)
@@ -188,6 +188,10 @@ class Generator:
             max_answer_tokens=self._config.max_answer_tokens,
         )
 
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Tells Serve's autoscaling how much there is to do."""
+        return self._room.load()
+
     async def num_active_streams(self) -> int:
         """Counts the streams that hold a slot."""
         return len(self._active)
@@ -211,6 +215,10 @@ class Generator:
 
     async def check_health(self) -> None:
         """Is healthy while its event loop runs."""
+
+
+def _room(config: SimulatedGeneratorConfig) -> Room:
+    return Room(config.max_concurrent_requests, config.cache_tokens)
 
 
 def _write(folder: Path, served: Served) -> None:
@@ -242,6 +250,11 @@ class _Answer:
         turns = [part for turn in request.messages for part in (turn.role, turn.text)]
         self._key = digest(config.version, seed, *turns)
         self._stops = StopScanner(request.sampling.stop)
+
+    @property
+    def most_tokens(self) -> int:
+        """Of prompt and answer together."""
+        return self._num_prompt + self._max_tokens
 
     def opening(self) -> GenerationChunk:
         """Gives the chunk that comes before the first token."""

@@ -1,7 +1,9 @@
 """What a replica tells of itself beside its requests: its memory and its batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from deployments.batcher import Batcher
 from deployments.model_loading import assigned_share
 from deployments.observing.metrics import Meter
 from models.device import memory_use
@@ -24,6 +26,18 @@ def batch_observer(model: str) -> BatchObserver:
         meter.record("ragfleet_batch_waiting_calls", num_waiting, model=model)
 
     return record
+
+
+def told_work(batchers: Iterable[Batcher[Any, Any]]) -> dict[str, float]:
+    """Tells Serve's autoscaling how much the models of a replica have to do, all together.
+
+    See `deployments.scaling`; models of one replica share its device, so their shares add up.
+    """
+    work = [batcher.workload() for batcher in batchers]
+    return {
+        "queued_s": sum(one.queued_s for one in work),
+        "busy": min(sum(one.busy for one in work), 1.0),
+    }
 
 
 def record_memory(meter: Meter) -> None:

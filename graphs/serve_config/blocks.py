@@ -19,6 +19,7 @@ from models.safety import SafetyConfig
 Blocks = Mapping[str, type[Any]]
 
 BUILDER = "graphs.app:build"
+CANARY = "GeneratorCanary"  # the deployment of a second version
 _ROOT = Path(__file__).parents[2]
 # The block of the Retriever stands for those of all shards.
 BLOCKS: Blocks = {
@@ -68,8 +69,10 @@ def is_own_builder(import_path: str) -> bool:
 
 def expected_blocks(blocks: Blocks, args: AppArgs) -> Blocks:
     """The blocks of the deployments that these `args` make, a shard of the index each."""
-    shards = dict.fromkeys(retriever_names(args.retriever_shards), blocks["Retriever"])
-    return {name: kind for name, kind in blocks.items() if name != "Retriever"} | shards
+    more = dict.fromkeys(retriever_names(args.retriever_shards), blocks["Retriever"])
+    if args.canary:
+        more[CANARY] = blocks["Generator"]
+    return {name: kind for name, kind in blocks.items() if name != "Retriever"} | more
 
 
 def needs_settings(name: str, args: AppArgs) -> bool:

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from ray.serve._private.utils import validate_route_prefix
-from ray.serve.config import AutoscalingConfig, ProxyLocation
+from ray.serve.config import ProxyLocation
 from ray.serve.schema import HTTPOptionsSchema, ServeDeploySchema
 
 from deployments.user_config import ConfigFault, Place, faults_of, parse_config, shown
@@ -25,8 +25,10 @@ from graphs.serve_config.config_file import ConfigFile
 from graphs.serve_config.contradictions import contradictions
 from graphs.serve_config.gpus import gpu_faults
 from graphs.serve_config.places import place_faults
+from graphs.serve_config.scaling import scaling_faults, without_policies
 
 _MAX_PORT = 2**16 - 1
+_Named = Sequence[tuple[tuple[Place, str], Mapping[str, Any]]]  # place and name, and the block
 
 
 def faults_in(file: ConfigFile) -> list[ConfigFault]:
@@ -34,7 +36,7 @@ def faults_in(file: ConfigFile) -> list[ConfigFault]:
     value = file.value
     if not isinstance(value, Mapping):
         return [ConfigFault(where=(), message=f"must be a mapping, got {shown(value)}")]
-    faults = [*file.repeated_keys(), *faults_of(ServeDeploySchema, value)]
+    faults = [*file.repeated_keys(), *faults_of(ServeDeploySchema, without_policies(value))]
     faults += [*_port_faults(value), *_route_faults(value)]
     own = own_applications(value)
     faults += open_host_faults(value, [value["applications"][index] for index in own])
@@ -164,8 +166,21 @@ def _application_faults(application: Mapping[str, Any], blocks: Blocks) -> Itera
     ]
     if not faults:
         yield from _wrong_names([label for label, _ in named], expected)
+    yield from _canary_faults(named, args)
     for (place, name), block in named:
         yield from (fault.under(place) for fault in _block_faults(name, block, expected, args))
+
+
+def _canary_faults(named: _Named, args: AppArgs) -> Iterator[ConfigFault]:
+    """A share of the questions needs a second generator to go to."""
+    for (place, name), block in named:
+        settings = block.get("user_config")
+        canary = settings.get("canary") if isinstance(settings, Mapping) else None
+        share = canary.get("share") if isinstance(canary, Mapping) else None
+        if name == "Gateway" and share and not args.canary:
+            message = f"share must be 0 without `args: {{canary: true}}`, got {share}"
+            where = (*place, "user_config", "canary")
+            yield ConfigFault(where=where, key="share", message=message)
 
 
 def _wrong_names(named: list[tuple[Place, str]], expected: Blocks) -> Iterator[ConfigFault]:
@@ -185,10 +200,7 @@ def _wrong_names(named: list[tuple[Place, str]], expected: Blocks) -> Iterator[C
 def _block_faults(
     name: str, block: Mapping[str, Any], expected: Blocks, args: AppArgs
 ) -> Iterator[ConfigFault]:
-    scaling = block.get("autoscaling_config")
-    if isinstance(scaling, Mapping):  # Serve's schema of a block takes any mapping there
-        faults = faults_of(AutoscalingConfig, scaling)
-        yield from (fault.under(("autoscaling_config",)) for fault in faults)
+    yield from scaling_faults(expected.get(name), block)
     if name not in expected:
         return
     yield from place_faults(block)

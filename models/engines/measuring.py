@@ -74,6 +74,11 @@ class Measuring:
             self._num_waiting -= num_waiting
             self._num_running -= num_running
 
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of all streams now: of those that have begun, and of the prompts that wait."""
+        return self._num_running + self._num_waiting
+
     def take(self, engine: EngineStats) -> Activity:
         """Gives what came since the last reading, which is then forgotten."""
         taken = Activity(

@@ -55,6 +55,11 @@ def test_the_shipped_cluster_fits_the_shipped_machines(capsys):
     assert found["faults"] == []
     assert status == 0
     assert all(one["placed"][0] == one["replicas"][0] for one in found["deployments"].values())
+    lost = {name: one["losses_survived"] for name, one in found["deployments"].items()}
+    assert lost == {  # what the head of cluster.yaml promises
+        "Gateway": 0, "Embedder": 1, "Retriever": 1, "Reranker": 1, "SafetyFilter": 1,
+        "Generator": 1, "Ingester": 0,
+    }  # fmt: skip
     assert found["price_per_hour"] == {"on-demand": pytest.approx(2.4), "spot": pytest.approx(4.8)}
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployments.batcher import Batcher
+from deployments.batcher import Batcher, Workload
 from models.errors import ModelBusyError
 
 
@@ -258,3 +258,28 @@ async def test_every_batch_is_told_with_what_waits_beside_it():
     await asyncio.gather(first, *others)
     assert [seen[:2] for seen in told] == [(1, 2), (2, 0)]
     assert all(seen[2] > 0 for seen in told)
+
+
+async def test_the_workload_is_what_waits_at_the_pace_of_the_last_batches():
+    run = Gate()
+    batcher = batcher_of(run, 2)
+    assert batcher.workload().queued_s == 0
+    first = asyncio.create_task(batcher.submit([1, 2]))
+    await run.arrival()
+    run.let_one_run()
+    await first
+    pace_s = batcher._s_per_cost
+    assert pace_s > 0
+    second = asyncio.create_task(batcher.submit([1, 2]))
+    await run.arrival()
+    others = [asyncio.create_task(batcher.submit([3, 4, 5], urgent=urgent)) for urgent in (0, 1)]
+    await asyncio.sleep(0)
+    assert batcher.workload().queued_s == pytest.approx(3 * pace_s)  # a check of health is none
+    batcher.workload()
+    await asyncio.sleep(0.02)
+    assert batcher.workload().busy == pytest.approx(1.0)  # a batch stood before the gate
+    run.open()
+    await asyncio.gather(second, *others)
+    batcher.workload()
+    await asyncio.sleep(0.02)
+    assert batcher.workload() == Workload(queued_s=0.0, busy=0.0)

@@ -176,3 +176,17 @@ async def test_at_the_end_every_engine_is_closed(loads):
         await settle()
         await Generator.func_or_class.__del__(made)
         assert [model.closed for model in loads] == [True, True]
+
+
+async def test_autoscaling_is_told_the_tokens_of_all_models_that_have_streams(loads):
+    made = Unserved()
+    assert await made.record_autoscaling_stats() == {"tokens": 0, "cache_use": 0}
+    await made.reconfigure({"model": "./old"})
+    async with aclosing(made.stream(ask())) as running:
+        await anext(running)
+        await made.reconfigure({"model": "./new"})
+        await settle()
+        for model, load in zip(loads, ((30, 0.2), (12, 0.6)), strict=True):
+            model.load = lambda load=load: load
+        assert await made.record_autoscaling_stats() == {"tokens": 42, "cache_use": 0.6}
+        loads[0].go_on()

@@ -9,6 +9,7 @@ import pytest
 from deployments import model_loading
 from deployments.reranker import Reranker
 from deployments.safety_filter import SafetyFilter
+from deployments.scaling import ENCODER_SIGNALS
 from models.errors import InvalidInputError
 from models.reranker import Reranker as RerankerModel
 from models.reranker import RerankerConfig
@@ -68,6 +69,26 @@ async def test_a_check_of_health_comes_before_what_waits():
     long.cancel()
     with pytest.raises(asyncio.CancelledError):
         await long
+
+
+async def test_the_work_that_waits_is_told_to_serve_s_autoscaling():
+    unloaded = SafetyFilter.func_or_class()
+    assert await unloaded.record_autoscaling_stats() == {"queued_s": 0, "busy": 0}
+    for deployment, model, ask in (
+        (SafetyFilter, "bundled:safety", lambda made, text: made.classify([text] * 40)),
+        (Reranker, "bundled:reranker", lambda made, text: made.rerank("Which?", [text] * 40)),
+    ):
+        made = await served(deployment, model=model)
+        await ask(made, "warm")  # tells the pace
+        calls = [asyncio.create_task(ask(made, " ".join("abcdefgh"))) for _ in range(3)]
+        await asyncio.sleep(0)
+        told = await made.record_autoscaling_stats()
+        assert set(told) == set(ENCODER_SIGNALS)
+        assert told["queued_s"] > 0
+        await asyncio.gather(*calls)
+        told = await made.record_autoscaling_stats()
+        assert told["queued_s"] == 0
+        assert 0 < told["busy"] <= 1
 
 
 async def test_what_is_empty_is_refused_at_once():

@@ -12,9 +12,9 @@ from deployments.reranker import Reranker
 from deployments.safety_filter import SafetyFilter
 from graphs.app import compose
 from graphs.config import AppArgs, GatewayConfig
-from graphs.gateway import Graph
-from graphs.generator_client import TokenCounters
+from graphs.gateway import Graph, Kept
 from graphs.pipeline.trace import log_trace
+from graphs.system import DeploymentState, SystemState
 
 
 def composed(num_shards, *generators):
@@ -57,6 +57,35 @@ def handle(name, running):
     )
 
 
+class Asleep:
+    """The system as the controller tells it, with these deployments scaled to zero on purpose."""
+
+    def __init__(self, *names, status="HEALTHY"):
+        self._deployments = tuple(
+            DeploymentState(
+                name=name, status=status, message="", target=0, min_replicas=0, max_replicas=2,
+                num_gpus=0, replicas=(),
+            )
+            for name in names
+        )  # fmt: skip
+
+    async def look(self):
+        return SystemState(deployments=self._deployments)
+
+
+async def test_what_is_scaled_to_zero_is_ready_and_is_not_woken_by_the_question():
+    handles = {
+        role: (handle(role.title(), []),)
+        for role in ("generator", "embedder", "reranker", "safety_filter", "retriever", "ingester")
+    }
+    made = (GatewayConfig(), handles, log_trace)
+    ready = await Graph(*made, Kept(system=Asleep("Generator", "Embedder"))).ready()
+    assert {role for role, is_ready in ready.items() if is_ready} == {"generator", "embedder"}
+    # One that fails to start is not asleep.
+    broken = await Graph(*made, Kept(system=Asleep("Generator", status="UNHEALTHY"))).ready()
+    assert not any(broken.values())
+
+
 async def test_readiness_knows_every_role_and_every_shard_and_asks_no_generator():
     running = {
         "generator": {"Generator": ["one"], "Small": []},
@@ -72,7 +101,8 @@ async def test_readiness_knows_every_role_and_every_shard_and_asks_no_generator(
     }
     # Nothing routes to a second generator yet, so it keeps nobody from being ready.
     config = GatewayConfig.model_validate({"timeouts": {"ready_s": 0.05}})
-    assert await Graph(config, handles, log_trace, TokenCounters()).ready() == {
+    graph = Graph(config, handles, log_trace, Kept(system=Asleep()))
+    assert await graph.ready() == {
         "generator": True,
         "embedder": True,
         "reranker": False,

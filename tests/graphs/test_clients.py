@@ -1,11 +1,13 @@
 """What the graph is told when a replica does not answer in time."""
 
 import asyncio
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 from ray.exceptions import RayTaskError
 
+from graphs import generator_client
 from graphs.clients import RerankerClient
 from graphs.config import FailoverSettings, TimeoutSettings
 from graphs.deadline import deadline_in
@@ -87,3 +89,33 @@ async def test_a_model_for_which_too_much_waits_is_overload_and_not_asked_again(
     with pytest.raises(OverloadedError, match="queue of Reranker is full: a call may wait 20 s"):
         await client.rerank("port?", ["8000"])
     assert len(asked) == 1
+
+
+async def test_a_question_waits_for_a_model_that_was_scaled_to_zero_and_not_for_ever(monkeypatch):
+    running = []
+    monkeypatch.setattr(generator_client, "has_running", lambda _handle: bool(running))
+    limits = {"slot_s": 0.02, "first_token_s": 9, "next_token_s": 9}
+    made = partial(GeneratorClient, retries=Retries(FailoverSettings()), counters=TokenCounters())
+
+    def ask(handle, **timeouts):
+        settings = TimeoutSettings(**limits, **timeouts)
+        return anext(made(handle, timeouts=settings).stream(REQUEST))
+
+    class Waking(SilentHandle):
+        """Its replica starts after ten times `slot_s`."""
+
+        async def __anext__(self):
+            await asyncio.sleep(0.2)
+            running.append(self)
+            return TAKEN
+
+    assert await ask(Waking(), wake_s=9) == TAKEN
+    running.clear()
+    with pytest.raises(OverloadedError):
+        await ask(Waking())
+    # Beyond its deadline it is told to come again, as by a full queue: 503 with Retry-After.
+    with deadline_in(0.01), pytest.raises(OverloadedError, match="scaled to zero and starts"):
+        await ask(SilentHandle(), wake_s=9)
+    running.append(1)
+    with pytest.raises(OverloadedError, match="had a slot in time"):
+        await ask(SilentHandle(), wake_s=9)

@@ -41,7 +41,7 @@ def test_the_same_config_changes_nothing():
         (("Embedder", "autoscaling_config"), None, "restarts all"),
         (("Embedder", "request_router_config"), {"a": 1}, "restarts all"),
         (("Embedder", "ray_actor_options", "num_cpus"), 2, "rolls"),
-        (("Embedder", "max_replicas_per_node"), 1, "rolls"),
+        (("Embedder", "max_replicas_per_node"), 2, "rolls"),
         (("Embedder", "user_config", "model"), "org/other", "reloads"),
         (("Generator", "user_config", "model"), "org/other", "reloads"),
         (("args", "retriever_shards"), 2, "restarts all"),

@@ -34,6 +34,20 @@ PLANTED = [
         "at most max_ongoing_requests",
     ),
     ("min_replicas: 1\n", "min_replicas: 3\n", "must be greater than or equal to min_replicas"),
+    (
+        "            policy_kwargs: {queued_s: 0.5,",
+        "            policy_kwargs: {queue_s: 0.5,",
+        "did you mean 'queued_s'?",
+    ),
+    ("{queued_s: 0.5, busy: 0.7}", "{queued_s: 0.5, busy: 70}", "busy must be in (0, 1], got 70"),
+    ("{queued_s: 0.5, busy: 0.7}", "{tokens: 9}", "does not tell 'tokens': it tells queued_s, bu"),
+    ("              cache_use: 0.7 ", "              cache_use: '0.7' ", "number, got '0.7'"),
+    ("scaling:LoadPolicy", "scaling:LoadPolice", "did you mean 'deployments.scaling:LoadPolicy'"),
+    (
+        "            policy_function: ",
+        "            policy_functions: ",
+        "did you mean 'policy_function'?",
+    ),
     ("retry_after_s: 1", "retry_after: 1", "did you mean 'retry_after_s'?"),
     (
         "num_candidates: 40 ",
@@ -58,6 +72,12 @@ PLANTED = [
     ("model: unitary/toxic-bert", "model: ./toxic.bin", "must be a folder with .safetensors, got"),
     ("          revision: 953dc6f6f85a1b2dbfca4c34a2796e7dde08d41e\n", "", "must be pinned"),
     ("- name: Ingester ", "- name: Ingestor ", "did you mean 'Ingester'?"),
+    ("args: {}  ", "args: {canary: true}  ", "missing block 'GeneratorCanary'"),
+    (
+        "          timeouts:\n",
+        "          canary: {share: 0.2}\n          timeouts:\n",
+        "share must be 0 without `args: {canary: true}`, got 0.2",
+    ),
     ("args: {}  ", "args: {retriever_shards: 99}  ", "must be less than or equal to 64, got 99"),
     ("chunk_overlap_tokens: 80 ", "chunk_overlap_tokens: 400 ", "got 400"),
     (

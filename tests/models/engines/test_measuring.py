@@ -54,6 +54,9 @@ async def test_requests_that_are_decoded_and_that_wait_are_told(held):
     assert activity.engine.num_running + activity.engine.num_waiting <= 40
     assert 0 < activity.engine.cache_use <= 1
     assert activity.num_waiting_tokens > 0
+    num_tokens, cache_use = held.generator.load()  # what autoscaling reads, as often as it likes
+    assert num_tokens > activity.num_waiting_tokens
+    assert 0 < cache_use <= 1
     for one in answers:
         one.cancel()
     await asyncio.gather(*answers, return_exceptions=True)

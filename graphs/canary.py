@@ -1,0 +1,286 @@
+"""A second version of the generator beside the first: who gets it, and whether it is as good.
+
+    question --hash of conversation or key--> share: the second version | the rest: the first
+    answers  --> a tally each: failed, flagged, seconds, characters, cited
+    verdict  --> as good: goes on | worse: rolled back, all questions go to the first
+
+Each Gateway judges by the answers that it has passed on; what is rolled back stays so until the
+settings change or the Gateway starts anew. With `shadow` the first version answers everybody and
+the share is asked a second time, for the tally alone.
+"""
+
+import asyncio
+import hashlib
+import logging
+import math
+import statistics
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, replace
+
+from graphs.pipeline.events import ChatRequest, Citation, Event, Finished, Retrieved, TextDelta
+from graphs.settings import CanarySettings
+
+logger = logging.getLogger(__name__)
+
+FIRST, SECOND = "first", "second"
+_WINDOW = 500  # answers of a version that count, the newest
+_FEWEST = 5  # before failures and flags are judged; Wilson's bound allows for so few
+_Z = 1.96  # a rise that chance explains once in 40 times is none
+_MAX_IDENTITIES = 32  # models that are swapped and adapted while answers break
+_MAX_SHADOWS = 8  # at once; more questions are not asked a second time
+
+Answer = Callable[[ChatRequest], AsyncGenerator[Event, None]]
+
+
+@dataclass(kw_only=True)
+class Answered:
+    """How one answer went, as the pipeline told it.
+
+    Attributes:
+        seconds: until its end.
+        num_chars: of its text.
+        failed: whether an error ended it.
+        flagged: whether the safety filter ended it.
+        had_passages: whether it was written from passages.
+        cited: whether it cites one of them.
+    """
+
+    seconds: float = 0.0
+    num_chars: int = 0
+    failed: bool = False
+    flagged: bool = False
+    had_passages: bool = False
+    cited: bool = False
+
+    def see(self, event: Event) -> None:
+        """Takes note of a part of the answer."""
+        if isinstance(event, TextDelta):
+            self.num_chars += len(event.text)
+        elif isinstance(event, Citation):
+            self.cited = True
+        elif isinstance(event, Retrieved):
+            self.had_passages = bool(event.passages)
+        elif isinstance(event, Finished):
+            self.flagged = event.finish_reason == "content_filter"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What a tally comes to; shares are 0 to 1, None where there is nothing to share."""
+
+    answers: int
+    failed: float | None
+    flagged: float | None
+    cited: float | None
+    median_s: float | None
+    mean_chars: float | None
+
+
+class Tally:
+    """The last answers of one version, and those that are on their way."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._ended: deque[Answered] = deque(maxlen=_WINDOW)
+        self._running: dict[int, float] = {}
+        self._num_begun = 0
+
+    @contextmanager
+    def watched(self) -> Iterator[Answered]:
+        """Takes an answer into the tally when it ends; one that the client leaves is not judged."""
+        number = self._num_begun
+        self._num_begun += 1
+        began = self._running[number] = self._clock()
+        answer = Answered()
+        try:
+            yield answer
+        except Exception:
+            answer.failed = True
+            self._take(answer, began)
+            raise
+        else:
+            self._take(answer, began)
+        finally:
+            del self._running[number]
+
+    def _take(self, answer: Answered, began: float) -> None:
+        answer.seconds = self._clock() - began
+        self._ended.append(answer)
+
+    def seconds(self, above: float = math.inf) -> list[float]:
+        """Of the answers that came; one on its way counts once it has taken longer than this."""
+        now = self._clock()
+        late = [now - began for began in self._running.values() if now - began > above]
+        return [one.seconds for one in self._ended if not one.failed] + late
+
+    def counts(self, name: str) -> tuple[int, int]:
+        """Answers that failed or were flagged, and all of them."""
+        return sum(getattr(one, name) for one in self._ended), len(self._ended)
+
+    def figures(self) -> Figures:
+        """What the answers come to."""
+        ended, seconds = self._ended, self.seconds()
+        from_passages = [one.cited for one in ended if one.had_passages and not one.failed]
+        chars = [one.num_chars for one in ended if not one.failed]
+        return Figures(
+            answers=len(ended),
+            failed=_share(self.counts("failed")),
+            flagged=_share(self.counts("flagged")),
+            cited=_share((sum(from_passages), len(from_passages))),
+            median_s=statistics.median(seconds) if seconds else None,
+            mean_chars=statistics.fmean(chars) if chars else None,
+        )
+
+
+def _share(counts: tuple[int, int]) -> float | None:
+    part, whole = counts
+    return part / whole if whole else None
+
+
+def surely_above(part: int, whole: int) -> float:
+    """The share that is surely reached: the lower end of Wilson's interval (1927), 95 %."""
+    if whole == 0:
+        return 0.0
+    share, square = part / whole, _Z**2 / whole
+    spread = _Z * math.sqrt(share * (1 - share) / whole + square / (4 * whole))
+    return (share + square / 2 - spread) / (1 + square)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanaryStatus:
+    """What one Gateway knows; `rolled_back` is the reason, empty while the second version runs."""
+
+    share: float
+    shadow: bool
+    rolled_back: str
+    first: Figures
+    second: Figures
+
+
+class Canary:
+    """Chooses the version of every question and judges the second one."""
+
+    def __init__(
+        self, settings: CanarySettings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.settings = settings
+        self.rolled_back = ""
+        self._tallies = {FIRST: Tally(clock), SECOND: Tally(clock)}
+        self._shadows: set[asyncio.Task[None]] = set()
+        self._version_of: dict[str, str] = {}  # digest of a model -> the version that has it
+
+    def changed(self, settings: CanarySettings) -> "Canary":
+        """Gives one that judges anew, and knows which version has begun what."""
+        if settings == self.settings:
+            return self
+        made = Canary(settings)
+        made._version_of = self._version_of
+        return made
+
+    def holds(self, request: ChatRequest) -> bool:
+        """Whether the question belongs to the share, the same for a whole conversation or key."""
+        return _place(request, self.settings.sticky) < self.settings.share
+
+    async def answer(
+        self, request: ChatRequest, first: Answer, second: Answer | None
+    ) -> AsyncGenerator[Event, None]:
+        """Answers with the version that is chosen.
+
+        Args:
+            request: the question.
+            first: answers with the first version.
+            second: likewise, None while none of it runs; in shadow it goes on nobody's account.
+        """
+        if self.settings.share and not self.rolled_back:
+            self.rolled_back = self._fault() or ""
+        chosen = FIRST if second is None else self._chosen(request)
+        if second is not None and chosen == FIRST and self._is_shadowed(request):
+            self._shadow(request, second)
+        version = first if second is None or chosen == FIRST else second
+        with self._tallies[chosen].watched() as answer:
+            async with aclosing(version(request)) as events:
+                async for event in events:
+                    answer.see(event)
+                    if isinstance(event, Retrieved) and event.identity:
+                        self._note(event.identity, chosen)
+                    yield event
+
+    def _chosen(self, request: ChatRequest) -> str:
+        """A broken answer goes on with the version that began it, also of one rolled back."""
+        if request.identity is not None and request.identity in self._version_of:
+            return self._version_of[request.identity]
+        if self.settings.shadow or (self.rolled_back and request.identity is None):
+            return FIRST
+        return SECOND if self.holds(request) else FIRST
+
+    def _is_shadowed(self, request: ChatRequest) -> bool:
+        is_new = request.identity is None
+        return self.settings.shadow and is_new and not self.rolled_back and self.holds(request)
+
+    def _note(self, identity: str, version: str) -> None:
+        self._version_of.pop(identity, None)
+        self._version_of[identity] = version
+        for oldest in list(self._version_of)[:-_MAX_IDENTITIES]:
+            del self._version_of[oldest]
+
+    def _shadow(self, request: ChatRequest, second: Answer) -> None:
+        if len(self._shadows) < _MAX_SHADOWS:
+            asked = replace(request, request_id=f"{request.request_id}-shadow")
+            task = asyncio.create_task(self._throw_away(asked, second))
+            self._shadows.add(task)
+            task.add_done_callback(self._shadows.discard)
+
+    async def _throw_away(self, request: ChatRequest, second: Answer) -> None:
+        try:
+            with self._tallies[SECOND].watched() as answer:
+                async with aclosing(second(request)) as events:
+                    async for event in events:
+                        answer.see(event)
+        except Exception as err:  # it is in the tally, and concerns no client
+            logger.info("a shadow answer failed: %r", err)
+
+    def status(self) -> CanaryStatus:
+        """Tells what is known."""
+        return CanaryStatus(
+            share=self.settings.share, shadow=self.settings.shadow, rolled_back=self.rolled_back,
+            first=self._tallies[FIRST].figures(), second=self._tallies[SECOND].figures(),
+        )  # fmt: skip
+
+    def _fault(self) -> str | None:
+        """Says why the second version is worse, if it surely is."""
+        found = self._rise("failed", self.settings.max_failed_rise)
+        found = found or self._rise("flagged", self.settings.max_flagged_rise) or self._slowness()
+        if found:
+            logger.critical("the second version of the generator is rolled back: %s", found)
+        return found
+
+    def _rise(self, name: str, most: float) -> str | None:
+        part, whole = self._tallies[SECOND].counts(name)
+        before = _share(self._tallies[FIRST].counts(name)) or 0.0
+        if whole < _FEWEST or surely_above(part, whole) <= before + most:
+            return None
+        return f"{part} of {whole} answers {name}, of the first version {before:.1%}"
+
+    def _slowness(self) -> str | None:
+        usual = self._tallies[FIRST].seconds()
+        if len(usual) < self.settings.min_answers:
+            return None
+        most = statistics.median(usual) * self.settings.max_slowdown
+        seconds = self._tallies[SECOND].seconds(above=most)
+        if len(seconds) < self.settings.min_answers or statistics.median(seconds) <= most:
+            return None
+        median = statistics.median(seconds)
+        return f"half of its answers take {median:.2f} s and more, at most {most:.2f} s are allowed"
+
+
+def _place(request: ChatRequest, sticky: str) -> float:
+    """Where in 0..1 a conversation or a key falls, alike in every Gateway."""
+    caller = request.caller
+    parts = [caller.tenant, caller.key_id, caller.user or ""]
+    if sticky == "conversation":  # its first question: every later request begins with it
+        parts += [one.text for one in request.messages if one.role == "user"][:1]
+    data = "\0".join(parts).encode(errors="surrogatepass")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big") / 2**64

@@ -1,0 +1,205 @@
+"""A second version gets its share, keeps its conversations, and is rolled back when it is worse.
+
+The clock is the test's; answers come from the real pipeline over scripted stages, or from a script.
+"""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from graphs.caller import Caller
+from graphs.canary import FIRST, SECOND, Canary, surely_above
+from graphs.errors import ReplicaLostError
+from graphs.pipeline.events import ChatRequest, Finished, Message, Retrieved, TextDelta, Usage
+from graphs.settings import CanarySettings
+from tests.graphs.fake_stages import FakeStages, pipeline
+
+END = Finished(finish_reason="stop", usage=Usage(num_prompt_tokens=1, num_completion_tokens=1))
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Version:
+    """Answers after so many seconds of the test's clock; every so many-th answer fails."""
+
+    def __init__(self, clock, name, *, seconds=1.0, fails_every=0, flags_every=0):
+        self.clock, self.name, self.seconds = clock, name, seconds
+        self.fails_every, self.flags_every = fails_every, flags_every
+        self.asked = []
+
+    async def __call__(self, request):
+        self.asked.append(request)
+        yield Retrieved(passages=(), search_query=None, timings=(), identity=self.name)
+        self.clock.now += self.seconds
+        number = len(self.asked)
+        if self.fails_every and number % self.fails_every == 0:
+            raise ReplicaLostError("lost")
+        yield TextDelta(text="An answer.")
+        is_flagged = self.flags_every and number % self.flags_every == 0
+        yield replace(END, finish_reason="content_filter") if is_flagged else END
+
+
+def request(number, *, turns=1, **fields):
+    texts = [f"Question {number}", *(f"And {turn}?" for turn in range(1, turns))]
+    messages = tuple(Message(role="user", content=text) for text in texts)
+    return ChatRequest(request_id=f"r{number}-{turns}", messages=messages, **fields)
+
+
+def made(clock=None, **settings):
+    return Canary(CanarySettings(**{"share": 0.2} | settings), clock or Clock())
+
+
+async def ask(canary, asked, first, second):
+    """Reads one answer; says whether it failed."""
+    try:
+        return [event async for event in canary.answer(asked, first, second)]
+    except ReplicaLostError:
+        return None
+
+
+async def run(canary, clock, second, *, count=1000):
+    first = Version(clock, "one", fails_every=50, flags_every=50)
+    for number in range(count):
+        await ask(canary, request(number), first, second)
+    return first
+
+
+async def test_a_share_of_a_fifth_is_kept_within_two_hundredths_and_a_good_version_stays():
+    clock = Clock()
+    canary = made(clock)
+    second = Version(clock, "two", seconds=1.2, fails_every=50, flags_every=50)
+    first = await run(canary, clock, second)
+    assert len(first.asked) + len(second.asked) == 1000
+    assert abs(len(second.asked) / 1000 - 0.2) <= 0.02
+    status = canary.status()
+    assert status.rolled_back == ""
+    assert (status.first.median_s, status.second.median_s) == pytest.approx((1.0, 1.2))
+    assert status.second.failed == pytest.approx(0.02, abs=0.01)
+
+
+async def test_a_conversation_and_a_key_stay_with_their_version():
+    canary, by_key = made(), made(sticky="key")
+    callers = [Caller(tenant="a", key_id=f"k{number}") for number in range(200)]
+    for number, caller in enumerate(callers):
+        versions = {canary.holds(request(number, turns=turns)) for turns in (1, 2, 5)}
+        assert len(versions) == 1
+        assert len({by_key.holds(request(one, caller=caller)) for one in range(5)}) == 1
+        # A larger share takes more in and leaves nobody out.
+        if canary.holds(request(number)):
+            assert made(share=0.4).holds(request(number))
+    assert 20 <= sum(by_key.holds(request(0, caller=caller)) for caller in callers) <= 60
+
+
+@pytest.mark.parametrize(
+    ("worse", "told"),
+    [
+        ({"fails_every": 1}, "answers failed"),
+        ({"fails_every": 3}, "answers failed"),
+        ({"flags_every": 2}, "answers flagged"),
+        ({"seconds": 5.0}, "half of its answers take 5.00 s and more, at most 2.00 s are allowed"),
+    ],
+    ids=str,
+)
+async def test_a_failing_a_flagged_and_a_slow_version_is_rolled_back(worse, told):
+    clock = Clock()
+    canary = made(clock)
+    second = Version(clock, "two", **worse)
+    await run(canary, clock, second)
+    assert told in canary.rolled_back
+    assert len(second.asked) <= 30  # of 200 that its share would be
+    touched = len(second.asked)
+    await run(canary, clock, second, count=200)
+    assert len(second.asked) == touched
+
+
+async def test_a_version_that_never_ends_is_found_by_the_age_of_its_answers():
+    clock = Clock()
+    canary = made(clock, share=0.5)
+    first, asked = Version(clock, "one", seconds=0.1), []
+
+    async def hangs(_request):
+        asked.append(1)
+        yield Retrieved(passages=(), search_query=None, timings=(), identity="two")
+        await asyncio.sleep(3600)
+
+    tasks = []
+    for number in range(400):
+        if canary.holds(request(number)) and not canary.rolled_back:
+            tasks.append(asyncio.create_task(ask(canary, request(number), first, hangs)))
+            await asyncio.sleep(0)
+        else:
+            await ask(canary, request(number), first, hangs)
+        if canary.rolled_back:
+            break
+    assert "half of its answers take" in canary.rolled_back
+    assert clock.now < 60  # seconds, at ten questions a second
+    assert len(asked) <= 30
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert canary.status().second.answers == 0  # who leaves judges nothing
+
+
+async def test_a_broken_answer_goes_on_with_its_version_also_after_the_rollback():
+    clock = Clock()
+    canary = made(clock)
+    second = Version(clock, "two", fails_every=1)
+    first = await run(canary, clock, second)
+    assert canary.rolled_back
+    for identity, version in (("one", first), ("two", second)):
+        count = len(version.asked)
+        await ask(canary, request(7, identity=identity), first, second)
+        assert len(version.asked) == count + 1
+    # Other settings judge anew, and know who began what.
+    later = canary.changed(CanarySettings(share=0.0))
+    await ask(later, request(8, identity="two"), first, second)
+    assert second.asked[-1].identity == "two"
+    assert later.rolled_back == ""
+    assert canary.changed(canary.settings) is canary
+
+
+async def test_in_shadow_the_first_version_answers_everybody_and_the_second_is_judged():
+    clock = Clock()
+    canary = made(clock, share=1.0, shadow=True)
+    first, second = Version(clock, "one"), Version(clock, "two", fails_every=2)
+    for number in range(40):
+        events = await ask(canary, request(number), first, second)
+        assert events[0].identity == "one"
+        await asyncio.gather(*canary._shadows)
+    assert len(first.asked) == 40
+    assert "answers failed" in canary.rolled_back
+    assert len(second.asked) < 20
+    assert second.asked[0].request_id == "r0-1-shadow"
+
+
+async def test_while_none_of_it_runs_the_first_version_answers():
+    clock = Clock()
+    canary, first = made(clock, share=1.0), Version(clock, "one")
+    assert (await ask(canary, request(1), first, None))[0].identity == "one"
+    assert canary.status().second.answers == 0
+
+
+async def test_length_citations_and_verdicts_are_those_of_the_pipeline():
+    canary = made(share=0.5)
+    first, second = FakeStages(), FakeStages(answer=("No marker, and forbidden.",))
+    second.harmful = "forbidden"
+    for number in range(20):
+        asked = request(number)
+        await ask(canary, asked, pipeline(first).answer, pipeline(second).answer)
+    status = canary.status()
+    assert (status.first.cited, status.first.flagged) == (1.0, 0.0)
+    assert (status.second.cited, status.second.flagged) == (0.0, 1.0)
+    assert status.first.mean_chars > 0
+
+
+def test_the_bound_is_that_of_wilson():
+    assert surely_above(0, 10) == pytest.approx(0.0, abs=1e-9)
+    assert surely_above(5, 5) == pytest.approx(0.5655, abs=1e-4)  # statsmodels, proportion_confint
+    assert surely_above(10, 100) == pytest.approx(0.0552, abs=1e-4)
+    assert {FIRST, SECOND} == {"first", "second"}
