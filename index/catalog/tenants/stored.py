@@ -1,14 +1,17 @@
 """How much a tenant stores, and what it may; asked in the transaction that adds something.
 
 Sums of what is there, over indexes that hold all they need: nothing is counted twice or forgotten,
-whatever adds or deletes it.
+whatever adds or deletes it. What has expired is not counted, and its bytes go: a tenant could not
+delete them, and would fill the disk beside its limit.
 """
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, delete, exists, func, or_, select, update
 
 from index.access import Viewer
 from index.catalog.schema import files, store_files, vector_stores
 from index.errors import StoredLimitError
+
+_EXPIRED_AT_ONCE = 100  # of files; each upload takes some, so others need not wait for all
 
 
 def stored_bytes(connection: Connection, tenant: str, now: int) -> int:
@@ -29,13 +32,14 @@ def stored_passages(connection: Connection, tenant: str) -> int:
 
 
 def check_bytes(connection: Connection, viewer: Viewer, num_added: int, now: int) -> None:
-    """Checks that a file fits.
+    """Checks that a file fits, and drops some that have expired.
 
     Raises:
         StoredLimitError: it does not.
     """
     if viewer.most_bytes is None:
         return
+    _drop_expired(connection, viewer.tenant, now)
     stored = stored_bytes(connection, viewer.tenant, now)
     if stored + num_added > viewer.most_bytes:
         raise StoredLimitError(
@@ -64,3 +68,17 @@ def check_passages(connection: Connection, tenant: str, num_added: int, most: in
             f"the vector stores of the tenant must have at most {most} passages together, got "
             f"{stored} + {num_added}: delete some"
         )
+
+
+def _drop_expired(connection: Connection, tenant: str, now: int) -> None:
+    """Deletes the bytes of some files that have expired; what stores hold of them stays."""
+    some = select(files.c.seq).where(
+        files.c.tenant == tenant, files.c.expires_at <= now, files.c.num_bytes > 0
+    )
+    numbers = list(connection.execute(some.limit(_EXPIRED_AT_ONCE)).scalars())
+    if not numbers:
+        return
+    dropped = files.c.seq.in_(numbers)
+    is_held = exists(select(store_files.c.seq).where(store_files.c.file_id == files.c.id))
+    connection.execute(delete(files).where(dropped, ~is_held))
+    connection.execute(update(files).where(dropped).values(content=b"", num_bytes=0))
