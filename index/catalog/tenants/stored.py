@@ -31,8 +31,17 @@ def stored_passages(connection: Connection, tenant: str) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def check_bytes(connection: Connection, viewer: Viewer, num_added: int, now: int) -> None:
+def check_bytes(
+    connection: Connection, viewer: Viewer, num_added: int, now: int, *, is_there: bool = False
+) -> None:
     """Checks that a file fits, and drops some that have expired.
+
+    Args:
+        connection: a transaction that holds the head.
+        viewer: whose the file is.
+        num_added: bytes of the file.
+        now: unix seconds.
+        is_there: whether it is written already, in this transaction.
 
     Raises:
         StoredLimitError: it does not.
@@ -40,7 +49,7 @@ def check_bytes(connection: Connection, viewer: Viewer, num_added: int, now: int
     if viewer.most_bytes is None:
         return
     _drop_expired(connection, viewer.tenant, now)
-    stored = stored_bytes(connection, viewer.tenant, now)
+    stored = stored_bytes(connection, viewer.tenant, now) - (num_added if is_there else 0)
     if stored + num_added > viewer.most_bytes:
         raise StoredLimitError(
             f"the files of the tenant must have at most {viewer.most_bytes} bytes together, got "

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from index.access import Viewer
 from index.catalog.bulk_load import BulkDocument, CutDocument
@@ -101,6 +101,18 @@ def test_uploads_at_once_do_not_pass_it_together(catalog, acme, clock):
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(one, range(8))) == 3
     assert num_bytes(catalog, clock) == 90
+
+
+def test_nobody_waits_while_the_bytes_of_a_file_come(catalog, acme):
+    asked = []
+
+    def note(_connection, _cursor, statement, *_):
+        asked.append(statement)
+
+    event.listen(catalog._engine, "before_cursor_execute", note)
+    upload(acme, 60)
+    held = next(at for at, one in enumerate(asked) if "FROM head" in one)
+    assert any("INSERT INTO files" in one for one in asked[:held])
 
 
 @pytest.fixture
