@@ -5,13 +5,18 @@ whatever adds or deletes it. What has expired is not counted, and its bytes go: 
 delete them, and would fill the disk beside its limit.
 """
 
-from sqlalchemy import Connection, delete, exists, func, or_, select, update
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, exists, func, or_, select, update
 
 from index.access import Viewer
+from index.catalog.lookups import AnyRow
 from index.catalog.schema import files, store_files, vector_stores
 from index.errors import StoredLimitError
 
-_EXPIRED_AT_ONCE = 100  # of files; each upload takes some, so others need not wait for all
+ROWS_AT_ONCE = 100  # others write between two portions of what is deleted
+BYTES_AT_ONCE = 256 * 2**20  # of files; each upload adds no more than that
 
 
 def stored_bytes(connection: Connection, tenant: str, now: int) -> int:
@@ -81,13 +86,23 @@ def check_passages(connection: Connection, tenant: str, num_added: int, most: in
 
 def _drop_expired(connection: Connection, tenant: str, now: int) -> None:
     """Deletes the bytes of some files that have expired; what stores hold of them stays."""
-    some = select(files.c.seq).where(
+    some: Select[Any] = select(files.c.seq, files.c.num_bytes.label("weight")).where(
         files.c.tenant == tenant, files.c.expires_at <= now, files.c.num_bytes > 0
     )
-    numbers = list(connection.execute(some.limit(_EXPIRED_AT_ONCE)).scalars())
-    if not numbers:
+    rows = light(connection.execute(some.limit(ROWS_AT_ONCE)).all(), BYTES_AT_ONCE)
+    if not rows:
         return
-    dropped = files.c.seq.in_(numbers)
+    dropped = files.c.seq.in_([row.seq for row in rows])
     is_held = exists(select(store_files.c.seq).where(store_files.c.file_id == files.c.id))
     connection.execute(delete(files).where(dropped, ~is_held))
     connection.execute(update(files).where(dropped).values(content=b"", num_bytes=0))
+
+
+def light(rows: Sequence[AnyRow], most: int) -> Sequence[AnyRow]:
+    """The first rows, at least one, whose `weight` is at most so much together."""
+    weight = 0
+    for number, row in enumerate(rows):
+        weight += int(row.weight)
+        if number and weight > most:
+            return rows[:number]
+    return rows
