@@ -119,10 +119,12 @@ class Tenants(Database):
         """Deletes the keys of a tenant, and what it was granted of its limits."""
         with self._write() as connection:
             connection.execute(delete(api_keys).where(api_keys.c.tenant == tenant))
+            of_keys = f"key:{tenant}/"
             for table in (quotas, quota_holders):
+                # Not LIKE, in which SQLite takes upper and lower case for the same.
                 named = or_(
                     table.c.subject == f"tenant:{tenant}",
-                    table.c.subject.startswith(f"key:{tenant}/", autoescape=True),
+                    func.substr(table.c.subject, 1, len(of_keys)) == of_keys,
                 )
                 connection.execute(delete(table).where(named))
 
