@@ -6,7 +6,7 @@ keys among it.
 """
 
 import re
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,7 +22,8 @@ class PlainPaths:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on under its plain path."""
         if scope["type"] == "http":
-            sent: str = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+            raw: bytes | None = scope.get("raw_path")
+            sent = quote(scope["path"]) if raw is None else raw.decode("latin-1")
             meant = _SLASHES.sub("/", sent).rstrip("/")
             if meant == scope.get("root_path", ""):
                 meant += "/"

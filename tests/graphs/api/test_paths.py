@@ -60,7 +60,7 @@ async def test_the_page_is_found_where_the_application_is_mounted_below_a_prefix
     async def app(scope, receive, send):
         asked.append(scope["path"])
 
-    for path in ("/rag/", "/rag//v1/models/", "/rag/v1/models"):
+    for path in ("/rag/", "/rag//v1/models/", "/rag/v1/models", "/rag//100%25"):
         scope = {"type": "http", "path": path, "root_path": "/rag"}
         await PlainPaths(app)(scope, None, None)
-    assert asked == ["/rag/", "/rag/v1/models", "/rag/v1/models"]
+    assert asked == ["/rag/", "/rag/v1/models", "/rag/v1/models", "/rag/100%25"]
