@@ -117,7 +117,8 @@ class BatchSettings(Settings):
         yields_to: while so many requests of others run at the same Gateway, none is begun, and
             those that run are given up and asked again later.
         quiet_s: none is begun so shortly after requests of others: the next may follow. Where they
-            come so often that none would end before the next, twice the time between them counts.
+            come so often that none would end before the next, twice the time between them counts,
+            if `yields_to` is 1.
         longest_yield_s: one that has waited so long is begun nevertheless, and not given up; one
             in so long a time.
         lease_s: after so long without a sign of a Gateway another one goes on with its batches.

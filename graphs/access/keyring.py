@@ -6,7 +6,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from index.catalog.keys.records import KeyRecord, token_digest, token_id
+from graphs.access.tokens import ExpiredTokenError
+from index.catalog.keys.records import KeyRecord, is_vouched, token_digest, token_id
 
 MAX_ENTRIES = 10_000  # wrong keys are remembered, too; the oldest go first
 
@@ -55,6 +56,7 @@ class Keyring:
         Raises:
             GraphError: the catalog does not answer; nobody is let in meanwhile.
             CorpusError: nor does the database.
+            ExpiredTokenError: it is a token of the identity provider whose time is over.
         """
         if token_id(token) is None and self._find_token is None:
             return None
@@ -64,7 +66,10 @@ class Keyring:
             found = await self._ask(token, digest)
         else:
             found = entry.found
-        return found if found is None or found.status_at(time.time()) == "active" else None
+        status = None if found is None else found.status_at(time.time())
+        if found is not None and status == "expired" and is_vouched(found.id):
+            raise ExpiredTokenError
+        return found if status == "active" else None
 
     async def _ask(self, token: str, digest: str) -> KeyRecord | None:
         """Asks once, however many requests wait for it."""

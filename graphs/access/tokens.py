@@ -23,6 +23,11 @@ MAX_TOKEN_BYTES = 16 * 1024
 _NUM_PARTS = 3
 _NEEDED = ["iss", "aud", "exp", "sub"]
 
+
+class ExpiredTokenError(PermissionError):
+    """A token of the issuer is over: no forgery, but what every client comes with now and then."""
+
+
 Admit = Callable[[str, KeyGrant], Awaitable[KeyRecord | None]]
 
 
@@ -45,6 +50,7 @@ class Tokens:
         Raises:
             GraphError: the catalog does not answer, or the issuer has told no keys yet.
             CorpusError: nor does the database.
+            ExpiredTokenError: its time is over.
         """
         settings = self._settings()
         if settings is None or token.count(".") != _NUM_PARTS - 1 or len(token) > MAX_TOKEN_BYTES:
@@ -52,6 +58,8 @@ class Tokens:
         try:
             claims = await self._verified(token, settings)
             key_id, grant = grant_of(claims, settings)
+        except jwt.ExpiredSignatureError as err:  # the signature was looked at before
+            raise ExpiredTokenError from err
         except (PyJWTError, ClaimsError) as err:
             # Not the message of a library: it may repeat what stands in the token.
             reason = str(err) if isinstance(err, ClaimsError) else type(err).__name__

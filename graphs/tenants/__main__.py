@@ -31,7 +31,8 @@ the tenant, waits until every Gateway knows it, and deletes files, vector stores
 vectors, uploads, responses, conversations, batches, feedback and, at the end, the keys. Searches
 forget it at once. A deletion that was killed goes on when it is begun again. Usage and the audit
 log stay, which have no text, and so do backups. People whom an identity provider vouches for come
-back with their next token, so let it give out none for this tenant before.
+back with their next token, so let it give out none for this tenant before. An answer or upload that
+began before and ends after the deletion may still be kept: run it again when the longest has ended.
 
 environment:
   RAGFLEET_DATABASE_URL  the corpus; else the config's, else .ragfleet/corpus.db

@@ -86,9 +86,7 @@ class Database:
     def _write(self) -> Iterator[Connection]:
         """A transaction that may write; durable when the block has ended without an exception."""
         with self._transaction(self._writer) as connection:
-            # SQLite has let in no other writer by now and has no row locks; to PostgreSQL this is
-            # the wait for the writer before.
-            connection.execute(select(schema.head.c.id).with_for_update()).one()
+            hold_head(connection)
             yield connection
 
     @contextmanager
@@ -116,6 +114,15 @@ class Database:
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def hold_head(connection: Connection) -> None:
+    """Lets no other transaction write from here on that changes what belongs together.
+
+    SQLite has let in no other writer by now and has no row locks; to PostgreSQL this is the wait
+    for the writer before.
+    """
+    connection.execute(select(schema.head.c.id).with_for_update()).one()
 
 
 def read_head(connection: Connection) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy import delete, false, insert, or_, select, update
 
 from index.access import Viewer
 from index.catalog.attributes import check_storable, is_storable
-from index.catalog.database import Database, log_changes
+from index.catalog.database import Database, hold_head, log_changes
 from index.catalog.keys.seen import check_file_writable, seen_files
 from index.catalog.lookups import (
     FILE_COLUMNS,
@@ -59,11 +59,13 @@ class Files(Database):
             expires_after_s=expires_after_s,
             owner=owner_values(self._viewer, access),
         )
-        # Who is held to a limit waits for the file before, so that both are counted.
-        is_bound = self._viewer.most_bytes is not None
-        with self._write() if is_bound else self._write_beside() as connection:
-            check_bytes(connection, self._viewer, len(data), self._now())
+        with self._write_beside() as connection:
             connection.execute(insert(files).values(values))
+            if self._viewer.most_bytes is not None:
+                # Who is held to a limit waits for the file before, so that both are counted; but
+                # nobody waits while the bytes come, and none for this row, which they do not see.
+                hold_head(connection)
+                check_bytes(connection, self._viewer, len(data), self._now(), is_there=True)
         for name in ("content", "tenant", "key_id"):
             del values[name]
         return FileRecord(**values)

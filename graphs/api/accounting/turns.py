@@ -4,6 +4,7 @@ A request has the class of its key, or a lower one that its `service_tier` names
 do not pass here: they have turns of their own (graphs/api/batches/turns.py).
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -87,7 +88,7 @@ def _asked_class(messages: Sequence[Message]) -> ServiceClass | None:
     if b'"service_tier"' not in body:
         return None
     try:
-        asked = from_json(body)
+        asked = from_json(body.removeprefix(BOM_UTF8))
     except ValueError:
         return None
     tier = asked.get("service_tier") if isinstance(asked, dict) else None

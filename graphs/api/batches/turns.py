@@ -2,9 +2,10 @@
 
 A turn waits until fewer requests of others run here than `yields_to`. When more of them come, or
 one is refused for want of room, the lines that run are given up, and begin again when there is
-room. Where requests come so often, of late, that a line would meet the next one, it is not begun
-before they have stayed away for twice as long: it would only be in their way. So that a batch ends
-also where there is never room, one line in a while is begun and not given up.
+room. Where lines yield to a single request, and these come so often, of late, that a line would
+meet the next one, it is not begun before they have stayed away for twice as long: it would only be
+in their way. So that a batch ends also where there is never room, one line in a while is begun and
+not given up.
 """
 
 import asyncio
@@ -82,6 +83,8 @@ class Turns:
     def _quiet_s(self) -> float:
         """For how long nobody else must have asked before a line is begun."""
         quiet_s, gap_s = self._settings().quiet_s, self._traffic.gap_s
+        if self._settings().yields_to > 1:  # meeting the next request is in nobody's way
+            return quiet_s
         return quiet_s if quiet_s + self._usual_s <= gap_s else max(quiet_s, 2 * gap_s)
 
     async def _room(self, since: float) -> bool:

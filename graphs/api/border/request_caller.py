@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from graphs.access.callers import caller_of
 from graphs.access.keyring import Keyring
 from graphs.access.route_scopes import scopes_for
+from graphs.access.tokens import ExpiredTokenError
 from graphs.api.error_replies import error_response
 from graphs.api.errors import ForbiddenError, UnauthenticatedError
 from graphs.api.services import Services
@@ -58,7 +59,9 @@ class RequestCaller:
             if services.config.auth.keys:
                 _check(scope, caller)
         except (UnauthenticatedError, ForbiddenError, GraphError, CorpusError) as error:
-            scope["state"][REFUSED] = isinstance(error, UnauthenticatedError | ForbiddenError)
+            is_refused = isinstance(error, UnauthenticatedError | ForbiddenError)
+            is_late = isinstance(error.__cause__, ExpiredTokenError)  # nobody guesses such a one
+            scope["state"][REFUSED] = is_refused and not is_late
             reply = error_response(error)
             if isinstance(error, UnauthenticatedError):
                 reply.headers["www-authenticate"] = "Bearer"
@@ -80,7 +83,10 @@ async def _recognised(scope: Scope) -> Caller:
         return Caller()
     token = sent_token(Headers(scope=scope))
     keyring: Keyring = scope["app"].state.keyring
-    key = None if token is None else await keyring.find(token)
+    try:
+        key = None if token is None else await keyring.find(token)
+    except ExpiredTokenError as err:
+        raise UnauthenticatedError(_UNKNOWN) from err
     if key is None:
         raise UnauthenticatedError(_UNKNOWN)
     return caller_of(key)

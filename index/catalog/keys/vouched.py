@@ -41,14 +41,18 @@ class Vouched(Database):
             return None
         if known is not None and _is_told(known, grant, now):
             return known
-        with self._write() as connection:
-            row = find_row(connection, query, key_id)
-            if row is None:
-                new = KeyRecord(**vars(grant), id=key_id, created_at=now, last_used_at=now)
-                connection.execute(insert(api_keys).values(row_of(new) | {"digest": _NO_DIGEST}))
-                return new
-            known = record_of(row)
-            if known.revoked_at is not None:
+        if known is None:
+            with self._write() as connection:  # one of those that come at once
+                if find_row(connection, query, key_id) is None:
+                    new = KeyRecord(**vars(grant), id=key_id, created_at=now, last_used_at=now)
+                    values = row_of(new) | {"digest": _NO_DIGEST}
+                    connection.execute(insert(api_keys).values(values))
+                    return new
+        # As the use of a key is written: whoever is known waits for no writer of the corpus.
+        with self._write_beside() as connection:
+            row = find_row(connection, query.with_for_update(), key_id)
+            known = None if row is None else record_of(row)
+            if known is None or known.revoked_at is not None:
                 return None
             told = {name: getattr(grant, name) for name in _TOLD}
             ends = max(known.expires_at or 0, grant.expires_at or 0)

@@ -8,6 +8,7 @@ audit log stay, which have no text; the log of changes names ids alone.
 """
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     delete,
     func,
+    literal,
     or_,
     select,
     update,
@@ -34,8 +36,9 @@ from index.catalog.schema import (
     uploads,
     vector_stores,
 )
+from index.catalog.tenants import stored
 
-_ROWS_AT_ONCE = 100  # others write between two portions
+_PASSAGES_AT_ONCE = 20_000  # each has a vector
 # In the order of their end; store files go before stores, a portion of them at a time.
 _TABLES: dict[str, Table] = {
     "num_stores": vector_stores,
@@ -116,10 +119,12 @@ class Tenants(Database):
         """Deletes the keys of a tenant, and what it was granted of its limits."""
         with self._write() as connection:
             connection.execute(delete(api_keys).where(api_keys.c.tenant == tenant))
+            of_keys = f"key:{tenant}/"
             for table in (quotas, quota_holders):
+                # Not LIKE, in which SQLite takes upper and lower case for the same.
                 named = or_(
                     table.c.subject == f"tenant:{tenant}",
-                    table.c.subject.startswith(f"key:{tenant}/", autoescape=True),
+                    func.substr(table.c.subject, 1, len(of_keys)) == of_keys,
                 )
                 connection.execute(delete(table).where(named))
 
@@ -133,13 +138,18 @@ def _counts(
 
 def _delete_store_files(connection: Connection, tenant: str) -> int:
     """Takes some files out of the stores of a tenant; their passages, vectors and jobs go along."""
-    query = (
-        select(store_files.c.seq, store_files.c.store_id, store_files.c.file_id)
+    query: Select[Any] = (
+        select(
+            store_files.c.seq,
+            store_files.c.store_id,
+            store_files.c.file_id,
+            store_files.c.num_passages.label("weight"),
+        )
         .join(vector_stores, vector_stores.c.id == store_files.c.store_id)
         .where(vector_stores.c.tenant == tenant)
-        .limit(_ROWS_AT_ONCE)
+        .limit(stored.ROWS_AT_ONCE)
     )
-    gone = connection.execute(query).all()
+    gone = stored.light(connection.execute(query).all(), _PASSAGES_AT_ONCE)
     numbers = [row.seq for row in gone]
     connection.execute(delete(store_files).where(store_files.c.seq.in_(numbers)))
     log_changes(connection, "delete", [(row.store_id, row.file_id) for row in gone])
@@ -147,7 +157,9 @@ def _delete_store_files(connection: Connection, tenant: str) -> int:
 
 
 def _delete_rows(connection: Connection, table: Table, tenant: str) -> int:
-    some = select(table.c.id).where(table.c.tenant == tenant).limit(_ROWS_AT_ONCE)
-    ids = list(connection.execute(some).scalars())
+    weight = table.c.num_bytes if "num_bytes" in table.c else literal(0)
+    some: Select[Any] = select(table.c.id, weight.label("weight")).where(table.c.tenant == tenant)
+    rows = connection.execute(some.limit(stored.ROWS_AT_ONCE)).all()
+    ids = [row.id for row in stored.light(rows, stored.BYTES_AT_ONCE)]
     connection.execute(delete(table).where(table.c.id.in_(ids)))
     return len(ids)

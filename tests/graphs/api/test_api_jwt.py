@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -234,3 +235,18 @@ async def test_a_rotated_key_is_taken(api_app, api_http, issuer):
     tokens = api_app.state.keyring._find_token.__self__
     tokens._issuer[1]._asked_at -= 60
     assert await status(api_http, token) == 200
+
+
+async def test_tokens_that_are_over_lock_no_address_out(api_http, api_app, api_config, issuer):
+    limits = LimitSettings(failures_per_min=3)
+    config = GatewayConfig(**{**vars(api_config), "limits": limits})
+    api_app.state.services = replace(api_app.state.services, config=config)
+    ending = issuer.token(exp=int(time.time()) - 3)  # within the leeway, so it is remembered
+    await status(api_http, ending)
+    await asyncio.sleep(2.1)
+    for late in (ending, *(issuer.token(exp=int(time.time()) - 60 - one) for one in range(9))):
+        assert await status(api_http, late) == 401
+    assert await status(api_http, issuer.token(sub="u-2")) == 200
+    for one in range(4):
+        assert await status(api_http, f"a.b.{one}") == 401
+    assert await status(api_http, issuer.token(sub="u-3")) == 429

@@ -5,6 +5,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from graphs.api.dialects.paths import PlainPaths
 from graphs.config import GatewayConfig
 from graphs.settings import AuthSettings
 from tests.graphs.serving import serving
@@ -43,3 +44,23 @@ async def test_keys_are_asked_for_whatever_the_path_looks_like(base, api_app, ap
     async with httpx.AsyncClient() as strange:
         for path in ("//v1/files", "/v1/files/", "/v1//files", "//admin/v1/keys"):
             assert (await strange.get(f"{base}{path}")).status_code == 401, path
+
+
+async def test_slashes_within_a_name_stay(base, api_http, api_catalog):
+    api_catalog.create_store(name="https://docs.example/")
+    name = "rag:https%3A%2F%2Fdocs.example%2F"
+    reply = await api_http.get(f"{base}//v1/models/{name}/")
+    assert reply.status_code == 200, reply.text
+    assert reply.json()["id"] == "rag:https://docs.example/"
+
+
+async def test_the_page_is_found_where_the_application_is_mounted_below_a_prefix():
+    asked = []
+
+    async def app(scope, receive, send):
+        asked.append(scope["path"])
+
+    for path in ("/rag/", "/rag//v1/models/", "/rag/v1/models", "/rag//100%25"):
+        scope = {"type": "http", "path": path, "root_path": "/rag"}
+        await PlainPaths(app)(scope, None, None)
+    assert asked == ["/rag/", "/rag/v1/models", "/rag/v1/models", "/rag/100%25"]

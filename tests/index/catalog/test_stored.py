@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sqlalchemy import event, func, select
 
 from index.access import Viewer
 from index.catalog.bulk_load import BulkDocument, CutDocument
+from index.catalog.schema import files
 from index.catalog.tenants.stored import stored_bytes, stored_passages
 from index.errors import StoredLimitError
 from index.records import Attachment
@@ -54,6 +56,24 @@ def test_what_is_deleted_or_expires_makes_room(acme, clock):
     upload(acme, 40)
 
 
+def test_the_bytes_of_what_expired_go_and_passages_of_it_stay(catalog, acme, corpus, clock):
+    def kept():
+        with catalog._read() as connection:
+            return connection.execute(select(files.c.id, func.length(files.c.content))).all()
+
+    store_id = acme.create_store(name="s").id
+    held = upload(acme, 60, expires_after_s=3600)
+    acme.attach_file(store_id, held)
+    corpus.complete(corpus.claim(), ["words"])
+    upload(acme, 30, expires_after_s=3600)
+    others = Viewer(tenant="other")
+    foreign = upload(catalog.seen_by(others), 7, expires_after_s=3600)
+    clock.now += 3600
+    last = upload(acme, 100)
+    assert sorted(kept()) == sorted([(held, 0), (foreign, 7), (last, 100)])
+    assert num_passages(catalog) == 1
+
+
 def test_uploads_in_parts_are_held_to_it_at_both_ends(acme):
     def begin(size):
         return acme.create_upload(
@@ -81,6 +101,18 @@ def test_uploads_at_once_do_not_pass_it_together(catalog, acme, clock):
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(one, range(8))) == 3
     assert num_bytes(catalog, clock) == 90
+
+
+def test_nobody_waits_while_the_bytes_of_a_file_come(catalog, acme):
+    asked = []
+
+    def note(_connection, _cursor, statement, *_):
+        asked.append(statement)
+
+    event.listen(catalog._engine, "before_cursor_execute", note)
+    upload(acme, 60)
+    held = next(at for at, one in enumerate(asked) if "FROM head" in one)
+    assert any("INSERT INTO files" in one for one in asked[:held])
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from index.catalog.answers.records import Item, StoredResponse
 from index.catalog.batches.records import NewBatch
 from index.catalog.keys.records import KeyGrant, vouched_id
 from index.catalog.schema import metadata
-from index.catalog.tenants import tenants
+from index.catalog.tenants import stored, tenants
 from index.records import Attachment
 from tests.index.conftest import drafts_of, unit_vectors
 
@@ -93,7 +93,7 @@ def test_all_of_a_tenant_goes_and_others_stay(catalog, fill, monkeypatch):
     (told,) = catalog.list_tenants("birch")
     assert (told.num_files, told.num_bytes, told.num_stores, told.num_passages) == (4, 16, 2, 3)
     assert (told.num_uploads, told.num_keys) == (1, 2)
-    monkeypatch.setattr(tenants, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(stored, "ROWS_AT_ONCE", 2)
     head = catalog.head()
     assert catalog.revoke_tenant("birch") == 2
     assert {one.status_at(0) for one in catalog.list_keys("birch")} == {"revoked"}
@@ -111,16 +111,18 @@ def test_all_of_a_tenant_goes_and_others_stay(catalog, fill, monkeypatch):
 
 
 def test_a_name_that_begins_alike_is_another(catalog, fill):
-    for name in ("a", "a_", "ab"):
+    for name in ("a", "a_", "ab", "A_"):
         fill(name)
     while catalog.delete_tenant_portion("a_"):
         pass
     catalog.forget_tenant("a_")
-    assert [one.id for one in catalog.list_tenants()] == ["a", "ab"]
+    assert [one.id for one in catalog.list_tenants()] == ["A_", "a", "ab"]
     with catalog._read() as connection:
         named = set(connection.execute(select(quotas.c.subject)).scalars())
-    assert {one for one in named if one.startswith("tenant:")} == {"tenant:a", "tenant:ab"}
-    assert len(named) == 4
+    assert {one for one in named if one.startswith("tenant:")} == {
+        "tenant:A_", "tenant:a", "tenant:ab"
+    }  # fmt: skip
+    assert len(named) == 6
 
 
 def test_one_key_may_stay_until_the_end(catalog):
@@ -131,3 +133,17 @@ def test_one_key_may_stay_until_the_end(catalog):
     assert catalog.revoke_tenant("acme", but=keys[0]) == 1
     assert catalog.revoke_tenant("acme", but=keys[0]) == 0
     assert catalog.get_key("acme", keys[0]).status_at(0) == "active"
+
+
+def test_a_portion_is_light_so_that_others_need_not_wait_for_it(catalog, fill, monkeypatch):
+    monkeypatch.setattr(stored, "BYTES_AT_ONCE", 7)
+    monkeypatch.setattr(tenants, "_PASSAGES_AT_ONCE", 1)
+    fill("acme")
+    before = catalog.list_tenants("acme")[0]
+    assert (before.num_passages, before.num_bytes) == (3, 13)
+    while catalog.delete_tenant_portion("acme"):
+        now = catalog.list_tenants("acme")[0]
+        assert before.num_passages - now.num_passages <= 1
+        assert before.num_bytes - now.num_bytes <= 7
+        before = now
+    assert (before.num_passages, before.num_bytes, before.num_uploads) == (0, 0, 0)

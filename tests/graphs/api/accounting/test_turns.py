@@ -1,4 +1,6 @@
 import asyncio
+import codecs
+import json
 from dataclasses import replace
 
 import pytest
@@ -171,3 +173,10 @@ async def test_a_body_that_cannot_be_read_takes_no_turn(api_http, classes, conte
     for _ in range(3):
         reply = await api_http.post("/v1/chat/completions", content=pieces(), headers=headers)
         assert (reply.status_code, set(reply.json())) == (code, {"error"})
+
+
+async def test_a_body_with_a_byte_order_mark_asks_for_its_class_too(api_http):
+    content = codecs.BOM_UTF8 + json.dumps(CHAT | {"service_tier": "flex"}).encode()
+    headers = {"content-type": "application/json"}
+    reply = await api_http.post("/v1/chat/completions", content=content, headers=headers)
+    assert reply.json()["service_tier"] == "flex"

@@ -54,6 +54,29 @@ async def test_a_line_that_would_meet_the_next_request_is_not_begun():
         await running
 
 
+async def test_lines_that_run_beside_others_do_not_wait_for_them_to_stay_away():
+    settings = BatchSettings(longest_yield_s=30, quiet_s=0, yields_to=4)
+    traffic, ended = Traffic(), 0
+    turns = Turns(lambda: settings, traffic)
+
+    async def lines():
+        nonlocal ended
+        while True:
+            await turns.run(lambda: asyncio.sleep(0.1))
+            ended += 1
+
+    running = asyncio.create_task(lines())
+    for _ in range(12):
+        traffic.count(waiting=3)
+        for _ in range(3):
+            await asyncio.sleep(0.02)
+            traffic.count(waiting=-1)
+        await asyncio.sleep(0.06)
+    running.cancel()
+    await asyncio.wait([running])
+    assert ended >= 5
+
+
 async def test_lines_that_end_before_the_next_request_are_begun_at_once():
     settings = BatchSettings(longest_yield_s=30, quiet_s=0.001)
     traffic, ended = Traffic(), 0

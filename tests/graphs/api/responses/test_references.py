@@ -3,6 +3,8 @@
 import pytest
 from openai import BadRequestError
 
+from graphs.api.responses import references
+from graphs.caller import DEFAULT_CALLER
 from graphs.pipeline.events import Arguments, Called, Finished, Usage
 
 QUESTION = {"role": "user", "content": "Where do requests wait?"}
@@ -54,3 +56,33 @@ async def test_the_second_call_of_a_response_is_found_too(ask, api_pipeline):
     await ask(input=[QUESTION, *references, *outputs], tools=[clock])
     asked = api_pipeline.requests[-1].exchange[0].tool_calls
     assert [call.arguments for call in asked] == ["{}", '{"zone": "UTC"}']
+
+
+async def test_a_short_body_cannot_stand_for_any_amount_of_text(ask):
+    said = (await ask(input=[QUESTION])).output[-1]
+    reference = {"type": "item_reference", "id": said.id}
+    with pytest.raises(BadRequestError, match="referred to twice") as caught:
+        await ask(input=[reference, reference, NEXT])
+    assert (caught.value.param, caught.value.code) == ("input[1].id", "duplicate_item")
+
+
+async def test_the_items_of_one_response_cost_one_read(ask, api_services, monkeypatch):
+    search, said = (await ask(input=[QUESTION])).output
+    read: list[str] = []
+    corpus_type = type(api_services.corpus.of(DEFAULT_CALLER))
+    once = corpus_type.get_response
+
+    async def counted(self, tenant, response_id):
+        read.append(response_id)
+        return await once(self, tenant, response_id)
+
+    monkeypatch.setattr(corpus_type, "get_response", counted)
+    await ask(input=[QUESTION, {"id": search.id}, {"id": said.id}, NEXT])
+    assert len(read) == 1
+
+
+async def test_references_lead_to_so_many_responses_at_most(ask, monkeypatch):
+    monkeypatch.setattr(references, "MAX_CHAIN", 1)
+    first, second = [(await ask(input=[QUESTION])).output[-1].id for _ in range(2)]
+    with pytest.raises(BadRequestError, match="items of at most 1 responses"):
+        await ask(input=[{"id": first}, {"id": second}, NEXT])
