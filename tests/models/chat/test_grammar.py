@@ -209,7 +209,7 @@ def test_a_small_schema_that_means_very_much_is_refused_before_it_is_written_out
     choices = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 40} for n in range(3)}
     chain = {"$defs": choices | {"d3": {}}, "anyOf": [{"$ref": "#/$defs/d0"}] * 40}
     many = [f"p{n}" for n in range(3000)]
-    wide = {"$defs": dict.fromkeys(many, {}), "properties": dict.fromkeys(many, {})}
+    wide = {"$defs": dict.fromkeys(many, True), "properties": dict.fromkeys(many, True)}
     for schema, message in ((chain, "at most 64 choices"), (wide, "at most 65536 characters")):
         use = ToolUse(tools=(Tool(name="f", parameters=json.dumps(schema)),))
         with pytest.raises(InvalidInputError, match=message):
