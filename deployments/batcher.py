@@ -81,7 +81,7 @@ class Workload:
     """How much a model has to do.
 
     Attributes:
-        queued_s: seconds that what waits will take, at the pace of the last batches.
+        queued_s: seconds that what waits will take, at the pace of the last full batches.
         busy: share of the time since this was asked last in which it worked.
     """
 
@@ -231,11 +231,18 @@ class Batcher(Generic[Item, Result]):
         return None
 
     def _pace(self, batch: "_Batch[Item, Result]", duration_s: float) -> None:
-        """Takes a batch into the moving average of the seconds of one unit of cost."""
+        """Takes a batch into the moving average of the seconds of one unit of cost.
+
+        One less than half full is left out: what a batch costs beside its items would count as
+        theirs. On a GPU a check of health takes hundreds of times as long for a token as a full
+        batch; and what has to wait is in full ones.
+        """
         cost = sum(
             sum(call.costs[call.num_taken - len(some) : call.num_taken])
             for call, some in batch.items()
         )
+        if 2 * cost < self._max_cost:
+            return
         now = duration_s / cost
         weight = _NEWEST if self._s_per_cost else 1.0
         self._s_per_cost += weight * (now - self._s_per_cost)

@@ -20,17 +20,21 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 
+from graphs.errors import GraphError
 from graphs.pipeline.events import ChatRequest, Citation, Event, Finished, Retrieved, TextDelta
 from graphs.settings import CanarySettings
+from index.errors import CorpusError
+from models.errors import ModelError
 
 logger = logging.getLogger(__name__)
 
 FIRST, SECOND = "first", "second"
 _WINDOW = 500  # answers of a version that count, the newest
-_FEWEST = 5  # before failures and flags are judged; Wilson's bound allows for so few
-_Z = 1.96  # a rise that chance explains once in 40 times is none
+_FEWEST = 5  # before failures and flags are judged; the bounds allow for so few
+_Z = 2.576  # 99 %: it is judged after every answer, and chance has as many tries
 _MAX_IDENTITIES = 32  # models that are swapped and adapted while answers break
 _MAX_SHADOWS = 8  # at once; more questions are not asked a second time
+_OURS = (GraphError, CorpusError, ModelError)
 
 Answer = Callable[[ChatRequest], AsyncGenerator[Event, None]]
 
@@ -42,7 +46,7 @@ class Answered:
     Attributes:
         seconds: until its end.
         num_chars: of its text.
-        failed: whether an error ended it.
+        failed: whether an error ended it that is not the question's.
         flagged: whether the safety filter ended it.
         had_passages: whether it was written from passages.
         cited: whether it cites one of them.
@@ -90,19 +94,22 @@ class Tally:
 
     @contextmanager
     def watched(self) -> Iterator[Answered]:
-        """Takes an answer into the tally when it ends; one that the client leaves is not judged."""
+        """Takes an answer into the tally when it ends; what the client leaves is not judged.
+
+        Nor what its question is wrong in: too long a prompt, sent again and again, tells nothing.
+        """
         number = self._num_begun
         self._num_begun += 1
         began = self._running[number] = self._clock()
         answer = Answered()
         try:
             yield answer
-        except Exception:
-            answer.failed = True
             self._take(answer, began)
+        except Exception as err:
+            if not isinstance(err, _OURS) or not isinstance(err, ValueError | LookupError):
+                answer.failed = True
+                self._take(answer, began)
             raise
-        else:
-            self._take(answer, began)
         finally:
             del self._running[number]
 
@@ -140,13 +147,20 @@ def _share(counts: tuple[int, int]) -> float | None:
     return part / whole if whole else None
 
 
-def surely_above(part: int, whole: int) -> float:
-    """The share that is surely reached: the lower end of Wilson's interval (1927), 95 %."""
+def bounds(part: int, whole: int) -> tuple[float, float]:
+    """Between which a share surely lies: Wilson's interval (1927), 99 %; nothing of nothing."""
     if whole == 0:
-        return 0.0
+        return 0.0, 0.0
     share, square = part / whole, _Z**2 / whole
     spread = _Z * math.sqrt(share * (1 - share) / whole + square / (4 * whole))
-    return (share + square / 2 - spread) / (1 + square)
+    middle = share + square / 2
+    return (middle - spread) / (1 + square), (middle + spread) / (1 + square)
+
+
+def sure_rise(before: tuple[int, int], now: tuple[int, int]) -> float:
+    """By how much a share surely rose: the lower end of Newcombe's interval (1998), 99 %."""
+    was, is_now = _share(before) or 0.0, _share(now) or 0.0
+    return is_now - was - math.hypot(is_now - bounds(*now)[0], bounds(*before)[1] - was)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,10 +273,10 @@ class Canary:
 
     def _rise(self, name: str, most: float) -> str | None:
         part, whole = self._tallies[SECOND].counts(name)
-        before = _share(self._tallies[FIRST].counts(name)) or 0.0
-        if whole < _FEWEST or surely_above(part, whole) <= before + most:
+        before = self._tallies[FIRST].counts(name)
+        if whole < _FEWEST or sure_rise(before, (part, whole)) <= most:
             return None
-        return f"{part} of {whole} answers {name}, of the first version {before:.1%}"
+        return f"{part} of {whole} answers {name}, of the first version {_share(before) or 0:.1%}"
 
     def _slowness(self) -> str | None:
         usual = self._tallies[FIRST].seconds()

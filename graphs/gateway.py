@@ -109,11 +109,10 @@ class Graph:
             generator=ResumingGenerator(self.generator, config.failover),
         )
         self.pipeline = RagPipeline(config, stages, observe)
-        self._second = RagPipeline(  # of the same stages but the generator
-            config,
-            replace(stages, generator=ResumingGenerator(second, config.failover)),
-            _ignore if config.canary.shadow else observe,
-        )
+        # Of the same stages but the generator.
+        of_second = replace(stages, generator=ResumingGenerator(second, config.failover))
+        self._second = RagPipeline(config, of_second, observe)
+        self._shadow = RagPipeline(config, of_second, _ignore)
 
     def _reports(self) -> ModelReports:
         clients: Mapping[str, DeploymentClient] = {
@@ -131,8 +130,11 @@ class Graph:
         generators = self._handles["generator"]
         if len(generators) == 1:
             return self.pipeline.answer(request)
-        second = self._second.answer if has_running(generators[1]) else None
-        return self._canary.answer(request, self.pipeline.answer, second)
+        # In shadow the second version answers who comes back for an answer that it began.
+        in_shadow = self.config.canary.shadow and request.identity is None
+        second = self._shadow if in_shadow else self._second
+        answer = second.answer if has_running(generators[1]) else None
+        return self._canary.answer(request, self.pipeline.answer, answer)
 
     async def search(self, queries: Sequence[str], scope: Scope, trace: Trace) -> list[ScoredHit]:
         """Finds passages; see `graphs.pipeline.rag.RagPipeline`."""

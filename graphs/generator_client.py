@@ -9,6 +9,8 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from contextvars import Context
+from functools import partial
+from math import inf
 from typing import Any
 
 from opentelemetry import trace as otel
@@ -19,7 +21,7 @@ from ray.serve.handle import DeploymentHandle
 
 from graphs.clients import DeploymentClient, too_late, translated
 from graphs.config import TimeoutSettings
-from graphs.deadline import allowed_s
+from graphs.deadline import allowed_s, time_left_s
 from graphs.errors import DeadlineError, GraphError, OverloadedError, ReplicaLostError
 from graphs.failover import Retries
 from graphs.pipeline.trace import code_of
@@ -130,11 +132,22 @@ class GeneratorClient(DeploymentClient):
         counters.ask = self._profile
 
     async def tokens(self) -> TokenCounter:
-        """Gives what counts tokens as the model that is served; see `TokenCounters`."""
-        return await self._counters.current()
+        """Gives what counts tokens as the model that is served; see `TokenCounters`.
+
+        Raises:
+            OverloadedError: it is not known before the deadline, since the model was scaled to
+                zero and starts.
+        """
+        left_s = time_left_s()
+        try:
+            async with asyncio.timeout(left_s if left_s < inf else None):
+                return await self._counters.current()
+        except TimeoutError as err:
+            raise self._silence(err, taken=False) from None
 
     async def _profile(self) -> GeneratorProfile:
-        profile: GeneratorProfile = await self._call_pure("profile")
+        ask = partial(self._call, "profile", timeout_s=self._model_s())
+        profile: GeneratorProfile = await self._retries.run(self._stage, ask)
         return profile
 
     async def stream(
@@ -185,8 +198,14 @@ class GeneratorClient(DeploymentClient):
 
     def _slot_s(self) -> float:
         """How long a new question waits: longer for a model that was scaled to zero and loads."""
-        slot_s = self._timeouts.slot_s
-        return max(slot_s, self._timeouts.wake_s or 0.0) if self._wakes() else slot_s
+        return self._woken_s(self._timeouts.slot_s)
+
+    def _model_s(self) -> float:
+        """How long a question for the model waits, likewise."""
+        return self._woken_s(self._timeout_s)
+
+    def _woken_s(self, usual_s: float) -> float:
+        return max(usual_s, self._timeouts.wake_s or 0.0) if self._wakes() else usual_s
 
     def _wakes(self) -> bool:
         return self._timeouts.wake_s is not None and not has_running(self._handle)

@@ -1,7 +1,7 @@
 """What the clients ask: texts of 8 to 64 words, drawn with a fixed seed from the docs here.
 
 A request of a number is always the same, and no two of them have a text in common, so that nothing
-that is kept can answer it.
+that is kept can answer it; `later` has numbers that were not asked before.
 """
 
 import random
@@ -14,6 +14,7 @@ from benchmarks.speed.load import Call, Calls
 
 _DOCS = Path(__file__).parents[2] / "docs"
 _SHORTEST, _LONGEST = 8, 64  # words
+_CALLS_A_TURN = 1_000_000
 
 
 @cache
@@ -50,6 +51,11 @@ def rerank(model: str, documents: int = 20, path: str = "/rerank") -> Calls:
         return Call(path=path, body=body)
 
     return call
+
+
+def later(calls: Calls, turn: int) -> Calls:
+    """Gives the requests of another turn, which has none in common with those before it."""
+    return lambda number: calls(number + turn * _CALLS_A_TURN)
 
 
 def chats(model: str = "rag") -> Calls:

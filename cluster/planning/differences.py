@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from graphs.serve_config.blocks import CANARY
+
 Effect = Literal[
     "in place", "reloads", "rolls", "restarts all", "starts", "ends", "not until Serve"
 ]
@@ -27,7 +29,7 @@ _OF_SERVE = ("proxy_location", "http_options", "grpc_options", "controller_optio
 # Those of a `user_config` that a model is loaded anew for.
 _OF_MODEL = (
     "model", "revision", "engine", "engine_options", "context_tokens", "judge", "also",
-    "allow_cpu", "max_adapters", "max_adapter_rank",
+    "allow_cpu", "num_threads", "max_adapters", "max_adapter_rank",
 )  # fmt: skip
 
 
@@ -117,7 +119,7 @@ def _settings_differences(
         label = f"user_config.{key}"
         if name != "Gateway" and key in _OF_MODEL:
             options = block.get("ray_actor_options") or {}
-            is_whole = name == "Generator" and options.get("num_gpus", 0)
+            is_whole = name in ("Generator", CANARY) and options.get("num_gpus", 0)
             told = "the new model is loaded beside the old one; no request is lost"
             if is_whole:
                 told = "a GPU has no room for two: its streams end first, new ones wait"

@@ -15,6 +15,7 @@ from deployments.user_config import ConfigFault, Place, faults_of, parse_config,
 from graphs.config import AppArgs
 from graphs.serve_config.blocks import (
     BUILDER,
+    CANARY,
     Blocks,
     blocks_of,
     expected_blocks,
@@ -172,8 +173,14 @@ def _application_faults(application: Mapping[str, Any], blocks: Blocks) -> Itera
 
 
 def _canary_faults(named: _Named, args: AppArgs) -> Iterator[ConfigFault]:
-    """A share of the questions needs a second generator to go to."""
+    """A share of the questions needs a second generator to go to, and one that runs."""
     for (place, name), block in named:
+        scaling = block.get("autoscaling_config")
+        if name == CANARY and isinstance(scaling, Mapping) and scaling.get("min_replicas") == 0:
+            message = "min_replicas must be at least 1, got 0: no question wakes a second version"
+            yield ConfigFault(
+                where=(*place, "autoscaling_config"), key="min_replicas", message=message
+            )
         settings = block.get("user_config")
         canary = settings.get("canary") if isinstance(settings, Mapping) else None
         share = canary.get("share") if isinstance(canary, Mapping) else None

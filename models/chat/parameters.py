@@ -11,17 +11,21 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from models.chat.tools import PLAIN_KEYS, Tool
+from models.constraints import MAX_CHARS
 from models.errors import InvalidInputError
 
 _MAX_COUNTED_CHARS = 256  # of a text: a longer one is held to its length as JSON
 _NOTES = frozenset({"title", "description", "default", "examples"})
 _TEXT_KEYS = _NOTES | {"type", "enum", "const", "minLength", "maxLength"}
 _MAX_DEPTH = 8
+_MAX_VARIANTS = 64  # of the arguments of a tool: choices within choices multiply
 _SECTIONS = ("$defs", "definitions")
-_NAME = re.compile(r"[^\s<>=\"'(),\[\]{}]{1,64}")
+_NAME = re.compile(r"[^\s<>=\"'(),\[\]{}\ud800-\udfff]{1,64}")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # no text in UTF-8 has one
 # One way to write a value, as in `models.engines.grammar_check`.
 JSON_FORM = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
@@ -78,7 +82,10 @@ class Parameters:
         choices = _choices(schema)
         if choices is not None:
             mark = self.after.strip()
-            return all(isinstance(one, str) and mark not in one for one in choices)
+            return all(
+                isinstance(one, str) and mark not in one and not _SURROGATE.search(one)
+                for one in choices
+            )
         lengths = schema.get("minLength", 0), schema.get("maxLength", 0)
         is_counted = all(isinstance(n, int) and n <= _MAX_COUNTED_CHARS for n in lengths)
         return schema.get("type") == "string" and is_counted
@@ -100,17 +107,26 @@ class ParameterGrammar:
         """Writes the rule `name` of a tool's arguments, and those that it needs.
 
         Raises:
-            InvalidInputError: the schema says more than which parameters there are.
+            InvalidInputError: the schema says more than which parameters there are, or more than
+                a grammar may hold.
         """
         texts, variants = self._notation.texts(tool), _variants(tool)
         ones = [f"{name}_v{number}" for number in range(len(variants))]
         rules = [f"{name}: {' | '.join(ones)}"]
+        defined = {key: value for key, value in tool.schema().items() if key in _SECTIONS}
+        num_chars = 0
         for one, schema in zip(ones, variants, strict=True):
             declared, required = schema["properties"], set(schema["required"])
             rules += self._order(one, [key in required for key in declared])
             for at, (key, wanted) in enumerate(declared.items()):
                 is_text = key in texts
-                rules += self._parameter(f"{one}_{at}", key, wanted, is_text=is_text, tool=tool)
+                more = self._parameter(f"{one}_{at}", key, wanted, defined, is_text=is_text)
+                num_chars += sum(map(len, more))
+                if num_chars > MAX_CHARS:  # definitions stand in the grammar once a parameter
+                    raise _refusal(
+                        tool, f"make a grammar of at most {MAX_CHARS} characters", "more"
+                    )
+                rules += more
         return rules
 
     def _order(self, name: str, required: list[bool]) -> list[str]:
@@ -134,13 +150,13 @@ class ParameterGrammar:
         return [f"{name}: {name}_first_0", *rules]
 
     def _parameter(
-        self, name: str, key: str, schema: Any, *, is_text: bool, tool: Tool
+        self, name: str, key: str, schema: Any, defined: dict[str, Any], *, is_text: bool
     ) -> list[str]:
         notation = self._notation
         begin = self._literal(f"{notation.begin}{key}{notation.before_value}")
         after = self._literal(notation.after)
         if not is_text:
-            return [f"{name}: {begin} {self._value(schema, tool)} {after}"]
+            return [f"{name}: {begin} {self._value(schema, defined)} {after}"]
         choices = _choices(schema)
         if choices is not None:
             return [f"{name}: {begin} ({' | '.join(_terminal(one) for one in choices)}) {after}"]
@@ -155,12 +171,11 @@ class ParameterGrammar:
             text,
         ]
 
-    def _value(self, schema: Any, tool: Tool) -> str:
+    def _value(self, schema: Any, defined: dict[str, Any]) -> str:
         if isinstance(schema, bool):
             schema = {} if schema else {"not": {}}
         if self._notation.quotes_texts and schema.get("type") == "boolean" and "enum" not in schema:
             return '("True" | "False")'
-        defined = {key: value for key, value in tool.schema().items() if key in _SECTIONS}
         return f"%json {json.dumps({**defined, **schema, 'x-guidance': JSON_FORM})}"
 
 
@@ -185,37 +200,48 @@ def _variants(tool: Tool) -> list[dict[str, Any]]:
     """Gives what the arguments may be: schemas of which each lists all of its parameters.
 
     Raises:
-        InvalidInputError: there is more to the arguments than parameters.
+        InvalidInputError: there is more to the arguments than parameters, or too much of it.
     """
-    return list(_resolved(tool, tool.schema(), depth=0))
+    root = tool.schema()
+    found = list(islice(_resolved(tool, root, root, depth=0), _MAX_VARIANTS + 1))
+    if len(found) > _MAX_VARIANTS:
+        raise _refusal(tool, f"leave at most {_MAX_VARIANTS} choices of parameters", "more")
+    return found
 
 
-def _resolved(tool: Tool, schema: dict[str, Any], *, depth: int) -> Iterator[dict[str, Any]]:
+def _resolved(
+    tool: Tool, root: dict[str, Any], schema: dict[str, Any], *, depth: int
+) -> Iterator[dict[str, Any]]:
     """Follows references and choices at the top of a schema, where the parameters are told."""
     if depth > _MAX_DEPTH:
         raise _refusal(tool, f"have at most {_MAX_DEPTH} references in a row", "more")
     if "$ref" in schema:
         rest = {key: value for key, value in schema.items() if key != "$ref"}
-        yield from _resolved(tool, _joined(rest, _defined(tool, schema["$ref"])), depth=depth + 1)
+        found = _defined(tool, root, schema["$ref"])
+        yield from _resolved(tool, root, _joined(tool, rest, found), depth=depth + 1)
     elif isinstance(choices := schema.get("anyOf"), list) and choices:
         rest = {key: value for key, value in schema.items() if key != "anyOf"}
         for one in choices:
-            yield from _resolved(tool, _joined(rest, one), depth=depth + 1)
+            yield from _resolved(tool, root, _joined(tool, rest, one), depth=depth + 1)
     else:
         yield _checked(tool, schema)
 
 
-def _joined(schema: dict[str, Any], more: Any) -> dict[str, Any]:
+def _joined(tool: Tool, schema: dict[str, Any], more: Any) -> dict[str, Any]:
     if not isinstance(more, dict):
         return schema
-    declared = {**schema.get("properties", {}), **more.get("properties", {})}
-    required = [*schema.get("required", []), *more.get("required", [])]
+    declared, required = more.get("properties", {}), more.get("required", [])
+    if not isinstance(declared, dict) or not isinstance(required, list):
+        raise _refusal(tool, "have properties that are an object, and required a list", "others")
+    declared = {**schema.get("properties", {}), **declared}
+    required = [*schema.get("required", []), *required]
     return {**schema, **more, "properties": declared, "required": required}
 
 
-def _defined(tool: Tool, reference: Any) -> Any:
+def _defined(tool: Tool, root: dict[str, Any], reference: Any) -> Any:
     section, _, name = str(reference).removeprefix("#/").partition("/")
-    found = tool.schema().get(section, {}).get(name) if section in _SECTIONS else None
+    defined = root.get(section) if section in _SECTIONS else None
+    found = defined.get(name) if isinstance(defined, dict) else None
     if found is None:
         raise _refusal(tool, f"have its references in {' or '.join(_SECTIONS)}", reference)
     return found
@@ -227,8 +253,10 @@ def _checked(tool: Tool, schema: dict[str, Any]) -> dict[str, Any]:
     declared: dict[str, Any] = schema.get("properties", {})
     required: list[str] = schema.get("required", [])
     for name in [*declared, *required]:
-        if name not in declared or not _NAME.fullmatch(name):
-            raise _refusal(tool, "declare its parameters by names without marks", name[:80])
+        if not isinstance(name, str) or name not in declared or not _NAME.fullmatch(name):
+            raise _refusal(tool, "declare its parameters by names without marks", str(name)[:80])
+        if not isinstance(declared[name], dict | bool):
+            raise _refusal(tool, f"tell of {name!r} by a schema", str(declared[name])[:80])
     return {**schema, "properties": declared, "required": required}
 
 

@@ -6,10 +6,13 @@ import os
 import signal
 import sys
 from collections import Counter
+from contextlib import nullcontext
 
 import pytest
 from aiohttp import web
+from rich.console import Console
 
+from benchmarks.speed import __main__ as speed
 from benchmarks.speed import calls
 from benchmarks.speed.cpu import CpuMeter
 from benchmarks.speed.load import closed_loop, open_loop
@@ -71,11 +74,30 @@ async def test_an_open_loop_sends_at_its_rate_whatever_becomes_of_its_requests()
 def test_no_two_requests_share_a_text_and_each_is_the_same_again():
     call = calls.embeddings("embedder", texts=4)
     bodies = [call(number).body for number in range(200)]
+    bodies += [calls.later(call, 1)(number).body for number in range(200)]
     assert max(Counter(text for body in bodies for text in body["input"]).values()) == 1
     assert json.dumps(bodies[7]) == json.dumps(call(7).body)
     lengths = [len(text.split()) - 1 for body in bodies for text in body["input"]]
     assert min(lengths) == 8
     assert max(lengths) == 64
+
+
+def test_no_round_asks_what_one_before_has_asked(monkeypatch):
+    system = speed.System(name="one", url="", pid=0, kinds=("rerank",))
+    asked = []
+
+    def under_load(_system, case, _seconds):
+        asked.extend(json.dumps(case.calls(number).body) for number in range(3))
+        return speed.Figures(per_s=1, p50_ms=1, p99_ms=1, cpu_ms=1, refused=0, failed=0)
+
+    monkeypatch.setattr(speed, "_under_load", under_load)
+    for name in ("ragfleet", "plain"):
+        monkeypatch.setattr(speed, name, lambda: nullcontext(system))
+    found = speed._measure(None, ["rerank-1", "rerank-32", "chat-1"], 2, 1.0, Console(quiet=True))
+    assert {case: len(rounds["one"]) for case, rounds in found.items()} == {
+        "rerank-1": 4, "rerank-32": 4,
+    }  # fmt: skip
+    assert set(Counter(asked).values()) == {2}  # each of two systems the same, once
 
 
 async def test_the_cpu_time_of_a_process_is_that_of_all_below_it():

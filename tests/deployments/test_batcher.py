@@ -123,7 +123,7 @@ async def test_a_short_call_that_would_wait_too_long_is_refused_and_no_other(
     run = Gate()
     batcher = Batcher(run, cost=lambda _: 1, max_cost=4, max_wait_s=max_wait_s)
     run.let_one_run()
-    assert await batcher.submit([0]) == [0]  # tells how long an item takes
+    assert await batcher.submit([0] * 4) == [0] * 4  # tells how long an item takes
     await run.arrival()
     before = asyncio.create_task(batcher.submit([1] * 8))  # alone, so it need not wait
     await run.arrival()
@@ -138,6 +138,19 @@ async def test_a_short_call_that_would_wait_too_long_is_refused_and_no_other(
     else:
         assert await call == [10] * len(items)
     assert await batcher.submit([6]) == [12]
+
+
+async def test_what_a_small_batch_costs_beside_its_items_is_not_taken_for_their_pace():
+    """Checks of health and single questions, before a burst."""
+    run = Gate(is_open=True)
+    batcher = Batcher(run, cost=lambda _: 1, max_cost=4, max_wait_s=1e-9)
+    for urgent in (True, False):
+        await batcher.submit([0], urgent=urgent)
+    calls = [asyncio.create_task(batcher.submit([number] * 4)) for number in range(5)]
+    await asyncio.sleep(0)
+    assert batcher.workload().queued_s == 0
+    assert await asyncio.gather(*calls) == [[2 * number] * 4 for number in range(5)]
+    assert batcher._s_per_cost > 0
 
 
 async def test_calls_of_one_length_end_together():

@@ -4,15 +4,17 @@ The clock is the test's; answers come from the real pipeline over scripted stage
 """
 
 import asyncio
+import random
 from dataclasses import replace
 
 import pytest
 
 from graphs.caller import Caller
-from graphs.canary import FIRST, SECOND, Canary, surely_above
+from graphs.canary import FIRST, SECOND, Canary, bounds, sure_rise
 from graphs.errors import ReplicaLostError
 from graphs.pipeline.events import ChatRequest, Finished, Message, Retrieved, TextDelta, Usage
 from graphs.settings import CanarySettings
+from models.errors import ContextLengthError
 from tests.graphs.fake_stages import FakeStages, pipeline
 
 END = Finished(finish_reason="stop", usage=Usage(num_prompt_tokens=1, num_completion_tokens=1))
@@ -198,8 +200,51 @@ async def test_length_citations_and_verdicts_are_those_of_the_pipeline():
     assert status.first.mean_chars > 0
 
 
-def test_the_bound_is_that_of_wilson():
-    assert surely_above(0, 10) == pytest.approx(0.0, abs=1e-9)
-    assert surely_above(5, 5) == pytest.approx(0.5655, abs=1e-4)  # statsmodels, proportion_confint
-    assert surely_above(10, 100) == pytest.approx(0.0552, abs=1e-4)
-    assert {FIRST, SECOND} == {"first", "second"}
+async def test_one_bad_answer_among_the_first_few_proves_nothing():
+    canary = made(share=0.5)
+    first, second = Version(Clock(), "one"), Version(Clock(), "two", fails_every=5)
+    number = 0
+    while len(second.asked) < 8:
+        number += 1
+        await ask(canary, request(number), first, second)
+    assert canary.status().second.failed == 1 / 8
+    assert canary.rolled_back == ""
+
+
+def test_two_versions_that_are_alike_are_seldom_told_apart():
+    """Every twentieth answer of both is flagged; it is judged after each of 600."""
+    chance, rolled_back = random.Random(1), 0
+    for _ in range(100):
+        canary = made()
+        for number in range(600):
+            version = SECOND if number % 5 == 0 else FIRST
+            with canary._tallies[version].watched() as answer:
+                answer.flagged = chance.random() < 0.05
+            if number % 5 == 0 and canary._fault():
+                rolled_back += 1
+                break
+    assert rolled_back <= 8
+
+
+def test_the_bounds_are_those_of_wilson_and_of_newcombe(monkeypatch):
+    # scipy, binomtest(...).proportion_ci(0.99, method="wilson")
+    assert bounds(0, 10) == pytest.approx((0.0, 0.3989), abs=1e-4)
+    assert bounds(5, 5) == pytest.approx((0.4297, 1.0), abs=1e-4)
+    assert bounds(10, 100) == pytest.approx((0.0460, 0.2038), abs=1e-4)
+    assert sure_rise((0, 0), (5, 5)) == pytest.approx(0.4297, abs=1e-4)
+    monkeypatch.setattr("graphs.canary._Z", 1.96)
+    assert sure_rise((48, 80), (56, 70)) == pytest.approx(0.0524, abs=1e-4)  # Newcombe's table II
+
+
+async def test_what_the_question_itself_is_wrong_in_is_no_fault_of_a_version():
+    canary, first = made(share=1.0), Version(Clock(), "one")
+
+    async def refuses(_request):
+        raise ContextLengthError("too long")
+        yield
+
+    for number in range(20):
+        with pytest.raises(ContextLengthError):
+            await ask(canary, request(number), first, refuses)
+    assert canary.rolled_back == ""
+    assert canary.status().second.answers == 0

@@ -98,6 +98,15 @@ async def test_an_answer_in_shadow_is_on_nobodys_account(graph_of):
     assert kept.canary.status().second.answers == 1
 
 
+async def test_an_answer_that_the_second_version_began_is_billed_in_shadow_too(graph_of):
+    first, second = [await version(Generator.func_or_class, number) for number in (0, 1)]
+    kept, seen = Kept(), []
+    _, identity = await told(graph_of(first, second, kept=kept), request())
+    graph = graph_of(first, second, shadow=True, kept=kept, seen=seen.append)
+    assert (await told(graph, request(identity=identity)))[1] == identity
+    assert [trace.request_id for trace in seen] == ["r"]
+
+
 async def test_other_settings_of_the_gateway_keep_the_tally(graph_of):
     first, second = [await version(Generator.func_or_class, number) for number in (0, 1)]
     kept = Kept(canary=Canary(CanarySettings(share=1.0)))

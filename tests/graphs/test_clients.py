@@ -11,10 +11,15 @@ from graphs import generator_client
 from graphs.clients import RerankerClient
 from graphs.config import FailoverSettings, TimeoutSettings
 from graphs.deadline import deadline_in
-from graphs.errors import DeadlineError, OverloadedError, ReplicaLostError
+from graphs.errors import (
+    DeadlineError,
+    OverloadedError,
+    ReplicaLostError,
+    StageUnavailableError,
+)
 from graphs.failover import Retries
 from graphs.generator_client import GeneratorClient, TokenCounters
-from models.errors import ModelBusyError
+from models.errors import ContextLengthError, ModelBusyError
 from models.generation import GenerationChunk, GenerationRequest, Message, Sampling
 
 REQUEST = GenerationRequest(
@@ -119,3 +124,22 @@ async def test_a_question_waits_for_a_model_that_was_scaled_to_zero_and_not_for_
     running.append(1)
     with pytest.raises(OverloadedError, match="had a slot in time"):
         await ask(SilentHandle(), wake_s=9)
+
+
+async def test_how_a_model_counts_is_waited_for_as_long_while_it_starts_from_zero(monkeypatch):
+    """A Gateway that is new asks for it before the first question is sent."""
+    monkeypatch.setattr(generator_client, "has_running", lambda _handle: False)
+
+    async def profile():
+        await asyncio.sleep(0.2)
+        raise ContextLengthError("an answer of the model")
+
+    handle = SimpleNamespace(profile=SimpleNamespace(remote=profile))
+    made = partial(GeneratorClient, handle, retries=Retries(FailoverSettings()))
+    for wake_s, error in ((None, StageUnavailableError), (9, ContextLengthError)):
+        timeouts = TimeoutSettings(model_s=0.02, wake_s=wake_s)
+        with pytest.raises(error):
+            await made(timeouts=timeouts, counters=TokenCounters()).tokens()
+    client = made(timeouts=timeouts, counters=TokenCounters())
+    with deadline_in(0.01), pytest.raises(OverloadedError, match="scaled to zero and starts"):
+        await client.tokens()

@@ -24,7 +24,7 @@ _SORTS: tuple[tuple[Sort, re.Pattern[str]], ...] = (
     (
         "money",
         re.compile(
-            r"\b(?:prices?|costs?|fees?|deposits?)\b|\bhow much\b.*\b(?:pay|paid|owe)\b"
+            r"\b(?:prices?|costs?|fees?|deposits?)\b|\bhow much\b(?! time\b).*\b(?:pay|paid|owe)\b"
             r"|\bfines?\b(?! (?:to|if|with))",
             re.IGNORECASE,
         ),

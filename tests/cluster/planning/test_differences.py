@@ -44,6 +44,7 @@ def test_the_same_config_changes_nothing():
         (("Embedder", "max_replicas_per_node"), 2, "rolls"),
         (("Embedder", "user_config", "model"), "org/other", "reloads"),
         (("Generator", "user_config", "model"), "org/other", "reloads"),
+        (("Reranker", "user_config", "num_threads"), 2, "reloads"),
         (("args", "retriever_shards"), 2, "restarts all"),
         (("runtime_env",), {"env_vars": {"A": "1"}}, "restarts all"),
     ],
@@ -58,6 +59,17 @@ def test_a_model_on_a_gpu_is_not_loaded_beside_the_old_one():
     assert "no room for two" in generator.told
     (embedder,) = changed("Embedder", "user_config", "model", value="org/other")
     assert "beside the old one" in embedder.told
+
+
+def test_nor_is_a_second_version_of_the_generator():
+    config = copy.deepcopy(CLUSTER)
+    blocks = config["applications"][0]["deployments"]
+    first = next(one for one in blocks if one["name"] == "Generator")
+    blocks.append(copy.deepcopy(first) | {"name": "GeneratorCanary"})
+    other = copy.deepcopy(config)
+    other["applications"][0]["deployments"][-1]["user_config"]["model"] = "org/other"
+    (found,) = differences(config, other, name="ragfleet")
+    assert "no room for two" in found.told
 
 
 def test_a_single_replica_that_rolls_is_told_to_be_missed():

@@ -156,3 +156,15 @@ def test_a_replica_that_never_stands_on_spot_may_end_slowly():
 def test_selectors_are_read_as_ray_reads_them(value, taken):
     assert fits({"ray.io/market-type": value}, {"ray.io/market-type": "spot"}) is taken
     assert fits({"zone": value}, {}) is value.startswith("!")
+
+
+def test_a_second_version_that_no_question_would_wake_is_refused():
+    config = yaml.safe_load(CLUSTER.replace("args: {}  ", "args: {canary: true}  ", 1))
+    blocks = config["applications"][0]["deployments"]
+    first = next(one for one in blocks if one["name"] == "Generator")
+    second = first | {"name": "GeneratorCanary"}
+    blocks.append(second)
+    parse_serve_config(yaml.safe_dump(config), "copy.yaml")
+    second["autoscaling_config"] = first["autoscaling_config"] | {"min_replicas": 0}
+    (line,) = told(yaml.safe_dump(config))
+    assert "GeneratorCanary.autoscaling_config: min_replicas must be at least 1, got 0" in line

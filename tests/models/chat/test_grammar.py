@@ -191,12 +191,29 @@ def test_arguments_may_be_one_of_several_objects():
         ({"properties": {"a>": {}}}, "by names without marks, got 'a>'"),
         ({"$ref": "#/$defs/a"}, r"references in \$defs or definitions, got '#/\$defs/a'"),
         ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}, "at most 8 references"),
+        ({"$ref": "#/$defs/a", "$defs": ["a"]}, "references in"),
+        ({"anyOf": [{"properties": 5}]}, "have properties that are an object"),
+        ({"anyOf": [{"required": [5]}]}, "by names without marks, got '5'"),
+        ({"properties": {"a": None}}, "must tell of 'a' by a schema, got 'None'"),
+        ({"properties": {"a\ud800": {}}}, "by names without marks"),
     ],
 )
 def test_a_schema_whose_parameters_cannot_be_listed_is_refused(schema, message):
     use = ToolUse(tools=(Tool(name="f", parameters=json.dumps(schema)),))
     with pytest.raises(InvalidInputError, match=message):
         CallGrammar(FAMILIES["qwen3_coder"], {}).rules(use, after_thoughts=False)
+
+
+def test_a_small_schema_that_means_very_much_is_refused_before_it_is_written_out():
+    """Choices within choices multiply, and each parameter has all definitions beside it."""
+    choices = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 40} for n in range(3)}
+    chain = {"$defs": choices | {"d3": {}}, "anyOf": [{"$ref": "#/$defs/d0"}] * 40}
+    many = [f"p{n}" for n in range(3000)]
+    wide = {"$defs": dict.fromkeys(many, True), "properties": dict.fromkeys(many, True)}
+    for schema, message in ((chain, "at most 64 choices"), (wide, "at most 65536 characters")):
+        use = ToolUse(tools=(Tool(name="f", parameters=json.dumps(schema)),))
+        with pytest.raises(InvalidInputError, match=message):
+            CallGrammar(FAMILIES["qwen3_coder"], {}).rules(use, after_thoughts=False)
 
 
 @pytest.mark.parametrize(

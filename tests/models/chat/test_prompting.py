@@ -124,9 +124,8 @@ def test_a_model_without_tools_is_told_of_them_in_the_form_of_its_settings():
     assert "<function=<name>><parameter=<parameter>><value></parameter>" in written
     assert "<tool_call><function=f><parameter=n>1</parameter></function>" in written
     for given in ("[]", "{", "null"):
-        called = Message(
-            role="assistant", tool_calls=(ToolCall(id="a", name="f", arguments=given),)
-        )
+        calls = (ToolCall(id="a", name="f", arguments=given),)
+        called = Message(role="assistant", content="", tool_calls=calls)
         with pytest.raises(InvalidInputError, match="must be a JSON object, got"):
             made.ids([ASKED, called])
 

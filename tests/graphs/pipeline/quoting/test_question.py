@@ -156,6 +156,7 @@ def test_a_measure_is_known_by_the_name_that_tables_give_it(question, word):
     [
         ("What does a hut cost?", "money"),
         ("How much do I have to pay?", "money"),
+        ("How much time do I have to pay?", "number"),
         ("Is it fine to pay later?", "number"),
         ("In which year was it built?", "year"),
         ("How heavy is it?", "number"),
