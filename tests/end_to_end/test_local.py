@@ -180,18 +180,22 @@ def test_hostile_files_fail_and_hurt_nobody(system, handbook):
     assert grown_mb < 256
 
 
-PAIRS = {"model": "reranker", "query": "port?", "documents": ["the port is 8000"] * 8}
-# More at once than the queues of the models hold.
 CHAT = {"messages": [{"role": "user", "content": "port?"}], "max_tokens": 48}
+
+
+def rerank_of(turn):
+    """Long documents that no other request has: 200 of these take longer than a call may wait."""
+    documents = [f"{turn}.{index}: " + "the port is 8000 " * 30 for index in range(8)]
+    return {"model": "reranker", "query": "port?", "documents": documents}
 
 
 # A question as short as this costs the Gateway more than the models, so a burst may find room.
 @pytest.mark.parametrize(
     ("route", "body", "wanted"),
     [
-        ("/v2/rerank", PAIRS, {200, 503}),
-        ("/v1/chat/completions", {"model": "rag", **CHAT}, {200}),
-        ("/v1/chat/completions", {"model": "rag", "stream": True, **CHAT}, {200}),
+        ("/v2/rerank", rerank_of, {200, 503}),
+        ("/v1/chat/completions", lambda _: {"model": "rag", **CHAT}, {200}),
+        ("/v1/chat/completions", lambda _: {"model": "rag", "stream": True, **CHAT}, {200}),
     ],
     ids=["rerank", "chat", "stream"],
 )
@@ -199,7 +203,9 @@ async def test_overload_is_refused_quickly_and_never_with_a_500(
     system, handbook, route, body, wanted
 ):
     async with httpx.AsyncClient(base_url=system.url, timeout=300) as client:
-        replies = await asyncio.gather(*(client.post(route, json=body) for _ in range(200)))
+        replies = await asyncio.gather(
+            *(client.post(route, json=body(turn)) for turn in range(200))
+        )
     assert wanted <= {reply.status_code for reply in replies} <= {200, 503}
     for refused in (reply for reply in replies if reply.status_code == 503):
         assert int(refused.headers["retry-after"]) >= 1

@@ -74,7 +74,8 @@ def wrong_copy(folder, name):
     for old, new in {
         "max_tokens: 192": "max_token: 192",
         "port: 8000": f"port: {free_port()}",
-        "max_queued_requests: 16": "max_queued_request: 64",
+        # The Reranker's.
+        "max_ongoing_requests: 256\n        max_queued_requests: 64\n": "max_queued_request: 64\n",
     }.items():
         assert old in text
         text = text.replace(old, new, 1)

@@ -208,7 +208,7 @@ def test_every_error_of_the_layers_has_status_and_code(root):
     for cls in leaves(root):
         if cls.__module__.startswith(("graphs.", "models.", "index.")):
             reply = error_response(cls("why"))
-            assert reply.status_code in {400, 403, 404, 409, 429, 500, 503, 504}, cls
+            assert reply.status_code in {400, 403, 404, 409, 413, 429, 500, 503, 504}, cls
             assert json.loads(reply.body)["error"]["code"] == cls.code
 
 
