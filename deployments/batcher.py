@@ -160,15 +160,19 @@ class Batcher(Generic[Item, Result]):
             answer=asyncio.get_running_loop().create_future(),
         )
         if not (call.is_urgent or call.is_long):
-            self._check_wait()
+            self._check_wait(sum(costs))
         self._calls.append(call)
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._run_waiting())
         return await call.answer
 
-    def _check_wait(self) -> None:
-        """Refuses a short call that comes too late to be answered in time; long ones can wait."""
-        ahead = sum(call.cost_left for call in self._calls if call.waits and not call.is_long)
+    def _check_wait(self, cost: int) -> None:
+        """Refuses a short call that comes too late to be answered in time; long ones can wait.
+
+        Before it are those with no more left than it costs (`_need`).
+        """
+        short = (call for call in self._calls if call.waits and not call.is_long)
+        ahead = sum(call.cost_left for call in short if call.cost_left <= cost)
         wait_s = ahead * self._s_per_cost
         if wait_s > self._max_wait_s:
             msg = f"a call may wait {self._max_wait_s:g} s, but this one would wait {wait_s:.2g} s"

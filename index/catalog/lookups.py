@@ -61,19 +61,19 @@ class Listing:
     before: str | None = None
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _store_query(viewer: Viewer | None) -> Select[Any]:
     by_id = vector_stores.c.id == bindparam("store_id")
     return select(vector_stores).where(by_id, *seen_stores(viewer))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def every_store(viewer: Viewer) -> Select[Any]:
     """What a search must know of every store that the viewer sees, oldest first."""
     return _IN_BRIEF.where(*seen_stores(viewer)).order_by(vector_stores.c.seq)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _named_stores(viewer: Viewer) -> CompoundSelect[Any]:
     seen = seen_stores(viewer)
     oldest_of_name = (

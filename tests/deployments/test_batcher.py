@@ -111,9 +111,10 @@ async def test_of_short_calls_that_are_alike_the_first_ends_first():
 @pytest.mark.parametrize(
     ("max_wait_s", "items", "urgent", "is_refused"),
     [
-        (1e-9, [5], False, True),
-        (1e6, [5], False, False),
-        (1e-9, [5], True, False),
+        (1e-9, [5] * 8, False, True),
+        (1e6, [5] * 8, False, False),
+        (1e-9, [5] * 8, True, False),
+        (1e-9, [5], False, False),  # it is shorter than what waits, so it goes first
         (1e-9, [5] * 33, False, False),  # a long call
     ],
 )

@@ -14,7 +14,7 @@ from index.errors import NotWritableError
 Conditions = tuple[ColumnElement[bool], ...]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def seen_stores(viewer: Viewer | None) -> Conditions:
     """Conditions on `vector_stores`; None is the server itself, which sees all of everybody."""
     if viewer is None:
@@ -23,7 +23,7 @@ def seen_stores(viewer: Viewer | None) -> Conditions:
     return (*_admitted(vector_stores, viewer), *allowed)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def seen_files(viewer: Viewer | None) -> Conditions:
     """Conditions on `files`; who may read some stores alone sees what they hold, and its own."""
     if viewer is None:
@@ -40,7 +40,7 @@ def seen_files(viewer: Viewer | None) -> Conditions:
     return (*admitted, or_(files.c.key_id == viewer.key_id, held))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def seen_uploads(viewer: Viewer) -> Conditions:
     """Conditions on `uploads`; who may read some stores alone sees its own."""
     own = () if viewer.readable is None else (uploads.c.key_id == viewer.key_id,)
