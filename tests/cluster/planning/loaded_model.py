@@ -24,8 +24,9 @@ def text(length):
 
 
 def encode(model, config, kind):
+    # Windows of a text for the safety classifier: so long that a batch of them is full.
+    length = config.max_tokens * (4 if kind == "safety" else 1)
     for _ in range(3):
-        length = config.max_tokens
         texts = [text(length) for _ in range(config.batch_size)]
         if kind == "embedder":
             model.rows(texts)
