@@ -3,7 +3,6 @@ import asyncio
 import openai
 import pytest
 
-A_MINUTE = ("1m1s", "1m0s", "59s")  # and what the test itself took
 CHAT = {"model": "rag", "messages": [{"role": "user", "content": "Where do requests wait?"}]}
 
 
@@ -14,14 +13,11 @@ async def test_what_is_over_the_limit_is_told_when_to_come_again(api_http, limit
         assert reply.status_code == 200
         assert reply.headers["x-ratelimit-limit-requests"] == "2"
         assert reply.headers["x-ratelimit-remaining-requests"] == left
-        assert reply.headers["x-ratelimit-reset-requests"] in A_MINUTE
+        assert reply.headers["x-ratelimit-reset-requests"] == "1m1s"
     refused = await api_http.post("/v1/chat/completions", json=CHAT)
     assert refused.status_code == 429
-    error = refused.json()["error"]
-    told, _, again = error.pop("message").partition(" Try again in ")
-    assert told == "The limit of 2 requests a minute of this key is reached."
-    assert again.removesuffix(".") in A_MINUTE
-    assert error == {
+    assert refused.json()["error"] == {
+        "message": "The limit of 2 requests a minute of this key is reached. Try again in 1m1s.",
         "type": "rate_limit_error",
         "param": None,
         "code": "rate_limit_exceeded",
