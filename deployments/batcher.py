@@ -10,7 +10,8 @@ Short calls go first, and those of them with least left to do: so most of them a
 while calls that took turns would all end as late as the last. None is in a batch with items of long
 calls, which would take as long again. Long calls share what is left; the oldest call has a batch
 now and then, so that short ones that never end do not starve it. A short call that would wait too
-long for those that are here is refused at once.
+long for those that are here is refused at once, and so is one that has: shorter ones came after it,
+or the model is slower than it was.
 
 Serve's own `@serve.batch` closes batches on a timer while the last one still runs, so at its
 default wait it collapses under load (github.com/ray-project/ray, PR 53096 and after); and it never
@@ -47,6 +48,7 @@ class _Call(Generic[Item, Result]):
     cost_left: int
     is_urgent: bool
     is_long: bool
+    came_at: float
     answer: "asyncio.Future[list[Result]]"
     results: list[Result] = field(default_factory=list)
     num_taken: int = 0
@@ -99,8 +101,9 @@ class Batcher(Generic[Item, Result]):
         run: gives one result an item, in the same order.
         cost: of an item, at least 1; for a model, about its number of tokens.
         max_cost: of a batch, unless one item alone costs more. It is what a short call waits for.
-        max_wait_s: a short call is refused when those before it are likely to take longer.
+        max_wait_s: a short call is refused when those before it are likely to take longer, or have.
         observe: is told of each batch: its items, the calls that wait beside it, its seconds.
+        clock: seconds from any start.
     """
 
     def __init__(
@@ -111,10 +114,12 @@ class Batcher(Generic[Item, Result]):
         max_cost: int,
         max_wait_s: float = inf,
         observe: Callable[[int, int, float], None] = lambda *_: None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._run = run
         self._cost = cost
         self._observe = observe
+        self._clock = clock
         self._max_cost = max_cost
         self._short_cost = _SHORT_BATCHES * max_cost
         self._max_wait_s = max_wait_s
@@ -127,11 +132,11 @@ class Batcher(Generic[Item, Result]):
         self._s_per_cost = 0.0
         self._busy_s = 0.0
         self._began: float | None = None
-        self._asked_at = time.perf_counter()
+        self._asked_at = clock()
 
     def workload(self) -> Workload:
         """Tells how much there is to do; checks of health are not counted as waiting."""
-        now = time.perf_counter()
+        now = self._clock()
         running_s = now - max(self._began, self._asked_at) if self._began is not None else 0.0
         elapsed_s, self._asked_at = now - self._asked_at, now
         busy_s, self._busy_s = self._busy_s + running_s, 0.0
@@ -157,6 +162,7 @@ class Batcher(Generic[Item, Result]):
             cost_left=sum(costs),
             is_urgent=urgent,
             is_long=sum(costs) > self._short_cost,
+            came_at=self._clock(),
             answer=asyncio.get_running_loop().create_future(),
         )
         if not (call.is_urgent or call.is_long):
@@ -175,11 +181,23 @@ class Batcher(Generic[Item, Result]):
         ahead = sum(call.cost_left for call in short if call.cost_left <= cost)
         wait_s = ahead * self._s_per_cost
         if wait_s > self._max_wait_s:
-            msg = f"a call may wait {self._max_wait_s:g} s, but this one would wait {wait_s:.2g} s"
-            raise ModelBusyError(msg)
+            raise self._too_long(f"would wait {wait_s:.2g} s")
+
+    def _too_long(self, wait: str) -> ModelBusyError:
+        return ModelBusyError(f"a call may wait {self._max_wait_s:g} s, but this one {wait}")
+
+    def _refuse_late(self) -> None:
+        """Refuses the short calls that have waited too long for their first batch."""
+        now = self._clock()
+        for call in self._calls:
+            waited_s = now - call.came_at
+            is_fixed = call.is_urgent or call.is_long or call.num_taken > 0
+            if not is_fixed and waited_s > self._max_wait_s:
+                call.fail(self._too_long(f"has waited {waited_s:.2g} s"))
 
     async def _run_waiting(self) -> None:
         while self._calls:
+            self._refuse_late()
             batch = self._next_batch()
             if batch:
                 await self._run_batch(batch)
@@ -216,14 +234,14 @@ class Batcher(Generic[Item, Result]):
     async def _try(self, batch: "_Batch[Item, Result]") -> Exception | None:
         items = [item for some in batch.values() for item in some]
         loop = asyncio.get_running_loop()
-        began = self._began = time.perf_counter()
+        began = self._began = self._clock()
         try:
             results = await loop.run_in_executor(self._thread, self._run, items)
             assert len(results) == len(items), "a model gives one result an item"
         except Exception as err:  # whatever the model raises is the callers' to see
             return err
         finally:
-            ended, self._began = time.perf_counter(), None
+            ended, self._began = self._clock(), None
             self._busy_s += ended - max(began, self._asked_at)
         self._pace(batch, ended - began)
         num_waiting = sum(call.waits for call in self._calls)
