@@ -4,6 +4,7 @@ const           an enum of one: `const` is newer than what many know (openapi-ge
 null            left out where it is sent: it says the same as leaving a field out, and a client
 that is made of the description shall not have to think of two ways to say nothing
 never null      replies leave these out instead
+values          that the API has and a type of the openai package lacks
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ _MAY_BE_NULL = {"metadata", "attributes"}  # as OpenAI describes them: null empt
 _NEVER_NULL = {
     "tool_calls", "annotations", "function_call", "system_fingerprint", "status_details",
 }  # fmt: skip
+_LACKED = {("FileObject", "purpose"): ["evals"]}
 
 
 def describe(app: FastAPI) -> None:
@@ -54,6 +56,8 @@ def _plain(document: Node) -> Node:
             is_sent = name not in replied and field not in _MAY_BE_NULL
             if is_sent or field in _NEVER_NULL:
                 schema["properties"][field] = _without_null(one)
+    for (name, field), values in _LACKED.items():
+        schemas[name]["properties"][field]["enum"] += values
     return document
 
 

@@ -1,5 +1,9 @@
 """The OpenAPI description tells the truth, in words that generators of clients read."""
 
+from typing import get_args
+
+from graphs.api.corpus.files import Purpose
+
 CHAT = "/v1/chat/completions"
 NEVER_DONE = {
     ("delete", "/v1/models/{model_id}"), ("get", CHAT), ("get", f"{CHAT}/{{completion_id}}"),
@@ -32,3 +36,9 @@ def test_what_is_always_the_same_is_an_enum_of_one(api_app):
     store = description["components"]["schemas"]["VectorStore"]["properties"]
     assert store["object"]["enum"] == ["vector_store"]
     assert store["status"]["enum"] == ["expired", "in_progress", "completed"]
+
+
+def test_a_file_may_be_described_with_every_purpose_that_it_may_have(api_app):
+    """The type of the openai package lacks one."""
+    described = api_app.openapi()["components"]["schemas"]["FileObject"]["properties"]["purpose"]
+    assert set(described["enum"]) >= set(get_args(Purpose))
