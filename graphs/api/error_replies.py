@@ -17,11 +17,7 @@ from graphs.api.errors import (
     SERVER,
     ApiError,
     BadRequestError,
-    BodyCodedError,
-    BodyTimeoutError,
-    BodyTooLargeError,
-    KeyReusedError,
-    ResumeMismatchError,
+    DisconnectedError,
     kind_of,
 )
 from graphs.errors import DeadlineError, GraphError, PoisonRequestError
@@ -99,6 +95,11 @@ async def _on_error(request: Request, error: Exception) -> JSONResponse:
     return error_response(error, param=param)
 
 
+async def _on_disconnect(_: Request, error: Exception) -> JSONResponse:
+    """Nobody is there to be answered: LastResort notes it."""
+    raise error
+
+
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     message = str(error.detail)
@@ -115,9 +116,6 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 def install_error_handlers(app: FastAPI) -> None:
     """Makes every error of every route leave in the one shape."""
     app.add_exception_handler(HTTPException, _on_http_exception)
-    of_http = (
-        BadRequestError, KeyReusedError, ResumeMismatchError, BodyTooLargeError, BodyTimeoutError,
-        BodyCodedError,
-    )  # fmt: skip
-    for handled in _OURS[1:] + of_http:
+    app.add_exception_handler(DisconnectedError, _on_disconnect)
+    for handled in _OURS:
         app.add_exception_handler(handled, _on_error)

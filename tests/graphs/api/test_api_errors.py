@@ -251,3 +251,11 @@ def test_every_503_says_when_to_come_back():
 def test_conflicts_are_not_to_be_retried():
     reply = error_response(FingerprintMismatchError("other"))
     assert (reply.status_code, reply.headers["x-should-retry"]) == (409, "false")
+
+
+async def test_a_refusal_by_a_route_is_no_fault_of_the_server_and_not_logged_as_one(
+    api_http, caplog
+):
+    reply = await api_http.get("/admin/v1/requests/req_0")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (404, "request_not_kept")
+    assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []

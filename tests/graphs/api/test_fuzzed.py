@@ -1,7 +1,10 @@
 """Requests made up from our own OpenAPI description: no 5xx, and no reply outside its schema.
 
-Keys are required, and each request has one that may everything. A few requests an operation here;
-`make fuzz` tries 300. RAGFLEET_FUZZ_EXAMPLES says how many, and
+Keys are required, and each request comes with one that may everything, or with one of another
+tenant, with one that has expired, with none. Who has no key gets 401 and nothing else; to another
+tenant, what exists is like what does not: each id is asked for once more as one that nothing has.
+
+A few requests an operation here; `make fuzz` tries 300. RAGFLEET_FUZZ_EXAMPLES says how many, and
 RAGFLEET_FUZZ_ONLY, a regular expression such as `POST /v1/chat`, which operations. The log tells
 of each operation as it ends.
 """
@@ -11,12 +14,15 @@ import dataclasses
 import logging
 import os
 import re
+import time
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from openai import AsyncOpenAI
 
+from graphs.access.route_scopes import scopes_for
+from graphs.accounts.settings import LimitSettings
 from graphs.caller import EVERY_SCOPE
 from graphs.config import GatewayConfig
 from graphs.pipeline.rag import RagPipeline
@@ -36,6 +42,7 @@ CHECKS = [
     "content_type_conformance",
 ]  # fmt: skip
 ONLY = re.compile(os.environ.get("RAGFLEET_FUZZ_ONLY", ""))
+ID_KINDS = ("file", "vs", "vsfb", "resp", "conv", "msg", "upload", "batch")
 MODELS = ["rag", "local/generator", "bundled:embedder", "bundled:reranker", "bundled:safety"]
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(3600)]
 
@@ -49,12 +56,25 @@ class Answering(RagPipeline):
 
 @pytest.fixture
 def api_config(api_config):
-    return GatewayConfig(**{**vars(api_config), "auth": AuthSettings(keys=True)})
+    unslowed = LimitSettings(failures_per_min=None)
+    settings = {"auth": AuthSettings(keys=True), "limits": unslowed}
+    return GatewayConfig(**{**vars(api_config), **settings})
 
 
 @pytest.fixture
 def key(api_catalog):
     return api_catalog.create_key(KeyGrant(scopes=EVERY_SCOPE)).token
+
+
+@pytest.fixture
+def keys(api_catalog, key):
+    """One of each kind; None: no key."""
+    others = {
+        "foreign": KeyGrant(scopes=EVERY_SCOPE, tenant="other"),
+        "expired": KeyGrant(scopes=EVERY_SCOPE, expires_at=int(time.time()) + 1),
+    }
+    made = {kind: api_catalog.create_key(grant).token for kind, grant in others.items()}
+    return {"own": key, "none": None, **made}
 
 
 @pytest.fixture
@@ -91,10 +111,51 @@ async def known_ids(url, key):
     }  # fmt: skip
 
 
-def tried(operation, url, key, known):
+class Wrong(dict):
+    """What is wrong with the replies of an operation: the first of each kind."""
+
+    def check(self, case, response):
+        for check in schemathesis.checks.CHECKS.get_by_names(CHECKS):
+            try:
+                case.validate_response(response, checks=[check])
+            except schemathesis.core.failures.FailureGroup as group:
+                for one in group.exceptions:
+                    self.add(response, type(one).__name__, str(one)[:2000])
+
+    def add(self, response, what, text):
+        self.setdefault((response.status_code, what), text)
+
+
+def ids_put_in(case, known, dice):
+    """Puts values that mean something where made-up ones stand; tells where it put ids."""
+    put_in = []
+    for values in (case.path_parameters, case.body):
+        for name in set(values if isinstance(values, dict) else ()) & set(known):
+            if dice.random() < 0.7:
+                values[name] = dice.choice(known[name])
+                put_in.append((values, name))
+    return [(values, name) for values, name in put_in if unknown(values[name]) != values[name]]
+
+
+def unknown(value):
+    """An id of the same form that nothing has."""
+    if isinstance(value, list):
+        return [unknown(one) for one in value]
+    kind, mark, rest = str(value).partition("_" if "_" in str(value) else "-")
+    return kind + mark + "0" * len(rest) if mark and kind in ID_KINDS else value
+
+
+def told(response):
+    """What a refusal says, but for what it repeats of the request."""
+    text = re.sub(rf"\b({'|'.join(ID_KINDS)}|req)([-_])[0-9a-zA-Z]+", r"\1\2...", response.text)
+    return response.status_code, text
+
+
+def tried(operation, url, kind, token, known):
     """Sends requests to an operation; gives what is wrong with the replies."""
-    wrong = {}
-    headers = {"authorization": f"Bearer {key}"}
+    wrong = Wrong()
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    is_open = scopes_for(operation.method.upper(), operation.path) == ()
 
     @given(operation.as_strategy(), st.randoms(use_true_random=False))
     @settings(
@@ -102,24 +163,29 @@ def tried(operation, url, key, known):
         derandomize=True, suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     def send(case, dice):
-        for values in (case.path_parameters, case.body):
-            for name in set(values if isinstance(values, dict) else ()) & set(known):
-                if dice.random() < 0.7:
-                    values[name] = dice.choice(known[name])
+        put_in = ids_put_in(case, known, dice)
         response = case.call(base_url=url, timeout=60, headers=headers)
-        for check in schemathesis.checks.CHECKS.get_by_names(CHECKS):
-            try:
-                case.validate_response(response, checks=[check])
-            except schemathesis.core.failures.FailureGroup as group:
-                for one in group.exceptions:
-                    wrong.setdefault((response.status_code, type(one).__name__), str(one)[:2000])
+        wrong.check(case, response)
+        if kind in {"expired", "none"} and not is_open and response.status_code != 401:
+            wrong.add(response, "Open", response.text[:500])
+        if kind == "foreign" and put_in and response.status_code >= 400:
+            for values, name in put_in:
+                values[name] = unknown(values[name])
+            again = case.call(base_url=url, timeout=60, headers=headers)
+            if told(again) != told(response):
+                wrong.add(response, "Told", f"{told(response)}\n{told(again)}")
 
     send()
     return wrong
 
 
-async def test_no_made_up_request_breaks_the_server_or_its_description(api_app, url, key):
+@pytest.mark.parametrize("kind", ["own", "foreign", "expired", "none"])
+async def test_no_made_up_request_breaks_the_server_or_its_description(
+    api_app, url, key, keys, kind
+):
     description = await asyncio.to_thread(api_app.openapi)
+    if kind == "expired":
+        await asyncio.sleep(2)
     schema = schemathesis.openapi.from_dict(description)
     known = await known_ids(url, key)
     wrong = {}
@@ -127,7 +193,9 @@ async def test_no_made_up_request_breaks_the_server_or_its_description(api_app, 
         operation = result.ok()
         if not ONLY.search(operation.label):
             continue
-        found = await asyncio.to_thread(tried, operation, url.removesuffix("/v1"), key, known)
-        logger.info("%s: %d kinds of faults %s", operation.label, len(found), found or "")
+        found = await asyncio.to_thread(
+            tried, operation, url.removesuffix("/v1"), kind, keys[kind], known
+        )
+        logger.info("%s, %s: %d kinds of faults %s", operation.label, kind, len(found), found or "")
         wrong |= {(operation.label, *key): what for key, what in found.items()}
     assert wrong == {}
