@@ -74,7 +74,7 @@ def server(start_system):
 @needs_webui
 def test_open_webui_on_a_server_that_quotes(server):
     server.answer("quote")
-    assert failures({"open_webui": server.ask("open_webui", "quote", WEBUI_PYTHON)}) == {}
+    check_passed({"open_webui": server.ask("open_webui", "quote", WEBUI_PYTHON)})
 
 
 @needs_clients
@@ -83,7 +83,7 @@ def test_clients_of_a_server_that_quotes(server):
     told = {client: server.ask(client, "quote") for client in NAMES}
     # The one that this repository itself is written for is newer than what the others take.
     told["openai, newer"] = server.ask("openai", "quote", sys.executable)
-    assert failures(told) == {}
+    check_passed(told)
 
 
 @needs_clients
@@ -93,10 +93,11 @@ def test_clients_of_a_server_that_writes_freely(server):
         client: server.ask(client, "free")
         for client in ("openai", "agents", "langchain", "llamaindex")
     }
-    assert failures(told) == {}
+    check_passed(told)
 
 
-def failures(told):
-    """What those printed that did not pass, by client."""
+def check_passed(told):
+    """Fails with what those printed that did not pass, by client."""
     passed = re.compile(r"\n\d+ passed(, \d+ skipped)?(, \d+ warnings?)? in [^\n]*\n$")
-    return {client: text for client, text in told.items() if not passed.search(text)}
+    failed = [f"{client}:\n{text}" for client, text in told.items() if not passed.search(text)]
+    assert not failed, "\n".join(failed)
