@@ -108,6 +108,7 @@ class CallerCorpus:
 
     authenticate_key = _called(Catalog.authenticate_key)
     admit_vouched = _called(Catalog.admit_vouched)
+    link_secret = _called(Catalog.link_secret)
     get_key = _called(Catalog.get_key)
     list_keys = _called(Catalog.list_keys)
     create_key = _called(Catalog.create_key)

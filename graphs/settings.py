@@ -77,11 +77,13 @@ class AuthSettings(Settings):
             the server listens on this machine alone.
         fresh_s: for how long a Gateway trusts what it knows of a key, in seconds; a key that is
             revoked is obeyed so long at most.
+        links_s: for how long the links to cited files open without a key, in seconds; 0: never.
         jwt: whose tokens are taken like keys; None: nobody's.
     """
 
     keys: bool = False
     fresh_s: float = Field(default=3.0, gt=0, le=5)
+    links_s: int = Field(default=86_400, ge=0, le=31_536_000)
     jwt: JwtSettings | None = None
 
     @model_validator(mode="after")

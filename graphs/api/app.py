@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 
 from graphs.access.keyring import Keyring
+from graphs.access.links import Links
 from graphs.access.tokens import Tokens
 from graphs.accounts.accounts import Accounts
 from graphs.accounts.turnstile import Turnstile
@@ -135,6 +136,7 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     app.state.keys = KnownKeys()
     app.state.traffic = Traffic()
     app.state.keyring = keyring_over(lambda: app.state.services)
+    app.state.links = links_over(lambda: app.state.services)
     app.state.accounts = accounts_over(lambda: app.state.services)
     app.state.turnstile = Turnstile(lambda: app.state.services.config.classes)
     app.state.runs = Runs(lambda: app.state.services)
@@ -160,6 +162,15 @@ def keyring_over(services: Callable[[], Services]) -> Keyring:
 
     tokens = Tokens(lambda: services().config.auth.jwt, admit)
     return Keyring(authenticate, lambda: services().config.auth.fresh_s, find_token=tokens.find)
+
+
+def links_over(services: Callable[[], Services]) -> Links:
+    """Makes what signs links to files; services may be replaced."""
+
+    async def secret() -> str:
+        return await services().corpus.of(DEFAULT_CALLER).link_secret()
+
+    return Links(secret, lambda: services().config.auth.links_s)
 
 
 def accounts_over(services: Callable[[], Services]) -> Accounts:

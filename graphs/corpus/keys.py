@@ -1,7 +1,7 @@
 """What the routes need of API keys and tenants; the fourth part of graphs/corpus/protocols.py.
 
-Names, arguments, records and errors are those of index.catalog.keys (keys, vouched) and
-index.catalog.tenants. Of keys the tenant stands first: None means any.
+Names, arguments, records and errors are those of index.catalog.keys (keys, vouched, link_secret)
+and index.catalog.tenants. Of keys the tenant stands first: None means any.
 """
 
 from typing import Protocol
@@ -15,6 +15,9 @@ class KeyReads(Protocol):
 
     async def authenticate_key(self, key_id: str, digest: str) -> KeyRecord | None:
         """Gives the key, if the digest is that of its text and it may be used."""
+
+    async def link_secret(self) -> str:
+        """Gives the secret that links to files are signed with."""
 
     async def get_key(self, tenant: str | None, key_id: str) -> KeyRecord:
         """Gives a key, revoked or not."""

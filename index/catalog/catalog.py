@@ -14,6 +14,7 @@ from index.catalog.file_batches import FileBatches
 from index.catalog.files import Files
 from index.catalog.jobs import Jobs
 from index.catalog.keys.keys import Keys
+from index.catalog.keys.link_secret import LinkSecret
 from index.catalog.keys.vouched import Vouched
 from index.catalog.passage_reads import PassageReads
 from index.catalog.passages import Passages
@@ -38,6 +39,7 @@ class ClientCatalog(
     BatchRuns,
     Keys,
     Vouched,
+    LinkSecret,
     Feedback,
     Ledger,
     Quotas,
@@ -64,7 +66,7 @@ class Catalog(
 
     Clients    files, uploads, stores, store_files, file_batches   (ClientCatalog)
                responses, response_runs, conversations, batches, batch_runs, keys, vouched,
-               feedback, ledger, quotas (accounts/), tenants
+               link_secret, feedback, ledger, quotas (accounts/), tenants
     Writers    jobs, passages, bulk_load, reembedding
     Searches   searched_stores, changes, passage_reads
 

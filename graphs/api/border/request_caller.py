@@ -2,16 +2,19 @@
 
 Authorization: Bearer, api-key, x-api-key --> keyring --> Caller --> what the route needs
     | no such key: 401, whatever the path                             | not allowed: 403
+a link to a file that was signed for a key (graphs/access/links.py) --> that key's Caller
 """
 
+import time
 from dataclasses import replace
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphs.access.callers import caller_of
 from graphs.access.keyring import Keyring
+from graphs.access.links import Links
 from graphs.access.route_scopes import scopes_for
 from graphs.access.tokens import ExpiredTokenError
 from graphs.api.error_replies import error_response
@@ -19,12 +22,13 @@ from graphs.api.errors import ForbiddenError, UnauthenticatedError
 from graphs.api.services import Services
 from graphs.caller import DEFAULT_CALLER, Caller
 from graphs.errors import GraphError
-from index.errors import CorpusError
+from index.errors import CorpusError, UnknownKeyError
 
 # The same words for every reason: they tell nobody whether a key was known, or what a path hides.
 _UNKNOWN = (
     "A valid API key is needed. Send it as `Authorization: Bearer <key>`, `api-key` or `x-api-key`."
 )
+_OVER = "This link to a file is over: the same question gives a new one."
 _FORBIDDEN = "The API key does not allow this request."
 _KEY_HEADERS = ("api-key", "x-api-key")  # of Azure and of others
 _BEARER = "bearer "
@@ -82,12 +86,34 @@ async def _recognised(scope: Scope) -> Caller:
     if is_open(scope):
         return Caller()
     token = sent_token(Headers(scope=scope))
+    if token is None:
+        return await _linked(scope)
     keyring: Keyring = scope["app"].state.keyring
     try:
-        key = None if token is None else await keyring.find(token)
+        key = await keyring.find(token)
     except ExpiredTokenError as err:
         raise UnauthenticatedError(_UNKNOWN) from err
     if key is None:
+        raise UnauthenticatedError(_UNKNOWN)
+    return caller_of(key)
+
+
+async def _linked(scope: Scope) -> Caller:
+    """Finds the caller for whom the link was made that came without a key.
+
+    Raises:
+        UnauthenticatedError: it is no such link, or over, or its key is.
+    """
+    services: Services = scope["app"].state.services
+    links: Links = scope["app"].state.links
+    try:
+        key_id = await links.key_of(_path(scope), QueryParams(scope["query_string"]))
+        key = None if key_id is None else await services.corpus.of(Caller()).get_key(None, key_id)
+    except ExpiredTokenError as err:
+        raise UnauthenticatedError(_OVER) from err
+    except UnknownKeyError as err:
+        raise UnauthenticatedError(_UNKNOWN) from err
+    if key is None or key.status_at(time.time()) != "active":
         raise UnauthenticatedError(_UNKNOWN)
     return caller_of(key)
 

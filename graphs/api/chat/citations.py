@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from openai.types.chat.chat_completion_message import Annotation, AnnotationURLCitation
 from pydantic import BaseModel
 
-from graphs.api.border.public_url import public_url
+from graphs.api.border.public_url import file_url
 from graphs.pipeline.events import Citation, Passage, Retrieved
 
 
@@ -46,7 +46,7 @@ class SearchResult(BaseModel):
 
 def url_of(passage: Passage) -> str:
     """Gives the URL at which the file of a passage can be read."""
-    return f"{public_url()}/v1/files/{passage.file_id}/content#chunk={passage.chunk_id}"
+    return f"{file_url(passage.file_id)}#chunk={passage.chunk_id}"
 
 
 def title_of(passage: Passage) -> str:

@@ -99,6 +99,7 @@ async def get_file_content(request: Request, file_id: str, corpus: InjectedCorpu
     headers = {
         "content-disposition": f"{how}; filename*=UTF-8''{filename}",
         "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",  # the link that was followed may be a signed one
         "vary": "accept",
     }
     return Response(data, media_type=kind, headers=headers)

@@ -1,4 +1,4 @@
-"""The table of API keys; it belongs to those of index/catalog/schema.py."""
+"""The tables of API keys and of secrets; they belong to those of index/catalog/schema.py."""
 
 from sqlalchemy import JSON, BigInteger, Column, String, Table, Text
 
@@ -25,4 +25,13 @@ api_keys = Table(
     Column("revoked_at", BigInteger),
     Column("last_used_at", BigInteger),
     sqlite_autoincrement=True,
+)
+
+# What only the servers of this catalog know together.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
 )
