@@ -44,7 +44,6 @@ _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "HF_HUB_OFFLINE": "1",
     "RAY_preload_python_modules": "deployments.preload",
-    "RAY_worker_niceness": "0",  # the load and the replicas get the same share of the cores
 }
 
 

@@ -167,6 +167,7 @@ def cluster_environment() -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "PYTHONUNBUFFERED": "1",
         "RAY_preload_python_modules": "deployments.preload",
+        "RAY_worker_niceness": "0",  # with Ray's 15 a busy client starves them
         **CALLBACK,
         "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",  # 0.1 takes a tenth of a core, idle or not
     }

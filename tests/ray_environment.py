@@ -19,6 +19,7 @@ def ray_environment(folder):
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # the tests and the replicas get the same share of the cores
         "HF_HUB_OFFLINE": "1",
         "PYTHONUNBUFFERED": "1",
     }

@@ -18,8 +18,8 @@ set_tracing_disabled(disabled=True)  # it would be sent to OpenAI
 
 
 @pytest.fixture
-async def client(base_url):
-    async with AsyncOpenAI(base_url=base_url, api_key="none", timeout=120, max_retries=0) as one:
+async def client(base_url, key):
+    async with AsyncOpenAI(base_url=base_url, api_key=key, timeout=120, max_retries=0) as one:
         yield one
 
 

@@ -14,8 +14,8 @@ DOCUMENTS = ["Bees hum.", "The server listens on port 8000."]
 
 
 @pytest.fixture(params=[cohere.Client, cohere.ClientV2])
-def client(request, url):
-    return request.param(api_key="none", base_url=url)
+def client(request, url, key):
+    return request.param(api_key=key, base_url=url)
 
 
 def test_reranking(client):
@@ -33,8 +33,8 @@ def test_embeddings(client):
 
 
 @pytest.fixture
-def chats(url):
-    return cohere.ClientV2(api_key="none", base_url=url)
+def chats(url, key):
+    return cohere.ClientV2(api_key=key, base_url=url)
 
 
 def test_a_chat_cites_the_documents_that_came_with_it(chats):

@@ -39,9 +39,16 @@ def base_url(url):
 
 
 @pytest.fixture(scope="session")
-def handbook(base_url):
+def key():
+    """What the server takes for a key; where it needs none, anything."""
+    return os.environ["RAGFLEET_KEY"]
+
+
+@pytest.fixture(scope="session")
+def handbook(base_url, key):
     """The id of the store of that name."""
-    stores = httpx.get(f"{base_url}/vector_stores").json()["data"]
+    headers = {"authorization": f"Bearer {key}"}
+    stores = httpx.get(f"{base_url}/vector_stores", headers=headers).json()["data"]
     return next(store["id"] for store in stores if store["name"] == "handbook")
 
 

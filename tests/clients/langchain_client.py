@@ -24,10 +24,10 @@ def weather(city: str) -> str:
 
 
 @pytest.fixture
-def chat(base_url):
+def chat(base_url, key):
     def make(model="rag", **options):
         return ChatOpenAI(
-            model=model, base_url=base_url, api_key="none", timeout=120, max_retries=0,
+            model=model, base_url=base_url, api_key=key, timeout=120, max_retries=0,
             stream_usage=True, **options,
         )  # fmt: skip
 
@@ -108,16 +108,16 @@ def test_tools_are_called_and_their_results_taken(chat, use_responses_api):
 
 
 @pytest.mark.free
-def test_completions(base_url):
-    model = OpenAI(model="generator", base_url=base_url, api_key="none", max_tokens=8)
+def test_completions(base_url, key):
+    model = OpenAI(model="generator", base_url=base_url, api_key=key, max_tokens=8)
     assert isinstance(model.invoke("The capital of France is"), str)
     assert isinstance("".join(model.stream("One, two, three,")), str)
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_embeddings_of_tokens_and_of_texts(base_url, check):
+def test_embeddings_of_tokens_and_of_texts(base_url, check, key):
     model = OpenAIEmbeddings(
-        model="embedder", base_url=base_url, api_key="none", check_embedding_ctx_length=check
+        model="embedder", base_url=base_url, api_key=key, check_embedding_ctx_length=check
     )
     cat, kitten, tax = model.embed_documents(["a cat", "a kitten", "tax law"])
     assert dot(cat, kitten) > dot(cat, tax) + 0.2

@@ -8,8 +8,8 @@ ASKED = [{"role": "user", "content": QUESTION}]
 
 
 @pytest.fixture
-def server(base_url):
-    return {"api_base": base_url, "api_key": "none", "timeout": 120, "num_retries": 0}
+def server(base_url, key):
+    return {"api_base": base_url, "api_key": key, "timeout": 120, "num_retries": 0}
 
 
 @pytest.mark.quote
@@ -42,10 +42,10 @@ def test_embeddings(server):
     assert len(made.data[0]["embedding"]) == 384
 
 
-def test_reranking_in_the_shapes_of_cohere(url):
+def test_reranking_in_the_shapes_of_cohere(url, key):
     ranked = litellm.rerank(
         model="cohere/reranker", query="Which port is used?", api_base=f"{url}/v2/rerank",
-        documents=["Bees hum.", "The server listens on port 8000."], top_n=1, api_key="none",
+        documents=["Bees hum.", "The server listens on port 8000."], top_n=1, api_key=key,
     )  # fmt: skip
     assert ranked.results[0]["index"] == 1
 

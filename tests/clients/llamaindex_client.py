@@ -10,9 +10,9 @@ ASKED = [ChatMessage(role="system", content="Be short."), ChatMessage(content=QU
 
 
 @pytest.fixture
-def model(base_url):
+def model(base_url, key):
     return OpenAILike(
-        model="rag", api_base=base_url, api_key="none", is_chat_model=True, timeout=120,
+        model="rag", api_base=base_url, api_key=key, is_chat_model=True, timeout=120,
         max_retries=0, context_window=4096,
     )  # fmt: skip
 
@@ -32,15 +32,15 @@ async def test_a_chat_is_awaited(model):
 
 
 @pytest.mark.free
-def test_a_completion_of_a_model_that_does_not_chat(base_url):
+def test_a_completion_of_a_model_that_does_not_chat(base_url, key):
     model = OpenAILike(
-        model="generator", api_base=base_url, api_key="none", is_chat_model=False, max_tokens=8
+        model="generator", api_base=base_url, api_key=key, is_chat_model=False, max_tokens=8
     )
     assert isinstance(model.complete("The capital of France is").text, str)
 
 
-def test_embeddings(base_url):
-    model = OpenAILikeEmbedding(model_name="embedder", api_base=base_url, api_key="none")
+def test_embeddings(base_url, key):
+    model = OpenAILikeEmbedding(model_name="embedder", api_base=base_url, api_key=key)
     texts = model.get_text_embedding_batch(["a cat", "a kitten", "tax law"])
     assert [len(one) for one in texts] == [384] * 3
     assert len(model.get_query_embedding("a cat")) == 384

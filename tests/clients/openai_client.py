@@ -19,8 +19,8 @@ class Limit(BaseModel):
 
 
 @pytest.fixture(scope="module")
-def client(base_url):
-    with openai.OpenAI(base_url=base_url, api_key="none", timeout=120, max_retries=0) as one:
+def client(base_url, key):
+    with openai.OpenAI(base_url=base_url, api_key=key, timeout=120, max_retries=0) as one:
         yield one
 
 

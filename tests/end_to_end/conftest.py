@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -33,6 +34,7 @@ class System:
     database: str
     ray_address: str = ""
     environment: dict = field(default_factory=dict)
+    key: str = "none"
     process: subprocess.Popen = None
 
     @property
@@ -41,7 +43,18 @@ class System:
 
     @property
     def openai(self):
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="none", timeout=120, max_retries=0)
+        return openai.OpenAI(
+            base_url=f"{self.url}/v1", api_key=self.key, timeout=120, max_retries=0
+        )
+
+    def create_key(self, *options):
+        """Makes a key as an administrator does; gives its text."""
+        done = subprocess.run(
+            [sys.executable, "-m", "graphs.keys", "create", *options], check=True, cwd=ROOT,
+            env={**os.environ, "RAGFLEET_DATABASE_URL": self.database}, capture_output=True,
+            text=True, timeout=120,
+        )  # fmt: skip
+        return re.search(r"rf_\w+", done.stdout)[0]
 
     def start(self):
         environment = {**os.environ, **ray_environment(self.folder), **self.environment}

@@ -28,7 +28,7 @@ needs_webui = pytest.mark.skipif(
 
 
 class Server:
-    """The graph of `local.yaml`, whose way to answer can be changed."""
+    """The graph of `local.yaml`, whose way to answer can be changed; keys are needed to quote."""
 
     def __init__(self, system, dashboard):
         self._system, self._dashboard = system, dashboard
@@ -37,7 +37,7 @@ class Server:
         """Deploys the config with `answers` changed, and waits until that is at work."""
         config = yaml.safe_load(self._system.config.read_text())
         blocks = {block["name"]: block for block in config["applications"][0]["deployments"]}
-        blocks["Gateway"]["user_config"]["answers"] = how
+        blocks["Gateway"]["user_config"] |= {"answers": how, "auth": {"keys": how == "quote"}}
         self._system.config.write_text(yaml.safe_dump(config))
         environment = {**os.environ, **ray_environment(self._system.folder)}
         subprocess.run(
@@ -56,6 +56,7 @@ class Server:
     def ask(self, client, how, python=PYTHON):
         """Runs the tests of one client; gives what they printed."""
         environment = {**os.environ, "RAGFLEET_URL": self._system.url, "RAGFLEET_ANSWERS": how}
+        environment["RAGFLEET_KEY"] = self._system.key
         command = [python, "-m", "pytest", "-q", "-c", CLIENTS / "pytest.ini", "--rootdir", CLIENTS]
         done = subprocess.run(
             [*command, CLIENTS / f"{client}_client.py"], env=environment, cwd=CLIENTS,
@@ -68,6 +69,7 @@ class Server:
 def server(start_system):
     with start_system("graphs.app:build", lambda blocks: None) as (system, dashboard):
         load_handbook(system.openai)
+        system.key = system.create_key("--scopes", "query,ingest")
         yield Server(system, dashboard)
 
 
