@@ -54,7 +54,7 @@ class System:
             env={**os.environ, "RAGFLEET_DATABASE_URL": self.database}, capture_output=True,
             text=True, timeout=120,
         )  # fmt: skip
-        return re.search(r"rf_\w+", done.stdout)[0]
+        return re.search(r"rf_[\w-]+", done.stdout)[0]
 
     def start(self):
         environment = {**os.environ, **ray_environment(self.folder), **self.environment}
