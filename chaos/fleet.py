@@ -82,7 +82,7 @@ class Fleet:
         self.folder = Path(tempfile.mkdtemp(prefix="rf-", dir="/tmp"))
         self._ports = {"gcs": free_port(), "dashboard": free_port(), "http": free_port()}
         self.nodes: dict[str, Node] = {}
-        self._database_url = database_url or f"sqlite:///{self.folder}/corpus.db"
+        self.database_url = database_url or f"sqlite:///{self.folder}/corpus.db"
 
     @property
     def url(self) -> str:
@@ -122,7 +122,7 @@ class Fleet:
             "PYTHONPATH": str(ROOT),
             "RAY_TMPDIR": str(self.folder),
             "RAY_AUTH_TOKEN_PATH": str(self.token_file),
-            "RAGFLEET_DATABASE_URL": self._database_url,
+            "RAGFLEET_DATABASE_URL": self.database_url,
         }
 
     def __enter__(self) -> Self:

@@ -2,7 +2,7 @@
 
 from secrets import token_hex
 
-from sqlalchemy import Select, insert, select
+from sqlalchemy import Connection, insert, select
 
 from index.catalog.database import Database
 from index.catalog.keys.tables import secrets
@@ -17,11 +17,11 @@ class LinkSecret(Database):
     def link_secret(self) -> str:
         """256 random bits in hex, made when they are asked for first."""
         with self._read() as connection:
-            known = connection.execute(_query()).scalar_one_or_none()
+            known = _stored(connection)
         if known is not None:
             return known
         with self._write() as connection:  # one of those that ask at once makes it
-            known = connection.execute(_query()).scalar_one_or_none()
+            known = _stored(connection)
             if known is None:
                 known = token_hex(_NUM_BYTES)
                 row = {"name": _NAME, "value": known, "created_at": self._now()}
@@ -29,5 +29,7 @@ class LinkSecret(Database):
             return known
 
 
-def _query() -> Select[tuple[str]]:
-    return select(secrets.c.value).where(secrets.c.name == _NAME)
+def _stored(connection: Connection) -> str | None:
+    query = select(secrets.c.value).where(secrets.c.name == _NAME)
+    known: str | None = connection.execute(query).scalar_one_or_none()
+    return known
