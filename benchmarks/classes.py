@@ -3,7 +3,7 @@
 A real Gateway on Serve with keys, over one simulated generator that answers eight at once and four
 a second. Three phases, told as a table:
 
-    idle       one client of class `priority` asks once a second, alone
+    idle       one client of class `priority` asks every two seconds, alone
     overload   the same beside three times what the generator can do, by `default` and `flex`
     shares     all three classes have more to ask than there is room for, for a minute
 
@@ -35,6 +35,8 @@ from index.catalog.keys.records import KeyGrant, ServiceClass
 _SLOTS, _TOKENS_PER_S, _ANSWER_TOKENS = 8, 20.0, 40
 _CAPACITY = _SLOTS * _TOKENS_PER_S / _ANSWER_TOKENS  # answers a second
 _OVERLOAD: Mapping[ServiceClass, float] = {"default": 1.0, "flex": 2.0}  # of the capacity
+_RATE = 0.5  # of the client of class `priority`, a second
+_KEPT = 2  # slots: an answer takes a little longer than two seconds
 _MAX_WAITING = 32
 _CLIENTS = 12  # of each class where they ask without a pause: more than may wait for their turn
 _ORDER: tuple[ServiceClass, ...] = ("priority", "default", "flex")
@@ -60,7 +62,11 @@ def changes() -> dict[str, dict[str, Any]]:
         **one,
         "user_config": {
             "auth": {"keys": True},
-            "classes": {"at_once": _SLOTS, "max_waiting": _MAX_WAITING},
+            "classes": {
+                "at_once": _SLOTS,
+                "kept_for_priority": _KEPT,
+                "max_waiting": _MAX_WAITING,
+            },
             "timeouts": {"slot_s": 60, "first_token_s": 60},
         },
     }
@@ -114,7 +120,7 @@ class Asking:
 
 async def idle(asking: Asking, seconds: float) -> list[Sent]:
     """One client of the best class, alone."""
-    await asking.ask_at("priority", 1.0, seconds)
+    await asking.ask_at("priority", _RATE, seconds)
     return _taken(asking)
 
 
@@ -125,7 +131,7 @@ async def overload(asking: Asking, seconds: float) -> list[Sent]:
         for name, of in _OVERLOAD.items()
     ]
     await asyncio.sleep(_WARM_S)  # until as many wait as may
-    await asking.ask_at("priority", 1.0, seconds)
+    await asking.ask_at("priority", _RATE, seconds)
     await asyncio.gather(*others)
     return _taken(asking)
 

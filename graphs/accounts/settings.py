@@ -1,6 +1,8 @@
 """The settings of accounts: limits that hold for whoever has none of their own, and the log."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from graphs.caller import CallerLimits
 from graphs.settings import Settings
@@ -66,6 +68,7 @@ class ClassSettings(Settings):
     Attributes:
         at_once: requests to models that run at once; more wait for their turn. A little above what
             the generators behind it have room for. None: no request waits.
+        kept_for_priority: of these, how many no other class takes: as many as run at once of it.
         max_waiting: more than these are refused, `flex` first.
         priority: weight of the class; where all wait, each has turns as its weight to their sum.
         default: likewise.
@@ -73,10 +76,21 @@ class ClassSettings(Settings):
     """
 
     at_once: Limit = Field(default=None, ge=1)
+    kept_for_priority: int = Field(default=0, ge=0)
     max_waiting: int = Field(default=256, ge=1)
     priority: int = Field(default=8, ge=1, le=1000)
     default: int = Field(default=4, ge=1, le=1000)
     flex: int = Field(default=1, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _check_kept(self) -> Self:
+        if self.kept_for_priority and not self.kept_for_priority < (self.at_once or 0):
+            msg = (
+                f"kept_for_priority must be below at_once ({self.at_once}), "
+                f"got {self.kept_for_priority}: the other classes need room, too"
+            )
+            raise ValueError(msg)
+        return self
 
 
 class AuditSettings(Settings):

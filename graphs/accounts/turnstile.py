@@ -7,11 +7,13 @@
 Weighted fair queueing (doi.org/10.1145/75247.75248) with one unit a request: each turn moves the
 clock of its class on by 1 / weight, and the class whose clock is behind goes next. A class that was
 away starts at the clock of those that wait, so it cannot save up turns, and none starves another.
-Where too many wait, the newest of the lowest class has to leave.
+Where too many wait, the newest of the lowest class has to leave. Some room may be kept for
+`priority`, which else waits until a running request ends: where those are alike and began together,
+that is nearly as long as one takes.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -32,9 +34,6 @@ class Turnstile:
 
     Args:
         settings: gives those of the moment.
-
-    Attributes:
-        num_running: those that are in.
     """
 
     def __init__(self, settings: Callable[[], ClassSettings]) -> None:
@@ -43,18 +42,22 @@ class Turnstile:
             one: deque() for one in _ORDER
         }
         self._clocks: dict[ServiceClass, float] = dict.fromkeys(_ORDER, 0.0)
-        self.num_running = 0
+        self._running: Counter[ServiceClass] = Counter()
+
+    @property
+    def num_running(self) -> int:
+        """Requests that are in."""
+        return self._running.total()
 
     async def enter(self, service_class: ServiceClass) -> None:
-        """Waits for a turn; `leave` must follow it.
+        """Waits for a turn; `leave` with the same class must follow it.
 
         Raises:
             OverloadedError: too many wait, and none of a lower class can leave for this one.
         """
-        most = self._settings().at_once
         num_waiting = sum(map(len, self._waiting.values()))
-        if most is None or (self.num_running < most and not num_waiting):
-            self.num_running += 1
+        if not num_waiting and self._has_room(service_class):
+            self._running[service_class] += 1
             return
         if num_waiting >= self._settings().max_waiting:
             self._shed_for(service_class)
@@ -64,32 +67,42 @@ class Turnstile:
             self._clocks[service_class] = max(self._clocks[service_class], behind)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[service_class].append(turn)
+        self._let_in()  # those that wait may be of a class that finds less room
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.leave()  # the turn came as the client left
+                self.leave(service_class)  # the turn came as the client left
             elif turn in self._waiting[service_class]:
                 self._waiting[service_class].remove(turn)
             raise
 
-    def leave(self) -> None:
+    def leave(self, service_class: ServiceClass) -> None:
         """Makes room for whoever goes next."""
-        self.num_running -= 1
+        self._running[service_class] -= 1
         self._let_in()
 
     @contextmanager
-    def left_after(self) -> Iterator[None]:
+    def left_after(self, service_class: ServiceClass) -> Iterator[None]:
         """Leaves when the block has ended."""
         try:
             yield
         finally:
-            self.leave()
+            self.leave(service_class)
+
+    def _has_room(self, service_class: ServiceClass) -> bool:
+        settings = self._settings()
+        if settings.at_once is None:
+            return True
+        if self.num_running >= settings.at_once:
+            return False
+        num_lower = self.num_running - self._running["priority"]
+        most_lower = settings.at_once - settings.kept_for_priority
+        return service_class == "priority" or num_lower < most_lower
 
     def _let_in(self) -> None:
-        most = self._settings().at_once
-        while most is None or self.num_running < most:
-            queued = [one for one in _ORDER if self._waiting[one]]
+        while True:
+            queued = [one for one in _ORDER if self._waiting[one] and self._has_room(one)]
             if not queued:
                 return
             chosen = min(queued, key=lambda one: self._clocks[one])
@@ -97,7 +110,7 @@ class Turnstile:
             if turn.done():  # its client has left
                 continue
             self._clocks[chosen] += 1 / getattr(self._settings(), chosen)
-            self.num_running += 1
+            self._running[chosen] += 1
             turn.set_result(None)
 
     def _shed_for(self, service_class: ServiceClass) -> None:

@@ -55,7 +55,7 @@ class ClassTurns:
         except (OverloadedError, HTTPException) as error:
             await error_response(error)(scope, receive, send)
             return
-        with turnstile.left_after():
+        with turnstile.left_after(caller.service_class):
             await self._app(scope, receive, send)
 
 

@@ -1,7 +1,7 @@
 """Turns of the classes of service, without a clock: what counts is who goes next."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 
 import pytest
 
@@ -19,6 +19,7 @@ class Crowd:
         self.settings = ClassSettings(**settings)
         self.turnstile = Turnstile(lambda: self.settings)
         self.served, self.refused, self.tasks = [], [], []
+        self.running = deque()
 
     async def come(self, service_class, count=1):
         for _ in range(count):
@@ -33,10 +34,12 @@ class Crowd:
             self.refused.append(service_class)
         else:
             self.served.append(service_class)
+            self.running.append(service_class)
 
     async def go(self, count):
+        """So many end, those first that came first."""
         for _ in range(count):
-            self.turnstile.leave()
+            self.turnstile.leave(self.running.popleft())
             await asyncio.sleep(0)
 
     async def end(self):
@@ -117,13 +120,36 @@ async def test_who_leaves_while_waiting_takes_no_turn():
 async def test_a_turn_that_comes_as_the_client_leaves_goes_to_the_next():
     crowd = Crowd(at_once=1)
     await crowd.come("default", 3)
-    crowd.turnstile.leave()
+    crowd.turnstile.leave("default")
     crowd.tasks[1].cancel()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert len(crowd.served) == 2
     assert crowd.turnstile.num_running == 1
     await crowd.end()
+
+
+async def test_room_that_is_kept_for_priority_is_taken_by_no_other_and_counts_as_a_turn():
+    crowd = Crowd(at_once=4, kept_for_priority=1, max_waiting=5000)
+    await crowd.come("flex", 600)
+    assert crowd.served == ["flex"] * 3
+    await crowd.come("priority")
+    assert crowd.served[-1] == "priority"  # at once, though others wait
+    await crowd.come("priority", 600)
+    await crowd.come("default", 600)
+    assert len(crowd.served) == 4
+    crowd.served.clear()
+    await crowd.go(520)
+    counts = Counter(crowd.served)
+    assert [counts[one] for one in CLASSES] == pytest.approx([320, 160, 40], rel=0.1)
+    await crowd.end()
+
+
+def test_what_is_kept_leaves_room_for_others():
+    with pytest.raises(ValueError, match=r"below at_once \(4\), got 4"):
+        ClassSettings(at_once=4, kept_for_priority=4)
+    with pytest.raises(ValueError, match=r"below at_once \(None\), got 1"):
+        ClassSettings(kept_for_priority=1)
 
 
 async def test_where_nothing_is_set_nobody_waits():
