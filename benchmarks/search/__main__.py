@@ -28,8 +28,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.progress import progress_bar
-from benchmarks.search_corpus import Filler, Source
-from benchmarks.search_measures import Figures, bare_memory, restart, retriever
+from benchmarks.search.corpus import Filler, Source
+from benchmarks.search.measures import Figures, bare_memory, restart, retriever
 from index.catalog.catalog import Catalog
 
 RESTART_PASSAGES = 100_000

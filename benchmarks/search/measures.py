@@ -16,7 +16,7 @@ import tantivy
 from numpy.typing import NDArray
 
 from benchmarks.progress import progress_bar
-from benchmarks.search_corpus import FINGERPRINT, Questions
+from benchmarks.search.corpus import FINGERPRINT, Questions
 from index.catalog.catalog import Catalog
 from index.records import ChunkDraft, Job, Vectors, titled_text
 from index.searching.filters import parse_filter

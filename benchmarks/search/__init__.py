@@ -1,0 +1,1 @@
+"""Retrieval over many passages; see `__main__.py`."""
