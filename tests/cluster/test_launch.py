@@ -142,12 +142,6 @@ def test_the_sidecar_that_scales_passes_the_restricted_standard(rendered):
     assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
 
 
-def test_the_namespace_is_made_before_what_lies_in_it(rendered):
-    kinds = [one["kind"] for one in rendered["kuberay/around.yaml"]]
-    assert kinds[0] == "Namespace"
-    assert {"PersistentVolumeClaim", "PodDisruptionBudget", "NetworkPolicy"} == set(kinds[1:])
-
-
 def test_the_figures_of_spot_watchers_can_be_scraped(rendered):
     (policy,) = [one for one in rendered["kuberay/around.yaml"] if one["kind"] == "NetworkPolicy"]
     ports = [{one["port"] for one in rule.get("ports", ())} for rule in policy["spec"]["ingress"]]
