@@ -1,7 +1,7 @@
 """Fills values.yaml and a Serve config into the launch files: `python -m cluster.launch.render`.
 
     --out DIR       kuberay/*.yaml, ray_up/*.yaml and skypilot.yaml, ready for kubectl, ray and sky,
-                    and helm.yaml, the values of the chart
+                    helm.yaml, the values of the chart, and serve.yaml, the Serve config in them
     --values FILE   yours instead of cluster/launch/values.yaml
 
 kuberay/*.yaml are the templates of the chart as Helm renders them, without Helm. So a template has
@@ -54,7 +54,10 @@ def render(values: Mapping[str, Any]) -> dict[str, str]:
         name: _filled(read_text(_HERE / source), known, source)
         for name, source in TEMPLATES.items()
     }
-    return files | {"helm.yaml": yaml.safe_dump(chart, sort_keys=False, width=100)}
+    return files | {
+        "helm.yaml": yaml.safe_dump(chart, sort_keys=False, width=100),
+        "serve.yaml": chart["serve_config_text"] + "\n",
+    }
 
 
 def _serve_config(values: Mapping[str, Any]) -> str:

@@ -73,6 +73,7 @@ def test_the_ray_service_is_what_kuberay_takes(rendered):
 def test_what_is_served_is_cluster_yaml_on_another_host_with_keys(rendered):
     (service,) = rendered["kuberay/rayservice.yaml"]
     text = service["spec"]["serveConfigV2"]
+    assert rendered["serve.yaml"] == [yaml.safe_load(text)]
     assert parse_serve_config(text, "rendered").gateway.auth.keys
     served = yaml.safe_load(text)
     assert served["http_options"].pop("host") == "0.0.0.0"
