@@ -47,7 +47,8 @@ def chosen(selector, template):
 def test_the_budget_of_disruptions_is_one_that_kubernetes_can_count(objects, values):
     """Of pods whose owner has no scale subresource: `minAvailable`, and a whole number."""
     budget = objects["PodDisruptionBudget"]["spec"]
-    assert set(budget) == {"minAvailable", "selector"}
+    assert set(budget) == {"minAvailable", "selector", "unhealthyPodEvictionPolicy"}
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
     assert type(budget["minAvailable"]) is int
     assert budget["minAvailable"] < values["on_demand_nodes"]  # else no machine could be drained
     pods = {name: chosen(budget["selector"], one) for name, one in templates(objects).items()}

@@ -112,6 +112,7 @@ def test_own_values_stand_over_those_of_the_repository(cloud, tmp_path):
         assert sorted(found["policies"].values()) == sorted(wanted)
 
 
-def test_the_whole_internet_is_no_operator(cloud, tmp_path):
-    told = worked_out(cloud, tmp_path, {}, '["0.0.0.0/0"]')
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "203.0.113.7"])
+def test_the_whole_internet_is_no_operator(cloud, tmp_path, network):
+    told = worked_out(cloud, tmp_path, {}, f'["{network}"]')
     assert "the whole internet is not an operator" in told

@@ -1,10 +1,15 @@
 # Machines have private addresses alone and reach out through one NAT gateway a zone.
 data "aws_availability_zones" "here" {
   state = "available"
+  filter {
+    name   = "opt-in-status"
+    values = ["opt-in-not-required"] # no local zones, where EKS has no control plane
+  }
 }
 
 locals {
-  zones = { for i, zone in slice(data.aws_availability_zones.here.names, 0, 3) : zone => i }
+  names = data.aws_availability_zones.here.names
+  zones = { for i, zone in slice(local.names, 0, min(3, length(local.names))) : zone => i }
 }
 
 resource "aws_vpc" "ragfleet" {

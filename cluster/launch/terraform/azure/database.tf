@@ -12,7 +12,7 @@ resource "azurerm_private_dns_zone_virtual_network_link" "database" {
 }
 
 resource "azurerm_postgresql_flexible_server" "catalog" {
-  name                              = local.v.name
+  name                              = "${local.v.name}-${substr(sha256(azurerm_resource_group.ragfleet.id), 0, 8)}" # one in the world
   resource_group_name               = azurerm_resource_group.ragfleet.name
   location                          = azurerm_resource_group.ragfleet.location
   version                           = "17"

@@ -19,8 +19,8 @@ variable "operators" {
   default     = []
   description = "Networks (CIDR) that may reach the API of Kubernetes; none: from inside the network alone."
   validation {
-    condition     = alltrue([for one in var.operators : tonumber(split("/", one)[1]) >= 8])
-    error_message = "Each must be a network of at most /8: the whole internet is not an operator."
+    condition     = alltrue([for one in var.operators : try(tonumber(split("/", one)[1]) >= 8, false)])
+    error_message = "Each must be a network as 203.0.113.0/24, of /8 at most: the whole internet is not an operator."
   }
 }
 
