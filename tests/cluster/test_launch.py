@@ -211,6 +211,15 @@ def test_every_other_way_to_start_ray_reads_the_variables_of_a_node(rendered):
     subprocess.run(["sh", "-n", "-c", sky["run"]], check=True)
 
 
+def test_no_start_counts_on_the_python_of_an_image(rendered):
+    (up,), (sky,) = rendered["ray_up/aws.yaml"], rendered["skypilot.yaml"]
+    for setup in (up["setup_commands"][0], sky["setup"]):
+        assert "uv venv -q --python 3.11 --seed .venv" in setup
+        assert "python3.11" not in setup
+    assert sky["secrets"] == {"RAGFLEET_DATABASE_URL": None}
+    assert "envs" not in sky  # which `sky` and its dashboard show
+
+
 def test_one_gpu_holds_all_models(capsys, tmp_path):
     read_serve_config(LAUNCH / "one-gpu.yaml")
     nodes = tmp_path / "nodes.yaml"
