@@ -5,10 +5,11 @@
     --values FILE   yours instead of cluster/launch/values.yaml
 
 kuberay/*.yaml are the templates of the chart as Helm renders them, without Helm. So a template has
-no more than `{{ .Values.key }}`, `{{ .Release.Namespace }}` and, behind either, `| indent N`.
+no more than `{{ .Values.key }}` and `{{ .Release.Namespace }}`, with `| indent N` or `| toJson`.
 """
 
 import argparse
+import json
 import re
 import sys
 import textwrap
@@ -35,7 +36,7 @@ TEMPLATES = {
     "skypilot.yaml": "skypilot.yaml",
 }
 _ACTION = re.compile(r"\{\{(.*?)\}\}")
-_FIELD = re.compile(r" \.(?:Values\.(\w+)|Release\.Namespace)(?: \| indent (\d+))? ")
+_FIELD = re.compile(r" \.(?:Values\.(\w+)|Release\.Namespace)(?: \| (?:indent (\d+)|(toJson)))? ")
 
 
 def render(values: Mapping[str, Any]) -> dict[str, str]:
@@ -81,6 +82,8 @@ def _filled(text: str, known: Mapping[str, Any], source: str) -> str:
         key = field[1] or "namespace"
         if key not in known:
             raise ConfigError(f"{source}: wants a value that is not given: {key!r}")
+        if field[3]:
+            return json.dumps(known[key], separators=(",", ":"), sort_keys=True)
         return textwrap.indent(str(known[key]), " " * int(field[2] or 0))
 
     return _ACTION.sub(value, text)

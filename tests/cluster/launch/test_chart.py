@@ -123,6 +123,13 @@ def test_the_plan_counts_with_the_same_machines(values):
         assert node["memory_gb"] * GIB == bytes_of(values[f"{key}_memory"])
 
 
+def test_every_pod_may_pull_from_a_registry_that_asks_who(values):
+    rendered = render(values | {"image_pull_secrets": [{"name": "mine"}]})
+    service = yaml.safe_load(rendered["kuberay/rayservice.yaml"])
+    found = templates({"RayService": service}).values()
+    assert [one["spec"]["imagePullSecrets"] for one in found] == [[{"name": "mine"}]] * 3
+
+
 def test_the_schema_of_the_chart_names_every_value(values):
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert set(schema["properties"]) == {*values, "serve_config_text"}
@@ -156,7 +163,13 @@ def helm():
 OTHERS = [
     {},
     {"name": "other", "namespace": "elsewhere", "on_demand_nodes": 1, "on_demand_kept": 0},
-    {"image": "mine@sha256:0", "storage": "2Ti", "gpu_resource": "amd.com/gpu", "spot_nodes": 0},
+    {
+        "image": "mine@sha256:0",
+        "image_pull_secrets": [{"name": "of-mine"}],
+        "storage": "2Ti",
+        "gpu_resource": "amd.com/gpu",
+        "spot_nodes": 0,
+    },
 ]
 
 
@@ -186,6 +199,7 @@ def test_helm_finds_no_fault(helm, values):
         ({"spot_nodes": "3"}, "got string, want integer"),
         ({"ray_version": 2.6}, "got number, want string"),
         ({"storage": "200"}, "does not match pattern"),
+        ({"image_pull_secrets": ["mine"]}, "got string, want object"),
         ({"serve_config_text": ""}, "serve_config_text"),
     ],
 )
