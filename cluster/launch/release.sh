@@ -1,12 +1,20 @@
 #!/bin/sh
 # A release with gates, for any CI: lint, plan, test, evaluate, deploy. Each step ends it when it fails.
 #   CONFIG=cluster.yaml NODES=cluster/launch/nodes.yaml DASHBOARD=http://head:8265 cluster/launch/release.sh
-# Without DASHBOARD nothing is deployed. RAY_AUTH_MODE and the token of the cluster come from the CI.
+#   VALUES=my.yaml NODES=... cluster/launch/release.sh    # the chart, with the config that my.yaml names
+# Without DASHBOARD or VALUES nothing is deployed. RAY_AUTH_MODE and the token of the cluster, or the
+# credentials of kubectl, come from the CI, which may ask a person before it gives them.
 set -eu
 
 CONFIG=${CONFIG:-cluster.yaml}
 NODES=${NODES:-cluster/launch/nodes.yaml}
 PYTHON=${PYTHON:-.venv/bin/python}
+
+if [ -n "${VALUES:-}" ]; then
+    rendered=$(mktemp -d)
+    "$PYTHON" -m cluster.launch.render --values "$VALUES" --out "$rendered"
+    CONFIG=$rendered/serve.yaml
+fi
 
 "$PYTHON" -m graphs.commands.check "$CONFIG"
 # Status 3: it does not run on these machines. 4: too slow, where a latency is asked for.
@@ -27,5 +35,13 @@ fi
 
 if [ -n "${DASHBOARD:-}" ]; then
     "$PYTHON" -m cluster.plan "$CONFIG" --against "$DASHBOARD"
+fi
+if [ -n "${VALUES:-}" ]; then
+    # A deployment by hand would be undone by KubeRay: what is served stands in the RayService.
+    value() { sed -n "s/^$1: //p" "$rendered/helm.yaml"; }
+    helm upgrade --install "$(value name)" cluster/launch/chart --namespace "$(value namespace)" \
+        --values "$rendered/helm.yaml" --wait --timeout 30m
+    kubectl --namespace "$(value namespace)" wait "rayservice/$(value name)" --for=condition=Ready --timeout=30m
+elif [ -n "${DASHBOARD:-}" ]; then
     "$(dirname "$PYTHON")/serve" deploy --address "$DASHBOARD" "$CONFIG"
 fi

@@ -1,17 +1,20 @@
 """Fills values.yaml and a Serve config into the launch files: `python -m cluster.launch.render`.
 
-    --out DIR       kuberay/*.yaml, ray_up/*.yaml and skypilot.yaml, ready for kubectl, ray and sky
+    --out DIR       kuberay/*.yaml, ray_up/*.yaml and skypilot.yaml, ready for kubectl, ray and sky,
+                    helm.yaml, the values of the chart, and serve.yaml, the Serve config in them
     --values FILE   yours instead of cluster/launch/values.yaml
 
-A template is YAML with `$name` where a value goes, and `$$` for a dollar.
+kuberay/*.yaml are the templates of the chart as Helm renders them, without Helm. So a template has
+no more than `{{ .Values.key }}` and `{{ .Release.Namespace }}`, with `| indent N` or `| toJson`.
 """
 
 import argparse
+import json
+import re
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import yaml
@@ -23,20 +26,17 @@ from graphs.serve_config.reader import parse_serve_config, read_text
 
 _HERE = Path(__file__).parent
 _ROOT = Path(__file__).parents[2]
-TEMPLATES = (
-    "kuberay/around.yaml",
-    "kuberay/rayservice.yaml",
-    "ray_up/aws.yaml",
-    "ray_up/azure.yaml",
-    "ray_up/gcp.yaml",
-    "skypilot.yaml",
-)
-# Healthy as KubeRay asks, and Serve's own proxy answers on this node.
-_PROBE = (
-    "import urllib.request as u; "
-    "u.urlopen('http://127.0.0.1:52365/api/local_raylet_healthz', timeout=4); "
-    "u.urlopen('http://127.0.0.1:8000/-/healthz', timeout=4)"
-)
+# What is written -> what it is made of.
+TEMPLATES = {
+    "kuberay/around.yaml": "chart/templates/around.yaml",
+    "kuberay/rayservice.yaml": "chart/templates/rayservice.yaml",
+    "ray_up/aws.yaml": "ray_up/aws.yaml",
+    "ray_up/azure.yaml": "ray_up/azure.yaml",
+    "ray_up/gcp.yaml": "ray_up/gcp.yaml",
+    "skypilot.yaml": "skypilot.yaml",
+}
+_ACTION = re.compile(r"\{\{(.*?)\}\}")
+_FIELD = re.compile(r" \.(?:Values\.(\w+)|Release\.Namespace)(?: \| (?:indent (\d+)|(toJson)))? ")
 
 
 def render(values: Mapping[str, Any]) -> dict[str, str]:
@@ -49,6 +49,19 @@ def render(values: Mapping[str, Any]) -> dict[str, str]:
         ConfigError: the Serve config has faults, in its file or with these values, or a template
             names a value that is not given.
     """
+    chart = {**values, "serve_config_text": _serve_config(values)}
+    known = {**chart, "common": read_text(_HERE / "ray_up" / "common.yaml").rstrip()}
+    files = {
+        name: _filled(read_text(_HERE / source), known, source)
+        for name, source in TEMPLATES.items()
+    }
+    return files | {
+        "helm.yaml": yaml.safe_dump(chart, sort_keys=False, width=100),
+        "serve.yaml": chart["serve_config_text"] + "\n",
+    }
+
+
+def _serve_config(values: Mapping[str, Any]) -> str:
     served = _ROOT / str(values["serve_config"])
     text = read_text(served)
     parse_serve_config(text, str(served))
@@ -56,18 +69,24 @@ def render(values: Mapping[str, Any]) -> dict[str, str]:
     config.setdefault("http_options", {})["host"] = values["host"]
     if values["keys"]:
         _ask_for_keys(config, values["keys"])
-    dumped = yaml.safe_dump(config, sort_keys=False, width=100)
+    dumped: str = yaml.safe_dump(config, sort_keys=False, width=100).rstrip()
     parse_serve_config(dumped, f"{served} with these values")
-    known = {
-        **values,
-        "serve_config_text": textwrap.indent(dumped, "    ").rstrip(),
-        "probe": _PROBE,
-        "common": (_HERE / "ray_up" / "common.yaml").read_text().replace("$$", "$").rstrip(),
-    }
-    try:
-        return {name: Template(read_text(_HERE / name)).substitute(known) for name in TEMPLATES}
-    except (KeyError, ValueError) as err:
-        raise ConfigError(f"a template wants a value that is not given: {err}") from err
+    return dumped
+
+
+def _filled(text: str, known: Mapping[str, Any], source: str) -> str:
+    def value(action: re.Match[str]) -> str:
+        field = _FIELD.fullmatch(action[1])
+        if field is None:
+            raise ConfigError(f"{source}: {action[0]} is more than a value")
+        key = field[1] or "namespace"
+        if key not in known:
+            raise ConfigError(f"{source}: wants a value that is not given: {key!r}")
+        if field[3]:
+            return json.dumps(known[key], separators=(",", ":"), sort_keys=True)
+        return textwrap.indent(str(known[key]), " " * int(field[2] or 0))
+
+    return _ACTION.sub(value, text)
 
 
 def _ask_for_keys(config: Mapping[str, Any], wanted: object) -> None:

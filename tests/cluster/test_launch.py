@@ -73,6 +73,7 @@ def test_the_ray_service_is_what_kuberay_takes(rendered):
 def test_what_is_served_is_cluster_yaml_on_another_host_with_keys(rendered):
     (service,) = rendered["kuberay/rayservice.yaml"]
     text = service["spec"]["serveConfigV2"]
+    assert rendered["serve.yaml"] == [yaml.safe_load(text)]
     assert parse_serve_config(text, "rendered").gateway.auth.keys
     served = yaml.safe_load(text)
     assert served["http_options"].pop("host") == "0.0.0.0"
@@ -142,12 +143,6 @@ def test_the_sidecar_that_scales_passes_the_restricted_standard(rendered):
     assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
 
 
-def test_the_namespace_is_made_before_what_lies_in_it(rendered):
-    kinds = [one["kind"] for one in rendered["kuberay/around.yaml"]]
-    assert kinds[0] == "Namespace"
-    assert {"PersistentVolumeClaim", "PodDisruptionBudget", "NetworkPolicy"} == set(kinds[1:])
-
-
 def test_the_figures_of_spot_watchers_can_be_scraped(rendered):
     (policy,) = [one for one in rendered["kuberay/around.yaml"] if one["kind"] == "NetworkPolicy"]
     ports = [{one["port"] for one in rule.get("ports", ())} for rule in policy["spec"]["ingress"]]
@@ -214,6 +209,15 @@ def test_every_other_way_to_start_ray_reads_the_variables_of_a_node(rendered):
     for command in [*starts, sky["run"]]:
         assert ". cluster/node.env" in command
     subprocess.run(["sh", "-n", "-c", sky["run"]], check=True)
+
+
+def test_no_start_counts_on_the_python_of_an_image(rendered):
+    (up,), (sky,) = rendered["ray_up/aws.yaml"], rendered["skypilot.yaml"]
+    for setup in (up["setup_commands"][0], sky["setup"]):
+        assert "uv venv -q --python 3.11 --seed .venv" in setup
+        assert "python3.11" not in setup
+    assert sky["secrets"] == {"RAGFLEET_DATABASE_URL": None}
+    assert "envs" not in sky  # which `sky` and its dashboard show
 
 
 def test_one_gpu_holds_all_models(capsys, tmp_path):

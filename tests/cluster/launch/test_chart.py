@@ -1,0 +1,221 @@
+"""The chart holds what Kubernetes, KubeRay and clouds ask of it; Helm itself renders the same."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cluster.launch import render as launch
+from cluster.launch.render import read_values, render
+from graphs.errors import ConfigError
+
+LAUNCH = Path(launch.__file__).parent
+CHART = LAUNCH / "chart"
+GIB = 2**30
+# vCPUs, GiB and GPUs of the machines that values.yaml names.
+MACHINES = {
+    "g6.2xlarge": (8, 32, 1), "g6.12xlarge": (48, 192, 4),
+    "g2-standard-8": (8, 32, 1), "g2-standard-48": (48, 192, 4),
+    "Standard_NC8as_T4_v3": (8, 56, 1), "Standard_NC64as_T4_v3": (64, 440, 4),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def values():
+    return read_values(LAUNCH / "values.yaml")
+
+
+@pytest.fixture(scope="module")
+def objects(values):
+    files = render(values)
+    names = ("kuberay/around.yaml", "kuberay/rayservice.yaml")
+    return {one["kind"]: one for name in names for one in yaml.safe_load_all(files[name])}
+
+
+def templates(objects):
+    cluster = objects["RayService"]["spec"]["rayClusterConfig"]
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    return {group.get("groupName", "head"): group["template"] for group in groups}
+
+
+def chosen(selector, template):
+    return selector["matchLabels"].items() <= template["metadata"]["labels"].items()
+
+
+def test_the_budget_of_disruptions_is_one_that_kubernetes_can_count(objects, values):
+    """Of pods whose owner has no scale subresource: `minAvailable`, and a whole number."""
+    budget = objects["PodDisruptionBudget"]["spec"]
+    assert set(budget) == {"minAvailable", "selector", "unhealthyPodEvictionPolicy"}
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    assert type(budget["minAvailable"]) is int
+    assert budget["minAvailable"] < values["on_demand_nodes"]  # else no machine could be drained
+    pods = {name: chosen(budget["selector"], one) for name, one in templates(objects).items()}
+    assert pods == {"head": False, "on-demand": True, "spot": False}
+
+
+def test_the_network_policy_is_of_every_pod(objects):
+    selector = objects["NetworkPolicy"]["spec"]["podSelector"]
+    assert all(chosen(selector, one) for one in templates(objects).values())
+
+
+def test_the_weights_stay_when_the_chart_is_uninstalled(objects):
+    claim = objects["PersistentVolumeClaim"]["metadata"]
+    assert claim["annotations"] == {"helm.sh/resource-policy": "keep"}
+    for template in templates(objects).values():
+        (state,) = [one for one in template["spec"]["volumes"] if one["name"] == "state"]
+        assert state["persistentVolumeClaim"]["claimName"] == claim["name"]
+
+
+def tolerates(pod, taint):
+    def covers(one):
+        key, value = one["key"] == taint[0], one.get("value") == taint[1]
+        return key and (value or one.get("operator") == "Exists")
+
+    return any(covers(one) for one in pod.get("tolerations", ()))
+
+
+def test_workers_may_run_on_the_machines_that_clouds_taint(objects):
+    pods = {name: one["spec"] for name, one in templates(objects).items()}
+    gpu, azure = ("nvidia.com/gpu", "present"), ("kubernetes.azure.com/scalesetpriority", "spot")
+    assert {name for name, pod in pods.items() if tolerates(pod, gpu)} == {"on-demand", "spot"}
+    assert {name for name, pod in pods.items() if tolerates(pod, azure)} == {"spot"}
+
+
+def bytes_of(quantity):
+    number, unit = re.fullmatch(r"(\d+)(Mi|Gi)", quantity).groups()
+    return int(number) * {"Mi": 2**20, "Gi": GIB}[unit]
+
+
+def cores_of(quantity):
+    return int(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
+
+
+def left_for_pods(gib):
+    """Of GKE, which keeps most: 25 % of the first 4 GiB, 20 % of 4 more, 10 % of 8, 6 % of 112."""
+    kept, rest = 0.35, gib  # 0.25 GiB more for what runs on every node
+    for size, share in ((4, 0.25), (4, 0.2), (8, 0.1), (112, 0.06)):
+        kept += min(rest, size) * share
+        rest -= min(rest, size)
+    return (gib - kept) * GIB
+
+
+@pytest.mark.parametrize("cloud", ["aws", "gcp", "azure"])
+@pytest.mark.parametrize("group", ["on-demand", "spot"])
+def test_a_worker_fits_its_machine(objects, values, cloud, group):
+    key = group.replace("-", "_")
+    cpus, gib, gpus = MACHINES[values[f"{cloud}_{key}"]]
+    containers = templates(objects)[group]["spec"]["containers"]
+    requests = [one["resources"]["requests"] for one in containers]
+    # The kubelet keeps a tenth of a core of 8, and what runs on every node asks for about 0.4.
+    assert sum(cores_of(one["cpu"]) for one in requests) <= cpus - 0.5
+    assert sum(bytes_of(one["memory"]) for one in requests) <= left_for_pods(gib)
+    assert containers[0]["resources"]["limits"]["nvidia.com/gpu"] <= gpus
+
+
+def test_the_plan_counts_with_the_same_machines(values):
+    types = yaml.safe_load((LAUNCH / "nodes.yaml").read_text())["node_types"]
+    for name, node in types.items():
+        key = name.replace("-", "_")
+        assert node["nodes"] == values[f"{key}_nodes"]
+        assert (node["cpus"], node["gpus"]) == (values[f"{key}_cpus"], values[f"{key}_gpus"])
+        assert node["memory_gb"] * GIB == bytes_of(values[f"{key}_memory"])
+
+
+def test_every_pod_may_pull_from_a_registry_that_asks_who(values):
+    rendered = render(values | {"image_pull_secrets": [{"name": "mine"}]})
+    service = yaml.safe_load(rendered["kuberay/rayservice.yaml"])
+    found = templates({"RayService": service}).values()
+    assert [one["spec"]["imagePullSecrets"] for one in found] == [[{"name": "mine"}]] * 3
+
+
+def test_the_schema_of_the_chart_names_every_value(values):
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert set(schema["properties"]) == {*values, "serve_config_text"}
+    assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("action", "told"),
+    [
+        ("{{ if .Values.name }}", "is more than a value"),
+        ("{{ .Values.name | quote }}", "is more than a value"),
+        ("{{ .Values.nmae }}", "wants a value that is not given: 'nmae'"),
+    ],
+)
+def test_a_template_that_only_helm_could_render_is_refused(tmp_path, monkeypatch, values, action,
+                                                           told):  # fmt: skip
+    (tmp_path / "ray_up").mkdir()
+    (tmp_path / "ray_up" / "common.yaml").write_text("")
+    (tmp_path / "one.yaml").write_text(f"name: {action}\n")
+    monkeypatch.setattr(launch, "_HERE", tmp_path)
+    monkeypatch.setattr(launch, "TEMPLATES", {"one.yaml": "one.yaml"})
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        render(values)
+
+
+@pytest.fixture(scope="module")
+def helm():
+    return pytest.importorskip("helm_python", reason="`make test-launch` installs Helm")
+
+
+OTHERS = [
+    {},
+    {"name": "other", "namespace": "elsewhere", "on_demand_nodes": 1, "on_demand_kept": 0},
+    {
+        "image": "mine@sha256:0",
+        "image_pull_secrets": [{"name": "of-mine"}],
+        "storage": "2Ti",
+        "gpu_resource": "amd.com/gpu",
+        "spot_nodes": 0,
+    },
+]
+
+
+@pytest.mark.parametrize("own", OTHERS)
+def test_helm_renders_what_is_written_without_it(helm, values, own, tmp_path):
+    files = render(values | own)
+    given = yaml.safe_load(files["helm.yaml"])
+    packed = helm.package(CHART, destination=tmp_path)  # as a registry gets it
+    for chart in (helm.Chart.load(CHART), helm.Chart.load(packed)):
+        made = chart.render(given, name="mine", namespace=given["namespace"])
+        for name in ("around", "rayservice"):
+            assert made[f"ragfleet/templates/{name}.yaml"] == files[f"kuberay/{name}.yaml"]
+        assert len(made) == 3  # and the notes
+
+
+def test_helm_finds_no_fault(helm, values):
+    given = yaml.safe_load(render(values)["helm.yaml"])
+    report = helm.lint(CHART, given, strict=True, namespace="ragfleet")
+    assert report["errors"] == []
+    assert {one["error"] for one in report["messages"]} <= {"icon is recommended"}
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ({"spot_node": 3}, "'spot_node' not allowed"),
+        ({"spot_nodes": "3"}, "got string, want integer"),
+        ({"ray_version": 2.6}, "got number, want string"),
+        ({"storage": "200"}, "does not match pattern"),
+        ({"image_pull_secrets": ["mine"]}, "got string, want object"),
+        ({"serve_config_text": ""}, "serve_config_text"),
+    ],
+)
+def test_helm_refuses_a_value_that_would_be_overlooked(helm, values, own, told):
+    given = yaml.safe_load(render(values)["helm.yaml"]) | own
+    with pytest.raises(helm.HelmError, match=re.escape(told)):
+        helm.Chart.load(CHART).render(given, name="mine", namespace="ragfleet")
+
+
+@pytest.mark.parametrize("version", ["1.27.0", "1.37.0"])
+def test_kubernetes_takes_the_objects_and_the_pods(objects, version):
+    checker = pytest.importorskip("kubernetes_validate", reason="`make test-launch` installs it")
+    for kind in ("PersistentVolumeClaim", "PodDisruptionBudget", "NetworkPolicy"):
+        checker.validate(objects[kind], version, strict=True)
+    for template in templates(objects).values():
+        checker.validate({"apiVersion": "v1", "kind": "Pod", **template}, version, strict=True)
+    wrong = {**objects["PodDisruptionBudget"], "specs": {}}
+    with pytest.raises(checker.ValidationError):
+        checker.validate(wrong, version, strict=True)
