@@ -19,6 +19,7 @@ from graphs.api.services import Services
 from graphs.choosing.begun import Begun
 from graphs.choosing.canary import Canary, CanaryStatus
 from graphs.choosing.generators import Generators
+from graphs.choosing.router import Router
 from graphs.clients import (
     DeploymentClient,
     EmbedderClient,
@@ -68,7 +69,10 @@ class Kept:
 
 
 class Graph:
-    """The pipeline and the clients of one configuration."""
+    """The pipeline and the clients of one configuration.
+
+    A `router` decides in the place of the configured one, to be measured.
+    """
 
     def __init__(
         self,
@@ -76,6 +80,7 @@ class Graph:
         handles: Mapping[str, Sequence[DeploymentHandle]],
         observe: Callable[[Trace], None],
         kept: Kept,
+        router: Router | None = None,
     ) -> None:
         self.config = config
         self._system = kept.system
@@ -97,7 +102,7 @@ class Graph:
         self.retrievers = dict(zip(names, shards, strict=True))  # one, or its shards
         self.retriever: SearchStage = shards[0] if len(shards) == 1 else ShardedRetriever(shards)
         self.corpus = client(CorpusClient, handles["ingester"][0], timeouts.corpus_s)
-        self._generators = Generators(config, handles, kept.begun, retries)
+        self._generators = Generators(config, handles, kept.begun, retries, router)
         self.generator = self._generators.client(handles["generator"][0], kept.counters)
         second = self._generators.client(handles["generator"][-1], kept.second_counters)
         self._handles, self._counters = handles, kept.counters

@@ -109,6 +109,8 @@ class Chooser:
             ordered.insert(0 if is_easy else 1, small)
         if self._candidates.elsewhere is not None:
             ordered.append(self._candidates.elsewhere)
+        if len(ordered) == 1:
+            return ordered
         runs = large.runs()
         self._has_run = self._has_run or runs
         # One that was never seen may just start: its own wait for a slot tells whether it is gone.

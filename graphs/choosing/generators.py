@@ -8,7 +8,7 @@ from ray.serve.handle import DeploymentHandle
 from graphs.choosing.begun import Begun
 from graphs.choosing.chooser import FALLBACK, Candidate, Candidates, Chooser
 from graphs.choosing.elsewhere import Elsewhere
-from graphs.choosing.router import router_of
+from graphs.choosing.router import Router, router_of
 from graphs.config import GatewayConfig, secret
 from graphs.failover import ResumingGenerator, Retries
 from graphs.generator_client import GeneratorClient, TokenCounters
@@ -26,6 +26,7 @@ class Generators:
         handles: role -> handles: `generator` holds the first version and perhaps a second one,
             `small_generator` the one for easy questions, if there is one.
         begun: who began which answer.
+        router: decides in the place of the configured one.
     """
 
     def __init__(
@@ -34,11 +35,12 @@ class Generators:
         handles: Mapping[str, Sequence[DeploymentHandle]],
         begun: Begun,
         retries: Retries,
+        router: Router | None = None,
     ) -> None:
         self._config = config
         self._retries = retries
         self._begun = begun
-        self._router = router_of(config.routing)
+        self._router = router or router_of(config.routing)
         small = handles.get("small_generator", ())
         self._all = (*handles["generator"], *small)
         self._small = next((self._candidate(one, TokenCounters()) for one in small), None)

@@ -4,15 +4,11 @@ import asyncio
 import json
 import logging
 import socket
-import threading
 import time
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, StreamingResponse
-from starlette.routing import Route
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
 from graphs.choosing.elsewhere import Elsewhere
 from graphs.deadline import deadline_in
@@ -21,82 +17,13 @@ from graphs.settings import FallbackSettings
 from models.constraints import Choices, Sampling
 from models.errors import ModelChangedError
 from models.generation import GenerationRequest, Message
+from tests.graphs.choosing.endpoint import WHOLE, piece
 
 KEY = "sk-never-told-0123456789"
 MESSAGES = (
     Message(role="developer", content="Answer from the passages."),
     Message(role="user", content="Which port?"),
 )
-USAGE = {"prompt_tokens": 11, "completion_tokens": 5, "total_tokens": 16}
-
-
-def piece(text=None, finish=None, **more):
-    delta = {} if text is None else {"content": text}
-    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], **more}
-
-
-WHOLE = [
-    {"choices": []},
-    {"choices": [{"index": 0, "delta": {"role": "assistant"}, "finish_reason": None}]},
-    piece(""), piece("Port "), piece("8000. [1]"), piece(finish="stop"),
-    {"choices": [], "usage": USAGE},
-]  # fmt: skip
-
-
-class Server:
-    """An endpoint that answers with what it is told to, and keeps what it was asked."""
-
-    def __init__(self):
-        self.pieces, self.wait_s, self.hangs, self.reply = WHOLE, 0.0, False, None
-        self.asked, self.headers, self.num_open = [], [], 0
-        self.is_quiet = threading.Event()
-
-    async def chat(self, request):
-        self.asked.append(await request.json())
-        self.headers.append(dict(request.headers))
-        reply = self.reply and self.reply(self.asked[-1])
-        return reply or StreamingResponse(self.events(), media_type="text/event-stream")
-
-    async def events(self):
-        self.num_open += 1
-        self.is_quiet.clear()
-        try:
-            for one in self.pieces:
-                await asyncio.sleep(self.wait_s)
-                yield one if isinstance(one, str) else f"data: {json.dumps(one)}\n\n"
-            if self.hangs:
-                await asyncio.sleep(30)
-            yield "data: [DONE]\n\n"
-        finally:
-            self.num_open -= 1
-            self.is_quiet.set()
-
-
-@contextmanager
-def serving(app):
-    bound = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def served():
-    holder = Server()
-    app = Starlette(routes=[Route("/v1/chat/completions", holder.chat, methods=["POST"])])
-    with serving(app) as url:
-        yield holder, url
-
-
-@pytest.fixture
-def server(served):
-    served[0].__init__()
-    return served[0]
 
 
 @pytest.fixture
