@@ -216,7 +216,7 @@ class RoutingSettings(Settings):
     """Which questions the small generator gets (graphs/choosing/router.py).
 
     Attributes:
-        router: `off`, a `rule`, or what was `trained` from judged answers.
+        router: a `rule`, or what was `trained` from judged answers; None: all go to the large one.
         weights: JSON file of the trained one (`python -m training.router`); None: the bundled one.
         min_ease: the trained one gives the small generator what it answers as well as the large one
             with at least this probability.
@@ -227,7 +227,7 @@ class RoutingSettings(Settings):
         min_score: a question whose best passage is less relevant is hard, 0..1.
     """
 
-    router: Literal["off", "rule", "trained"] = "off"
+    router: Literal["rule", "trained"] | None = None
     weights: str | None = None
     min_ease: float = Field(default=0.8, ge=0, le=1)
     max_question_words: int = Field(default=20, ge=1)

@@ -51,12 +51,12 @@ class TrainedRouter:
 
 
 def router_of(settings: RoutingSettings) -> Router | None:
-    """Makes the router of these settings; None where it is off.
+    """Makes the router of these settings; None where there is none.
 
     Raises:
         ConfigError: the weights cannot be read.
     """
-    if settings.router == "off":
+    if settings.router is None:
         return None
     if settings.router == "rule":
         return RuleRouter(settings)

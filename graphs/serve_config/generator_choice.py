@@ -43,9 +43,9 @@ def _missing(settings: Mapping[str, Any], args: AppArgs) -> Iterator[ConfigFault
         message = f"share must be 0 without `args: {{canary: true}}`, got {share}"
         yield ConfigFault(where=("canary",), key="share", message=message)
     routing = _of(settings, "routing")
-    router, weights = routing.get("router", "off"), routing.get("weights")
-    if router not in ("off", False) and not args.small:  # YAML 1.1 reads `off` as false
-        message = f"router must be 'off' without `args: {{small: true}}`, got {router!r}"
+    router, weights = routing.get("router"), routing.get("weights")
+    if router and not args.small:
+        message = f"router must be null without `args: {{small: true}}`, got {router!r}"
         yield ConfigFault(where=("routing",), key="router", message=message)
     if isinstance(weights, str):
         try:

@@ -74,7 +74,7 @@ def test_the_rule_bounds_each_feature(harder):
     assert not router.is_easy(replace(EASY, **harder))
 
 
-def test_off_is_no_router():
+def test_without_a_setting_there_is_no_router():
     assert router_of(RoutingSettings()) is None
 
 

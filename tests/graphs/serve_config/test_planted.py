@@ -82,12 +82,12 @@ PLANTED = [
     (
         "          timeouts:\n",
         "          routing: {router: rule}\n          timeouts:\n",
-        "router must be 'off' without `args: {small: true}`, got 'rule'",
+        "router must be null without `args: {small: true}`, got 'rule'",
     ),
     (
         "          timeouts:\n",
         "          routing: {router: rules}\n          timeouts:\n",
-        "router: must be 'off', 'rule' or 'trained', got 'rules'",
+        "router: must be 'rule' or 'trained', got 'rules'",
     ),
     (
         "          timeouts:\n",
