@@ -69,7 +69,8 @@ class Generators:
         return Chooser(candidates, router=self._router, wakes=wakes, begun=self._begun)
 
     def _candidate(self, handle: DeploymentHandle, counters: TokenCounters) -> Candidate:
-        stage = ResumingGenerator(self.client(handle, counters), self._config.failover)
+        client = self.client(handle, counters)
+        stage = ResumingGenerator(client, self._config.failover, hands_over=True)
         return Candidate(name=handle.deployment_name, stage=stage, runs=lambda: has_running(handle))
 
     def _fallback(self, settings: FallbackSettings | None) -> Candidate | None:

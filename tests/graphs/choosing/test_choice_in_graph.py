@@ -1,5 +1,7 @@
 """A small and a large simulated generator in one graph: bound, chosen, true to their answers."""
 
+import asyncio
+
 import pytest
 from ray.serve._private.build_app import build_app
 
@@ -11,6 +13,7 @@ from graphs.choosing import generators
 from graphs.config import AppArgs, GatewayConfig
 from graphs.gateway import Graph, Kept
 from graphs.pipeline.trace import log_trace
+from models.errors import EngineDrainingError
 from tests.graphs.choosing.test_canary_graph import Breaking, Named, request, told, version
 from tests.graphs.choosing.test_chooser import Easy
 
@@ -64,6 +67,27 @@ async def test_a_broken_answer_of_the_small_one_goes_on_exactly(graph_of):
     back = graph_of(large, small, kept=kept, easy=False)
     assert await told(back, request(identity=identity)) == (whole, identity)
     assert (await told(back, request()))[1] == large._config.identity.digest
+
+
+class Dying(Generator.func_or_class):
+    """Loses its streams when it has taken them, before the first word."""
+
+    num_streams = 0
+
+    async def stream(self, request):
+        self.num_streams += 1
+        async for chunk in super().stream(request):
+            if chunk.text:
+                raise EngineDrainingError("the node goes away")
+            yield chunk
+
+
+async def test_a_small_one_that_dies_before_the_first_word_is_not_waited_for(graph_of):
+    large, small = await version(Generator.func_or_class, 0), await version(Dying, 1)
+    alone = graph_of(large, small, easy=False)
+    async with asyncio.timeout(20):
+        assert await told(graph_of(large, small), request()) == await told(alone, request())
+    assert small.num_streams == 1
 
 
 async def test_a_system_without_its_small_generator_is_ready(graph_of, running):
