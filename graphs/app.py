@@ -66,7 +66,7 @@ def compose(args: AppArgs, models: Mapping[Role, Sequence[Any]]) -> Application:
         more["generator"] = (generator, _named(generator, CANARY))
     if args.small:
         more["small_generator"] = (_named(generator, SMALL),)
-    wanted: dict[str, Sequence[Any]] = {**models, **more}
+    wanted = {str(role): classes for role, classes in models.items()} | more
     order = sorted(wanted, key=lambda role: "generator" not in role)
     bound = {role: tuple(_bind(deployment) for deployment in wanted[role]) for role in order}
     retrievers = tuple(

@@ -156,6 +156,7 @@ class Graph:
         """Says for each deployment whether a replica of it runs, as Serve's router knows."""
         main = {role: handles[0] for role, handles in self._handles.items()}
         main.pop("small_generator", None)  # the large one writes what it does not
+        self._generators.any_runs()  # but its router has to learn as well, before it is needed
         shards = self._handles["retriever"]
         if len(shards) > 1:
             del main["retriever"]

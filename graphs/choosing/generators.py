@@ -87,7 +87,9 @@ class Generators:
             settings.url,
         )
         stage = Elsewhere(settings, key)
-        return Candidate(name=FALLBACK, stage=stage, runs=self._none_runs)
+        return Candidate(name=FALLBACK, stage=stage, runs=lambda: not self.any_runs())
 
-    def _none_runs(self) -> bool:
-        return not any(map(has_running, self._all))
+    def any_runs(self) -> bool:
+        """Whether a replica of any generator runs; every router is asked, and learns by that."""
+        running = [has_running(handle) for handle in self._all]
+        return any(running)
