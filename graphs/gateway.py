@@ -118,12 +118,11 @@ class Graph:
             choose=self._generators.chooser(handles["generator"][0], first),
         )
         self.pipeline = RagPipeline(config, stages, observe)
-        # Of the same stages but the generator.
+        # Of the same stages but the generator; nobody else writes what is thrown away.
         generator = ResumingGenerator(second, config.failover)
         choose = self._generators.chooser(handles["generator"][-1], generator)
         of_second = replace(stages, generator=generator, choose=choose)
         self._second = RagPipeline(config, of_second, observe)
-        # What is thrown away is written by nobody else.
         self._shadow = RagPipeline(config, replace(of_second, choose=None), _ignore)
 
     def _reports(self) -> ModelReports:

@@ -1,6 +1,6 @@
 """Trains the router of questions: which ones a small generator answers as well as a large one.
 
-    python -m benchmarks.routing --half tuning --judged judged.json
+    python -m benchmarks.exam.routing --half tuning --judged judged.json
     python -m training.router judged.json
     python -m training.router judged.json --out router.json
 
@@ -44,7 +44,7 @@ class Lessons:
 
 
 def read_lessons(path: Path) -> Lessons:
-    """Reads what `python -m benchmarks.routing --judged` wrote.
+    """Reads what `python -m benchmarks.exam.routing --judged` wrote.
 
     Raises:
         ValueError: there are too few, all of one kind, or of other features.
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("judged", type=Path, help="of `python -m benchmarks.routing --judged`")
+    parser.add_argument("judged", type=Path, help="of `python -m benchmarks.exam.routing --judged`")
     parser.add_argument("--out", type=Path, default=BUNDLED, help="default: the bundled router")
     options = parser.parse_args(arguments)
     lessons = read_lessons(options.judged)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from benchmarks.routing import Judged, lessons, table
+from benchmarks.exam.routing import Judged, lessons, table
 from graphs.choosing.asked import Asked
 from graphs.router_weights import FEATURES
 

@@ -1,7 +1,7 @@
 """What routing by difficulty costs and saves: the exam, asked of a large and of a small generator.
 
-    python -m benchmarks.routing --half tuning --judged judged.json
-    python -m benchmarks.routing --half test
+    python -m benchmarks.exam.routing --half tuning --judged judged.json
+    python -m benchmarks.exam.routing --half test
 
 The first makes the judged answers that `python -m training.router` learns from. The system runs in
 this process (benchmarks/exam/in_process.py), where both generators are simulated: the large one
