@@ -60,14 +60,9 @@ def _run(options: argparse.Namespace, base_url: str) -> int:
     questions = read_questions(halves, options.kinds)[: options.limit]
     transcripts: list[Transcript] = []
     stores = []
-    parts = [(DOCUMENTS / "single", FIRST_KINDS), (DOCUMENTS, KINDS[len(FIRST_KINDS) :])]
-    if options.half in OWN_DOCUMENTS:
-        parts = [(EXAM / options.half, KINDS)]
-    for part, kinds in parts:
-        if asked := [question for question in questions if question.kind in kinds]:
-            filled = options.store and filled_store(client, options.store)
-            stores.append(filled or _upload(client, part))
-            transcripts += _ask_all(client, stores[-1], asked)
+    for store, asked in filled(client, options.half, questions, options.store):
+        stores.append(store)
+        transcripts += _ask_all(client, store, asked)
     counted = numbers(transcripts)
     print(table(counted))
     if options.transcripts:
@@ -80,6 +75,18 @@ def _run(options: argparse.Namespace, base_url: str) -> int:
         }
         options.out.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     return 0
+
+
+def filled(
+    client: OpenAI, half: str, questions: Sequence[Question], store: str | None = None
+) -> Iterator[tuple[Store, Sequence[Question]]]:
+    """Fills the stores that the questions are asked in, unless one is named; gives both."""
+    parts = [(DOCUMENTS / "single", FIRST_KINDS), (DOCUMENTS, KINDS[len(FIRST_KINDS) :])]
+    if half in OWN_DOCUMENTS:
+        parts = [(EXAM / half, KINDS)]
+    for part, kinds in parts:
+        if asked := [question for question in questions if question.kind in kinds]:
+            yield filled_store(client, store) if store else _upload(client, part), asked
 
 
 def _ask_all(client: OpenAI, store: Store, questions: Sequence[Question]) -> Iterator[Transcript]:

@@ -23,9 +23,9 @@ from rich.console import Console
 from cluster.planning.calibration import write_calibration
 from cluster.planning.wanted import Calibration
 from deployments.state import state_folder
-from graphs.config import ServedNames
 from graphs.errors import ConfigError
 from graphs.serve_config.reader import read_serve_config
+from graphs.settings import ServedNames
 
 _CALLS = 12
 _WORDS = "the backup of the second server runs every night at three and takes about an hour "

@@ -94,6 +94,7 @@ class Generator:
                 position=len(request.delivered_token_ids), token_ids=(), text="",
                 finish_reason=None, num_prompt_tokens=0, attempt=request.attempt,
                 identity=served.model.adapters.identity_of(asked.adapter), replica=self._name,
+                model=served.model.identity.model,
             )  # fmt: skip
             try:
                 async with aclosing(served.model.stream(request)) as chunks:

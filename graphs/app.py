@@ -16,7 +16,7 @@ from deployments.retriever import Retriever, retriever_names
 from deployments.safety_filter import SafetyFilter
 from graphs.config import AppArgs, database_url
 from graphs.gateway import Gateway
-from graphs.serve_config.blocks import CANARY
+from graphs.serve_config.blocks import CANARY, SMALL
 from graphs.serve_config.submitted import refuse_wrong_submission
 from index.shard import Shard
 
@@ -60,11 +60,15 @@ def compose(args: AppArgs, models: Mapping[Role, Sequence[Any]]) -> Application:
     """
     url = database_url(args)
     # Generators first, since they take longest to start.
+    generator = models["generator"][0]
+    more: dict[str, Sequence[Any]] = {}
     if args.canary:
-        second = _named(models["generator"][0], CANARY)
-        models = {**models, "generator": (models["generator"][0], second)}
-    order = sorted(models, key=lambda role: role != "generator")
-    bound = {role: tuple(_bind(deployment) for deployment in models[role]) for role in order}
+        more["generator"] = (generator, _named(generator, CANARY))
+    if args.small:
+        more["small_generator"] = (_named(generator, SMALL),)
+    wanted = {str(role): classes for role, classes in models.items()} | more
+    order = sorted(wanted, key=lambda role: "generator" not in role)
+    bound = {role: tuple(_bind(deployment) for deployment in wanted[role]) for role in order}
     retrievers = tuple(
         _bind(_named(Retriever, name), url, Shard(number, args.retriever_shards))
         for number, name in enumerate(retriever_names(args.retriever_shards))

@@ -17,8 +17,12 @@ from graphs.settings import (
     AuthSettings,
     BatchSettings,
     CanarySettings,
+    DeadlineSettings,
+    FallbackSettings,
     ObservingSettings,
     ResponseSettings,
+    RoutingSettings,
+    ServedNames,
     Settings,
 )
 from index.searching.request import LEXICAL_WEIGHT
@@ -154,31 +158,6 @@ class FailoverSettings(Settings):
     resume_s: float = Field(default=60.0, gt=0)
 
 
-class DeadlineSettings(Settings):
-    """What is left out when a request with a deadline has little time left, in seconds.
-
-    Attributes:
-        condense_s: with less left, questions are neither rewritten nor expanded by the generator.
-        rerank_s: with less left, passages keep the order of the search.
-        passages_s: with less left, the generator reads one passage.
-        longest_s: later deadlines than this are cut to it.
-    """
-
-    condense_s: float = Field(default=6.0, ge=0)
-    rerank_s: float = Field(default=4.0, ge=0)
-    passages_s: float = Field(default=2.0, ge=0)
-    longest_s: float = Field(default=3600.0, gt=0)
-
-
-class ServedNames(Settings):
-    """The model names that clients use."""
-
-    generator: str = "generator"
-    embedder: str = "embedder"
-    reranker: str = "reranker"
-    safety: str = "safety"
-
-
 # Also the pages of extensions and desktop programs: `chrome-extension://<id>`, `app://obsidian.md`.
 _ORIGIN = r"^(\*|[a-z][a-z0-9+.-]*://[^/\s*]+)$"
 _HOST = r"^[^/\s*:]+$"
@@ -251,6 +230,7 @@ class GatewayConfig(Settings):
             alone: for small models, and where nothing may be put in other words.
         history_tokens: most tokens of earlier turns that a generator which answers freely reads;
             the newest are kept (graphs/pipeline/prompt.py has the rule).
+        fallback: who writes while no generator runs; None: nobody, and questions get 503.
     """
 
     answers: Literal["free", "quote"] = "free"
@@ -270,6 +250,15 @@ class GatewayConfig(Settings):
     classes: ClassSettings = ClassSettings()
     audit: AuditSettings = AuditSettings()
     canary: CanarySettings = CanarySettings()
+    routing: RoutingSettings = RoutingSettings()
+    fallback: FallbackSettings | None = None
+
+    @model_validator(mode="after")
+    def _check_fallback(self) -> Self:
+        if self.fallback is not None and self.answers == "quote":
+            msg = "fallback needs `answers: free`: a model elsewhere cannot be held to a quote"
+            raise ValueError(msg)
+        return self
 
 
 class AppArgs(Settings):
@@ -281,11 +270,13 @@ class AppArgs(Settings):
             number. 1: the deployment `Retriever` holds all; else `Retriever0`, `Retriever1`, ...
             hold a part each, and each needs a block of its own.
         canary: whether there is a second generator, `GeneratorCanary`, with a block of its own.
+        small: whether there is one for easy questions, `GeneratorSmall`, likewise.
     """
 
     database_url: str | None = None
     retriever_shards: int = Field(default=1, ge=1, le=64)
     canary: bool = False
+    small: bool = False
 
 
 def database_url(args: AppArgs) -> str:
@@ -297,3 +288,8 @@ def database_url(args: AppArgs) -> str:
 def ray_address() -> str | None:
     """The Ray cluster that command lines work on; None means one of their own."""
     return os.environ.get("RAY_ADDRESS") or None
+
+
+def secret(name: str) -> str | None:
+    """A value that stands in the environment alone, so that no file holds it; None: it is empty."""
+    return os.environ.get(name) or None

@@ -126,15 +126,17 @@ _LOSSES = (StageUnavailableError, EngineStoppedError, OverloadedError, ModelChan
 
 
 class ResumingGenerator:
-    """A generator whose streams survive the loss of their replica. See `GenerateStage`."""
+    """A generator whose streams survive the loss of their replica. See `GenerateStage`.
+
+    One that `hands_over` leaves a loss before the first token to who may ask another generator.
+    """
 
     def __init__(
-        self,
-        generator: AttemptStage,
-        settings: FailoverSettings,
+        self, generator: AttemptStage, settings: FailoverSettings, *, hands_over: bool = False
     ) -> None:
         self._generator = generator
         self._settings = settings
+        self._hands_over = hands_over
 
     async def tokens(self) -> TokenCounter:
         """Gives what counts tokens as the generator does."""
@@ -164,9 +166,10 @@ class ResumingGenerator:
                             yield answer.told(chunk)
                         if chunk.finish_reason is not None:
                             return
-                msg = "the stream ended without a finish reason"
-                raise ReplicaLostError(msg)
+                raise ReplicaLostError("the stream ended without a finish reason")
             except _LOSSES as err:
+                if self._hands_over and request.identity is None and answer.position == 0:
+                    raise
                 answer.lose(err)
             await _pause(num_waits)
             num_waits += 1
@@ -278,8 +281,7 @@ class _Delivered:
         if self._num_migrations == 0 and not was_lost:
             raise err
         if time_left_s() <= 0:
-            msg = "the deadline passed while the answer waited for a replica"
-            raise DeadlineError(msg) from err
+            raise DeadlineError("the deadline passed while the answer waited") from err
         if self._waits_until == float("inf"):
             self._waits_until = now + self._settings.resume_s
         self._num_refusals += isinstance(err, ModelChangedError)

@@ -16,7 +16,10 @@ from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
 from graphs.api.accounting.billing import account
 from graphs.api.services import Services
-from graphs.canary import Canary, CanaryStatus
+from graphs.choosing.begun import Begun
+from graphs.choosing.canary import Canary, CanaryStatus
+from graphs.choosing.generators import Generators
+from graphs.choosing.router import Router
 from graphs.clients import (
     DeploymentClient,
     EmbedderClient,
@@ -29,7 +32,7 @@ from graphs.config import GatewayConfig
 from graphs.corpus_client import CorpusClient
 from graphs.errors import StageUnavailableError
 from graphs.failover import ResumingGenerator, Retries
-from graphs.generator_client import GeneratorClient, TokenCounters
+from graphs.generator_client import TokenCounters
 from graphs.model_reports import ModelReports
 from graphs.observing.observer import Observer
 from graphs.pipeline.events import ChatRequest, Event
@@ -55,16 +58,21 @@ class Kept:
         second_counters: the same of its second version.
         system: what the controller tells.
         canary: the judge of the second version.
+        begun: which generator began which answers.
     """
 
     counters: TokenCounters = field(default_factory=TokenCounters)
     second_counters: TokenCounters = field(default_factory=TokenCounters)
+    begun: Begun = field(default_factory=Begun)
     system: SystemView = field(default_factory=lambda: SystemView(RecentAnswers()))
     canary: Canary = field(default_factory=lambda: Canary(CanarySettings()))
 
 
 class Graph:
-    """The pipeline and the clients of one configuration."""
+    """The pipeline and the clients of one configuration.
+
+    A `router` decides in the place of the configured one, to be measured.
+    """
 
     def __init__(
         self,
@@ -72,6 +80,7 @@ class Graph:
         handles: Mapping[str, Sequence[DeploymentHandle]],
         observe: Callable[[Trace], None],
         kept: Kept,
+        router: Router | None = None,
     ) -> None:
         self.config = config
         self._system = kept.system
@@ -88,31 +97,33 @@ class Graph:
         self.reranker = client(RerankerClient, handles["reranker"][0], timeouts.model_s)
         judge = client(JudgeClient, handles["reranker"][0], timeouts.model_s)
         self.safety = client(SafetyClient, handles["safety_filter"][0], timeouts.model_s)
-        self.retrievers = {  # one, or its shards
-            handle.deployment_name: client(RetrieverClient, handle, timeouts.corpus_s)
-            for handle in handles["retriever"]
-        }
-        shards = list(self.retrievers.values())
+        shards = [client(RetrieverClient, one, timeouts.corpus_s) for one in handles["retriever"]]
+        names = (handle.deployment_name for handle in handles["retriever"])
+        self.retrievers = dict(zip(names, shards, strict=True))  # one, or its shards
         self.retriever: SearchStage = shards[0] if len(shards) == 1 else ShardedRetriever(shards)
         self.corpus = client(CorpusClient, handles["ingester"][0], timeouts.corpus_s)
-        generator = partial(GeneratorClient, timeouts=timeouts, retries=retries)
-        self.generator = generator(handles["generator"][0], counters=kept.counters)
-        second = generator(handles["generator"][-1], counters=kept.second_counters)
-        self._handles = handles
+        self._generators = Generators(config, handles, kept.begun, retries, router)
+        self.generator = self._generators.client(handles["generator"][0], kept.counters)
+        second = self._generators.client(handles["generator"][-1], kept.second_counters)
+        self._handles, self._counters = handles, kept.counters
         self.reports = self._reports()
+        first = ResumingGenerator(self.generator, config.failover)
         stages = Stages(
             embedder=self.embedder,
             retriever=self.retriever,
             reranker=self.reranker,
             judge=judge,
             safety=self.safety,
-            generator=ResumingGenerator(self.generator, config.failover),
+            generator=first,
+            choose=self._generators.chooser(handles["generator"][0], first),
         )
         self.pipeline = RagPipeline(config, stages, observe)
-        # Of the same stages but the generator.
-        of_second = replace(stages, generator=ResumingGenerator(second, config.failover))
+        # Of the same stages but the generator; nobody else writes what is thrown away.
+        generator = ResumingGenerator(second, config.failover)
+        choose = self._generators.chooser(handles["generator"][-1], generator)
+        of_second = replace(stages, generator=generator, choose=choose)
         self._second = RagPipeline(config, of_second, observe)
-        self._shadow = RagPipeline(config, of_second, _ignore)
+        self._shadow = RagPipeline(config, replace(of_second, choose=None), _ignore)
 
     def _reports(self) -> ModelReports:
         clients: Mapping[str, DeploymentClient] = {
@@ -143,6 +154,8 @@ class Graph:
     def runs(self) -> Mapping[str, bool]:
         """Says for each deployment whether a replica of it runs, as Serve's router knows."""
         main = {role: handles[0] for role, handles in self._handles.items()}
+        main.pop("small_generator", None)  # the large one writes what it does not
+        self._generators.any_runs()  # but its router has to learn as well, before it is needed
         shards = self._handles["retriever"]
         if len(shards) > 1:
             del main["retriever"]
@@ -166,6 +179,8 @@ class Graph:
         asleep = set() if all(running.values()) else await self._asleep()
 
         async def is_ready(name: str, runs: bool) -> bool:
+            if not runs and name == "generator" and self._generators.has_fallback:
+                return self._counters.are_known or name in asleep
             if not runs or name not in asked:
                 return runs or name in asleep
             return await asked[name].answers(self.config.timeouts.ready_s)

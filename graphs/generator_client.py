@@ -54,6 +54,11 @@ class TokenCounters:
         self._asking: asyncio.Task[TokenCounter] | None = None
         self._asked_at = float("-inf")
 
+    @property
+    def are_known(self) -> bool:
+        """Whether tokens can be counted, also while no generator runs."""
+        return self._current is not None
+
     async def current(self) -> TokenCounter:
         """Gives the counter of the model that was seen last; all who wait share one question."""
         if self._current is None:

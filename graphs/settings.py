@@ -1,5 +1,6 @@
-"""The root of all settings, who may ask, work that nobody waits for, and what is observed."""
+"""The root of all settings, who may ask, what may be waited for, observed, and who writes."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
@@ -14,8 +15,34 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class DeadlineSettings(Settings):
+    """What is left out when a request with a deadline has little time left, in seconds.
+
+    Attributes:
+        condense_s: with less left, questions are neither rewritten nor expanded by the generator.
+        rerank_s: with less left, passages keep the order of the search.
+        passages_s: with less left, the generator reads one passage.
+        longest_s: later deadlines than this are cut to it.
+    """
+
+    condense_s: float = Field(default=6.0, ge=0)
+    rerank_s: float = Field(default=4.0, ge=0)
+    passages_s: float = Field(default=2.0, ge=0)
+    longest_s: float = Field(default=3600.0, gt=0)
+
+
+class ServedNames(Settings):
+    """The model names that clients use."""
+
+    generator: str = "generator"
+    embedder: str = "embedder"
+    reranker: str = "reranker"
+    safety: str = "safety"
+
+
 # Keys that sign come from there, so nobody on the way may write them: TLS, or this machine.
 _SIGNERS_URL = r"^(https://[^/\s?#@]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?)(/[^\s?#]*)?$"
+_HIDDEN_URL = r"^(https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/])"
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]  # fmt: skip
@@ -165,7 +192,7 @@ class ObservingSettings(Settings):
 
 
 class CanarySettings(Settings):
-    """A second version of the generator beside the first (graphs/canary.py).
+    """A second version of the generator beside the first (graphs/choosing/canary.py).
 
     Attributes:
         share: of the questions that the second version gets; 0: none, 1: all.
@@ -185,3 +212,60 @@ class CanarySettings(Settings):
     max_flagged_rise: float = Field(default=0.02, ge=0, le=1)
     max_slowdown: float = Field(default=2.0, ge=1)
     min_answers: int = Field(default=10, ge=2, le=500)
+
+
+class RoutingSettings(Settings):
+    """Which questions the small generator gets (graphs/choosing/router.py).
+
+    Attributes:
+        router: a `rule`, or what was `trained` from judged answers; None: all go to the large one.
+        weights: JSON file of the trained one (`python -m training.router`); None: the bundled one.
+        min_ease: the trained one gives the small generator what it answers as well as the large one
+            with at least this probability.
+        max_question_words: the rule's: longer questions are hard.
+        max_parts: likewise, of things that are asked.
+        max_passages: likewise, of passages to be read.
+        max_passage_chars: likewise, of the text of all of them.
+        min_score: a question whose best passage is less relevant is hard, 0..1.
+    """
+
+    router: Literal["rule", "trained"] | None = None
+    weights: str | None = None
+    min_ease: float = Field(default=0.8, ge=0, le=1)
+    max_question_words: int = Field(default=20, ge=1)
+    max_parts: int = Field(default=1, ge=1)
+    max_passages: int = Field(default=4, ge=0, le=50)
+    max_passage_chars: int = Field(default=4000, ge=0)
+    min_score: float = Field(default=0.5, ge=0, le=1)
+
+
+class FallbackSettings(Settings):
+    """Who writes answers while no generator runs: questions and passages LEAVE THE HOUSE.
+
+    Attributes:
+        url: of an OpenAI-compatible API, such as `https://api.example/v1`.
+        model: its name there.
+        api_key_env: the environment variable of the Gateway that holds the key; None: no key is
+            sent. A key goes over https, or stays on this machine.
+        max_running: most answers at once; more are refused.
+        max_answer_tokens: of an answer whose request names no limit.
+        connect_s: until the connection stands.
+        first_token_s: until the first piece of the answer.
+        next_token_s: between two pieces.
+    """
+
+    url: str = Field(pattern=r"^https?://[^/\s?#@]+(/[^/\s?#]+)*/?$")
+    model: str = Field(min_length=1, max_length=256)
+    api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    max_running: int = Field(default=16, ge=1, le=1024)
+    max_answer_tokens: int = Field(default=1024, ge=1)
+    connect_s: float = Field(default=5.0, gt=0)
+    first_token_s: float = Field(default=30.0, gt=0)
+    next_token_s: float = Field(default=30.0, gt=0)
+
+    @model_validator(mode="after")
+    def _check_key_is_hidden(self) -> Self:
+        if self.api_key_env and not re.match(_HIDDEN_URL, self.url):
+            msg = f"url must be https where a key is sent, or of this machine, got {self.url!r}"
+            raise ValueError(msg)
+        return self

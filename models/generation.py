@@ -63,11 +63,8 @@ class Message:
             msg = f"tool_calls stand in a turn of the assistant, got one of {self.role}"
             raise InvalidInputError(msg)
         if (self.tool_call_id is not None) != (self.role == "tool"):
-            msg = (
-                "tool_call_id stands in every turn of a tool and in no other, "
-                f"got {self.tool_call_id!r} in one of {self.role}"
-            )
-            raise InvalidInputError(msg)
+            msg = "tool_call_id stands in every turn of a tool and in no other, got "
+            raise InvalidInputError(f"{msg}{self.tool_call_id!r} in one of {self.role}")
 
     @property
     def text(self) -> str:
@@ -163,7 +160,9 @@ class GenerationChunk:
         attempt: the request's.
         identity: digest of the model that wrote it.
         replica: the process that has taken the request, on the first chunk; empty where none asks.
-        moved_by: code of the error by which the attempt before ended, likewise.
+        model: the id of its model, for people, likewise.
+        writer: the generator that the graph chose; set there.
+        moved_by: code of the error by which the attempt before ended, on the first chunk.
         tokens: `token_ids` with their probabilities, where they were asked for.
         form: what its text, and that of all that follow, consists of; on the first chunk with text.
     """
@@ -179,6 +178,8 @@ class GenerationChunk:
     moved_by: str = ""
     tokens: tuple[WrittenToken, ...] = ()
     form: ReplyForm | None = None
+    model: str = ""
+    writer: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

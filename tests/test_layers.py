@@ -55,13 +55,13 @@ ROOMS = {
         "bulk",
     ),
     "graphs": (
-        "errors caller deadline together settings findings accounts config corpus",
+        "errors caller deadline together settings findings accounts config corpus router_weights",
         "access",
         "serve_config",
         "pipeline",
         "observing",
-        "model_reports canary failover clients corpus_client generator_client replicas shards "
-        "system",
+        "model_reports failover clients corpus_client generator_client replicas shards system",
+        "choosing",
         "api",
         "gateway app",
         "commands explain usage audit feedback tenants",

@@ -6,10 +6,11 @@ would be held to. A question costs a part of a second, and a start a few seconds
 """
 
 import asyncio
+import re
 import socket
 import tempfile
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -27,9 +28,12 @@ from deployments.safety_filter import SafetyFilter
 from deployments.state import models_folder
 from graphs.api.app import build_app
 from graphs.api.services import Services
+from graphs.choosing.router import Router
 from graphs.gateway import Graph, Kept
 from graphs.observing.observer import Observer
+from graphs.pipeline.quoting.words import content_stems
 from graphs.serve_config.reader import ServeConfig, read_serve_config
+from index.sentences import split_sentences
 from models.constraints import Choices
 from models.generation import GenerationChunk, GenerationRequest, GeneratorProfile
 from models.generator import GeneratorConfig
@@ -38,14 +42,19 @@ from models.identity import ModelIdentity
 
 _CONTEXT_TOKENS = 1024  # of the bundled generator
 _START_S = 120.0
+_NUMBER = re.compile(r"^\[(\d+)\] ", re.MULTILINE)  # of a passage in the prompt
 
 
 class Writer:
     """Stands in for a generator that only quotes: it writes the first text that it may write."""
 
+    name = "writer"
+
     def __init__(self, config: GeneratorConfig) -> None:
         folder = resolve(config.model, config.revision, models_folder())
-        self._identity = ModelIdentity(model="writer", source="", template="", engine="none")
+        self._identity = ModelIdentity(
+            model=self.name, source=self.name, template="", engine="none"
+        )
         self._profile = GeneratorProfile(
             identity=self._identity,
             tokenizer_json=(folder / "tokenizer.json").read_text(encoding="utf-8"),
@@ -72,12 +81,43 @@ class Writer:
         )  # fmt: skip
 
 
+class SmallWriter(Writer):
+    """Stands in for a small generator: it gives a sentence of the passages, and reads no meaning.
+
+    That is the one which shares most words with the question, of as good ones the first.
+    """
+
+    name = "small writer"
+
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+        """Gives the whole answer as one chunk."""
+        passages, _, question = request.messages[-1].text.rpartition("Question: ")
+        asked = set(content_stems(question))
+        _, *parts = _NUMBER.split(passages)
+        units = [
+            (unit, number)
+            for number, passage in zip(parts[::2], parts[1::2], strict=True)
+            for unit in split_sentences(passage.partition("\n")[2].strip())
+        ]
+        text, number = max(units, key=lambda one: len(asked & set(content_stems(one[0]))))
+        yield GenerationChunk(
+            position=0, token_ids=(0,), text=f"{text} [{number}]", finish_reason="stop",
+            num_prompt_tokens=1, identity=self._identity.digest,
+        )  # fmt: skip
+
+
 class _Handle:
     """Calls a deployment of this process as Serve's handles do."""
 
     def __init__(self, name: str, deployment: object) -> None:
         self.deployment_name = name
         self._deployment = deployment
+
+    def _init_router(self) -> "_Handle":
+        return self  # what `graphs.replicas` asks in a process without Ray
+
+    def running_replicas_populated(self) -> bool:
+        return True
 
     def options(self, *, stream: bool) -> "_Handle":
         return _Streams(self.deployment_name, self._deployment) if stream else self
@@ -109,8 +149,10 @@ class _Stream:
 
 
 @contextmanager
-def served(config_file: Path) -> Iterator[str]:
+def served(config_file: Path, router: Router | None = None) -> Iterator[str]:
     """Serves a Serve config from this process, with an empty corpus; gives the base URL.
+
+    A `router` puts a small generator beside the other and decides between them.
 
     Raises:
         ConfigError: the file has faults.
@@ -118,7 +160,7 @@ def served(config_file: Path) -> Iterator[str]:
     """
     config = read_serve_config(config_file)
     with tempfile.TemporaryDirectory() as folder:
-        server = _Server(config, f"sqlite:///{folder}/corpus.db")
+        server = _Server(config, f"sqlite:///{folder}/corpus.db", router)
         thread = threading.Thread(target=server.run, name="in-process", daemon=True)
         thread.start()
         try:
@@ -129,8 +171,9 @@ def served(config_file: Path) -> Iterator[str]:
 
 
 class _Server:
-    def __init__(self, config: ServeConfig, database_url: str) -> None:
+    def __init__(self, config: ServeConfig, database_url: str, router: Router | None) -> None:
         self._config = config
+        self._router = router
         self._database_url = database_url
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._is_up = threading.Event()
@@ -158,19 +201,19 @@ class _Server:
             self._server.should_exit = True
 
     async def _serve(self) -> None:
-        services = await _services(self._config, self._database_url)
+        services = await _services(self._config, self._database_url, self._router)
         app = build_app(services)
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         self._is_up.set()
         await self._server.serve(sockets=[self._socket])
 
 
-async def _services(config: ServeConfig, database_url: str) -> Services:
+async def _services(config: ServeConfig, database_url: str, router: Router | None) -> Services:
     """Loads every model and puts the graph over them."""
     embedder = _Handle("Embedder", await _started(config, Embedder, "Embedder"))
-    writer = Writer(config.settings("Generator", GeneratorConfig))
+    generator = config.settings("Generator", GeneratorConfig)
     ingester = await _started(config, Ingester, "Ingester", database_url, embedder)
-    deployed: Mapping[str, _Handle] = {
+    deployed: dict[str, _Handle] = {
         "embedder": embedder,
         "retriever": _Handle(
             "Retriever", await _started(config, Retriever, "Retriever", database_url)
@@ -179,12 +222,14 @@ async def _services(config: ServeConfig, database_url: str) -> Services:
         "safety_filter": _Handle(
             "SafetyFilter", await _started(config, SafetyFilter, "SafetyFilter")
         ),
-        "generator": _Handle("Generator", writer),
+        "generator": _Handle("Generator", Writer(generator)),
         "ingester": _Handle("Ingester", ingester),
     }
+    if router is not None:
+        deployed["small_generator"] = _Handle("GeneratorSmall", SmallWriter(generator))
     handles = {role: (cast(DeploymentHandle, handle),) for role, handle in deployed.items()}
     observer = Observer(config.gateway.observing, Meter(), "in process")
-    graph = Graph(config.gateway, handles, observer, Kept())
+    graph = Graph(config.gateway, handles, observer, Kept(), router)
     return Services(
         config=config.gateway,
         pipeline=graph,

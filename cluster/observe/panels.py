@@ -117,6 +117,11 @@ OVERVIEW = Dashboard(
             says="generations that went on at another replica",
         ),
         Panel(
+            title="Answers by generator", unit="reqps",
+            queries={"{{writer}}": seldom("ray_ragfleet_written_answers_total", "writer")},
+            says="`fallback` is the server elsewhere",
+        ),
+        Panel(
             title="Cost of an hour",
             queries={"{{currency}}": "sum by (currency) "
                      "(increase(ray_ragfleet_cost_total[1h])) or vector(0)"},

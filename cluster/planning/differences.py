@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from graphs.serve_config.blocks import CANARY
+from graphs.serve_config.blocks import CANARY, SMALL
 
 Effect = Literal[
     "in place", "reloads", "rolls", "restarts all", "starts", "ends", "not until Serve"
@@ -119,7 +119,7 @@ def _settings_differences(
         label = f"user_config.{key}"
         if name != "Gateway" and key in _OF_MODEL:
             options = block.get("ray_actor_options") or {}
-            is_whole = name in ("Generator", CANARY) and options.get("num_gpus", 0)
+            is_whole = name in ("Generator", CANARY, SMALL) and options.get("num_gpus", 0)
             told = "the new model is loaded beside the old one; no request is lost"
             if is_whole:
                 told = "a GPU has no room for two: its streams end first, new ones wait"

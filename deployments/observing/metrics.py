@@ -97,6 +97,10 @@ METRICS: Mapping[str, Metric] = {
     "ragfleet_migrations": Metric(
         kind="counter", help="Generations that went on at another generator replica."
     ),
+    "ragfleet_written_answers": Metric(
+        kind="counter", labels=("writer",),
+        help="Answers by the generator that wrote them; `fallback` is the one elsewhere.",
+    ),
     "ragfleet_refusals": Metric(
         kind="counter", labels=("what", "category"),
         help="Texts that the safety filter flagged, by category.",

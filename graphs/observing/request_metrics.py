@@ -31,6 +31,8 @@ def record_trace(trace: Trace, recorder: Recorder, settings: ObservingSettings) 
             record("ragfleet_stage_errors", 1, stage=span.stage, error_type=span.error)
     for stage in trace.degraded:
         record("ragfleet_degraded", 1, stage=stage)
+    if trace.writer:
+        record("ragfleet_written_answers", 1, writer=trace.writer)
     _record_tokens(trace, recorder, settings)
     _record_answer(trace, recorder)
 

@@ -26,7 +26,7 @@ from graphs.pipeline.events import (
 )
 from graphs.pipeline.markers import MarkerFilter, Verbatim
 from graphs.pipeline.segments import Segment, TokenQueue
-from graphs.pipeline.stages import SafetyStage, Stages
+from graphs.pipeline.stages import AnswerStage, SafetyStage, Stages
 from graphs.pipeline.trace import Trace
 from models.generation import GenerationChunk, GenerationRequest
 from models.safety import Verdict
@@ -56,6 +56,8 @@ class _Decoded:
     finish_reason: FinishReason = "stop"
     num_migrations: int = 0
     identity: str = ""
+    writer: str = ""
+    model: str = ""
     taken: asyncio.Event = field(default_factory=asyncio.Event)
     tokens: TokenQueue = field(default_factory=TokenQueue)
     num_reasoning_tokens: int = 0
@@ -69,7 +71,9 @@ class _Decoded:
                     reason=chunk.moved_by,
                 )
             )  # fmt: skip
-        self.identity = chunk.identity
+        self.identity, self.writer = chunk.identity, chunk.writer
+        self.model = self.model or chunk.model
+        trace.writer = chunk.writer
         self.taken.set()
         self.num_prompt_tokens = max(self.num_prompt_tokens, chunk.num_prompt_tokens)
         self.num_migrations = chunk.attempt
@@ -112,10 +116,12 @@ class Answering:
         trace: Trace,
         *,
         verbatim: bool = False,
+        writer: AnswerStage | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Gives `retrieved`, the text and its citations, and `Finished` last.
 
-        A `verbatim` answer is given character by character, without citations in it.
+        A `verbatim` answer is given character by character, without citations in it. The `writer`
+        was chosen for it; None: the generator writes it.
 
         Nothing is given before a generator has taken the question: until then a lack of generators
         is the request's own error. Closing stops the decoding.
@@ -123,7 +129,8 @@ class Answering:
         segments: asyncio.Queue[Segment | None] = asyncio.Queue()
         decoded = _Decoded()
         reader = Verbatim() if verbatim else MarkerFilter({p.number: p for p in retrieved.passages})
-        decoding = self._decode(request, reader, segments, decoded, trace)
+        chunks = (writer or self._stages.generator).stream(request)
+        decoding = self._decode(chunks, reader, segments, decoded, trace)
         task = asyncio.create_task(decoding)
         task.add_done_callback(lambda _: decoded.taken.set())
         released = Released(decoded.tokens)
@@ -131,7 +138,9 @@ class Answering:
             await decoded.taken.wait()
             if task.done():
                 await task
-            yield replace(retrieved, identity=decoded.identity)
+            yield replace(
+                retrieved, identity=decoded.identity, writer=decoded.writer, model=decoded.model
+            )
             async for batch in _batches(segments):
                 verdicts = await self._judge(batch, trace)
                 for segment, harmless in zip(batch, verdicts, strict=True):
@@ -153,7 +162,7 @@ class Answering:
 
     async def _decode(
         self,
-        request: GenerationRequest,
+        stream: AsyncGenerator[GenerationChunk, None],
         markers: MarkerFilter | Verbatim,
         segments: "asyncio.Queue[Segment | None]",
         decoded: _Decoded,
@@ -162,7 +171,7 @@ class Answering:
         channels = Channels(markers, self._settings)
         try:
             with trace.stage("generate"):
-                async with aclosing(self._stages.generator.stream(request)) as chunks:
+                async with aclosing(stream) as chunks:
                     async for chunk in chunks:
                         decoded.add(chunk, trace)
                         for segment in channels.push(chunk):

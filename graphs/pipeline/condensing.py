@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from graphs.config import DeadlineSettings, RetrievalSettings
+from graphs.config import RetrievalSettings
 from graphs.pipeline.events import ChatRequest, Message
 from graphs.pipeline.markers import without_markers
 from graphs.pipeline.prompt import NO_ANSWER, condense_messages, rewrite_messages
@@ -28,6 +28,7 @@ from graphs.pipeline.small_talk import small_talk
 from graphs.pipeline.stages import RerankStage
 from graphs.pipeline.trace import Trace
 from graphs.pipeline.writing import Writer
+from graphs.settings import DeadlineSettings
 from graphs.together import together
 from index.searching.request import Hit
 from models.reranker import RerankScores

@@ -185,12 +185,16 @@ class Retrieved:
 
     Attributes:
         identity: digest of the model that writes the answer; empty: none is asked.
+        writer: the generator that writes it; empty where there is nothing to tell apart.
+        model: the id of its model, for people; empty where it is not told.
     """
 
     passages: tuple[Passage, ...]
     search_query: str | None
     timings: tuple[StageTime, ...]
     identity: str = ""
+    writer: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

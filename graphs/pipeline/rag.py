@@ -157,9 +157,11 @@ class RagPipeline:
                 yield event
         else:
             generation = self._generation_request(request, evidence)
+            choose = self._stages.choose
             answer = partial(
                 self._answering.stream, retrieved=retrieved, trace=trace,
                 verbatim=request.constraint is not None or _is_formed(request),
+                writer=choose.chosen(request, passages) if choose else None,
             )  # fmt: skip
             async with aclosing(written(answer, generation, request.num_choices)) as events:
                 async for event in events:

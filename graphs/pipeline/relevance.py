@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from graphs.config import DeadlineSettings, RetrievalSettings
+from graphs.config import RetrievalSettings
 from graphs.errors import OverloadedError, StageUnavailableError
 from graphs.findings import TEXT_CHARS, Scored
 from graphs.pipeline.stages import RerankStage
 from graphs.pipeline.trace import Trace
+from graphs.settings import DeadlineSettings
 from index.identifiers import fitness
 from index.records import StoredPassage, titled_text
 from index.searching.request import Hit

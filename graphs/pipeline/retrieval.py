@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from graphs.caller import Caller
-from graphs.config import DeadlineSettings, GatewayConfig, RetrievalSettings
+from graphs.config import GatewayConfig, RetrievalSettings
 from graphs.pipeline.condensing import Condenser, FollowUpReranker, Question
 from graphs.pipeline.events import ChatRequest, GivenDocument, Passage
 from graphs.pipeline.expansion import Expansion, Query
@@ -77,7 +77,7 @@ class Retrieval:
 
     def __init__(self, config: GatewayConfig, stages: Stages) -> None:
         writer = Writer(stages.generator)
-        self._deadline: DeadlineSettings = config.deadline
+        self._deadline = config.deadline
         self._history_tokens = config.history_tokens
         self._reads_chat = config.answers == "free"
         self._stages = stages

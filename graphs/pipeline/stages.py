@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from graphs.pipeline.events import ChatRequest, Passage
 from index.searching.request import Hit, SearchRequest
 from models.embedder import Embeddings, TextKind
 from models.generation import GenerationChunk, GenerationRequest
@@ -50,15 +51,27 @@ class SafetyStage(Protocol):
         ...
 
 
-class GenerateStage(Protocol):
+class AnswerStage(Protocol):
     """Writes answers."""
+
+    def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
+        """Streams an answer; closing the iterator frees the slot."""
+        ...
+
+
+class GenerateStage(AnswerStage, Protocol):
+    """Writes answers, and tells how it counts."""
 
     async def tokens(self) -> TokenCounter:
         """Gives what counts tokens as the generator does; asks it only when its model is new."""
         ...
 
-    def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
-        """Streams an answer; closing the iterator frees the slot."""
+
+class ChooseStage(Protocol):
+    """Chooses among generators: `graphs.choosing.chooser.Chooser`."""
+
+    def chosen(self, request: ChatRequest, passages: Sequence[Passage]) -> AnswerStage:
+        """Gives what writes the answer to a question from these passages."""
         ...
 
 
@@ -68,6 +81,8 @@ class Stages:
 
     Attributes:
         judge: scores single sentences by whether they answer.
+        generator: counts tokens, and writes what is optional.
+        choose: who writes an answer; None: the generator writes them all.
     """
 
     embedder: EmbedStage
@@ -76,3 +91,4 @@ class Stages:
     judge: RerankStage
     safety: SafetyStage
     generator: GenerateStage
+    choose: ChooseStage | None = None

@@ -55,6 +55,7 @@ class Trace:
         in_batch: whether it is a line of a batch.
         adapter: the generator's LoRA adapter that was asked for; empty: the generator itself.
         documents: ids of the files whose passages were read.
+        writer: the generator that wrote the answer; empty: none did, or there is but one.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Trace:
         self.once = once
         self.in_batch = in_batch
         self.adapter = ""
+        self.writer = ""
         self.documents: tuple[str, ...] = ()
         self.outcome = "cancelled"
         self.num_passages = 0
@@ -231,6 +233,7 @@ def log_trace(trace: Trace) -> None:
         "num_passages": trace.num_passages,
         "degraded": ",".join(trace.degraded) or "-",
         "num_migrations": trace.num_migrations,
+        "writer": trace.writer or "-",
         "latency_ms": {time.stage: time.latency_ms for time in trace.times},
     }
     shown = " ".join(f"{name}={value}" for name, value in fields.items())

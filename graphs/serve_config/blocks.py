@@ -20,6 +20,7 @@ Blocks = Mapping[str, type[Any]]
 
 BUILDER = "graphs.app:build"
 CANARY = "GeneratorCanary"  # the deployment of a second version
+SMALL = "GeneratorSmall"  # the one that easy questions go to
 _ROOT = Path(__file__).parents[2]
 # The block of the Retriever stands for those of all shards.
 BLOCKS: Blocks = {
@@ -70,8 +71,8 @@ def is_own_builder(import_path: str) -> bool:
 def expected_blocks(blocks: Blocks, args: AppArgs) -> Blocks:
     """The blocks of the deployments that these `args` make, a shard of the index each."""
     more = dict.fromkeys(retriever_names(args.retriever_shards), blocks["Retriever"])
-    if args.canary:
-        more[CANARY] = blocks["Generator"]
+    others = {CANARY: args.canary, SMALL: args.small}
+    more |= {name: blocks["Generator"] for name, is_there in others.items() if is_there}
     return {name: kind for name, kind in blocks.items() if name != "Retriever"} | more
 
 

@@ -15,7 +15,6 @@ from deployments.user_config import ConfigFault, Place, faults_of, parse_config,
 from graphs.config import AppArgs
 from graphs.serve_config.blocks import (
     BUILDER,
-    CANARY,
     Blocks,
     blocks_of,
     expected_blocks,
@@ -24,12 +23,12 @@ from graphs.serve_config.blocks import (
 )
 from graphs.serve_config.config_file import ConfigFile
 from graphs.serve_config.contradictions import contradictions
+from graphs.serve_config.generator_choice import choice_faults
 from graphs.serve_config.gpus import gpu_faults
 from graphs.serve_config.places import place_faults
 from graphs.serve_config.scaling import scaling_faults, without_policies
 
 _MAX_PORT = 2**16 - 1
-_Named = Sequence[tuple[tuple[Place, str], Mapping[str, Any]]]  # place and name, and the block
 
 
 def faults_in(file: ConfigFile) -> list[ConfigFault]:
@@ -167,27 +166,9 @@ def _application_faults(application: Mapping[str, Any], blocks: Blocks) -> Itera
     ]
     if not faults:
         yield from _wrong_names([label for label, _ in named], expected)
-    yield from _canary_faults(named, args)
+    yield from choice_faults(named, args)
     for (place, name), block in named:
         yield from (fault.under(place) for fault in _block_faults(name, block, expected, args))
-
-
-def _canary_faults(named: _Named, args: AppArgs) -> Iterator[ConfigFault]:
-    """A share of the questions needs a second generator to go to, and one that runs."""
-    for (place, name), block in named:
-        scaling = block.get("autoscaling_config")
-        if name == CANARY and isinstance(scaling, Mapping) and scaling.get("min_replicas") == 0:
-            message = "min_replicas must be at least 1, got 0: no question wakes a second version"
-            yield ConfigFault(
-                where=(*place, "autoscaling_config"), key="min_replicas", message=message
-            )
-        settings = block.get("user_config")
-        canary = settings.get("canary") if isinstance(settings, Mapping) else None
-        share = canary.get("share") if isinstance(canary, Mapping) else None
-        if name == "Gateway" and share and not args.canary:
-            message = f"share must be 0 without `args: {{canary: true}}`, got {share}"
-            where = (*place, "user_config", "canary")
-            yield ConfigFault(where=where, key="share", message=message)
 
 
 def _wrong_names(named: list[tuple[Place, str]], expected: Blocks) -> Iterator[ConfigFault]:

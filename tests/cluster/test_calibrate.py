@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse
 
 from cluster.calibrate import Asked, NotMeasuredError, main, measure
 from cluster.planning.calibration import read_calibration, write_calibration
-from graphs.config import ServedNames
 from graphs.errors import ConfigError
+from graphs.settings import ServedNames
 from tests.graphs.serving import serving
 
 LOCAL = Path(__file__).parents[2] / "local.yaml"

@@ -12,7 +12,7 @@ from openai import AsyncOpenAI
 
 from graphs.api.app import build_app
 from graphs.api.services import Services
-from graphs.config import GatewayConfig, HttpSettings, ServedNames
+from graphs.config import GatewayConfig, HttpSettings
 from graphs.pipeline.events import (
     Citation,
     Finished,
@@ -24,6 +24,7 @@ from graphs.pipeline.events import (
 )
 from graphs.pipeline.retrieval import Retrieval
 from graphs.pipeline.stages import Stages
+from graphs.settings import ServedNames
 from index.access import Viewer
 from index.catalog.catalog import Catalog
 from index.chunk import chunk

@@ -10,7 +10,7 @@ from graphs.api.services import Services
 
 _EXPOSED = (
     "x-request-id", "openai-processing-ms", "openai-version", "openai-poll-after-ms",
-    "server-timing", "retry-after", "retry-after-ms", "x-should-retry",
+    "server-timing", "retry-after", "retry-after-ms", "x-should-retry", "x-written-by",
     "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
     "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
 )  # fmt: skip

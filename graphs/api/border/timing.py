@@ -1,10 +1,13 @@
-"""Stage times: a `Server-Timing` header (https://www.w3.org/TR/server-timing/), and a tree."""
+"""What headers tell of an answer: stage times (https://www.w3.org/TR/server-timing/), its writer.
+
+The times are told as a tree, too.
+"""
 
 import re
 from collections.abc import Sequence
 from typing import Any
 
-from graphs.pipeline.events import Span, StageTime
+from graphs.pipeline.events import Retrieved, Span, StageTime
 
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -13,6 +16,11 @@ def server_timing(timings: Sequence[StageTime]) -> dict[str, str]:
     """Gives the header, one entry a stage; no header without stages."""
     entries = [f"{_NOT_TOKEN.sub('_', time.stage)};dur={time.latency_ms:.1f}" for time in timings]
     return {"server-timing": ", ".join(entries)} if entries else {}
+
+
+def written_by(retrieved: Retrieved) -> dict[str, str]:
+    """Gives the header that names the generator at work; no header where none is chosen."""
+    return {"x-written-by": retrieved.writer} if retrieved.writer else {}
 
 
 def tree(spans: Sequence[Span]) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ from graphs.api.chat.citations import (
 )
 from graphs.api.chat.logprobs import chat_logprobs
 from graphs.api.chat.reply import Answer, call_id
+from graphs.api.chat.writer import WrittenBy, written_by_of
 from graphs.api.error_replies import ErrorReply
 from graphs.pipeline.events import (
     Arguments,
@@ -66,6 +67,7 @@ class RagCompletion(ChatCompletion):
 
     search_results: list[SearchResult] | None = None
     degraded: list[str] | None = None
+    written_by: WrittenBy | None = None
     rag: dict[str, Any] | None = None
 
 
@@ -74,6 +76,7 @@ class RagChunk(ChatCompletionChunk):
 
     search_results: list[SearchResult] | None = None
     degraded: list[str] | None = None
+    written_by: WrittenBy | None = None
     rag: dict[str, Any] | None = None
 
 
@@ -274,6 +277,8 @@ def _extensions(head: ReplyHead, retrieved: Retrieved, finished: Finished) -> di
         extensions["search_results"] = search_results_of(retrieved.passages)
     if finished.degraded:
         extensions["degraded"] = list(finished.degraded)
+    if (writer := written_by_of(retrieved)) is not None:
+        extensions["written_by"] = writer
     if head.debug:
         extensions["rag"] = {
             "search_query": retrieved.search_query,

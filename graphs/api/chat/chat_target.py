@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from graphs.api.chat.chat_schema import ChatCompletionBody, RagOptions, SystemMessage
 from graphs.api.errors import BadRequestError, unknown_model
-from graphs.config import GatewayConfig, ServedNames
+from graphs.config import GatewayConfig
+from graphs.settings import ServedNames
 
 RAG_MODEL = "rag"
 STORE_PREFIX = "rag:"

@@ -26,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.border.replies import json_reply
 from graphs.api.border.sse import Frame, SseSender
-from graphs.api.border.timing import server_timing
+from graphs.api.border.timing import server_timing, written_by
 from graphs.api.chat.resume import EventIds, Resumption
 from graphs.api.error_replies import ErrorReply, reply_of
 from graphs.api.errors import DisconnectedError
@@ -141,7 +141,8 @@ class EventReply(Response):
     async def _whole(self) -> Response:
         async with aclosing(self._events) as events:
             answer = await answer_of(events)
-        return json_reply(self._shape.whole(answer), server_timing(answer.finished.timings))
+        headers = server_timing(answer.finished.timings) | written_by(answer.retrieved)
+        return json_reply(self._shape.whole(answer), headers)
 
     async def _stream(self, send: Send) -> None:
         delivery = self._delivery
@@ -152,7 +153,7 @@ class EventReply(Response):
             ids = None
             if delivery.resumption is not None:
                 ids = EventIds(delivery.resumption, delivery.created, retrieved)
-            await sender.start(server_timing(retrieved.timings))
+            await sender.start(server_timing(retrieved.timings) | written_by(retrieved))
             async with sender.heartbeat(delivery.heartbeat_s):
                 await self._send_events(retrieved, events, _Outlet(sender, ids))
         await sender.end()

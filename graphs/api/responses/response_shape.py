@@ -27,6 +27,7 @@ from pydantic import BaseModel
 from graphs.api.border.sse import Frame
 from graphs.api.chat.logprobs import response_logprobs
 from graphs.api.chat.reply import Answer
+from graphs.api.chat.writer import WrittenBy, written_by_of
 from graphs.api.error_replies import ErrorReply
 from graphs.api.responses.emitting import Emitter, OpenMessage
 from graphs.api.responses.own_items import OpenCall, OpenReasoning
@@ -56,9 +57,10 @@ def unix_time() -> int:
 
 
 class RagResponse(api.Response):
-    """A response with our extension: what was left out because it failed."""
+    """A response with our extensions: what was left out because it failed, and who wrote it."""
 
     degraded: list[str] | None = None
+    written_by: WrittenBy | None = None
 
 
 class ResponseShape:
@@ -85,6 +87,7 @@ class ResponseShape:
         self._emitter = Emitter(head["id"], starting_after=starting_after)
         self._state: dict[str, Any] = {"status": "in_progress"}
         self._open: OpenMessage | OpenReasoning | OpenCall | None = None
+        self._written_by: WrittenBy | None = None
         self._num_chars = 0
 
     def begin(self) -> list[Frame]:
@@ -98,6 +101,7 @@ class ResponseShape:
     def opening(self, retrieved: Retrieved) -> list[Frame]:
         """Makes the events before the text."""
         frames = self.begin()
+        self._written_by = written_by_of(retrieved)
         if retrieved.search_query is not None:
             self._search(retrieved, retrieved.search_query)
         return frames + self._emitter.taken()
@@ -218,6 +222,8 @@ class ResponseShape:
         }
         if finished.degraded:
             self._state["degraded"] = list(finished.degraded)
+        if self._written_by is not None:
+            self._state["written_by"] = self._written_by.model_dump()
         add = self._emitter.add
         if reason:
             add(api.ResponseIncompleteEvent, "response.incomplete", response=self.response())

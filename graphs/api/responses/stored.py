@@ -27,6 +27,7 @@ from index.errors import UnknownResponseError
 # What an answer changes of a response; all else is its head.
 _STATE = {
     "status", "output", "error", "incomplete_details", "completed_at", "usage", "degraded",
+    "written_by",
 }  # fmt: skip
 
 

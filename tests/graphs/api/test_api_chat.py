@@ -175,6 +175,21 @@ async def test_degraded_stages_and_debug_are_shown(api_openai, api_pipeline, str
     assert reply.rag["search_query"] == "where do requests wait"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_wrote_an_answer_is_told_and_no_folder_of_ours(api_openai, api_pipeline, stream):
+    first = api_pipeline.script[0]
+    named = dataclasses.replace(first, writer="GeneratorSmall", model="/srv/models/tiny")
+    api_pipeline.script[0] = named
+    raw = await api_openai.chat.completions.with_raw_response.create(
+        model="rag", messages=QUESTION, stream=stream
+    )
+    assert raw.headers["x-written-by"] == "GeneratorSmall"
+    reply = raw.parse()
+    if stream:
+        reply = [chunk async for chunk in reply][-1]
+    assert reply.written_by == {"generator": "GeneratorSmall", "model": "tiny"}
+
+
 async def test_server_timing_has_one_entry_a_stage(api_openai):
     whole = await api_openai.chat.completions.with_raw_response.create(
         model="rag", messages=QUESTION

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from graphs.config import DeadlineSettings, RetrievalSettings
+from graphs.config import RetrievalSettings
 from graphs.pipeline.relevance import Relevance
 from graphs.pipeline.trace import Trace
+from graphs.settings import DeadlineSettings
 from models.reranker import RerankScores
 from tests.graphs.fake_stages import hit
 

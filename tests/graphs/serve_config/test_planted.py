@@ -78,6 +78,45 @@ PLANTED = [
         "          canary: {share: 0.2}\n          timeouts:\n",
         "share must be 0 without `args: {canary: true}`, got 0.2",
     ),
+    ("args: {}  ", "args: {small: true}  ", "missing block 'GeneratorSmall'"),
+    (
+        "          timeouts:\n",
+        "          routing: {router: rule}\n          timeouts:\n",
+        "router must be null without `args: {small: true}`, got 'rule'",
+    ),
+    (
+        "          timeouts:\n",
+        "          routing: {router: rules}\n          timeouts:\n",
+        "router: must be 'rule' or 'trained', got 'rules'",
+    ),
+    (
+        "          timeouts:\n",
+        "          routing: {weights: cluster.yaml}\n          timeouts:\n",
+        "weights 'cluster.yaml' are none of a router",
+    ),
+    (
+        "          timeouts:\n",
+        "          fallback: {url: 'http://api.example/v1', model: m, api_key_env: KEY}\n"
+        "          timeouts:\n",
+        "url must be https where a key is sent",
+    ),
+    (
+        "          timeouts:\n",
+        "          fallback: {url: 'ftp://api.example', model: m}\n          timeouts:\n",
+        "fallback.url: String should match pattern",
+    ),
+    (
+        "          timeouts:\n",
+        "          fallback: {url: 'https://api.example/v1', model: m, api_key: secret}\n"
+        "          timeouts:\n",
+        "did you mean 'api_key_env'?",
+    ),
+    (
+        "          timeouts:\n",
+        "          fallback: {url: 'https://api.example/v1', model: m}\n          answers: quote\n"
+        "          timeouts:\n",
+        "fallback needs `answers: free`",
+    ),
     ("args: {}  ", "args: {retriever_shards: 99}  ", "must be less than or equal to 64, got 99"),
     ("chunk_overlap_tokens: 80 ", "chunk_overlap_tokens: 400 ", "got 400"),
     (

@@ -1,5 +1,6 @@
 """`/v1/responses` with the real openai client: asked, streamed, chained, refused."""
 
+import dataclasses
 import json
 
 import openai
@@ -216,6 +217,15 @@ async def test_a_blocked_answer_has_a_refusal(ask, client, api_pipeline, before)
 async def test_what_was_left_out_is_told(ask, api_pipeline):
     api_pipeline.script[-1] = Finished(finish_reason="stop", usage=USAGE, degraded=("rerank",))
     assert (await ask()).degraded == ["rerank"]
+
+
+async def test_who_wrote_it_is_told_and_kept(ask, client, api_pipeline):
+    first = api_pipeline.script[0]
+    api_pipeline.script[0] = dataclasses.replace(first, writer="fallback", model="other/model")
+    response = await ask()
+    assert response.written_by == {"generator": "fallback", "model": "other/model"}
+    kept = await client.responses.retrieve(response.id)
+    assert kept.written_by == response.written_by
 
 
 @pytest.mark.parametrize("stream", [True, False])

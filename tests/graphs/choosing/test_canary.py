@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from graphs.caller import Caller
-from graphs.canary import FIRST, SECOND, Canary, bounds, sure_rise
+from graphs.choosing.canary import FIRST, SECOND, Canary, bounds, sure_rise
 from graphs.errors import ReplicaLostError
 from graphs.pipeline.events import ChatRequest, Finished, Message, Retrieved, TextDelta, Usage
 from graphs.settings import CanarySettings
@@ -232,7 +232,7 @@ def test_the_bounds_are_those_of_wilson_and_of_newcombe(monkeypatch):
     assert bounds(5, 5) == pytest.approx((0.4297, 1.0), abs=1e-4)
     assert bounds(10, 100) == pytest.approx((0.0460, 0.2038), abs=1e-4)
     assert sure_rise((0, 0), (5, 5)) == pytest.approx(0.4297, abs=1e-4)
-    monkeypatch.setattr("graphs.canary._Z", 1.96)
+    monkeypatch.setattr("graphs.choosing.canary._Z", 1.96)
     assert sure_rise((48, 80), (56, 70)) == pytest.approx(0.0524, abs=1e-4)  # Newcombe's table II
 
 

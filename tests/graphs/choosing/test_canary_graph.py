@@ -7,7 +7,8 @@ from chaos.simulated import app as simulated
 from chaos.simulated.generator import Generator
 from graphs import gateway
 from graphs.app import compose
-from graphs.canary import Canary
+from graphs.choosing import generators
+from graphs.choosing.canary import Canary
 from graphs.config import AppArgs, GatewayConfig
 from graphs.gateway import Graph, Kept
 from graphs.pipeline.events import ChatRequest, Message, Retrieved, TextDelta
@@ -44,7 +45,8 @@ async def version(kind, number):
 @pytest.fixture
 def graph_of(monkeypatch):
     """Makes a graph of these generators that sends every new question to the second one."""
-    monkeypatch.setattr(gateway, "has_running", lambda _handle: True)
+    for module in (gateway, generators):
+        monkeypatch.setattr(module, "has_running", lambda _handle: True)
 
     def make(*generators, share=1.0, shadow=False, kept=None, seen=log_trace):
         stages = {

@@ -20,6 +20,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 
+from graphs.choosing.begun import Begun
 from graphs.errors import GraphError
 from graphs.pipeline.events import ChatRequest, Citation, Event, Finished, Retrieved, TextDelta
 from graphs.settings import CanarySettings
@@ -32,7 +33,6 @@ FIRST, SECOND = "first", "second"
 _WINDOW = 500  # answers of a version that count, the newest
 _FEWEST = 5  # before failures and flags are judged; the bounds allow for so few
 _Z = 2.576  # 99 %: it is judged after every answer, and chance has as many tries
-_MAX_IDENTITIES = 32  # models that are swapped and adapted while answers break
 _MAX_SHADOWS = 8  # at once; more questions are not asked a second time
 _OURS = (GraphError, CorpusError, ModelError)
 
@@ -184,14 +184,14 @@ class Canary:
         self.rolled_back = ""
         self._tallies = {FIRST: Tally(clock), SECOND: Tally(clock)}
         self._shadows: set[asyncio.Task[None]] = set()
-        self._version_of: dict[str, str] = {}  # digest of a model -> the version that has it
+        self._begun = Begun()
 
     def changed(self, settings: CanarySettings) -> "Canary":
         """Gives one that judges anew, and knows which version has begun what."""
         if settings == self.settings:
             return self
         made = Canary(settings)
-        made._version_of = self._version_of
+        made._begun = self._begun
         return made
 
     def holds(self, request: ChatRequest) -> bool:
@@ -219,13 +219,13 @@ class Canary:
                 async for event in events:
                     answer.see(event)
                     if isinstance(event, Retrieved) and event.identity:
-                        self._note(event.identity, chosen)
+                        self._begun.note(event.identity, chosen)
                     yield event
 
     def _chosen(self, request: ChatRequest) -> str:
         """A broken answer goes on with the version that began it, also of one rolled back."""
-        if request.identity is not None and request.identity in self._version_of:
-            return self._version_of[request.identity]
+        if (version := self._begun.of(request.identity)) is not None:
+            return version
         if self.settings.shadow or (self.rolled_back and request.identity is None):
             return FIRST
         return SECOND if self.holds(request) else FIRST
@@ -233,12 +233,6 @@ class Canary:
     def _is_shadowed(self, request: ChatRequest) -> bool:
         is_new = request.identity is None
         return self.settings.shadow and is_new and not self.rolled_back and self.holds(request)
-
-    def _note(self, identity: str, version: str) -> None:
-        self._version_of.pop(identity, None)
-        self._version_of[identity] = version
-        for oldest in list(self._version_of)[:-_MAX_IDENTITIES]:
-            del self._version_of[oldest]
 
     def _shadow(self, request: ChatRequest, second: Answer) -> None:
         if len(self._shadows) < _MAX_SHADOWS:

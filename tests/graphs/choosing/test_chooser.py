@@ -1,0 +1,207 @@
+"""Easy questions go to the small generator, and what has not begun goes on to the next one."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import pytest
+
+from graphs.choosing.begun import Begun
+from graphs.choosing.chooser import Candidate, Candidates, Chooser
+from graphs.errors import (
+    OverloadedError,
+    PoisonRequestError,
+    ReplicaLostError,
+    StageUnavailableError,
+)
+from graphs.pipeline.events import ChatRequest, Message
+from models.errors import ContextLengthError, EngineStoppedError, ModelChangedError
+from models.generation import GenerationChunk, GenerationRequest
+
+MESSAGES = (Message(role="user", content="Which port?"),)
+QUESTION = ChatRequest(request_id="r", messages=MESSAGES)
+
+
+@dataclass
+class Fake:
+    """Writes its name; fails where it is told to, after so many chunks."""
+
+    name: str
+    error: Exception | None = None
+    after: int = 0
+    is_running: bool = True
+    asked: list = field(default_factory=list)
+
+    async def stream(self, request):
+        self.asked.append(request)
+        if request.identity not in (None, self.name):
+            raise ModelChangedError("another model")
+        texts = ("", self.name, "!")
+        for number, text in enumerate(texts):
+            if self.error is not None and number == self.after:
+                raise self.error
+            yield GenerationChunk(
+                position=number, token_ids=(number,), text=text, num_prompt_tokens=1,
+                finish_reason="stop" if number == len(texts) - 1 else None, identity=self.name,
+            )  # fmt: skip
+
+    def candidate(self, runs=None):
+        return Candidate(name=self.name, stage=self, runs=runs or (lambda: self.is_running))
+
+
+class Easy:
+    def __init__(self, is_easy=True):
+        self.answer = is_easy
+
+    def is_easy(self, asked):
+        return self.answer
+
+
+def chooser(large, small=None, elsewhere=None, *, easy=True, wakes=False, begun=None):
+    ours = [one for one in (large, small) if one]
+
+    def none_runs():
+        return not any(one.is_running for one in ours)
+
+    candidates = Candidates(
+        large=large.candidate(), small=small and small.candidate(),
+        elsewhere=elsewhere and elsewhere.candidate(none_runs),
+    )  # fmt: skip
+    return Chooser(candidates, router=Easy(easy), wakes=wakes, begun=begun or Begun())
+
+
+async def told(made, identity=None):
+    request = GenerationRequest(request_id="r", messages=(), identity=identity)
+    stage = made.chosen(ChatRequest(request_id="r", messages=MESSAGES, identity=identity), ())
+    chunks = [chunk async for chunk in stage.stream(request)]
+    (writer,) = {chunk.writer for chunk in chunks}
+    return writer, "".join(chunk.text for chunk in chunks)
+
+
+@pytest.mark.parametrize(("easy", "name"), [(True, "small"), (False, "large")])
+async def test_an_easy_question_goes_to_the_small_one(easy, name):
+    made = chooser(Fake("large"), Fake("small"), easy=easy)
+    assert await told(made) == (name, f"{name}!")
+
+
+@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ReplicaLostError(""), OverloadedError(""), EngineStoppedError(""), ContextLengthError(""),
+        StageUnavailableError(""),
+    ],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+async def test_what_a_small_one_has_not_begun_the_large_one_writes_whole(error, after):
+    made = chooser(Fake("large"), Fake("small", error, after))
+    assert await told(made) == ("large", "large!")
+
+
+async def test_what_a_small_one_has_begun_nobody_else_goes_on_with():
+    large = Fake("large")
+    with pytest.raises(ReplicaLostError):
+        await told(chooser(large, Fake("small", ReplicaLostError(""), after=2)))
+    assert not large.asked
+
+
+async def test_a_question_that_kills_goes_to_nobody_else():
+    large = Fake("large")
+    with pytest.raises(PoisonRequestError):
+        await told(chooser(large, Fake("small", PoisonRequestError(""))))
+    assert not large.asked
+
+
+async def test_a_small_one_without_replicas_is_not_asked():
+    small = Fake("small", is_running=False)
+    assert await told(chooser(Fake("large"), small)) == ("large", "large!")
+    assert not small.asked
+
+
+async def test_a_hard_question_goes_to_the_small_one_only_when_no_large_one_runs():
+    busy = Fake("large", OverloadedError("no slot"))
+    with pytest.raises(OverloadedError):
+        await told(chooser(busy, Fake("small"), easy=False))
+    busy.is_running = False
+    assert await told(chooser(busy, Fake("small"), easy=False)) == ("small", "small!")
+
+
+async def test_an_answer_goes_elsewhere_only_when_none_of_ours_runs():
+    large, small, other = Fake("large"), Fake("small"), Fake("fallback")
+    made = chooser(large, small, other)
+    assert (await told(made))[0] == "small"
+    small.is_running = False
+    assert (await told(made))[0] == "large"
+    large.is_running = False
+    assert (await told(made))[0] == "fallback"
+    assert len(large.asked) == 1  # it was not waited for again
+
+
+async def test_a_busy_generator_sends_nothing_elsewhere():
+    other = Fake("fallback")
+    with pytest.raises(OverloadedError):
+        await told(chooser(Fake("large", OverloadedError("full")), elsewhere=other))
+    assert not other.asked
+
+
+async def test_a_generator_that_was_never_seen_is_waited_for_first():
+    starting = Fake("large", OverloadedError("no slot in time"), is_running=False)
+    assert (await told(chooser(starting, elsewhere=Fake("fallback"))))[0] == "fallback"
+    assert len(starting.asked) == 1
+
+
+async def test_a_generator_that_sleeps_is_woken_and_not_replaced():
+    large = Fake("large")
+    made = chooser(large, elsewhere=Fake("fallback"), wakes=True)
+    await told(made)
+    large.is_running = False
+    assert (await told(made))[0] == "large"
+
+
+async def test_the_rest_of_an_answer_comes_from_who_began_it():
+    begun, large, small = Begun(), Fake("large"), Fake("small")
+    await told(chooser(large, small, begun=begun))
+    large.asked.clear()
+    # The settings have changed meanwhile: it would be hard now.
+    later = chooser(large, small, easy=False, begun=begun)
+    assert await told(later, identity="small") == ("small", "small!")
+    assert not large.asked
+
+
+async def test_who_began_it_is_found_by_a_gateway_that_does_not_know():
+    made = chooser(Fake("large"), Fake("small"), easy=False)
+    assert await told(made, identity="small") == ("small", "small!")
+
+
+async def test_the_rest_of_an_answer_is_never_asked_for_elsewhere():
+    other = Fake("fallback")
+    gone = Fake("large", StageUnavailableError("gone"), is_running=False)
+    with pytest.raises(StageUnavailableError):
+        await told(chooser(gone, elsewhere=other), identity="large")
+    assert not other.asked
+
+
+async def test_several_answers_are_of_one_generator():
+    stage = chooser(Fake("large"), Fake("small")).chosen(QUESTION, ())
+    first = GenerationRequest(request_id="r", messages=())
+    again = GenerationRequest(request_id="r", messages=(), identity="small")
+    for request in (first, again):
+        assert {one.writer async for one in stage.stream(request)} == {"small"}
+
+
+async def test_closing_an_answer_closes_the_generator_that_writes_it():
+    closed = asyncio.Event()
+
+    class Endless(Fake):
+        async def stream(self, request):
+            try:
+                async for chunk in super().stream(request):
+                    yield chunk
+                await asyncio.Future()
+            finally:
+                closed.set()
+
+    stage = chooser(Fake("large"), Endless("small")).chosen(QUESTION, ())
+    async with aclosing(stage.stream(GenerationRequest(request_id="r", messages=()))) as chunks:
+        await anext(chunks)
+    assert closed.is_set()
