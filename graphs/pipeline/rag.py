@@ -160,6 +160,7 @@ class RagPipeline:
             answer = partial(
                 self._answering.stream, retrieved=retrieved, trace=trace,
                 verbatim=request.constraint is not None or _is_formed(request),
+                tells_moves=request.tells_moves,
             )  # fmt: skip
             async with aclosing(written(answer, generation, request.num_choices)) as events:
                 async for event in events:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from graphs.errors import StageUnavailableError
-from graphs.pipeline.events import Citation, Finished, Retrieved, TextDelta, Thought, Usage
+from graphs.pipeline.events import Citation, Finished, Moved, Retrieved, TextDelta, Thought, Usage
 from tests.browser import LAUNCH, Watch, needs_chromium, violations_async
 from tests.graphs.serving import serving
 
@@ -85,6 +85,18 @@ async def test_an_answer_that_moved_or_lacks_a_stage_says_so(open_page, api_pipe
         await page.locator(".note", has_text="moved to another replica 2 times").wait_for()
         await page.get_by_text("Why this answer").click()
         assert "rerank" in await page.locator(".why").inner_text()
+
+
+async def test_a_move_is_told_while_the_answer_goes_on(open_page, api_pipeline):
+    *before, last = api_pipeline.script
+    api_pipeline.script = [*before[:2], Moved(num_migrations=1), *before[2:], 60.0, last]
+    async with open_page() as page:
+        await ask(page, "Where do requests wait?")
+        await page.locator(".note.moved", has_text="moved to another replica.").wait_for()
+        assert await page.locator("article[aria-busy]").count() == 1
+        assert "moved" in await page.locator("#status").inner_text()
+        await page.get_by_role("button", name="Stop").click()
+        await page.locator(".note", has_text="Stopped.").wait_for()
 
 
 async def test_an_answer_that_was_stopped_or_failed_is_asked_again(open_page, api_pipeline):
