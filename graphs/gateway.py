@@ -203,7 +203,8 @@ class Gateway:
         self._meter = Meter()
         self._app: FastAPI | None = None
         self._recent = RecentAnswers()
-        self._kept = Kept(system=SystemView(self._recent))
+        every = [handle for of_role in handles.values() for handle in of_role]
+        self._kept = Kept(system=SystemView(self._recent, every))
         self._warming: asyncio.Task[None] | None = None
         self._services = self._build(GatewayConfig())
 

@@ -61,9 +61,10 @@ def client_of(fleet):
 
 
 def kill_generator(fleet):
-    """SIGKILLs the only replica of the Generator and gives its id."""
+    """SIGKILLs the only replica of the Generator, which writes one answer, and gives its id."""
     state = httpx.get(f"{fleet.url}/admin/v1/system", timeout=30).json()
     (generator,) = (one for one in state["deployments"] if one["name"] == "Generator")
+    assert (generator["working"], generator["waiting"], state["alarms"]) == (1, 0, [])
     (replica,) = generator["replicas"]
     os.kill(replica["pid"], signal.SIGKILL)
     return replica["id"]
@@ -82,6 +83,7 @@ def test_an_answer_whose_replica_is_killed_moves_while_it_is_read(fleet, browser
     page.locator(".note", has_text="The answer pauses.").wait_for()
     page.locator(".note", has_text="moved to another replica").wait_for()
     watching.locator(".changes li", has_text=f"replica {killed}").first.wait_for()
+    watching.locator(".changes li", has_text="Alarm is over: Generator (page).").wait_for()
     watching.locator(".changes .moved").wait_for()
     page.screenshot(path=screenshot_path(tmp_path, "moved.png"))
     watching.screenshot(path=screenshot_path(tmp_path, "changes.png"), full_page=True)

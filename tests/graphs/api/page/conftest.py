@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from graphs.model_reports import ModelReport
+from graphs.replicas import QueueState
 from graphs.system import DeploymentState, NodeState, ReplicaState, SystemState
 
 
@@ -15,7 +16,7 @@ def replica(name, state="RUNNING", node="n1"):
 def deployment(*replicas, name="Generator", num_gpus=0.5):
     return DeploymentState(
         name=name, status="HEALTHY", message="", target=len(replicas), min_replicas=1,
-        max_replicas=4, num_gpus=num_gpus, replicas=replicas,
+        max_replicas=4, num_gpus=num_gpus, replicas=replicas, slots=8, max_waiting=10,
     )  # fmt: skip
 
 
@@ -44,6 +45,7 @@ def system(api_app):
         SystemState(
             deployments=(deployment(replica("a"), replica("b", node="n2")),),
             nodes=(node("n1"), node("n2", "on-demand"), node("n3")),
+            queues={"Generator": QueueState(waiting=3, working=11)},
         )
     )
     state = api_app.state

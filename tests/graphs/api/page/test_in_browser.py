@@ -11,6 +11,7 @@ import pytest
 
 from graphs.errors import StageUnavailableError
 from graphs.pipeline.events import Citation, Finished, Moved, Retrieved, TextDelta, Thought, Usage
+from graphs.replicas import QueueState
 from tests.browser import LAUNCH, Watch, needs_chromium, violations_async
 from tests.graphs.serving import serving
 
@@ -178,6 +179,15 @@ async def test_the_views_work_by_keyboard_on_a_phone_in_the_dark(open_page, syst
                 told = await changes.inner_text()
                 assert "Generator: scaled from 2 to 1." in told
                 assert "Node 10.0.0.1 left." in told
+                assert "11 calls in work (8 slots a replica), 3 of 10 waiting" in (
+                    await generator.inner_text()
+                )
+                full = QueueState(waiting=9, working=16)
+                system.state = replace(system.state, queues={"Generator": full})
+                await changes.get_by_text("Alarm: Generator (page).").wait_for()
+                alarm = await page.get_by_role("list", name="Alarms").inner_text()
+                assert "9 of 10 places of its queue are taken" in alarm
+                assert await violations_async(page) == []
 
 
 def answering(data):
