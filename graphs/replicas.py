@@ -35,7 +35,7 @@ def queues_of(handles: Iterable[DeploymentHandle]) -> Mapping[str, QueueState]:
 
 
 def _router(handle: DeploymentHandle) -> Any:
-    """Gives the router of a handle; None in Serve's local testing mode: one process, no replicas."""
+    """Gives the router of a handle; None in Serve's local testing mode, which has no replicas."""
     return getattr(handle._init_router(), "_asyncio_router", None)
 
 

@@ -22,6 +22,7 @@ from ray.serve.handle import DeploymentHandle
 from graphs.errors import StageUnavailableError
 from graphs.pipeline.trace import Trace
 from graphs.replicas import QueueState, queues_of
+from graphs.serve_config.differences import as_config
 
 logger = logging.getLogger(__name__)
 
@@ -122,6 +123,14 @@ class SystemState:
     queues: Mapping[str, QueueState] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunningConfig:
+    """The Serve config of what runs, in the form of the YAML, and the name of this application."""
+
+    name: str
+    value: Mapping[str, Any]
+
+
 class RecentAnswers:
     """Remembers how the last answers of this Gateway went."""
 
@@ -188,18 +197,31 @@ class SystemView:
             queues=queues_of(self._handles),
         )
 
+    async def running(self) -> RunningConfig:
+        """Tells the config of what runs.
+
+        Raises:
+            StageUnavailableError: Serve's controller does not answer.
+        """
+        details, name, _ = await asyncio.to_thread(_told)
+        return RunningConfig(name=name, value=as_config(details))
+
 
 def _ask() -> tuple[tuple[DeploymentState, ...], tuple[NodeState, ...]]:
+    details, name, nodes = _told()
+    found = details["applications"].get(name, {}).get("deployments", {})
+    return tuple(map(deployment_of, found.values())), tuple(map(node_of, nodes))
+
+
+def _told() -> tuple[Mapping[str, Any], str, Sequence[Mapping[str, Any]]]:
+    """Gives what Serve tells of itself, the name of the application that asks, and Ray's nodes."""
     try:
         # As Serve's REST API asks: its public calls tell nothing of single replicas.
         controller = _get_global_client()._controller
         details = ray.get(controller.get_serve_instance_details.remote(), timeout=_ASK_S)
-        name = serve.get_replica_context().app_name
-        nodes = ray.nodes()
+        return details, serve.get_replica_context().app_name, ray.nodes()
     except (RayError, RayServeException) as err:
         raise StageUnavailableError("Serve's controller does not answer") from err
-    found = details["applications"].get(name, {}).get("deployments", {})
-    return tuple(map(deployment_of, found.values())), tuple(map(node_of, nodes))
 
 
 def deployment_of(details: Mapping[str, Any]) -> DeploymentState:

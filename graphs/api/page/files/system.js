@@ -3,6 +3,7 @@
 import { ask, call, events } from "./api.js";
 import { el, fill, problem, table } from "./dom.js";
 import { changes } from "./changes.js";
+import { planForm } from "./plan.js";
 
 const MOST_CHANGES = 100;
 
@@ -63,6 +64,7 @@ export function showSystem(view) {
   fill(view, el("h1", {}, "System"), told, state, alarms,
     el("h2", { class: "unseen" }, "Deployments"), graph,
     el("h2", {}, "What has changed"), log,
+    planForm(),
     el("h2", {}, "Nodes"), nodes,
     el("h2", {}, "Last answers and searches of this Gateway"), answers);
   follow();

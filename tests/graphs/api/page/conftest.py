@@ -3,10 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from graphs.model_reports import ModelReport
 from graphs.replicas import QueueState
-from graphs.system import DeploymentState, NodeState, ReplicaState, SystemState
+from graphs.system import DeploymentState, NodeState, ReplicaState, RunningConfig, SystemState
+from tests.ray_environment import ROOT
+
+LOCAL = ROOT / "local.yaml"
 
 
 def replica(name, state="RUNNING", node="n1"):
@@ -37,6 +41,10 @@ class FakeSystem:
         if isinstance(self.state, Exception):
             raise self.state
         return self.state
+
+    async def running(self):
+        value = yaml.safe_load(LOCAL.read_text())
+        return RunningConfig(name="ragfleet", value=value)
 
 
 @pytest.fixture

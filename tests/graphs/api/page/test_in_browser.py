@@ -13,6 +13,7 @@ from graphs.errors import StageUnavailableError
 from graphs.pipeline.events import Citation, Finished, Moved, Retrieved, TextDelta, Thought, Usage
 from graphs.replicas import QueueState
 from tests.browser import LAUNCH, Watch, needs_chromium, violations_async
+from tests.graphs.api.page.conftest import LOCAL
 from tests.graphs.serving import serving
 
 async_playwright = pytest.importorskip("playwright.async_api").async_playwright
@@ -188,6 +189,22 @@ async def test_the_views_work_by_keyboard_on_a_phone_in_the_dark(open_page, syst
                 alarm = await page.get_by_role("list", name="Alarms").inner_text()
                 assert "9 of 10 places of its queue are taken" in alarm
                 assert await violations_async(page) == []
+
+
+async def test_a_config_is_compared_with_what_runs(open_page, system):
+    text = LOCAL.read_text()
+    changed = text.replace("max_ongoing_requests:", "max_ongoing_requests: 7 #", 1)
+    async with open_page() as page:
+        await page.get_by_role("link", name="System").click()
+        await page.get_by_text("What would a deploy change?").click()
+        file = {"name": "local.yaml", "mimeType": "text/yaml", "buffer": changed.encode()}
+        await page.set_input_files("input[type=file]", files=[file])
+        await page.locator(".plan td", has_text="max_ongoing_requests").wait_for()
+        assert "in place" in await page.locator(".plan table").inner_text()
+        assert await violations_async(page) == []
+        await page.get_by_label("Config (YAML)").fill(text.replace("user_config:", "user_cfg:", 1))
+        await page.get_by_role("button", name="Compare").click()
+        await page.locator(".plan .faults", has_text="user_cfg").wait_for()
 
 
 def answering(data):
