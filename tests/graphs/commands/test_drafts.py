@@ -89,7 +89,7 @@ class Writer:
 
 
 @pytest.fixture
-async def drafted(api_app, api_config, api_http, api_ingest, api_pipeline, tmp_path, monkeypatch):
+async def drafted(api_app, api_config, api_http, api_ingest, api_pipeline, tmp_path):
     """Runs the command against an API with three documents; gives its status and the drafts."""
     for number, name in enumerate(("pump", "valve", "boiler"), start=1):
         text = f"The {name} takes {11 * number} watts when it runs, as its label tells everybody."
