@@ -32,6 +32,7 @@ from graphs.failover import ResumingGenerator, Retries
 from graphs.generator_client import GeneratorClient, TokenCounters
 from graphs.model_reports import ModelReports
 from graphs.observing.observer import Observer
+from graphs.observing.quality_log import QualityLog, logged
 from graphs.pipeline.events import ChatRequest, Event
 from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.relevance import ScoredHit
@@ -75,6 +76,8 @@ class Graph:
     ) -> None:
         self.config = config
         self._system = kept.system
+        of_log = config.observing.quality_log
+        self._quality_log = None if of_log is None else QualityLog(of_log)
         kept.canary = self._canary = kept.canary.changed(config.canary)
         timeouts, retries = config.timeouts, Retries(config.failover)
 
@@ -127,6 +130,11 @@ class Graph:
 
     def answer(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Answers a chat; see `graphs.pipeline.rag.RagPipeline`."""
+        if self._quality_log is not None and self._quality_log.wants(request):
+            return logged(self._answer(request), request, self._quality_log)
+        return self._answer(request)
+
+    def _answer(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         generators = self._handles["generator"]
         if len(generators) == 1:
             return self.pipeline.answer(request)
