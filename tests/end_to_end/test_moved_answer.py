@@ -145,3 +145,18 @@ def ancestors(span, spans):
     while span.parent_span_id in spans:
         span = spans[span.parent_span_id]
         yield span.span_id
+
+
+def test_a_config_is_compared_with_the_one_that_runs(fleet):
+    served = (fleet.folder / "served.yaml").read_text()
+    more = served.replace("max_answer_tokens: 60", "max_answer_tokens: 61")
+    assert planned(fleet, served) == {"object": "plan", "faults": [], "changes": []}
+    (change,) = planned(fleet, more)["changes"]
+    assert (change["where"], change["key"], change["effect"]) == (
+        "Generator", "user_config.max_answer_tokens", "in place",
+    )  # fmt: skip
+
+
+def planned(fleet, config):
+    url = f"{fleet.url}/admin/v1/system/plan"
+    return httpx.post(url, json={"config": config}, timeout=60).raise_for_status().json()
