@@ -22,7 +22,6 @@ from rich.console import Console
 
 from cluster.planning.calibration import read_calibration
 from cluster.planning.checkpoints import known_models
-from cluster.planning.differences import differences
 from cluster.planning.nodes import Machines, read_machines, running_machines
 from cluster.planning.planned import Plan, as_json, make_plan
 from cluster.planning.report import print_plan
@@ -31,6 +30,7 @@ from cluster.planning.wanted import Wanted, boundaries
 from deployments.state import models_folder, state_folder
 from graphs.errors import ConfigError
 from graphs.serve_config.config_file import parse_config_file
+from graphs.serve_config.differences import differences
 from graphs.serve_config.reader import parse_serve_config, read_text
 from models.errors import InvalidInputError
 

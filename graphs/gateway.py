@@ -35,6 +35,7 @@ from graphs.failover import ResumingGenerator, Retries
 from graphs.generator_client import TokenCounters
 from graphs.model_reports import ModelReports
 from graphs.observing.observer import Observer
+from graphs.observing.quality_log import QualityLog, logged
 from graphs.pipeline.events import ChatRequest, Event
 from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.relevance import ScoredHit
@@ -84,6 +85,8 @@ class Graph:
     ) -> None:
         self.config = config
         self._system = kept.system
+        of_log = config.observing.quality_log
+        self._quality_log = None if of_log is None else QualityLog(of_log)
         kept.canary = self._canary = kept.canary.changed(config.canary)
         timeouts, retries = config.timeouts, Retries(config.failover)
 
@@ -138,6 +141,11 @@ class Graph:
 
     def answer(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Answers a chat; see `graphs.pipeline.rag.RagPipeline`."""
+        if self._quality_log is not None and self._quality_log.wants(request):
+            return logged(self._answer(request), request, self._quality_log)
+        return self._answer(request)
+
+    def _answer(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         generators = self._handles["generator"]
         if len(generators) == 1:
             return self.pipeline.answer(request)
@@ -218,7 +226,8 @@ class Gateway:
         self._meter = Meter()
         self._app: FastAPI | None = None
         self._recent = RecentAnswers()
-        self._kept = Kept(system=SystemView(self._recent))
+        every = [handle for of_role in handles.values() for handle in of_role]
+        self._kept = Kept(system=SystemView(self._recent, every))
         self._warming: asyncio.Task[None] | None = None
         self._services = self._build(GatewayConfig())
 

@@ -48,6 +48,7 @@ Algorithm = Literal[
 ]  # fmt: skip
 Claim = Annotated[str, Field(min_length=1, max_length=256)]
 EVERY_TOKEN = "*"
+EVERY_TENANT = "*"
 
 
 class JwtSettings(Settings):
@@ -176,6 +177,28 @@ class Prices(Settings):
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
 
 
+class QualityLogSettings(Settings):
+    """Which answers are kept with their questions and passages (graphs/observing/quality_log.py).
+
+    Attributes:
+        folder: on the machine of each Gateway, or one that all of them share; absolute.
+        tenants: those who agreed; `*` stands for all.
+        share: of their answers that is kept.
+        kept_days: a day is deleted when it is older.
+        max_rows: so many answers are written at once.
+        flush_s: after so long they are written, however few.
+    """
+
+    folder: str = Field(pattern=r"^/.+")
+    tenants: tuple[Annotated[str, Field(pattern=rf"^({TENANT_PATTERN}|\*)$")], ...] = Field(
+        min_length=1
+    )
+    share: float = Field(default=1.0, gt=0, le=1)
+    kept_days: int = Field(default=30, ge=1, le=3650)
+    max_rows: int = Field(default=200, ge=1, le=1000)
+    flush_s: float = Field(default=60.0, gt=0, le=3600)
+
+
 class ObservingSettings(Settings):
     """What is counted and kept of requests.
 
@@ -184,11 +207,13 @@ class ObservingSettings(Settings):
             `python -m graphs.explain`; 0: none.
         recent_texts: whether questions and pieces of passages are kept with them, in memory.
         prices: for the metric `ragfleet_cost`.
+        quality_log: which answers are kept on disk; None: none.
     """
 
     recent_requests: int = Field(default=256, ge=0, le=10_000)
     recent_texts: bool = True
     prices: Prices = Prices()
+    quality_log: QualityLogSettings | None = None
 
 
 class CanarySettings(Settings):

@@ -9,7 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -17,9 +17,12 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.context import _get_global_client
 from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
 
 from graphs.errors import StageUnavailableError
 from graphs.pipeline.trace import Trace
+from graphs.replicas import QueueState, queues_of
+from graphs.serve_config.differences import as_config
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +54,8 @@ class DeploymentState:
         target: how many replicas there should be now.
         min_replicas: of its autoscaling, as `max_replicas`; both 0 where it is not scaled.
         num_gpus: the share of a GPU that each replica takes.
+        slots: calls that a replica works at, at once.
+        max_waiting: calls that may wait for it at one Gateway; 0: any number.
     """
 
     name: str
@@ -61,11 +66,18 @@ class DeploymentState:
     max_replicas: int
     num_gpus: float
     replicas: tuple[ReplicaState, ...]
+    slots: int = 0
+    max_waiting: int = 0
+
+    @property
+    def is_well(self) -> bool:
+        """Whether Serve finds nothing wrong with it."""
+        return self.status in _WELL
 
     @property
     def may_sleep(self) -> bool:
         """Whether it may have no replica, and is well: the next call starts one."""
-        return self.min_replicas == 0 < self.max_replicas and self.status in _WELL
+        return self.min_replicas == 0 < self.max_replicas and self.is_well
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +109,26 @@ class AnswerState:
 
 @dataclass(frozen=True, kw_only=True)
 class SystemState:
-    """The system at one time; `answers` are those of one Gateway and all tenants, newest first."""
+    """The system at one time.
+
+    Attributes:
+        answers: those of one Gateway and all tenants, newest first.
+        queues: by deployment, the calls of that Gateway.
+    """
 
     deployments: tuple[DeploymentState, ...] = ()
     nodes: tuple[NodeState, ...] = ()
     answers: tuple[AnswerState, ...] = ()
     tokens_per_s: float = 0.0
+    queues: Mapping[str, QueueState] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningConfig:
+    """The Serve config of what runs, in the form of the YAML, and the name of this application."""
+
+    name: str
+    value: Mapping[str, Any]
 
 
 class RecentAnswers:
@@ -138,10 +164,16 @@ class RecentAnswers:
 
 
 class SystemView:
-    """Looks at the system, for any number of people at most once a second."""
+    """Looks at the system, for any number of people at most once a second.
 
-    def __init__(self, recent: RecentAnswers) -> None:
+    Args:
+        recent: the last answers.
+        handles: to the deployments whose queues are told.
+    """
+
+    def __init__(self, recent: RecentAnswers, handles: Sequence[DeploymentHandle] = ()) -> None:
         self._recent = recent
+        self._handles = handles
         self._turn = asyncio.Lock()
         self._looked_at = float("-inf")
         self._seen: tuple[tuple[DeploymentState, ...], tuple[NodeState, ...]] = ((), ())
@@ -162,20 +194,34 @@ class SystemView:
             nodes=nodes,
             answers=self._recent.latest(),
             tokens_per_s=round(self._recent.tokens_per_s(), 1),
+            queues=queues_of(self._handles),
         )
+
+    async def running(self) -> RunningConfig:
+        """Tells the config of what runs.
+
+        Raises:
+            StageUnavailableError: Serve's controller does not answer.
+        """
+        details, name, _ = await asyncio.to_thread(_told)
+        return RunningConfig(name=name, value=as_config(details))
 
 
 def _ask() -> tuple[tuple[DeploymentState, ...], tuple[NodeState, ...]]:
+    details, name, nodes = _told()
+    found = details["applications"].get(name, {}).get("deployments", {})
+    return tuple(map(deployment_of, found.values())), tuple(map(node_of, nodes))
+
+
+def _told() -> tuple[Mapping[str, Any], str, Sequence[Mapping[str, Any]]]:
+    """Gives what Serve tells of itself, the name of the application that asks, and Ray's nodes."""
     try:
         # As Serve's REST API asks: its public calls tell nothing of single replicas.
         controller = _get_global_client()._controller
         details = ray.get(controller.get_serve_instance_details.remote(), timeout=_ASK_S)
-        name = serve.get_replica_context().app_name
-        nodes = ray.nodes()
+        return details, serve.get_replica_context().app_name, ray.nodes()
     except (RayError, RayServeException) as err:
         raise StageUnavailableError("Serve's controller does not answer") from err
-    found = details["applications"].get(name, {}).get("deployments", {})
-    return tuple(map(deployment_of, found.values())), tuple(map(node_of, nodes))
 
 
 def deployment_of(details: Mapping[str, Any]) -> DeploymentState:
@@ -191,6 +237,8 @@ def deployment_of(details: Mapping[str, Any]) -> DeploymentState:
         max_replicas=scaling.get("max_replicas") or 0,
         num_gpus=float((config.get("ray_actor_options") or {}).get("num_gpus") or 0),
         replicas=_replicas(details["replicas"]),
+        slots=config.get("max_ongoing_requests") or 0,
+        max_waiting=max(config.get("max_queued_requests") or 0, 0),
     )
 
 

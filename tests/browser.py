@@ -70,6 +70,21 @@ async def violations_async(page):
     return _violations(await session.send("Runtime.evaluate", asked))
 
 
+def opened(browser, url):
+    """Opens the page in a window of its own, and watches it; of Playwright's synchronous driver."""
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.set_default_timeout(90_000)
+    watch = Watch(page, url)
+    page.goto(url)
+    return page, watch
+
+
+def view(page, name):
+    """Goes to a view of the page."""
+    page.get_by_role("link", name=name, exact=True).click()
+    page.get_by_role("heading", level=1, name=name).wait_for()
+
+
 def screenshot_path(folder, name):
     """Where a picture of the page goes: RAGFLEET_SCREENSHOTS, so that it can be looked at."""
     kept = Path(os.environ.get("RAGFLEET_SCREENSHOTS", folder))

@@ -72,7 +72,7 @@ class System:
             found=found,
             latency_s=latency_s,
             request_id=request_id,
-            grounded=self._grounded(answer, passages) if self._checks_grounding else None,
+            grounded=self.grounded(answer, passages) if self._checks_grounding else None,
             num_prompt_tokens=int(usage.get("prompt_tokens", 0)),
             num_completion_tokens=int(usage.get("completion_tokens", 0)),
         )
@@ -87,7 +87,7 @@ class System:
             for one in reply.json()["data"]
         )
 
-    def _grounded(self, answer: str, passages: Sequence[str]) -> float | None:
+    def grounded(self, answer: str, passages: Sequence[str]) -> float | None:
         """Gives the share of sentences that a passage supports, by the reranker of the system."""
         sentences = [_MARKER.sub("", one).strip() for one in _SENTENCE.split(answer)]
         sentences = [one for one in sentences if any(map(str.isalnum, one))]

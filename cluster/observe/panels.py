@@ -32,6 +32,27 @@ _ENGINE = (
         f"({rate('ray_ragfleet_engine_prefix_asked_tokens_total', 'replica')} > 0)",
         "of the tokens of prompts",
     ),
+    (
+        "Tokens in decoding", "short", "ray_ragfleet_engine_running_tokens",
+        "of prompts and answers",
+    ),
+    ("Tokens of prompts that wait", "short", "ray_ragfleet_engine_waiting_tokens", ""),
+    (
+        "Prompts read a second", "short",
+        rate("ray_ragfleet_engine_prompt_tokens_total", "replica"), "in tokens",
+    ),
+    (
+        "Requests that gave their cache away", "reqps",
+        rate("ray_ragfleet_engine_preemptions_total", "replica"), "they begin anew",
+    ),
+    (
+        "First token of the engine, p95", "s",
+        quantile(0.95, "ray_ragfleet_engine_first_token_seconds", "replica"), "",
+    ),
+    (
+        "One more token, p95", "s",
+        quantile(0.95, "ray_ragfleet_engine_token_seconds", "replica"), "",
+    ),
 )  # fmt: skip
 
 OVERVIEW = Dashboard(

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from cluster.planning.checkpoints import KnownModel
-from cluster.planning.differences import Difference
 from cluster.planning.licences import commercial_use
 from cluster.planning.memory import PROCESS_BYTES
 from cluster.planning.nodes import Machines
@@ -16,6 +15,7 @@ from cluster.planning.wanted import Boundary
 from deployments.user_config import ConfigFault
 from graphs.serve_config.checks import own_application
 from graphs.serve_config.config_file import ConfigFile
+from graphs.serve_config.differences import Difference
 from graphs.serve_config.places import fits, may_be_on_spot, selectors_of, shutdown_faults
 from graphs.serve_config.reader import ServeConfig
 

@@ -8,6 +8,7 @@ from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 
 from graphs.errors import ConfigError
 from graphs.serve_config.config_file import parse_config_file
+from graphs.serve_config.differences import as_config
 from graphs.serve_config.reader import read_text
 
 
@@ -30,12 +31,3 @@ def running_config(source: str) -> Mapping[str, Any]:
     except (OSError, RuntimeError) as err:  # errors of requests are OSErrors
         raise ConfigError(f"{source}: no Ray dashboard answers there: {err}") from err
     return as_config(details)
-
-
-def as_config(details: Mapping[str, Any]) -> dict[str, Any]:
-    """The configs out of what the dashboard tells of Serve."""
-    deployed = [one.get("deployed_app_config") for one in details.get("applications", {}).values()]
-    return {
-        "proxy_location": details.get("proxy_location"),
-        "applications": [one for one in deployed if one is not None],
-    }

@@ -59,7 +59,7 @@ from graphs.api.dialects.paths import PlainPaths
 from graphs.api.error_replies import ErrorReply, install_error_handlers
 from graphs.api.mcp import route as mcp
 from graphs.api.openapi import describe
-from graphs.api.page import page, system
+from graphs.api.page import page, plan, system
 from graphs.api.responses import conversations, responses
 from graphs.api.responses.runs import Runs
 from graphs.api.services import Services
@@ -97,6 +97,7 @@ _ROUTED = (
     requests,
     page,
     system,
+    plan,
     health,
     docs,
 )

@@ -21,7 +21,7 @@ from graphs.pipeline.retrieval import Scope
 from graphs.pipeline.stages import EmbedStage, RerankStage, SafetyStage, SearchStage
 from graphs.pipeline.trace import Trace
 from graphs.settings import ObservingSettings
-from graphs.system import SystemState
+from graphs.system import RunningConfig, SystemState
 from models.token_counter import TokenCounter
 
 
@@ -53,6 +53,10 @@ class SystemSource(Protocol):
         """Tells the state of now."""
         ...
 
+    async def running(self) -> RunningConfig:
+        """Tells the config of what runs."""
+        ...
+
 
 class NoSystem:
     """Where there is none but this process."""
@@ -60,6 +64,10 @@ class NoSystem:
     async def look(self) -> SystemState:
         """Tells nothing."""
         return SystemState()
+
+    async def running(self) -> RunningConfig:
+        """Tells nothing."""
+        return RunningConfig(name="default", value={})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from graphs.pipeline.events import (
     Finished,
     FinishReason,
     Generated,
+    Moved,
     Retrieved,
     TextDelta,
     Usage,
@@ -61,6 +62,7 @@ class _Decoded:
     taken: asyncio.Event = field(default_factory=asyncio.Event)
     tokens: TokenQueue = field(default_factory=TokenQueue)
     num_reasoning_tokens: int = 0
+    num_told_moves: int = 0
 
     def add(self, chunk: GenerationChunk, trace: Trace) -> None:
         """Takes note of the next piece of the answer."""
@@ -80,6 +82,13 @@ class _Decoded:
         self.num_completion_tokens = chunk.position + len(chunk.token_ids)
         self.finish_reason = chunk.finish_reason or "stop"
         self.tokens.add(chunk)
+
+    def moved(self) -> Moved | None:
+        """Says that the answer has moved since this was asked last; None: it has not."""
+        if self.num_migrations == self.num_told_moves:
+            return None
+        self.num_told_moves = self.num_migrations
+        return Moved(num_migrations=self.num_migrations)
 
     def usage(self) -> Usage:
         return Usage(
@@ -117,11 +126,13 @@ class Answering:
         *,
         verbatim: bool = False,
         writer: AnswerStage | None = None,
+        tells_moves: bool = False,
     ) -> AsyncGenerator[Event, None]:
         """Gives `retrieved`, the text and its citations, and `Finished` last.
 
         A `verbatim` answer is given character by character, without citations in it. The `writer`
-        was chosen for it; None: the generator writes it.
+        was chosen for it; None: the generator writes it. With `tells_moves`, `Moved` comes before
+        what another replica has written.
 
         Nothing is given before a generator has taken the question: until then a lack of generators
         is the request's own error. Closing stops the decoding.
@@ -142,6 +153,8 @@ class Answering:
                 retrieved, identity=decoded.identity, writer=decoded.writer, model=decoded.model
             )
             async for batch in _batches(segments):
+                if tells_moves and (moved := decoded.moved()):
+                    yield moved
                 verdicts = await self._judge(batch, trace)
                 for segment, harmless in zip(batch, verdicts, strict=True):
                     if not harmless:

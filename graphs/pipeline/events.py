@@ -7,6 +7,7 @@ One request gives one stream of events, whether the client streams or not:
     TextDelta | Citation any number, in the order of the text
     Called | Arguments   any number: calls of tools, each with its arguments in pieces
     Finished             once, last
+    Moved                where it is asked for: the answer goes on at another replica
     OtherChoice          where several answers are asked for: the same of each but the first
 """
 
@@ -33,6 +34,7 @@ __all__ = [
     "Generated",
     "GivenDocument",
     "Message",
+    "Moved",
     "OtherChoice",
     "Passage",
     "Retrieved",
@@ -86,6 +88,8 @@ class ChatRequest:
         once: names an answer that may be made again, and is to be paid once; empty: it is paid.
         in_batch: whether it is a line of a batch.
         adapter: the generator's LoRA adapter that writes them; empty: the generator itself.
+        may_be_logged: whether the quality log may keep it, where that is on.
+        tells_moves: whether `Moved` is given; of a single answer only, since several take turns.
     """
 
     request_id: str
@@ -106,6 +110,8 @@ class ChatRequest:
     once: str = ""
     in_batch: bool = False
     adapter: str = ""
+    may_be_logged: bool = True
+    tells_moves: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,6 +263,17 @@ class Finished:
     spans: tuple[Span, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """The answer goes on at another replica. No part of it: another making of it moves otherwise.
+
+    Attributes:
+        num_migrations: how often it has moved until now.
+    """
+
+    num_migrations: int
+
+
 Written = TextDelta | Citation | Thought | Called | Arguments
 
 
@@ -272,7 +289,7 @@ class OtherChoice:
     event: Written | Finished
 
 
-Event = Retrieved | Written | Finished | OtherChoice
+Event = Retrieved | Written | Moved | Finished | OtherChoice
 
 
 def choice_of(event: Event) -> tuple[int, Event]:

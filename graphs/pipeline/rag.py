@@ -162,6 +162,7 @@ class RagPipeline:
                 self._answering.stream, retrieved=retrieved, trace=trace,
                 verbatim=request.constraint is not None or _is_formed(request),
                 writer=choose.chosen(request, passages) if choose else None,
+                tells_moves=request.tells_moves,
             )  # fmt: skip
             async with aclosing(written(answer, generation, request.num_choices)) as events:
                 async for event in events:

@@ -19,6 +19,7 @@ import yaml
 
 from chaos import processes
 from cluster.ports import free_port
+from tests.browser import LAUNCH
 from tests.handbook import load_handbook
 from tests.ray_environment import BIN, ROOT, ray_environment
 
@@ -112,6 +113,14 @@ def short_folder():
     """A folder whose name leaves room for the paths of Ray's sockets (108 characters, unix(7))."""
     with tempfile.TemporaryDirectory(prefix="rf", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Debian's Chromium, driven by Playwright."""
+    tools = pytest.importorskip("playwright.sync_api")
+    with tools.sync_playwright() as started, started.chromium.launch(**LAUNCH) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")

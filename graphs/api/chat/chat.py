@@ -77,6 +77,8 @@ async def create_chat_completion(
         once=once_of(request, resumption.once),
         in_batch=in_batch(request),
         num_choices=body.n or 1,
+        may_be_logged=options.quality_log,
+        tells_moves=options.debug and bool(body.stream) and (body.n or 1) == 1,
     )
     head = _head(body, target, resumption, request.state.caller)
     delivery = Delivery(

@@ -116,6 +116,7 @@ class RagOptions(RequestModel):
     score_threshold: Relevance | None = None
     filters: FilterSpec | None = None
     debug: bool = False
+    quality_log: bool = True
 
     @model_validator(mode="before")
     @classmethod

@@ -18,7 +18,6 @@ from openai.types.chat.chat_completion_message import Annotation, ChatCompletion
 from openai.types.completion_usage import CompletionTokensDetails, CompletionUsage
 
 from graphs.api.border.sse import Frame
-from graphs.api.border.timing import tree
 from graphs.api.chat.citations import (
     Context,
     SearchResult,
@@ -26,6 +25,7 @@ from graphs.api.chat.citations import (
     context_of,
     search_results_of,
 )
+from graphs.api.chat.debug import debug_of, debug_of_move
 from graphs.api.chat.logprobs import chat_logprobs
 from graphs.api.chat.reply import Answer, call_id
 from graphs.api.chat.writer import WrittenBy, written_by_of
@@ -37,6 +37,7 @@ from graphs.pipeline.events import (
     Event,
     Finished,
     FinishReason,
+    Moved,
     Retrieved,
     TextDelta,
     Thought,
@@ -72,7 +73,10 @@ class RagCompletion(ChatCompletion):
 
 
 class RagChunk(ChatCompletionChunk):
-    """A chunk with our extensions, which stand on the chunk that carries the finish reason."""
+    """A chunk with our extensions, which stand on the chunk that carries the finish reason.
+
+    An answer that moves says so at once, where `debug` is asked for: a chunk without choices.
+    """
 
     search_results: list[SearchResult] | None = None
     degraded: list[str] | None = None
@@ -132,12 +136,11 @@ class ChatShape:
         match event:
             case TextDelta():
                 return self._text(event)
-            case Citation():
-                return [self._piece(RagDelta(annotations=[annotation_of(event)]))]
-            case Thought():
-                return [self._piece(RagDelta(reasoning_content=event.text))]
-            case Called() | Arguments():
-                return [self._piece(RagDelta(tool_calls=[self._call_piece(event)]))]
+            case Citation() | Thought() | Called() | Arguments():
+                return [self._piece(self._delta(event))]
+            case Moved():
+                told = debug_of_move(event)
+                return [Frame(data=RagChunk(choices=[], rag=told, **self._on_every_chunk))]
             case Finished():
                 return self._last_chunks(event)
             case _:
@@ -201,6 +204,13 @@ class ChatShape:
         function = ChoiceDeltaToolCallFunction(name=event.name, arguments="")
         name = self._call_id(self._index, event.index)
         return ChoiceDeltaToolCall(index=event.index, id=name, type="function", function=function)
+
+    def _delta(self, event: Citation | Thought | Called | Arguments) -> RagDelta:
+        if isinstance(event, Citation):
+            return RagDelta(annotations=[annotation_of(event)])
+        if isinstance(event, Thought):
+            return RagDelta(reasoning_content=event.text)
+        return RagDelta(tool_calls=[self._call_piece(event)])
 
     def _role(self, index: int) -> Frame:
         """Opens another answer; the passages stand on the first."""
@@ -280,18 +290,5 @@ def _extensions(head: ReplyHead, retrieved: Retrieved, finished: Finished) -> di
     if (writer := written_by_of(retrieved)) is not None:
         extensions["written_by"] = writer
     if head.debug:
-        extensions["rag"] = {
-            "search_query": retrieved.search_query,
-            "num_migrations": finished.num_migrations,
-            "timings": {time.stage: round(time.latency_ms, 1) for time in finished.timings},
-            "spans": tree(finished.spans),
-            "generated": [
-                {
-                    "stage": one.stage,
-                    "prompt_tokens": one.num_prompt_tokens,
-                    "completion_tokens": one.num_completion_tokens,
-                }
-                for one in finished.generated
-            ],
-        }
+        extensions["rag"] = debug_of(retrieved, finished)
     return extensions

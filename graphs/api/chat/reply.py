@@ -36,6 +36,7 @@ from graphs.pipeline.events import (
     Citation,
     Event,
     Finished,
+    Moved,
     Retrieved,
     TextDelta,
     Thought,
@@ -165,7 +166,9 @@ class EventReply(Response):
         try:
             await outlet.send(self._shape.opening(retrieved))
             async for last in events:
-                await outlet.send(self._shape.event(last))
+                # A stream that is resumed is made anew, and another making moves otherwise.
+                send = outlet.send_unnumbered if isinstance(last, Moved) else outlet.send
+                await send(self._shape.event(last))
             _last(last)
             await outlet.send_unnumbered(self._shape.closing())
         except DisconnectedError:

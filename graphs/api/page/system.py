@@ -15,10 +15,11 @@ from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.border.replies import json_reply
 from graphs.api.border.sse import Frame, SseSender
 from graphs.api.border.traffic import Traffic
+from graphs.api.page.alarms import Alarm, alarms_of
 from graphs.api.services import InjectedServices, Services
 from graphs.errors import StageUnavailableError
 from graphs.model_reports import ModelReport
-from graphs.system import AnswerState, DeploymentState, NodeState, ReplicaState
+from graphs.system import AnswerState, DeploymentState, NodeState, ReplicaState, SystemState
 
 router = APIRouter(tags=["system"], prefix="/admin/v1/system")
 
@@ -37,7 +38,11 @@ class ServedReplica(BaseModel):
 
 
 class ServedDeployment(BaseModel):
-    """One deployment, and the model that it serves."""
+    """One deployment, and the model that it serves.
+
+    `waiting` and `working` are calls of the Gateway that tells; null where it makes none. A replica
+    has `slots`; `max_waiting` is 0 where any number may wait.
+    """
 
     name: str
     status: str
@@ -47,8 +52,12 @@ class ServedDeployment(BaseModel):
     max_replicas: int
     num_gpus: float
     replicas: list[ServedReplica]
+    slots: int
+    max_waiting: int
     model: str
     device: str
+    waiting: int | None
+    working: int | None
 
 
 class Node(BaseModel):
@@ -78,7 +87,7 @@ class LastAnswer(BaseModel):
 
 
 class System(BaseModel):
-    """The system; `answers`, `running` and `tokens_per_s` are of the Gateway that tells.
+    """The system; `answers`, `running`, `tokens_per_s` and queues are of the Gateway that tells.
 
     `answers` are those of the caller's tenant alone; all else is of everyone together.
     """
@@ -90,6 +99,7 @@ class System(BaseModel):
     answers: list[LastAnswer]
     running: int
     tokens_per_s: float
+    alarms: list[Alarm]
 
 
 async def _traffic_of(request: Request) -> Traffic:
@@ -157,11 +167,12 @@ async def _look(services: Services, traffic: Traffic, tenant: str) -> System:
     return System(
         object="system",
         created_at=time.time(),
-        deployments=[_served(one, reports) for one in state.deployments],
+        deployments=[_served(one, state, reports) for one in state.deployments],
         nodes=[_node(one, state.deployments) for one in state.nodes],
         answers=[_answer(one) for one in state.answers if one.tenant == tenant],
         running=traffic.num_waiting,
         tokens_per_s=state.tokens_per_s,
+        alarms=alarms_of(state, reports),
     )
 
 
@@ -170,12 +181,16 @@ def _deployment(role: str) -> str:
     return "".join(word.capitalize() for word in role.split("_"))
 
 
-def _served(one: DeploymentState, reports: Mapping[str, ModelReport]) -> ServedDeployment:
-    report = reports.get(one.name)
+def _served(
+    one: DeploymentState, state: SystemState, reports: Mapping[str, ModelReport]
+) -> ServedDeployment:
+    report, queue = reports.get(one.name), state.queues.get(one.name)
     return ServedDeployment(
         **asdict(one),
         model=report.model if report else "",
         device=report.device if report else "",
+        waiting=queue.waiting if queue else None,
+        working=queue.working if queue else None,
     )
 
 

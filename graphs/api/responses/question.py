@@ -42,6 +42,7 @@ class Question(BaseModel):
         adapter: the generator's LoRA adapter that answers.
         schema_text: a JSON schema that the answer is held to; None: any text.
         top_logprobs: so many likely tokens are told beside each; None: no probabilities are.
+        may_be_logged: whether the quality log may keep it.
     """
 
     turns: list[Message]
@@ -58,6 +59,7 @@ class Question(BaseModel):
     streams: bool
     schema_text: str | None = None
     top_logprobs: int | None = None
+    may_be_logged: bool = True
     exchange: list[Message] = []
     tools: ToolUse | None = None
     effort: Effort | None = None
@@ -111,6 +113,7 @@ class Question(BaseModel):
             caller=caller,
             once=once,
             in_batch=in_batch,
+            may_be_logged=self.may_be_logged,
         )
 
 
@@ -154,6 +157,7 @@ def question_of(
         streams=bool(body.stream),
         schema_text=None if tools else schema_text,
         top_logprobs=body.num_logprobs,
+        may_be_logged=body.store is not False,
     )
 
 

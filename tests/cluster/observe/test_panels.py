@@ -4,26 +4,43 @@ import json
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
+import ray
 
 from cluster.observe import prometheus
 from cluster.observe.alerts import ALERTS
 from cluster.observe.panel import WINDOW
 from cluster.observe.panels import DASHBOARDS
 from cluster.observe.written import grafana, rules
-from deployments.observing.metrics import METRICS
+from cluster.spot_watcher import SpotMetrics
+from deployments.engine_metrics import COUNTERS, GAUGES, HISTOGRAMS, told_name
+from deployments.observing.metrics import METRICS, Metric
 
 QUERIES = [
     query for page in DASHBOARDS.values() for panel in page.panels
     for query in panel.queries.values()
 ]  # fmt: skip
-# Those of the engines have a table of their own, beside them.
-OURS = re.compile(r"ray_(?:ragfleet(?!_engine)|gen_ai)_\w+")
+OURS = re.compile(r"ray_(?:ragfleet|gen_ai)_\w+")
+OF_RAY = re.compile(r"\bray_((?:serve|node)_\w+)")
+OF_SPOT = re.compile(r"\bspot_\w+")
+RAY = Path(ray.__file__).parent
+RAY_SOURCES = (*RAY.glob("serve/_private/*.py"), *RAY.glob("dashboard/modules/reporter/*.py"))
+
+
+def engine_metrics():
+    """Those of the engines have a table of their own, beside the one of all others."""
+    kinds = {"gauge": GAUGES, "counter": COUNTERS, "histogram": HISTOGRAMS}
+    return {
+        told_name(name): Metric(kind=kind, help=name)
+        for kind, table in kinds.items()
+        for name in table
+    }
 
 
 def exported():
-    for name, metric in METRICS.items():
+    for name, metric in (METRICS | engine_metrics()).items():
         shown = metric.exported(name)
         parts = ("_bucket", "_sum", "_count") if metric.kind == "histogram" else ("",)
         yield from (f"{shown}{part}" for part in parts)
@@ -34,10 +51,22 @@ def test_a_query_asks_for_metrics_of_the_table(query):
     assert set(OURS.findall(query)) <= set(exported())
 
 
+def test_what_is_asked_of_ray_and_of_the_watcher_is_told_by_them():
+    asked = " ".join([*QUERIES, *(alert.expr for alert in ALERTS)])
+    told = "".join(path.read_text() for path in RAY_SOURCES)
+    names = {name.removesuffix("_total") for name in OF_RAY.findall(asked)}
+    formed = {"serve_num_http_requests": 'f"serve_num_{'}  # of the name of the protocol
+    missing = {name for name in names if formed.get(name, f'"{name}') not in told}
+    assert missing == set()
+    watcher = {one.name for one in SpotMetrics().registry.collect()}
+    ends = r"_(?:total|bucket|sum|count)$"
+    assert {re.sub(ends, "", name) for name in OF_SPOT.findall(asked)} <= watcher
+
+
 def test_every_metric_is_on_a_dashboard():
     shown = {name for query in QUERIES for name in OURS.findall(query)}
     missing = [
-        name for name, metric in METRICS.items()
+        name for name, metric in (METRICS | engine_metrics()).items()
         if not any(one.startswith(metric.exported(name)) for one in shown)
     ]  # fmt: skip
     assert missing == ["gen_ai_client_token_usage"]  # for those who compare with other servers

@@ -13,7 +13,8 @@ const PAUSE_MS = 2500;
  * What is known of an answer, as its stream tells it.
  * @typedef {{id: string, text: string, thoughts: string, refusal: string, finish: string,
  *   citations: {content: string, title: string, filepath: string, url: string,
- *   chunk_id: string}[], scores: number[], degraded: string[], rag: any, usage: any}} Told
+ *   chunk_id: string}[], scores: number[], degraded: string[], rag: any, moves: number,
+ *   usage: any}} Told
  */
 
 /** Shows an answer while it comes, and after. */
@@ -26,7 +27,7 @@ export class Answer {
     /** @type {Told} */
     this.told = {
       id: "", text: "", thoughts: "", refusal: "", finish: "", citations: [], scores: [],
-      degraded: [], rag: null, usage: null,
+      degraded: [], rag: null, moves: 0, usage: null,
     };
     this.text = el("div", { class: "text" }, el("p", { class: "muted waiting" }, "Searching…"));
     this.note = el("p", { class: "note", hidden: true });
@@ -48,7 +49,9 @@ export class Answer {
     const told = this.told;
     told.id = chunk.id || told.id;
     told.usage = chunk.usage || told.usage;
-    if (chunk.rag) told.rag = chunk.rag;
+    const moves = told.moves;
+    told.moves = chunk.rag?.num_migrations || moves;
+    if (chunk.rag?.timings) told.rag = chunk.rag; // else it says that the answer moves just now
     if (chunk.degraded) told.degraded = chunk.degraded;
     if (chunk.search_results) {
       told.scores = chunk.search_results.map((/** @type {any} */ one) => one.score);
@@ -63,6 +66,7 @@ export class Answer {
       told.finish = choice.finish_reason || told.finish;
     }
     this.watch();
+    if (told.moves > moves) this.tellMoves();
     this.draw();
   }
 
@@ -83,6 +87,11 @@ export class Answer {
     this.note.className = `note ${kind}`;
     this.note.textContent = text;
     if (text) announce(text);
+  }
+
+  tellMoves() {
+    const { moves } = this.told;
+    this.tell(`This answer moved to another replica${moves > 1 ? ` ${moves} times` : ""}.`, "moved");
   }
 
   /** Draws what is known, at most once a frame. */
@@ -127,9 +136,8 @@ export class Answer {
   finish() {
     this.end();
     const { told } = this;
-    const moved = told.rag?.num_migrations || 0;
-    if (moved) {
-      this.tell(`This answer moved to another replica${moved > 1 ? ` ${moved} times` : ""}.`, "moved");
+    if (told.moves) {
+      this.tellMoves();
     } else if (told.degraded.length) {
       this.tell(`Left out, since it did not answer: ${told.degraded.join(", ")}.`, "paused");
     } else if (told.finish === "length") {
@@ -141,7 +149,7 @@ export class Answer {
     }
     this.drawSources();
     const count = this.cited().length;
-    if (!moved) announce(`Answer complete, ${count} source${count === 1 ? "" : "s"}.`);
+    if (!told.moves) announce(`Answer complete, ${count} source${count === 1 ? "" : "s"}.`);
   }
 
   /** @param {Error} error */

@@ -12,7 +12,7 @@
 export function changes(before, after) {
   if (!before) return [];
   return [...replicas(before, after), ...targets(before, after), ...nodes(before, after),
-    ...moves(before, after)];
+    ...alarms(before, after), ...moves(before, after)];
 }
 
 /** @param {any} system */
@@ -58,6 +58,15 @@ function* nodes(before, after) {
     if (!old.has(one.id)) yield change("good", `Node ${one.ip} came.`);
     else if (old.get(one.id) && !one.alive) yield change("bad", `Node ${one.ip} left.`);
   }
+}
+
+/** @param {any} before @param {any} after */
+function* alarms(before, after) {
+  const [old, now] = [before, after].map((system) => new Set(system.alarms.map(
+    (/** @type {any} */ one) => `${one.where} (${one.severity})`,
+  )));
+  for (const one of now) if (!old.has(one)) yield change("bad", `Alarm: ${one}.`);
+  for (const one of old) if (!now.has(one)) yield change("good", `Alarm is over: ${one}.`);
 }
 
 /** @param {any} before @param {any} after */

@@ -3,6 +3,7 @@
 import { ask, call, events } from "./api.js";
 import { el, fill, problem, table } from "./dom.js";
 import { changes } from "./changes.js";
+import { planForm } from "./plan.js";
 
 const MOST_CHANGES = 100;
 
@@ -10,6 +11,7 @@ const MOST_CHANGES = 100;
 export function showSystem(view) {
   const told = el("div", {});
   const state = el("p", { class: "muted" }, "Connecting…");
+  const alarms = el("ul", { class: "alarms", "aria-label": "Alarms" });
   const graph = el("div", { class: "graph" });
   const nodes = el("div", {});
   const answers = el("div", {});
@@ -22,6 +24,7 @@ export function showSystem(view) {
   function take(system) {
     state.textContent = `As of ${time(system.created_at)}. ${system.running} request${
       system.running === 1 ? "" : "s"} at this Gateway, ${system.tokens_per_s.toFixed(1)} tokens/s.`;
+    fill(alarms, system.alarms.map(alarm));
     fill(graph, system.deployments.map(card));
     if (!system.deployments.length) {
       fill(graph, el("p", { class: "muted" }, "Serve tells nothing of its deployments yet."));
@@ -58,13 +61,27 @@ export function showSystem(view) {
     }
   }
 
-  fill(view, el("h1", {}, "System"), told, state,
+  fill(view, el("h1", {}, "System"), told, state, alarms,
     el("h2", { class: "unseen" }, "Deployments"), graph,
     el("h2", {}, "What has changed"), log,
+    planForm(),
     el("h2", {}, "Nodes"), nodes,
     el("h2", {}, "Last answers and searches of this Gateway"), answers);
   follow();
   return () => stopped.abort();
+}
+
+/** @param {any} one */
+function alarm(one) {
+  return el("li", { class: one.severity === "page" ? "bad" : "" },
+    el("strong", {}, one.where), `: ${one.says}`);
+}
+
+/** @param {any} one */
+function queue(one) {
+  const room = one.max_waiting ? ` of ${one.max_waiting}` : "";
+  return `${one.working} call${one.working === 1 ? "" : "s"} in work (${one.slots} slots a replica), ${
+    one.waiting}${room} waiting`;
 }
 
 /** @param {any} one */
@@ -78,6 +95,7 @@ function card(one) {
     el("p", { class: "muted" }, `${running.length} of ${one.target} replica${one.target === 1 ? "" : "s"}`,
       one.max_replicas > 0 && `, scaled ${one.min_replicas} to ${one.max_replicas}`,
       one.num_gpus > 0 && ` · ${one.num_gpus} GPU each`),
+    one.waiting !== null && el("p", { class: "muted queue" }, queue(one)),
     el("ul", { class: "replicas" }, one.replicas.map((/** @type {any} */ replica) => el("li", {
       class: replica.state === "RUNNING" ? "good" : "bad",
     }, `${replica.id} · ${replica.state.toLowerCase()} · pid ${replica.pid ?? "–"} · ${

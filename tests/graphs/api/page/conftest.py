@@ -3,9 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from graphs.model_reports import ModelReport
-from graphs.system import DeploymentState, NodeState, ReplicaState, SystemState
+from graphs.replicas import QueueState
+from graphs.system import DeploymentState, NodeState, ReplicaState, RunningConfig, SystemState
+from tests.ray_environment import ROOT
+
+LOCAL = ROOT / "local.yaml"
 
 
 def replica(name, state="RUNNING", node="n1"):
@@ -15,7 +20,7 @@ def replica(name, state="RUNNING", node="n1"):
 def deployment(*replicas, name="Generator", num_gpus=0.5):
     return DeploymentState(
         name=name, status="HEALTHY", message="", target=len(replicas), min_replicas=1,
-        max_replicas=4, num_gpus=num_gpus, replicas=replicas,
+        max_replicas=4, num_gpus=num_gpus, replicas=replicas, slots=8, max_waiting=10,
     )  # fmt: skip
 
 
@@ -37,6 +42,10 @@ class FakeSystem:
             raise self.state
         return self.state
 
+    async def running(self):
+        value = yaml.safe_load(LOCAL.read_text())
+        return RunningConfig(name="ragfleet", value=value)
+
 
 @pytest.fixture
 def system(api_app):
@@ -44,6 +53,7 @@ def system(api_app):
         SystemState(
             deployments=(deployment(replica("a"), replica("b", node="n2")),),
             nodes=(node("n1"), node("n2", "on-demand"), node("n3")),
+            queues={"Generator": QueueState(waiting=3, working=11)},
         )
     )
     state = api_app.state

@@ -10,8 +10,10 @@ from dataclasses import replace
 import pytest
 
 from graphs.errors import StageUnavailableError
-from graphs.pipeline.events import Citation, Finished, Retrieved, TextDelta, Thought, Usage
+from graphs.pipeline.events import Citation, Finished, Moved, Retrieved, TextDelta, Thought, Usage
+from graphs.replicas import QueueState
 from tests.browser import LAUNCH, Watch, needs_chromium, violations_async
+from tests.graphs.api.page.conftest import LOCAL
 from tests.graphs.serving import serving
 
 async_playwright = pytest.importorskip("playwright.async_api").async_playwright
@@ -85,6 +87,18 @@ async def test_an_answer_that_moved_or_lacks_a_stage_says_so(open_page, api_pipe
         await page.locator(".note", has_text="moved to another replica 2 times").wait_for()
         await page.get_by_text("Why this answer").click()
         assert "rerank" in await page.locator(".why").inner_text()
+
+
+async def test_a_move_is_told_while_the_answer_goes_on(open_page, api_pipeline):
+    *before, last = api_pipeline.script
+    api_pipeline.script = [*before[:2], Moved(num_migrations=1), *before[2:], 60.0, last]
+    async with open_page() as page:
+        await ask(page, "Where do requests wait?")
+        await page.locator(".note.moved", has_text="moved to another replica.").wait_for()
+        assert await page.locator("article[aria-busy]").count() == 1
+        assert "moved" in await page.locator("#status").inner_text()
+        await page.get_by_role("button", name="Stop").click()
+        await page.locator(".note", has_text="Stopped.").wait_for()
 
 
 async def test_an_answer_that_was_stopped_or_failed_is_asked_again(open_page, api_pipeline):
@@ -166,6 +180,31 @@ async def test_the_views_work_by_keyboard_on_a_phone_in_the_dark(open_page, syst
                 told = await changes.inner_text()
                 assert "Generator: scaled from 2 to 1." in told
                 assert "Node 10.0.0.1 left." in told
+                assert "11 calls in work (8 slots a replica), 3 of 10 waiting" in (
+                    await generator.inner_text()
+                )
+                full = QueueState(waiting=9, working=16)
+                system.state = replace(system.state, queues={"Generator": full})
+                await changes.get_by_text("Alarm: Generator (page).").wait_for()
+                alarm = await page.get_by_role("list", name="Alarms").inner_text()
+                assert "9 of 10 places of its queue are taken" in alarm
+                assert await violations_async(page) == []
+
+
+async def test_a_config_is_compared_with_what_runs(open_page, system):
+    text = LOCAL.read_text()
+    changed = text.replace("max_ongoing_requests:", "max_ongoing_requests: 7 #", 1)
+    async with open_page() as page:
+        await page.get_by_role("link", name="System").click()
+        await page.get_by_text("What would a deploy change?").click()
+        file = {"name": "local.yaml", "mimeType": "text/yaml", "buffer": changed.encode()}
+        await page.set_input_files("input[type=file]", files=[file])
+        await page.locator(".plan td", has_text="max_ongoing_requests").wait_for()
+        assert "in place" in await page.locator(".plan table").inner_text()
+        assert await violations_async(page) == []
+        await page.get_by_label("Config (YAML)").fill(text.replace("user_config:", "user_cfg:", 1))
+        await page.get_by_role("button", name="Compare").click()
+        await page.locator(".plan .faults", has_text="user_cfg").wait_for()
 
 
 def answering(data):

@@ -27,6 +27,10 @@ async def test_the_system_is_told_with_its_models_and_gpu_shares(api_http, syste
         ("spot", 0.5, 1), ("on-demand", 0.5, 1), ("spot", 0, 0),
     ]  # fmt: skip
     assert (told["answers"], told["running"], told["tokens_per_s"]) == ([], 0, 0)
+    assert [generator[name] for name in ("waiting", "working", "slots", "max_waiting")] == [
+        3, 11, 8, 10,
+    ]  # fmt: skip
+    assert told["alarms"] == []
 
 
 async def test_a_process_without_serve_tells_an_empty_system(api_http):
@@ -120,6 +124,7 @@ def test_what_serve_and_ray_tell_is_read():
             "target_num_replicas": 2,
             "deployment_config": {
                 "autoscaling_config": {"min_replicas": 1, "max_replicas": 3},
+                "max_ongoing_requests": 16, "max_queued_requests": -1,
                 "ray_actor_options": {"num_gpus": 0.25},
             },
             "replicas": [
@@ -129,6 +134,7 @@ def test_what_serve_and_ray_tell_is_read():
         }
     )  # fmt: skip
     assert (told.status, told.target, told.max_replicas, told.num_gpus) == ("UPSCALING", 2, 3, 0.25)
+    assert (told.slots, told.max_waiting) == (16, 0)
     assert [(one.id, one.pid, one.node_ip) for one in told.replicas] == [
         ("a", 4, "i"),
         ("b", None, ""),

@@ -80,6 +80,15 @@ def differences(
     return found
 
 
+def as_config(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives what was deployed in the form of the YAML, out of what Serve tells of itself."""
+    deployed = [one.get("deployed_app_config") for one in details.get("applications", {}).values()]
+    return {
+        "proxy_location": details.get("proxy_location"),
+        "applications": [one for one in deployed if one is not None],
+    }
+
+
 def _block_differences(
     name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None
 ) -> Iterator[Difference]:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.planning.differences import differences
-from cluster.planning.running import as_config
+from graphs.serve_config.differences import as_config, differences
 
 ROOT = Path(__file__).parents[3]
 CLUSTER = yaml.safe_load((ROOT / "cluster.yaml").read_text())

@@ -1,0 +1,78 @@
+"""What is wrong is told of the state of now, and nothing of a system that is well."""
+
+from dataclasses import replace
+
+import pytest
+
+from graphs.api.page.alarms import alarms_of
+from graphs.model_reports import ModelReport
+from graphs.replicas import QueueState
+from graphs.system import AnswerState, SystemState
+from tests.graphs.api.page.conftest import deployment, replica
+
+WELL = deployment(replica("a"), replica("b"))
+
+
+def queued(waiting):
+    return {"Generator": QueueState(waiting=waiting, working=16)}
+
+
+def answers(*outcomes):
+    return tuple(
+        AnswerState(
+            request_id="r", tenant="t", ended_at=0, outcome=outcome, latency_ms=1, tokens=1,
+            passages=1, migrations=0, degraded=(),
+        )
+        for outcome in outcomes
+    )  # fmt: skip
+
+
+def told(one=WELL, reports=None, **state):
+    return [
+        (alarm.where, alarm.severity, alarm.says)
+        for alarm in alarms_of(SystemState(deployments=(one,), **state), reports or {})
+    ]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        {"queues": queued(7)},
+        {"answers": answers(*["answered"] * 9, "overloaded")},
+        {"answers": answers("overloaded", "overloaded")},
+        {"one": replace(WELL, target=0, min_replicas=0, replicas=())},
+        {"one": replace(WELL, max_waiting=0), "queues": queued(500)},
+    ],
+    ids=["well", "queue", "one error", "few answers", "asleep", "no limit"],
+)
+def test_a_system_that_is_well_has_no_alarm(state):
+    assert told(**state) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted"),
+    [
+        ({"one": replace(WELL, status="UNHEALTHY", message="it dies")}, ("page", "it dies")),
+        ({"one": replace(WELL, status="DEPLOY_FAILED")}, ("page", "is DEPLOY_FAILED")),
+        ({"one": deployment(replica("a", "STARTING"))}, ("page", "no replica runs")),
+        (
+            {"one": deployment(replica("a"), replica("b", "STARTING"))},
+            ("ticket", "1 of 2 replicas run"),
+        ),
+        ({"queues": queued(8)}, ("page", "8 of 10 places of its queue are taken; then 503")),
+        (
+            {"reports": {"Generator": ModelReport(phase="serving", phase_s=1, failure="no file")}},
+            ("ticket", "the model of its settings does not answer: no file"),
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_deployment_is_told(state, wanted):
+    assert told(**state) == [("Generator", *wanted)]
+
+
+def test_many_errors_are_told_and_a_client_that_leaves_is_none():
+    bad = answers(*["answered"] * 7, "unavailable", "overloaded", "overloaded")
+    says = "3 of the last 10 answers of this Gateway ended with an error"
+    assert told(answers=bad) == [("answers", "page", says)]
+    assert told(answers=answers(*["cancelled", "declined", "refused"] * 4)) == []

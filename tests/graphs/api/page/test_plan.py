@@ -1,0 +1,77 @@
+"""A config is compared with what runs, and nothing else happens; faults have their lines."""
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from graphs.api.page.plan import PlanBody
+from tests.graphs.api.page.conftest import LOCAL
+
+TEXT = LOCAL.read_text()
+
+
+async def planned(api_http, text):
+    reply = await api_http.post("/admin/v1/system/plan", json={"config": text})
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+def changed(change):
+    config = yaml.safe_load(TEXT)
+    application = config["applications"][0]
+    change(application, {block["name"]: block for block in application["deployments"]})
+    return yaml.safe_dump(config)
+
+
+async def test_what_runs_already_changes_nothing(api_http, system):
+    assert await planned(api_http, TEXT) == {"object": "plan", "faults": [], "changes": []}
+
+
+async def test_each_change_is_told_with_what_a_deploy_does_for_it(api_http, system):
+    def change(application, blocks):
+        blocks["Gateway"]["user_config"].setdefault("retrieval", {})["top_k"] = 3
+        blocks["Reranker"]["ray_actor_options"] = {"num_cpus": 2}
+        application["args"] = {"database_url": "sqlite:////tmp/secret.db"}
+
+    told = await planned(api_http, changed(change))
+    assert told["faults"] == []
+    found = {(one["where"], one["key"]): one["effect"] for one in told["changes"]}
+    assert found == {
+        ("ragfleet", "args"): "restarts all",
+        ("Gateway", "user_config.retrieval"): "in place",
+        ("Reranker", "ray_actor_options"): "rolls",
+    }
+    assert "secret" not in str(told)
+
+
+async def test_a_misspelt_key_is_told_with_its_line(api_http, system):
+    text = TEXT.replace("user_config:", "user_confg:", 1)
+    line = text[: text.index("user_confg")].count("\n") + 1
+    told = await planned(api_http, text)
+    assert told["changes"] == []
+    assert any(one.startswith(f"config:{line}: ") and "user_confg" in one for one in told["faults"])
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a: [", "no YAML"),
+        ("[]", "application 'ragfleet' runs and is not here"),
+        ("applications: 3", "application 'ragfleet' runs and is not here"),
+        ("applications: [3]", "must be that of what runs, got None"),
+        (TEXT.replace("graphs.app:build", "chaos.simulated.app:build"), "must be that of what"),
+        (TEXT.replace("name: ragfleet", "name: other"), "'ragfleet' runs and is not here"),
+    ],
+    ids=["yaml", "list", "number", "numbers", "builder", "name"],
+)
+async def test_what_is_no_config_of_this_application_is_a_fault(api_http, system, text, fault):
+    told = await planned(api_http, text)
+    assert any(fault in one for one in told["faults"]), told
+    assert told["changes"] == []
+
+
+async def test_an_empty_config_is_refused_and_a_long_one(api_http, system):
+    reply = await api_http.post("/admin/v1/system/plan", json={"config": ""})
+    assert reply.status_code == 400
+    with pytest.raises(ValidationError, match="at most 100000 characters"):
+        PlanBody(config="#" * 100_001)
