@@ -141,8 +141,7 @@ class Answering:
         decoded = _Decoded()
         reader = Verbatim() if verbatim else MarkerFilter({p.number: p for p in retrieved.passages})
         chunks = (writer or self._stages.generator).stream(request)
-        decoding = self._decode(chunks, reader, segments, decoded, trace)
-        task = asyncio.create_task(decoding)
+        task = asyncio.create_task(self._decode(chunks, reader, segments, decoded, trace))
         task.add_done_callback(lambda _: decoded.taken.set())
         released = Released(decoded.tokens)
         try:
