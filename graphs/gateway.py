@@ -112,14 +112,10 @@ class Graph:
         self.reports = self._reports()
         first = ResumingGenerator(self.generator, config.failover)
         stages = Stages(
-            embedder=self.embedder,
-            retriever=self.retriever,
-            reranker=self.reranker,
-            judge=judge,
-            safety=self.safety,
-            generator=first,
+            embedder=self.embedder, retriever=self.retriever, reranker=self.reranker,
+            judge=judge, safety=self.safety, generator=first,
             choose=self._generators.chooser(handles["generator"][0], first),
-        )
+        )  # fmt: skip
         self.pipeline = RagPipeline(config, stages, observe)
         # Of the same stages but the generator; nobody else writes what is thrown away.
         generator = ResumingGenerator(second, config.failover)

@@ -142,12 +142,9 @@ class Answering:
         reader = Verbatim() if verbatim else MarkerFilter({p.number: p for p in retrieved.passages})
         chunks = (writer or self._stages.generator).stream(request)
         task = asyncio.create_task(self._decode(chunks, reader, segments, decoded, trace))
-        task.add_done_callback(lambda _: decoded.taken.set())
         released = Released(decoded.tokens)
         try:
-            await decoded.taken.wait()
-            if task.done():
-                await task
+            await _taken(task, decoded)
             yield replace(
                 retrieved, identity=decoded.identity, writer=decoded.writer, model=decoded.model
             )
@@ -235,6 +232,14 @@ async def _batches(
         waiting = [segment for segment in batch if segment is not None]
         if waiting:
             yield waiting
+
+
+async def _taken(task: "asyncio.Task[None]", decoded: _Decoded) -> None:
+    """Waits until a generator has taken the question, or raises why none does."""
+    task.add_done_callback(lambda _: decoded.taken.set())
+    await decoded.taken.wait()
+    if task.done():
+        await task
 
 
 async def _ended(task: "asyncio.Task[None]") -> None:
