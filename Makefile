@@ -74,7 +74,7 @@ test-launch: install .venv-launch/installed  ## hold the launch files to Helm, K
 test-chaos: install  ## run the short forms of what `make chaos` and `make durability` do, about 17 minutes
 	$(BIN)/python -m pytest -m chaos
 
-fuzz: install  ## send 300 made-up requests to every operation, in one process; about 10 minutes
+fuzz: install  ## send 300 made-up requests to every operation, with four kinds of keys, in one process; about 40 minutes
 	RAGFLEET_FUZZ_EXAMPLES=300 $(BIN)/python -m pytest tests/graphs/api/test_fuzzed.py --log-cli-level INFO
 
 chaos: install  ## break a local cluster on purpose and report what its clients saw
