@@ -197,10 +197,10 @@ class Batcher(Generic[Item, Result]):
 
     async def _run_waiting(self) -> None:
         while self._calls:
-            self._refuse_late()
             batch = self._next_batch()
             if batch:
                 await self._run_batch(batch)
+            self._refuse_late()
             self._calls = [call for call in self._calls if call.waits]
 
     def _next_batch(self) -> "_Batch[Item, Result]":

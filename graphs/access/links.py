@@ -10,12 +10,15 @@ import asyncio
 import hmac
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 from graphs.access.tokens import ExpiredTokenError
 
 _CONTENT = re.compile(r"/v1/files/([^/]+)/content")
 _STEP_S = 60  # so that links of one minute are alike
+
+_RETRY_S = 5.0
 
 Signer = Callable[[str], str]
 
@@ -24,22 +27,22 @@ class Links:
     """Signs links, and tells whose link a request came with.
 
     Args:
-        secret: asks the catalog for the secret; asked once.
+        secret: asks the catalog for the secret; asked until it is known, once in `_RETRY_S`.
         links_s: gives for how long a link opens.
         clock: the time in unix seconds.
     """
 
     def __init__(
         self,
-        secret: Callable[[], Awaitable[str]],
+        secret: Callable[[], Coroutine[Any, Any, str]],
         links_s: Callable[[], int],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._ask_secret = secret
         self._links_s = links_s
         self._clock = clock
-        self._secret = b""
-        self._turn = asyncio.Lock()
+        self._asking: asyncio.Task[str] | None = None
+        self._asked_at = 0.0
 
     async def signer(self, key_id: str) -> Signer:
         """Gives what makes the query of a link, from the id of its file, for this key.
@@ -79,10 +82,13 @@ class Links:
         return key_id
 
     async def _known_secret(self) -> bytes:
-        async with self._turn:
-            if not self._secret:
-                self._secret = bytes.fromhex(await self._ask_secret())
-            return self._secret
+        """Asks once for all that wait for it; they fail together, as those soon after."""
+        task, now = self._asking, self._clock()
+        is_unknown = task is None or (task.done() and (task.cancelled() or task.exception()))
+        if task is None or (is_unknown and now - self._asked_at >= _RETRY_S):
+            task = self._asking = asyncio.create_task(self._ask_secret())
+            self._asked_at = now
+        return bytes.fromhex(await asyncio.shield(task))
 
 
 def _signature(secret: bytes, *parts: str) -> str:

@@ -56,18 +56,15 @@ class Turnstile:
             OverloadedError: too many wait, and none of a lower class can leave for this one.
         """
         num_waiting = sum(map(len, self._waiting.values()))
-        if not num_waiting and self._has_room(service_class):
-            self._running[service_class] += 1
+        is_next = not num_waiting or self._is_kept_for(service_class)
+        if is_next and self._has_room(service_class):
+            self._count_turn(service_class)
             return
         if num_waiting >= self._settings().max_waiting:
             self._shed_for(service_class)
-        if not self._waiting[service_class]:
-            others = [self._clocks[one] for one in _ORDER if self._waiting[one]]
-            behind = min(others, default=max(self._clocks.values()))
-            self._clocks[service_class] = max(self._clocks[service_class], behind)
+        self._catch_up(service_class)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[service_class].append(turn)
-        self._let_in()  # those that wait may be of a class that finds less room
         try:
             await turn
         except asyncio.CancelledError:
@@ -89,6 +86,24 @@ class Turnstile:
             yield
         finally:
             self.leave(service_class)
+
+    def _is_kept_for(self, service_class: ServiceClass) -> bool:
+        """Whether what room there is may be kept for this class, and none of it waits."""
+        return service_class == "priority" and not self._waiting[service_class]
+
+    def _catch_up(self, service_class: ServiceClass) -> None:
+        """Sets the clock of a class that was away to that of those that wait."""
+        if not self._waiting[service_class]:
+            others = [self._clocks[one] for one in _ORDER if self._waiting[one]]
+            behind = min(others, default=max(self._clocks.values()))
+            self._clocks[service_class] = max(self._clocks[service_class], behind)
+
+    def _count_turn(self, service_class: ServiceClass) -> None:
+        """Counts one that is let in; where nobody waits, it costs its class nothing."""
+        if any(self._waiting.values()):
+            self._catch_up(service_class)
+            self._clocks[service_class] += 1 / getattr(self._settings(), service_class)
+        self._running[service_class] += 1
 
     def _has_room(self, service_class: ServiceClass) -> bool:
         settings = self._settings()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from deployments.batcher import Workload
+from deployments.batcher import Batcher, Workload
 from models.errors import ModelBusyError
 from tests.deployments.gate import Gate, batcher_of
 
@@ -60,6 +60,13 @@ async def test_a_short_call_that_has_waited_too_long_is_refused_and_no_other():
     assert await first == [0]
     assert await urgent == [10]
     assert await long == [18] * 33
+
+
+async def test_where_no_call_may_wait_one_that_comes_to_an_idle_model_does_not():
+    run = Gate(is_open=True)
+    batcher = Batcher(run, cost=lambda _: 1, max_cost=4, max_wait_s=0)
+    for number in range(3):
+        assert await batcher.submit([number]) == [2 * number]
 
 
 async def test_what_a_small_batch_costs_beside_its_items_is_not_taken_for_their_pace():

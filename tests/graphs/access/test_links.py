@@ -1,5 +1,6 @@
 """Signed links to files."""
 
+import asyncio
 from urllib.parse import parse_qsl
 
 import pytest
@@ -74,6 +75,27 @@ async def test_where_links_are_off_none_is_made_or_taken(clock):
     assert (await links.signer("key"))("file-1") == ""
     assert await links.key_of(PATH, query) is None
     assert (await links_of(clock).signer(""))("file-1") == ""
+
+
+async def test_while_the_catalog_does_not_answer_all_fail_together(clock):
+    asked = []
+
+    async def ask():
+        asked.append(1)
+        await asyncio.sleep(0)
+        if len(asked) == 1:
+            raise ConnectionError
+        return "ab" * 32
+
+    links = Links(ask, lambda: 600, clock)
+    failed = await asyncio.gather(*(query_of(links) for _ in range(9)), return_exceptions=True)
+    assert [type(one) for one in failed] == [ConnectionError] * 9
+    with pytest.raises(ConnectionError):
+        await query_of(links)
+    assert asked == [1]
+    clock.now += 5
+    assert await links.key_of(PATH, await query_of(links)) == "key"
+    assert asked == [1, 1]
 
 
 async def test_the_catalog_is_asked_once(clock):

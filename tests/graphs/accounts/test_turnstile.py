@@ -145,6 +145,15 @@ async def test_room_that_is_kept_for_priority_is_taken_by_no_other_and_counts_as
     await crowd.end()
 
 
+async def test_who_finds_room_that_is_kept_throws_nobody_out():
+    crowd = Crowd(at_once=4, kept_for_priority=2, max_waiting=3)
+    await crowd.come("default", 5)
+    await crowd.come("priority")
+    assert crowd.served == ["default", "default", "priority"]
+    assert crowd.refused == []
+    await crowd.end()
+
+
 def test_what_is_kept_leaves_room_for_others():
     with pytest.raises(ValueError, match=r"below at_once \(4\), got 4"):
         ClassSettings(at_once=4, kept_for_priority=4)
