@@ -57,22 +57,28 @@ def test_models_are_prepared_where_replicas_look_for_them(tmp_path, environment,
     assert make(tmp_path, "models", **environment) == f"-m|models.prepare|{folder}|"
 
 
+SOME = ["test-launch", "test-vllm", "test-chaos"]
+
+
 @pytest.mark.parametrize(
-    ("busy_s", "left_out"), [("1500", []), ("-1", ["test-vllm", "test-chaos"])]
+    ("busy_s", "minutes", "left_out"), [("1500", "85", []), ("-1", "85", SOME), ("1500", "1", SOME)]
 )
-def test_ci_runs_every_tier_and_says_which_a_busy_machine_leaves_out(tmp_path, busy_s, left_out):
+def test_ci_runs_every_tier_and_says_which_it_leaves_out(tmp_path, busy_s, minutes, left_out):
     for name in ("make", "initdb", "strace"):
         tool = tmp_path / name
         tool.write_text('#!/bin/sh\necho "made $1"\n')
         tool.chmod(0o755)
     environment = os.environ | {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}", "RAGFLEET_CI_BUSY_S": busy_s,
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "RAGFLEET_CI_BUSY_S": busy_s, "RAGFLEET_CI_MINUTES": minutes,
     }  # fmt: skip
     told = subprocess.run(
         [ROOT / ".ci/run"], env=environment, check=True, capture_output=True, text=True
     ).stdout
-    tiers = ["lint", "test", "test-vllm", "test-systems", "test-chaos"]
+    tiers = ["lint", "test", "test-launch", "test-systems", "test-vllm", "test-chaos"]
     made = [line.removeprefix("made ") for line in told.splitlines() if line.startswith("made ")]
+    assert made.index("install") < made.index(".venv-vllm/installed") < made.index("test")
+    made = [one for one in made if one in tiers]
     assert made == [tier for tier in tiers if tier not in left_out]
     for tier in left_out:
         assert f"make {tier} is left out: make test took 0 s" in told
