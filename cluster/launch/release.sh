@@ -41,7 +41,8 @@ if [ -n "${VALUES:-}" ]; then
     value() { sed -n "s/^$1: //p" "$rendered/helm.yaml"; }
     helm upgrade --install "$(value name)" cluster/launch/chart --namespace "$(value namespace)" \
         --values "$rendered/helm.yaml" --wait --timeout 30m
-    kubectl --namespace "$(value namespace)" wait "rayservice/$(value name)" --for=condition=Ready --timeout=30m
+    # Not `kubectl wait`: KubeRay leaves Ready true for what ran before.
+    "$PYTHON" -m cluster.launch.rollout "$(value name)" --namespace "$(value namespace)"
 elif [ -n "${DASHBOARD:-}" ]; then
     "$(dirname "$PYTHON")/serve" deploy --address "$DASHBOARD" "$CONFIG"
 fi

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import yaml
 from rich.console import Console
 
@@ -26,6 +27,7 @@ from graphs.serve_config.reader import parse_serve_config, read_text
 
 _HERE = Path(__file__).parent
 _ROOT = Path(__file__).parents[2]
+_SCHEMA = _HERE / "chart" / "values.schema.json"
 # What is written -> what it is made of.
 TEMPLATES = {
     "kuberay/around.yaml": "chart/templates/around.yaml",
@@ -46,9 +48,10 @@ def render(values: Mapping[str, Any]) -> dict[str, str]:
         values: those of values.yaml.
 
     Raises:
-        ConfigError: the Serve config has faults, in its file or with these values, or a template
-            names a value that is not given.
+        ConfigError: a value is not what the schema of the chart asks for, the Serve config has
+            faults, in its file or with these values, or a template names a value that is not given.
     """
+    _check(values)
     chart = {**values, "serve_config_text": _serve_config(values)}
     known = {**chart, "common": read_text(_HERE / "ray_up" / "common.yaml").rstrip()}
     files = {
@@ -59,6 +62,14 @@ def render(values: Mapping[str, Any]) -> dict[str, str]:
         "helm.yaml": yaml.safe_dump(chart, sort_keys=False, width=100),
         "serve.yaml": chart["serve_config_text"] + "\n",
     }
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    schema = json.loads(read_text(_SCHEMA)) | {"required": []}  # of what is made from the values
+    found = jsonschema.Draft7Validator(schema).iter_errors(values)
+    faults = [f"{'.'.join(map(str, one.absolute_path))}: {one.message}" for one in found]
+    if faults:
+        raise ConfigError(f"values: {'; '.join(sorted(faults))}")
 
 
 def _serve_config(values: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -160,6 +161,46 @@ def test_no_secret_is_written_down(rendered):
             for one in container["env"]:
                 if re.search(r"TOKEN|PASSWORD|DATABASE", one["name"]):
                     assert "secretKeyRef" in one["valueFrom"]
+
+
+SECRET = [".env", "cluster/launch/.env", "cluster/launch/terraform/aws/terraform.tfstate.backup",
+          "cluster/launch/terraform/gcp/my.tfvars", "terraform/.terraform/one"]  # fmt: skip
+
+
+@pytest.fixture
+def folder_with_secrets(tmp_path):
+    for name in [*SECRET, "cluster/launch/env.example"]:
+        (tmp_path / "from" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "from" / name).write_text("x")
+    return tmp_path / "from"
+
+
+def test_no_secret_gets_into_git(folder_with_secrets):
+    shutil.copy(ROOT / ".gitignore", folder_with_secrets)
+    subprocess.run(["git", "init", "-q", folder_with_secrets], check=True)
+    told = subprocess.run(
+        ["git", "-C", folder_with_secrets, "check-ignore", *SECRET, "cluster/launch/env.example"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert told.stdout.split() == SECRET
+
+
+@pytest.mark.skipif(shutil.which("rsync") is None, reason="`ray up` copies with rsync")
+def test_no_secret_gets_onto_a_machine(rendered, folder_with_secrets, tmp_path):
+    (config,) = rendered["ray_up/aws.yaml"]
+    options = [word for one in config["rsync_exclude"] for word in ("--exclude", one)]
+    command = ["rsync", "-a", *options, f"{folder_with_secrets}/", tmp_path / "to"]
+    subprocess.run(command, check=True)
+    found = [one for one in (tmp_path / "to").rglob("*") if one.is_file()]
+    assert found == [tmp_path / "to" / "cluster/launch/env.example"]
+
+
+def test_no_secret_gets_into_an_image(rendered):
+    (config,) = rendered["ray_up/aws.yaml"]
+    lines = (LAUNCH / "Dockerfile.dockerignore").read_text().splitlines()
+    secret = {one for one in config["rsync_exclude"] if one.startswith("**/")}
+    assert secret == {"**/.env", "**/*.tfstate*", "**/.terraform", "**/*.tfvars"}
+    assert secret <= set(lines)
 
 
 def test_spot_workers_are_labelled_and_watched(rendered):

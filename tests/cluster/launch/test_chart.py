@@ -137,6 +137,37 @@ def test_the_schema_of_the_chart_names_every_value(values):
 
 
 @pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ({"on_demand_nodes": "three"}, "on_demand_nodes: 'three' is not of type 'integer'"),
+        ({"on_demand_nodes": 0}, "on_demand_nodes: 0 is less than the minimum of 1"),
+        ({"keys": "yes"}, "keys: 'yes' is not of type 'boolean'"),
+        ({"name": "Rag_Fleet"}, "name: 'Rag_Fleet' does not match '^[a-z]"),
+        ({"storage": 200}, "storage: 200 is not of type 'string'"),
+        ({"image_pull_secrets": [{"nam": "x"}]}, "image_pull_secrets.0: 'name' is a required"),
+        ({"redis_address": "redis"}, "redis_address: 'redis' does not match"),
+        ({"redis_address": "http://redis:6379"}, "redis_address: 'http://redis:6379' does not"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_without_helm(values, own, told, tmp_path, capsys):
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        render(values | own)
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(own))
+    arguments = ["--values", str(tmp_path / "own.yaml"), "--out", str(tmp_path / "out")]
+    assert launch.main(arguments) == 1
+    assert told in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("address", ["redis:6379", "redis://redis:6379", "rediss://a.b-c.d:6380"])
+def test_redis_may_be_reached_by_tls(values, address):
+    assert (
+        f"redisAddress: {address}\n"
+        in render(values | {"redis_address": address})["kuberay/rayservice.yaml"]
+    )
+
+
+@pytest.mark.parametrize(
     ("action", "told"),
     [
         ("{{ if .Values.name }}", "is more than a value"),

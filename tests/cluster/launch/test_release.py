@@ -15,7 +15,7 @@ RENDERED = "name: mine\nnamespace: there\nserve_config_text: |-\n  name: other\n
 def release(tmp_path):
     calls = tmp_path / "calls"
     (tmp_path / "rendered.yaml").write_text(RENDERED)
-    for name in ("python", "serve", "helm", "kubectl"):
+    for name in ("python", "serve", "helm"):
         script = tmp_path / name
         script.write_text(f"""#!/bin/sh
 echo "{name} $*" >> {calls}
@@ -47,13 +47,18 @@ def test_the_chart_is_what_was_checked(release, tmp_path):
     assert status == 0
     assert calls == [
         "python -m cluster.launch.render", *CHECKS, "helm upgrade --install mine",
-        "kubectl --namespace there wait",
+        "python -m cluster.launch.rollout",
     ]  # fmt: skip
     lines = (tmp_path / "calls").read_text().splitlines()
     folder = lines[0].split()[-1]
     assert lines[1].endswith(f"{folder}/serve.yaml")
     assert f"--namespace there --values {folder}/helm.yaml" in lines[3]
-    assert "rayservice/mine --for=condition=Ready" in lines[4]
+    assert lines[4].endswith("rollout mine --namespace there")
+
+
+def test_a_release_that_does_not_come_to_run_has_failed(release):
+    status, _ = release(VALUES="my.yaml", FAILS="cluster.launch.rollout")
+    assert status == 3
 
 
 def test_a_cluster_without_kubernetes_gets_the_config_itself(release):
@@ -66,7 +71,7 @@ def test_a_cluster_without_kubernetes_gets_the_config_itself(release):
 def test_nothing_is_deployed_behind_a_closed_gate(release, gate):
     status, calls = release(VALUES="my.yaml", DASHBOARD="http://head:8265", FAILS=gate)
     assert status == 3
-    assert not [one for one in calls if one.startswith(("helm", "kubectl", "serve"))]
+    assert not [one for one in calls if one.startswith(("helm", "serve"))]
 
 
 def test_nothing_is_deployed_where_no_place_is_given(release):

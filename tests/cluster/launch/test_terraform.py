@@ -157,6 +157,29 @@ def test_the_network_policy_of_the_chart_is_enforced(cloud, module):
         assert network["network_policy"] == "cilium"
 
 
+def test_a_pod_on_a_spot_machine_hears_that_it_will_be_taken_away():
+    """What is not there by default: an answer of the metadata service that gets into a pod."""
+    module = read("aws")
+    template = module.resources["aws_launch_template.ragfleet"]
+    options = template["metadata_options"][0]
+    assert options["http_tokens"] == "required"
+    hops = options["http_put_response_hop_limit"]
+    assert hops == '${each.value.market == "spot" ? 2 : 1}'
+    group = module.resources["aws_eks_node_group.ragfleet"]
+    assert group["launch_template"][0]["id"] == "${aws_launch_template.ragfleet[each.key].id}"
+    # Beside a template EKS refuses it.
+    assert "disk_size" not in group
+    assert template["block_device_mappings"][0]["ebs"][0]["volume_size"] == 200
+
+
+def test_machines_reach_an_api_that_operators_alone_may_reach():
+    """AKS adds the address of a load balancer by itself, that of a NAT gateway of ours not."""
+    cluster = read("azure").resources["azurerm_kubernetes_cluster.ragfleet"]
+    (profile,) = cluster["dynamic"]
+    content = json.dumps(profile["api_server_access_profile"])
+    assert "azurerm_public_ip.way_out.ip_address}/32" in content
+
+
 def test_the_catalog_is_kept(cloud, module):
     if cloud == "aws":
         one = module.resources["aws_db_instance.catalog"]

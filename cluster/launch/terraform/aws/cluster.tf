@@ -107,6 +107,23 @@ resource "aws_eks_addon" "weights" {
   depends_on = [aws_eks_addon.identity, aws_eks_node_group.ragfleet]
 }
 
+resource "aws_launch_template" "ragfleet" {
+  for_each = local.groups
+  name     = "${local.v.name}-${each.key}"
+  block_device_mappings {
+    device_name = "/dev/xvda"
+    ebs {
+      volume_size           = 200 # GB; an image with vLLM has 20
+      volume_type           = "gp3"
+      delete_on_termination = true
+    }
+  }
+  metadata_options {
+    http_tokens                 = "required"
+    http_put_response_hop_limit = each.value.market == "spot" ? 2 : 1 # 2: cluster.spot asks from a pod
+  }
+}
+
 resource "aws_eks_node_group" "ragfleet" {
   for_each        = local.groups
   cluster_name    = aws_eks_cluster.ragfleet.name
@@ -116,8 +133,11 @@ resource "aws_eks_node_group" "ragfleet" {
   instance_types  = [each.value.machine]
   capacity_type   = each.value.capacity
   ami_type        = each.value.image
-  disk_size       = 200 # GB; an image with vLLM has 20
   labels          = { "ragfleet/market" = each.value.market }
+  launch_template {
+    id      = aws_launch_template.ragfleet[each.key].id
+    version = aws_launch_template.ragfleet[each.key].latest_version
+  }
   scaling_config {
     min_size     = each.value.least
     max_size     = each.value.most

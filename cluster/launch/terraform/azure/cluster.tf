@@ -53,7 +53,8 @@ resource "azurerm_kubernetes_cluster" "ragfleet" {
   dynamic "api_server_access_profile" {
     for_each = length(var.operators) > 0 ? [var.operators] : []
     content {
-      authorized_ip_ranges = api_server_access_profile.value
+      # The machines come by the public way, too.
+      authorized_ip_ranges = concat(api_server_access_profile.value, ["${azurerm_public_ip.way_out.ip_address}/32"])
     }
   }
   lifecycle {
