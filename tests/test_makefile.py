@@ -81,4 +81,4 @@ def test_ci_runs_every_tier_and_says_which_it_leaves_out(tmp_path, busy_s, minut
     made = [one for one in made if one in tiers]
     assert made == [tier for tier in tiers if tier not in left_out]
     for tier in left_out:
-        assert f"make {tier} is left out: make test took 0 s" in told
+        assert f"make {tier} is left out: " in told
