@@ -50,6 +50,7 @@ class Answered:
         flagged: whether the safety filter ended it.
         had_passages: whether it was written from passages.
         cited: whether it cites one of them.
+        writer: the deployment that writes it, where there are several; empty: not known.
     """
 
     seconds: float = 0.0
@@ -58,6 +59,7 @@ class Answered:
     flagged: bool = False
     had_passages: bool = False
     cited: bool = False
+    writer: str = ""
 
     def see(self, event: Event) -> None:
         """Takes note of a part of the answer."""
@@ -67,6 +69,7 @@ class Answered:
             self.cited = True
         elif isinstance(event, Retrieved):
             self.had_passages = bool(event.passages)
+            self.writer = event.writer
         elif isinstance(event, Finished):
             self.flagged = event.finish_reason == "content_filter"
 
