@@ -52,6 +52,11 @@ class Generators:
         """Whether questions are answered while no generator runs."""
         return self._elsewhere is not None
 
+    @property
+    def others(self) -> Sequence[str]:
+        """Names of those that write in the place of a large generator."""
+        return (FALLBACK,) if self._small is None else (FALLBACK, self._small.deployment_name)
+
     def client(self, handle: DeploymentHandle, counters: TokenCounters) -> GeneratorClient:
         """Makes what asks the replicas of one generator."""
         timeouts = self._config.timeouts
