@@ -94,9 +94,12 @@ class Chooser:
         self._wakes = wakes
         self._begun = begun
 
-    def chosen(self, request: ChatRequest, passages: Sequence[Passage]) -> AnswerStage:
+    def chosen(
+        self, request: ChatRequest, passages: Sequence[Passage], *, is_reranked: bool
+    ) -> AnswerStage:
         """Gives what writes this answer."""
-        is_easy = self._router is not None and self._router.is_easy(asked_of(request, passages))
+        asked = asked_of(request, passages, is_reranked=is_reranked)
+        is_easy = self._router is not None and self._router.is_easy(asked)
         # Which adapters the large one has the small one cannot be expected to have.
         small = None if request.adapter else self._candidates.small
         of_whom = self._of_new if request.identity is None else self._of_begun

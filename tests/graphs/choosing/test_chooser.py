@@ -81,7 +81,9 @@ def chooser(large, small=None, elsewhere=None, *, easy=True, wakes=False, begun=
 
 async def told(made, identity=None):
     request = GenerationRequest(request_id="r", messages=(), identity=identity)
-    stage = made.chosen(ChatRequest(request_id="r", messages=MESSAGES, identity=identity), ())
+    stage = made.chosen(
+        ChatRequest(request_id="r", messages=MESSAGES, identity=identity), (), is_reranked=True
+    )
     chunks = [chunk async for chunk in stage.stream(request)]
     (writer,) = {chunk.writer for chunk in chunks}
     return writer, "".join(chunk.text for chunk in chunks)
@@ -228,7 +230,7 @@ async def test_limits_of_the_large_one_are_told_as_they_are():
 async def test_an_adapter_is_never_asked_of_the_small_one(identity):
     large, small = Fake("large", is_running=False), Fake("small")
     asked = replace(QUESTION, adapter="law", identity=identity)
-    stage = chooser(large, small).chosen(asked, ())
+    stage = chooser(large, small).chosen(asked, (), is_reranked=True)
     request = GenerationRequest(request_id="r", messages=(), adapter="law", identity=identity)
     with pytest.raises(OverloadedError):
         [chunk async for chunk in stage.stream(request)]
@@ -261,7 +263,7 @@ async def test_the_rest_of_an_answer_is_never_asked_for_elsewhere():
 
 
 async def test_several_answers_are_of_one_generator():
-    stage = chooser(Fake("large"), Fake("small")).chosen(QUESTION, ())
+    stage = chooser(Fake("large"), Fake("small")).chosen(QUESTION, (), is_reranked=True)
     first = GenerationRequest(request_id="r", messages=())
     again = GenerationRequest(request_id="r", messages=(), identity="small")
     for request in (first, again):
@@ -280,7 +282,7 @@ async def test_closing_an_answer_closes_the_generator_that_writes_it():
             finally:
                 closed.set()
 
-    stage = chooser(Fake("large"), Endless("small")).chosen(QUESTION, ())
+    stage = chooser(Fake("large"), Endless("small")).chosen(QUESTION, (), is_reranked=True)
     async with aclosing(stage.stream(GenerationRequest(request_id="r", messages=()))) as chunks:
         await anext(chunks)
     assert closed.is_set()
