@@ -41,6 +41,7 @@ from models.token_counter import TokenCounter
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+Condition = Callable[[], bool]  # `bool` itself says no
 
 # Waits between attempts: those of Ray Serve's own router (request_router_config).
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.025, 0.5
@@ -128,11 +129,11 @@ _LOSSES = (StageUnavailableError, EngineStoppedError, OverloadedError, ModelChan
 class ResumingGenerator:
     """A generator whose streams survive the loss of their replica. See `GenerateStage`.
 
-    One that `hands_over` leaves a loss before the first token to who may ask another generator.
+    While it `hands_over`, a loss before the first token is left to who may ask another generator.
     """
 
     def __init__(
-        self, generator: AttemptStage, settings: FailoverSettings, *, hands_over: bool = False
+        self, generator: AttemptStage, settings: FailoverSettings, *, hands_over: Condition = bool
     ) -> None:
         self._generator = generator
         self._settings = settings
@@ -168,7 +169,7 @@ class ResumingGenerator:
                             return
                 raise ReplicaLostError("the stream ended without a finish reason")
             except _LOSSES as err:
-                if self._hands_over and request.identity is None and answer.position == 0:
+                if request.identity is None and answer.position == 0 and self._hands_over():
                     raise
                 answer.lose(err)
             await _pause(num_waits)

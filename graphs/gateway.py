@@ -149,7 +149,8 @@ class Graph:
         in_shadow = self.config.canary.shadow and request.identity is None
         second = self._shadow if in_shadow else self._second
         answer = second.answer if has_running(generators[1]) else None
-        return self._canary.answer(request, self.pipeline.answer, answer)
+        others = self._generators.others
+        return self._canary.answer(request, self.pipeline.answer, answer, others)
 
     async def search(self, queries: Sequence[str], scope: Scope, trace: Trace) -> list[ScoredHit]:
         """Finds passages; see `graphs.pipeline.rag.RagPipeline`."""

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -30,6 +31,8 @@ class Weights:
         features: their names; those of another version are refused.
         means: of the features that it was trained on.
         scales: their standard deviations, above 0.
+        lows: the least values that it was trained on.
+        highs: the greatest.
         weights: of the features in these units.
         bias: added to their sum.
     """
@@ -37,6 +40,8 @@ class Weights:
     features: tuple[str, ...]
     means: tuple[float, ...]
     scales: tuple[float, ...]
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
     weights: tuple[float, ...]
     bias: float
 
@@ -45,15 +50,20 @@ class Weights:
         if self.features != FEATURES:
             msg = f"features must be {list(FEATURES)}, got {list(self.features)}"
             raise ValueError(msg)
-        columns = (self.means, self.scales, self.weights)
+        columns = (self.means, self.scales, self.lows, self.highs, self.weights)
         if {len(one) for one in columns} != {len(FEATURES)}:
-            msg = f"means, scales and weights must hold {len(FEATURES)} numbers each, got "
-            raise ValueError(msg + ", ".join(str(len(one)) for one in columns))
-        if not all(map(math.isfinite, (*self.means, *self.scales, *self.weights, self.bias))):
-            raise ValueError("means, scales, weights and bias must be finite")
+            msg = f"means, scales, lows, highs and weights must hold {len(FEATURES)} numbers each"
+            raise ValueError(f"{msg}, got " + ", ".join(str(len(one)) for one in columns))
+        if not all(map(math.isfinite, (*chain(*columns), self.bias))):
+            raise ValueError("means, scales, lows, highs, weights and bias must be finite")
         if min(self.scales) <= 0:
             msg = f"scales must be above 0, got {min(self.scales)}"
             raise ValueError(msg)
+
+    def covers(self, numbers: Sequence[float]) -> bool:
+        """Whether each is within what was trained on; outside, a line goes on without bound."""
+        ranges = zip(self.lows, numbers, self.highs, strict=True)
+        return all(low <= number <= high for low, number, high in ranges)
 
     def ease(self, numbers: Sequence[float]) -> float:
         """Gives the probability, 0..1, that the small generator answers as well."""

@@ -64,7 +64,7 @@ def train(lessons: Lessons) -> Weights:
     """Fits the weights that make the lessons most likely, large ones being unlikely."""
     means = lessons.features.mean(axis=0)
     scales = lessons.features.std(axis=0)
-    scales[scales == 0] = 1.0
+    scales[scales < 1e-9] = 1.0  # a feature that is the same everywhere, but for rounding
     inputs = np.column_stack([(lessons.features - means) / scales, np.ones(len(lessons.as_good))])
     decay = np.full(inputs.shape[1], _DECAY)
     decay[-1] = 1e-6  # the bias may be what it is
@@ -81,6 +81,8 @@ def train(lessons: Lessons) -> Weights:
         features=FEATURES,
         means=tuple(means.tolist()),
         scales=tuple(scales.tolist()),
+        lows=tuple(lessons.features.min(axis=0).tolist()),
+        highs=tuple(lessons.features.max(axis=0).tolist()),
         weights=tuple(fitted[:-1].tolist()),
         bias=float(fitted[-1]),
     )

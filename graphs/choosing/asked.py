@@ -29,6 +29,7 @@ class Asked:
         margin: between its score and that of the next one; its own score where it is alone.
         documents: that they are from.
         is_formed: whether tools, a form or an effort are asked for, or no passage is searched.
+        is_reranked: whether the scores are the reranker's, not those of the search.
     """
 
     question_words: float
@@ -43,6 +44,7 @@ class Asked:
     margin: float
     documents: float
     is_formed: bool = False
+    is_reranked: bool = True
 
     def numbers(self) -> list[float]:
         """Gives the values of `FEATURES`, in that order."""
@@ -52,12 +54,15 @@ class Asked:
 assert set(FEATURES) < {one.name for one in fields(Asked)}
 
 
-def asked_of(request: ChatRequest, passages: Sequence[Passage]) -> Asked:
+def asked_of(
+    request: ChatRequest, passages: Sequence[Passage], *, is_reranked: bool = True
+) -> Asked:
     """Measures a question.
 
     Args:
         request: the chat.
         passages: that its answer is written from, best first.
+        is_reranked: whether the reranker scored them.
     """
     question = request.messages[-1].text
     parts = parts_of(question) or [Part(text=question)]
@@ -76,6 +81,7 @@ def asked_of(request: ChatRequest, passages: Sequence[Passage]) -> Asked:
         margin=best - second,
         documents=len({one.file_id for one in passages}),
         is_formed=_is_formed(request),
+        is_reranked=is_reranked,
     )
 
 

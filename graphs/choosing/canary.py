@@ -16,7 +16,7 @@ import math
 import statistics
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 
@@ -39,25 +39,31 @@ _OURS = (GraphError, CorpusError, ModelError)
 Answer = Callable[[ChatRequest], AsyncGenerator[Event, None]]
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Answered:
     """How one answer went, as the pipeline told it.
 
     Attributes:
+        began: when, by the clock of the tally.
+        is_own: whether the version wrote it: not another generator, and not nobody.
         seconds: until its end.
         num_chars: of its text.
         failed: whether an error ended it that is not the question's.
         flagged: whether the safety filter ended it.
         had_passages: whether it was written from passages.
         cited: whether it cites one of them.
+        writer: the deployment that writes it, where there are several; empty: not known.
     """
 
+    began: float
+    is_own: bool = True
     seconds: float = 0.0
     num_chars: int = 0
     failed: bool = False
     flagged: bool = False
     had_passages: bool = False
     cited: bool = False
+    writer: str = ""
 
     def see(self, event: Event) -> None:
         """Takes note of a part of the answer."""
@@ -66,7 +72,8 @@ class Answered:
         elif isinstance(event, Citation):
             self.cited = True
         elif isinstance(event, Retrieved):
-            self.had_passages = bool(event.passages)
+            self.had_passages, self.is_own = bool(event.passages), bool(event.identity)
+            self.writer = event.writer
         elif isinstance(event, Finished):
             self.flagged = event.finish_reason == "content_filter"
 
@@ -89,8 +96,7 @@ class Tally:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._ended: deque[Answered] = deque(maxlen=_WINDOW)
-        self._running: dict[int, float] = {}
-        self._num_begun = 0
+        self._running: set[Answered] = set()
 
     @contextmanager
     def watched(self) -> Iterator[Answered]:
@@ -98,29 +104,27 @@ class Tally:
 
         Nor what its question is wrong in: too long a prompt, sent again and again, tells nothing.
         """
-        number = self._num_begun
-        self._num_begun += 1
-        began = self._running[number] = self._clock()
-        answer = Answered()
+        answer = Answered(began=self._clock())
+        self._running.add(answer)
         try:
             yield answer
-            self._take(answer, began)
+            self._take(answer)
         except Exception as err:
             if not isinstance(err, _OURS) or not isinstance(err, ValueError | LookupError):
                 answer.failed = True
-                self._take(answer, began)
+                self._take(answer)
             raise
         finally:
-            del self._running[number]
+            self._running.remove(answer)
 
-    def _take(self, answer: Answered, began: float) -> None:
-        answer.seconds = self._clock() - began
-        self._ended.append(answer)
+    def _take(self, answer: Answered) -> None:
+        if answer.is_own:
+            self._ended.append(replace(answer, seconds=self._clock() - answer.began))
 
     def seconds(self, above: float = math.inf) -> list[float]:
         """Of the answers that came; one on its way counts once it has taken longer than this."""
         now = self._clock()
-        late = [now - began for began in self._running.values() if now - began > above]
+        late = [now - one.began for one in self._running if one.is_own and now - one.began > above]
         return [one.seconds for one in self._ended if not one.failed] + late
 
     def counts(self, name: str) -> tuple[int, int]:
@@ -199,7 +203,7 @@ class Canary:
         return _place(request, self.settings.sticky) < self.settings.share
 
     async def answer(
-        self, request: ChatRequest, first: Answer, second: Answer | None
+        self, request: ChatRequest, first: Answer, second: Answer | None, others: Sequence[str] = ()
     ) -> AsyncGenerator[Event, None]:
         """Answers with the version that is chosen.
 
@@ -207,6 +211,7 @@ class Canary:
             request: the question.
             first: answers with the first version.
             second: likewise, None while none of it runs; in shadow it goes on nobody's account.
+            others: names of generators that are neither, and may write in the place of either.
         """
         if self.settings.share and not self.rolled_back:
             self.rolled_back = self._fault() or ""
@@ -219,6 +224,7 @@ class Canary:
                 async for event in events:
                     answer.see(event)
                     if isinstance(event, Retrieved) and event.identity:
+                        answer.is_own = event.writer not in others
                         self._begun.note(event.identity, chosen)
                     yield event
 

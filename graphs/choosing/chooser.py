@@ -20,15 +20,21 @@ from graphs.errors import OverloadedError, StageUnavailableError
 from graphs.pipeline.events import ChatRequest, Passage
 from graphs.pipeline.stages import AnswerStage
 from graphs.pipeline.trace import code_of
-from models.errors import ContextLengthError, EngineStoppedError, ModelChangedError
+from models.errors import (
+    EngineStoppedError,
+    InvalidInputError,
+    ModelChangedError,
+    UnknownAdapterError,
+)
 from models.generation import GenerationChunk, GenerationRequest
 
 logger = logging.getLogger(__name__)
 
 FALLBACK = "fallback"  # the name of the generator elsewhere
 _GONE = (StageUnavailableError, OverloadedError, EngineStoppedError)
-# What a larger generator may make good: it has replicas, slots and room in its context of its own.
-_TOO_MUCH = (*_GONE, ContextLengthError, ModelChangedError)
+_LIMITS = (InvalidInputError, UnknownAdapterError)  # context and forms among them
+# What a larger generator may make good: it has replicas, slots and limits of its own.
+_TOO_MUCH = (*_GONE, *_LIMITS, ModelChangedError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +83,7 @@ class Chooser:
         candidates: that it chooses from.
         router: tells what is easy; None: nothing is.
         wakes: whether a question starts a large generator that is scaled to zero.
-        begun: who began which answer; outlives the settings.
+        begun: who began which answer and who has run; outlives the settings.
     """
 
     def __init__(
@@ -87,34 +93,39 @@ class Chooser:
         self._router = router
         self._wakes = wakes
         self._begun = begun
-        self._has_run = False
 
-    def chosen(self, request: ChatRequest, passages: Sequence[Passage]) -> AnswerStage:
+    def chosen(
+        self, request: ChatRequest, passages: Sequence[Passage], *, is_reranked: bool
+    ) -> AnswerStage:
         """Gives what writes this answer."""
-        is_easy = self._router is not None and self._router.is_easy(asked_of(request, passages))
-        ordered = self._of_new(is_easy) if request.identity is None else self._of_begun(is_easy)
+        asked = asked_of(request, passages, is_reranked=is_reranked)
+        is_easy = self._router is not None and self._router.is_easy(asked)
+        # Which adapters the large one has the small one cannot be expected to have.
+        small = None if request.adapter else self._candidates.small
+        of_whom = self._of_new if request.identity is None else self._of_begun
+        ordered = of_whom(small, is_easy=is_easy)
         return _Turns(ordered, self._candidates, self._begun)
 
-    def _of_begun(self, is_easy: bool) -> list[Candidate]:
-        """Ours, and nobody elsewhere: the rest of an answer cannot be had there."""
-        large, small = self._candidates.large, self._candidates.small
+    def _of_begun(self, small: Candidate | None, *, is_easy: bool) -> list[Candidate]:
+        """Ours, those that run first; nobody elsewhere: the rest cannot be had there."""
+        large = self._candidates.large
         if small is None:
             return [large]
-        return [small, large] if is_easy else [large, small]
+        ordered = [small, large] if is_easy else [large, small]
+        return sorted(ordered, key=lambda one: not one.runs())
 
-    def _of_new(self, is_easy: bool) -> list[Candidate]:
-        large, small = self._candidates.large, self._candidates.small
+    def _of_new(self, small: Candidate | None, *, is_easy: bool) -> list[Candidate]:
+        large = self._candidates.large
         ordered = [large]
         if small is not None and self._router is not None and small.runs():
             ordered.insert(0 if is_easy else 1, small)
         if self._candidates.elsewhere is not None:
             ordered.append(self._candidates.elsewhere)
-        if len(ordered) == 1:
-            return ordered
         runs = large.runs()
-        self._has_run = self._has_run or runs
+        if runs:
+            self._begun.seen.add(large.name)
         # One that was never seen may just start: its own wait for a slot tells whether it is gone.
-        is_gone = not runs and self._has_run and not self._wakes
+        is_gone = not runs and large.name in self._begun.seen and not self._wakes
         if is_gone and any(one.runs() for one in ordered):
             ordered.remove(large)
         return ordered
@@ -141,25 +152,32 @@ class _Turns:
                         yield chunk
                 return
             except _TOO_MUCH as err:
-                if begun or not self._goes_on(one, following, err, request):
+                if isinstance(err, _GONE) and not one.runs():
+                    self._begun.seen.add(one.name)
+                if begun:
                     raise
+                if following is None or not self._goes_on(one, following, err, request):
+                    raise self._told(one, err, request) from err
                 logger.warning(
                     "request_id=%s goes from %s to %s, since %s",
                     request.request_id, one.name, following.name, code_of(err),
                 )  # fmt: skip
 
     def _goes_on(
-        self,
-        failed: Candidate,
-        following: Candidate | None,
-        err: Exception,
-        request: GenerationRequest,
+        self, failed: Candidate, following: Candidate, err: Exception, request: GenerationRequest
     ) -> bool:
-        if following is None:
-            return False
         if request.identity is not None:  # what one has not begun the other may have
-            return isinstance(err, ModelChangedError)
+            is_down = isinstance(err, _GONE) and not failed.runs()
+            return is_down or isinstance(err, ModelChangedError)
         return self._candidates.may_follow(failed, following, err)
+
+    def _told(self, failed: Candidate, err: Exception, request: GenerationRequest) -> Exception:
+        """Limits of the small one are no client's fault: it only stands in for the large one."""
+        is_new = request.identity is None
+        if failed is self._candidates.small and is_new and isinstance(err, _LIMITS):
+            msg = f"{self._candidates.large.name} does not run, and {failed.name} cannot serve this"
+            return StageUnavailableError(f"{msg}: {code_of(err)}")
+        return err
 
     async def _written(
         self, one: Candidate, request: GenerationRequest, following: Candidate | None

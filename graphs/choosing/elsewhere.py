@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from json import JSONDecodeError
 from typing import Any
 
 import httpx2
@@ -23,6 +22,7 @@ from openai import (
     AsyncStream,
     BadRequestError,
     RateLimitError,
+    omit,
 )
 from openai.types.chat import ChatCompletionChunk
 
@@ -36,14 +36,18 @@ logger = logging.getLogger(__name__)
 
 # Fields of `Sampling` that such endpoints know under the same names, and those that few of them do.
 _SAMPLING = (
-    "max_tokens", "temperature", "top_p", "seed", "presence_penalty", "frequency_penalty",
+    "max_tokens", "temperature", "top_p", "presence_penalty", "frequency_penalty",
 )  # fmt: skip
 _UNSERVED = (
     "top_k", "min_p", "stop_token_ids", "ignore_eos", "min_tokens", "repetition_penalty",
     "logit_bias",
 )  # fmt: skip
 _ROLES = {"developer": "system"}  # which not every server knows
-_NO_KEY = "none"  # the client insists on one
+_NO_KEY = "none"  # the client insists on one, and does not send this one
+# Who names no seed has one of 63 bits from us: it says nothing there, and many servers refuse it.
+_MAX_SEED = 2**31 - 1
+# What has come of a reply that is none: no JSON, no UTF-8, other types, nested without end.
+_ODD = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
 
 class Elsewhere:
@@ -60,6 +64,13 @@ class Elsewhere:
         name = f"elsewhere\0{settings.url}\0{settings.model}"
         self.identity = hashlib.sha256(name.encode()).hexdigest()[:16]
         self._api_key = api_key or _NO_KEY
+        # The client's own, from an environment that is meant for somebody else.
+        withheld = (
+            "OpenAI-Organization",
+            "OpenAI-Project",
+            *(() if api_key else ("Authorization",)),
+        )
+        self._headers = dict.fromkeys(withheld, omit)
         self._certificates = httpx2.create_ssl_context()  # reading them takes a while
 
     async def stream(self, request: GenerationRequest) -> AsyncGenerator[GenerationChunk, None]:
@@ -83,7 +94,7 @@ class Elsewhere:
             if time_left_s() <= 0:
                 raise DeadlineError("the deadline of the request has passed") from err
             raise StageUnavailableError("the fallback was silent for too long") from None
-        except (APIError, httpx2.HTTPError, JSONDecodeError) as err:
+        except (APIError, httpx2.HTTPError, *_ODD) as err:
             raise _told(err) from None  # its message may hold the key or the prompt
         finally:
             self._num_running -= 1
@@ -134,15 +145,16 @@ class Elsewhere:
     ) -> AsyncStream[ChatCompletionChunk]:
         body = _body(request, self._settings)
         create: Any = client.chat.completions.create
-        try:
-            opened: AsyncStream[ChatCompletionChunk] = await create(
-                **body, stream_options={"include_usage": True}
-            )
-        except BadRequestError as err:
-            if "stream_options" not in err.message:
-                raise
-            opened = await create(**body)  # an older server: pieces are counted then
-        return opened
+        while True:
+            try:
+                opened: AsyncStream[ChatCompletionChunk] = await create(
+                    **body, extra_headers=self._headers
+                )
+            except BadRequestError as err:
+                if not _is_changed(body, err.message):
+                    raise
+                continue
+            return opened
 
 
 def _unserved(request: GenerationRequest) -> list[str]:
@@ -161,10 +173,24 @@ def _body(request: GenerationRequest, settings: FallbackSettings) -> dict[str, A
     sampling = request.sampling
     given = {name: getattr(sampling, name) for name in _SAMPLING if sampling.asks_for(name)}
     given.setdefault("max_tokens", settings.max_answer_tokens)
+    if sampling.seed is not None and abs(sampling.seed) <= _MAX_SEED:
+        given["seed"] = sampling.seed
     if sampling.stop:
         given["stop"] = list(sampling.stop)
     messages = [_turn(one) for one in request.messages]
-    return {"model": settings.model, "messages": messages, "stream": True, **given}
+    fixed = {"stream": True, "stream_options": {"include_usage": True}}
+    return {"model": settings.model, "messages": messages, **fixed, **given}
+
+
+def _is_changed(body: dict[str, Any], refusal: str) -> bool:
+    """Takes out, once each, what a server does not know; says whether there was anything."""
+    for name in ("stream_options", "seed", "max_tokens"):  # without the first, pieces are counted
+        if name in body and name in refusal:
+            value = body.pop(name)
+            if name == "max_tokens":  # models that think
+                body["max_completion_tokens"] = value
+            return True
+    return False
 
 
 def _turn(message: Message) -> Mapping[str, str]:
@@ -183,6 +209,11 @@ def _told(err: Exception) -> Exception:
     return StageUnavailableError(f"no generator runs, and the fallback {what}")
 
 
+def _count(told: object) -> int:
+    """Reads a number of tokens; what is none tells nothing."""
+    return told if isinstance(told, int) and told > 0 else 0
+
+
 @dataclass(kw_only=True)
 class _Answer:
     """What has come of one answer; servers leave out or repeat nearly everything of a piece."""
@@ -195,13 +226,19 @@ class _Answer:
     finish_reason: StopReason | None = None
 
     def next(self, piece: ChatCompletionChunk) -> GenerationChunk | None:
-        """Takes a piece; None where it has no text: usage, a role, thoughts."""
+        """Takes a piece; None where it has no text: usage, a role, thoughts.
+
+        Raises:
+            StageUnavailableError: the server's filter cut the answer.
+        """
         if piece.usage:
-            self.num_prompt = piece.usage.prompt_tokens or 0
-            self.num_written = piece.usage.completion_tokens or 0
+            self.num_prompt = _count(piece.usage.prompt_tokens)
+            self.num_written = _count(piece.usage.completion_tokens)
         if not piece.choices:
             return None
         choice = piece.choices[0]
+        if choice.finish_reason == "content_filter":
+            raise StageUnavailableError("the filter of the fallback ended the answer")
         if choice.finish_reason:
             self.finish_reason = "length" if choice.finish_reason == "length" else "stop"
         if not choice.delta or not choice.delta.content:

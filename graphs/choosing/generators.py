@@ -43,13 +43,19 @@ class Generators:
         self._router = router or router_of(config.routing)
         small = handles.get("small_generator", ())
         self._all = (*handles["generator"], *small)
-        self._small = next((self._candidate(one, TokenCounters()) for one in small), None)
+        self._small = small[0] if small else None
+        self._small_counters = TokenCounters()
         self._elsewhere = self._fallback(config.fallback)
 
     @property
     def has_fallback(self) -> bool:
         """Whether questions are answered while no generator runs."""
         return self._elsewhere is not None
+
+    @property
+    def others(self) -> Sequence[str]:
+        """Names of those that write in the place of a large generator."""
+        return (FALLBACK,) if self._small is None else (FALLBACK, self._small.deployment_name)
 
     def client(self, handle: DeploymentHandle, counters: TokenCounters) -> GeneratorClient:
         """Makes what asks the replicas of one generator."""
@@ -58,19 +64,22 @@ class Generators:
 
     def chooser(self, handle: DeploymentHandle, stage: AnswerStage) -> Chooser:
         """Makes what chooses between this generator, as the large one, and the others."""
-        candidates = Candidates(
-            large=Candidate(
-                name=handle.deployment_name, stage=stage, runs=lambda: has_running(handle)
-            ),
-            small=self._small,
-            elsewhere=self._elsewhere,
+        large = Candidate(
+            name=handle.deployment_name, stage=stage, runs=lambda: has_running(handle)
         )
+        small = None if self._small is None else self._small_beside(large, self._small)
+        candidates = Candidates(large=large, small=small, elsewhere=self._elsewhere)
         wakes = self._config.timeouts.wake_s is not None
         return Chooser(candidates, router=self._router, wakes=wakes, begun=self._begun)
 
-    def _candidate(self, handle: DeploymentHandle, counters: TokenCounters) -> Candidate:
-        client = self.client(handle, counters)
-        stage = ResumingGenerator(client, self._config.failover, hands_over=True)
+    def _small_beside(self, large: Candidate, handle: DeploymentHandle) -> Candidate:
+        """It tries its own next replica where nobody runs that could write in its place."""
+
+        def hands_over() -> bool:
+            return large.runs() or (self._elsewhere is not None and self._elsewhere.runs())
+
+        client = self.client(handle, self._small_counters)
+        stage = ResumingGenerator(client, self._config.failover, hands_over=hands_over)
         return Candidate(name=handle.deployment_name, stage=stage, runs=lambda: has_running(handle))
 
     def _fallback(self, settings: FallbackSettings | None) -> Candidate | None:

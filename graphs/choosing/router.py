@@ -26,10 +26,14 @@ class RuleRouter:
     settings: RoutingSettings
 
     def is_easy(self, asked: Asked) -> bool:
-        """A question that asks for a form, for tools or for no passages is hard."""
+        """A question that asks for a form, for tools or for no passages is hard.
+
+        So is one whose passages have no scores of the reranker.
+        """
         most = self.settings
         return (
             not asked.is_formed
+            and asked.is_reranked
             and asked.question_words <= most.max_question_words
             and asked.parts <= most.max_parts
             and asked.passages <= most.max_passages
@@ -46,8 +50,10 @@ class TrainedRouter:
     min_ease: float
 
     def is_easy(self, asked: Asked) -> bool:
-        """What the weights were not trained on is hard: forms, tools, no passages."""
-        return not asked.is_formed and self.weights.ease(asked.numbers()) >= self.min_ease
+        """What the weights were not trained on is hard: forms, tools, no passages, other ranges."""
+        numbers = asked.numbers()
+        is_known = asked.is_reranked and not asked.is_formed and self.weights.covers(numbers)
+        return is_known and self.weights.ease(numbers) >= self.min_ease
 
 
 def router_of(settings: RoutingSettings) -> Router | None:

@@ -161,7 +161,8 @@ class RagPipeline:
             answer = partial(
                 self._answering.stream, retrieved=retrieved, trace=trace,
                 verbatim=request.constraint is not None or _is_formed(request),
-                writer=choose.chosen(request, passages) if choose else None,
+                writer=None if choose is None
+                else choose.chosen(request, passages, is_reranked=trace.is_reranked),
                 tells_moves=request.tells_moves,
             )  # fmt: skip
             async with aclosing(written(answer, generation, request.num_choices)) as events:

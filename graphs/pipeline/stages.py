@@ -70,8 +70,10 @@ class GenerateStage(AnswerStage, Protocol):
 class ChooseStage(Protocol):
     """Chooses among generators: `graphs.choosing.chooser.Chooser`."""
 
-    def chosen(self, request: ChatRequest, passages: Sequence[Passage]) -> AnswerStage:
-        """Gives what writes the answer to a question from these passages."""
+    def chosen(
+        self, request: ChatRequest, passages: Sequence[Passage], *, is_reranked: bool
+    ) -> AnswerStage:
+        """Gives what writes the answer to a question from these passages, as they are scored."""
         ...
 
 

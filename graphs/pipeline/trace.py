@@ -180,6 +180,12 @@ class Trace:
         return tuple(self._degraded)
 
     @property
+    def is_reranked(self) -> bool:
+        """Whether the passages have the scores of the reranker: it was asked, and not left out."""
+        was_asked = any(one.stage == "rerank" for one in self._spans)
+        return was_asked and "rerank" not in self._degraded
+
+    @property
     def generated(self) -> tuple[Generated, ...]:
         """What each generation cost, in the order of their ends."""
         return tuple(self._generated)

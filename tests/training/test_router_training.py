@@ -37,10 +37,20 @@ def test_the_weights_are_where_the_slope_is_flat():
     assert np.abs(slope).max() < 1e-6
 
 
-def test_a_feature_that_never_changes_weighs_nothing():
+@pytest.mark.parametrize("value", [7.0, 0.1])  # the mean of the latter is rounded
+def test_a_feature_that_never_changes_weighs_nothing(value):
     known = lessons()
-    known.features[:, 0] = 7.0
-    assert train(known).weights[0] == pytest.approx(0)
+    known.features[:, 0] = value
+    weights = train(known)
+    assert weights.weights[0] == pytest.approx(0)
+    assert weights.scales[0] == 1.0
+
+
+def test_what_was_seen_is_kept_with_the_weights():
+    known = lessons()
+    weights = train(known)
+    assert (weights.lows[PARTS], weights.highs[PARTS]) == (1, 3)
+    assert all(weights.covers(one) for one in known.features.tolist())
 
 
 def test_the_command_writes_what_the_server_reads(tmp_path, capsys):

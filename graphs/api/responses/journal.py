@@ -55,10 +55,15 @@ def read(text: str) -> Event:
 def is_same(one: Event, other: Event) -> bool:
     """Says whether two makings of an answer have the same event.
 
-    Probabilities may differ in their last digits: they depend on what else is in the batch.
+    Probabilities may differ in their last digits: they depend on what else is in the batch. The
+    names of a model and of its deployment change with a promotion; its identity does not.
     """
-    return _without_tokens(one) == _without_tokens(other)
+    return _compared(one) == _compared(other)
 
 
-def _without_tokens(event: Event) -> str:
-    return written(replace(event, tokens=()) if isinstance(event, TextDelta) else event)
+def _compared(event: Event) -> str:
+    if isinstance(event, TextDelta):
+        event = replace(event, tokens=())
+    if isinstance(event, Retrieved):
+        event = replace(event, writer="", model="")
+    return written(event)

@@ -45,7 +45,7 @@ class Server:
         try:
             for one in self.pieces:
                 await asyncio.sleep(self.wait_s)
-                yield one if isinstance(one, str) else f"data: {json.dumps(one)}\n\n"
+                yield one if isinstance(one, str | bytes) else f"data: {json.dumps(one)}\n\n"
             if self.hangs:
                 await asyncio.sleep(30)
             yield "data: [DONE]\n\n"

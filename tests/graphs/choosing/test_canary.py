@@ -180,6 +180,42 @@ async def test_in_shadow_the_first_version_answers_everybody_and_the_second_is_j
     assert second.asked[0].request_id == "r0-1-shadow"
 
 
+async def test_a_slow_version_is_found_though_a_small_one_answers_most_questions():
+    clock = Clock()
+    canary = made(clock, share=0.5)
+
+    def easy_by(version):
+        """Three questions in four are easy; what is on its way as well as what has come."""
+
+        async def answer(asked):
+            is_easy = int(asked.request_id[1:].partition("-")[0]) % 4
+            wrote = Version(clock, "GeneratorSmall", seconds=0.1) if is_easy else version
+            async for event in wrote(asked):
+                yield replace(event, writer=wrote.name) if isinstance(event, Retrieved) else event
+
+        return answer
+
+    first, second = Version(clock, "Generator"), Version(clock, "GeneratorCanary", seconds=30.0)
+    for number in range(400):
+        answer = canary.answer(request(number), easy_by(first), easy_by(second), ["GeneratorSmall"])
+        assert [event async for event in answer]
+    assert "half of its answers take 30.00 s" in canary.rolled_back
+    assert len(second.asked) <= 30
+    assert canary.status().first.median_s == 1.0
+
+
+async def test_what_nobody_wrote_is_on_no_tally():
+    canary, clock = made(share=1.0), Clock()
+
+    async def declined(_request):
+        yield Retrieved(passages=(), search_query=None, timings=())
+        yield END
+
+    assert await ask(canary, request(1), Version(clock, "one"), declined)
+    assert canary.status().first.answers == 0
+    assert canary.status().second.answers == 0
+
+
 async def test_while_none_of_it_runs_the_first_version_answers():
     clock = Clock()
     canary, first = made(clock, share=1.0), Version(clock, "one")

@@ -90,6 +90,21 @@ async def test_a_small_one_that_dies_before_the_first_word_is_not_waited_for(gra
     assert small.num_streams == 1
 
 
+class DyingOnce(Dying):
+    """Does so with its first stream only, as one of two replicas."""
+
+    def stream(self, request):
+        kind = super() if self.num_streams == 0 else super(Dying, self)
+        return kind.stream(request)
+
+
+async def test_a_small_one_that_stands_in_survives_the_loss_of_a_replica(graph_of, running):
+    large, small = await version(Generator.func_or_class, 0), await version(DyingOnce, 1)
+    running.add("Generator")
+    assert (await told(graph_of(large, small), request()))[1] == small._config.identity.digest
+    assert small.num_streams == 1  # the second was not counted
+
+
 async def test_a_system_without_its_small_generator_is_ready(graph_of, running):
     large, small = [await version(Generator.func_or_class, number) for number in (0, 1)]
     graph = graph_of(large, small)

@@ -55,7 +55,7 @@ class House:
         return Candidate(name=name, stage=stage, runs=lambda: self.running[name])
 
     def gone(self):
-        self.chooser.chosen(chat("seen"), ())
+        self.chooser.chosen(chat("seen"), (), is_reranked=True)
         self.running = dict.fromkeys(self.running, False)
         lost = {"generate": StageUnavailableError("gone")}
         self.large.failing, self.small.failing = lost, lost
@@ -76,6 +76,13 @@ async def test_the_rule_sends_a_short_question_to_the_small_one(question, writer
     (retrieved,) = [event for event in events if isinstance(event, Retrieved)]
     assert retrieved.writer == writer
     assert house.meter.of("ragfleet_written_answers") == {(writer,): 1}
+
+
+async def test_without_scores_of_the_reranker_a_question_is_hard():
+    house = House()
+    house.large.failing = {"rerank": StageUnavailableError("gone")}
+    await house.answer()
+    assert house.meter.of("ragfleet_written_answers") == {("Generator",): 1}
 
 
 async def test_several_choices_are_of_the_one_that_was_chosen():

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -15,7 +15,13 @@ from graphs.errors import (
     StageUnavailableError,
 )
 from graphs.pipeline.events import ChatRequest, Message
-from models.errors import ContextLengthError, EngineStoppedError, ModelChangedError
+from models.errors import (
+    ContextLengthError,
+    EngineStoppedError,
+    InvalidInputError,
+    ModelChangedError,
+    UnknownAdapterError,
+)
 from models.generation import GenerationChunk, GenerationRequest
 
 MESSAGES = (Message(role="user", content="Which port?"),)
@@ -30,11 +36,14 @@ class Fake:
     error: Exception | None = None
     after: int = 0
     is_running: bool = True
+    wakes: bool = False
     asked: list = field(default_factory=list)
 
     async def stream(self, request):
         self.asked.append(request)
-        if request.identity not in (None, self.name):
+        if not (self.is_running or self.error or self.wakes):
+            raise OverloadedError("no slot in time")  # whoever began the answer
+        if self.is_running and request.identity not in (None, self.name):
             raise ModelChangedError("another model")
         texts = ("", self.name, "!")
         for number, text in enumerate(texts):
@@ -72,7 +81,9 @@ def chooser(large, small=None, elsewhere=None, *, easy=True, wakes=False, begun=
 
 async def told(made, identity=None):
     request = GenerationRequest(request_id="r", messages=(), identity=identity)
-    stage = made.chosen(ChatRequest(request_id="r", messages=MESSAGES, identity=identity), ())
+    stage = made.chosen(
+        ChatRequest(request_id="r", messages=MESSAGES, identity=identity), (), is_reranked=True
+    )
     chunks = [chunk async for chunk in stage.stream(request)]
     (writer,) = {chunk.writer for chunk in chunks}
     return writer, "".join(chunk.text for chunk in chunks)
@@ -151,7 +162,7 @@ async def test_a_generator_that_was_never_seen_is_waited_for_first():
 
 
 async def test_a_generator_that_sleeps_is_woken_and_not_replaced():
-    large = Fake("large")
+    large = Fake("large", wakes=True)
     made = chooser(large, elsewhere=Fake("fallback"), wakes=True)
     await told(made)
     large.is_running = False
@@ -173,6 +184,76 @@ async def test_who_began_it_is_found_by_a_gateway_that_does_not_know():
     assert await told(made, identity="small") == ("small", "small!")
 
 
+@pytest.mark.parametrize("easy", [True, False])
+async def test_the_rest_of_an_answer_comes_while_another_generator_is_down(easy):
+    """Asked by a Gateway that does not know who began it."""
+    down, up = Fake("large", is_running=False), Fake("small")
+    assert await told(chooser(down, up, easy=easy), identity="small") == ("small", "small!")
+    assert not down.asked  # nobody waits for its slots
+    down, up = Fake("small", is_running=False), Fake("large")
+    assert await told(chooser(up, down, easy=easy), identity="large") == ("large", "large!")
+    assert not down.asked
+
+
+async def test_one_that_goes_away_while_the_rest_is_asked_of_it_is_passed_by():
+    class Leaving(Fake):
+        async def stream(self, request):
+            self.is_running = False
+            raise StageUnavailableError("gone")
+            yield
+
+    made = chooser(Leaving("large"), Fake("small"), easy=False)
+    assert await told(made, identity="small") == ("small", "small!")
+
+
+@pytest.mark.parametrize("easy", [True, False])
+@pytest.mark.parametrize(
+    "error", [ContextLengthError("4096"), InvalidInputError("schema"), UnknownAdapterError("law")],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+async def test_limits_of_the_small_one_are_no_fault_of_the_client(error, easy):
+    large, small = Fake("large"), Fake("small", error)
+    made = chooser(large, small, elsewhere=Fake("fallback"), easy=easy)
+    assert (await told(made))[0] == "large"
+    large.is_running = False
+    with pytest.raises(StageUnavailableError, match=f"small cannot serve this: {error.code}"):
+        await told(made)
+
+
+async def test_limits_of_the_large_one_are_told_as_they_are():
+    made = chooser(Fake("large", ContextLengthError("4096")), Fake("small"), easy=False)
+    with pytest.raises(ContextLengthError):
+        await told(made)
+
+
+@pytest.mark.parametrize("identity", [None, "large"])
+async def test_an_adapter_is_never_asked_of_the_small_one(identity):
+    large, small = Fake("large", is_running=False), Fake("small")
+    asked = replace(QUESTION, adapter="law", identity=identity)
+    stage = chooser(large, small).chosen(asked, (), is_reranked=True)
+    request = GenerationRequest(request_id="r", messages=(), adapter="law", identity=identity)
+    with pytest.raises(OverloadedError):
+        [chunk async for chunk in stage.stream(request)]
+    assert not small.asked
+
+
+@pytest.mark.parametrize("was_up", [True, False])
+async def test_other_settings_do_not_wait_again_for_one_that_is_gone(was_up):
+    """`fallback:` is deployed during an outage; the question before it was answered or not."""
+    begun, large = Begun(), Fake("large", is_running=was_up)
+    before = chooser(large, begun=begun)
+    if was_up:
+        await told(before)
+    else:
+        with pytest.raises(OverloadedError):
+            await told(before)
+    large.is_running = False
+    large.asked.clear()
+    after = chooser(large, elsewhere=Fake("fallback"), begun=begun)
+    assert (await told(after))[0] == "fallback"
+    assert not large.asked
+
+
 async def test_the_rest_of_an_answer_is_never_asked_for_elsewhere():
     other = Fake("fallback")
     gone = Fake("large", StageUnavailableError("gone"), is_running=False)
@@ -182,7 +263,7 @@ async def test_the_rest_of_an_answer_is_never_asked_for_elsewhere():
 
 
 async def test_several_answers_are_of_one_generator():
-    stage = chooser(Fake("large"), Fake("small")).chosen(QUESTION, ())
+    stage = chooser(Fake("large"), Fake("small")).chosen(QUESTION, (), is_reranked=True)
     first = GenerationRequest(request_id="r", messages=())
     again = GenerationRequest(request_id="r", messages=(), identity="small")
     for request in (first, again):
@@ -201,7 +282,7 @@ async def test_closing_an_answer_closes_the_generator_that_writes_it():
             finally:
                 closed.set()
 
-    stage = chooser(Fake("large"), Endless("small")).chosen(QUESTION, ())
+    stage = chooser(Fake("large"), Endless("small")).chosen(QUESTION, (), is_reranked=True)
     async with aclosing(stage.stream(GenerationRequest(request_id="r", messages=()))) as chunks:
         await anext(chunks)
     assert closed.is_set()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import secrets
 import socket
 import time
 from contextlib import aclosing
@@ -13,6 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from graphs.choosing.elsewhere import Elsewhere
 from graphs.deadline import deadline_in
 from graphs.errors import DeadlineError, OverloadedError, StageUnavailableError
+from graphs.pipeline.choices import choice_seed
 from graphs.settings import FallbackSettings
 from models.constraints import Choices, Sampling
 from models.errors import ModelChangedError
@@ -76,6 +78,46 @@ async def test_a_server_that_knows_no_stream_options_is_asked_without(server, el
     assert len(server.asked) == 2
 
 
+@pytest.mark.parametrize("seed", [secrets.randbits(63) | 2**62, choice_seed(3, 1)])
+async def test_a_seed_that_no_client_named_is_not_sent(server, elsewhere, seed):
+    await chunks_of(elsewhere(), request(sampling=Sampling(seed=seed)))
+    assert "seed" not in server.asked[0]
+
+
+async def test_what_a_server_calls_otherwise_or_does_not_know_is_asked_again(server, elsewhere):
+    """As models that think say it, one at a time."""
+
+    def reply(body):
+        for name in ("max_tokens", "seed", "stream_options"):
+            if name in body:
+                error = {"message": f"Unsupported parameter: '{name}'"}
+                return JSONResponse({"error": error}, status_code=400)
+        return None
+
+    server.reply = reply
+    await chunks_of(elsewhere(), request(sampling=Sampling(max_tokens=7, seed=3)))
+    assert len(server.asked) == 4
+    assert server.asked[-1]["max_completion_tokens"] == 7
+
+
+async def test_what_is_refused_again_is_not_asked_for_ever(server, elsewhere):
+    error = {"message": "max_tokens, max_completion_tokens, seed and stream_options are wrong"}
+    server.reply = lambda _: JSONResponse({"error": error}, status_code=400)
+    with pytest.raises(StageUnavailableError, match="said 400"):
+        await chunks_of(elsewhere(), request(sampling=Sampling(seed=3)))
+    assert len(server.asked) == 4
+
+
+async def test_only_the_named_key_is_told(server, served, monkeypatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-ours")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-ours")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else")
+    stage = Elsewhere(FallbackSettings(url=served[1], model="m"), None)
+    await chunks_of(stage)
+    told = {"authorization", "openai-organization", "openai-project"}
+    assert told.isdisjoint(server.headers[0])
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(401, StageUnavailableError), (404, StageUnavailableError), (429, OverloadedError),
@@ -108,8 +150,32 @@ async def test_a_redirect_is_not_followed(server, elsewhere):
         ["data: {not json\n\n"],
         ["data: " + json.dumps({"error": {"message": "quota", "code": "insufficient"}}) + "\n\n"],
         [{"choices": [{"index": 0, "delta": {"role": "assistant"}}]}, "data: [1, 2\n\n"],
+        ["data: [1, 2]\n\n"],
+        ['data: "text"\n\n'],
+        [{"choices": "none"}],
+        [{"choices": {"a": 1}}],
+        [piece(["Port "]), piece(finish="stop")],
+        [{"usage": 7, "choices": []}, *WHOLE],
+        [b"data: \xff\xfe\n\n"],
+        ["data: " + "[" * 100_000 + "\n\n"],
+        [piece("Port "), piece(finish="content_filter")],
     ],
-    ids=["nothing", "cut", "garbage", "an error as an event", "garbage after a role"],
+    ids=[
+        "nothing",
+        "cut",
+        "garbage",
+        "an error as an event",
+        "garbage after a role",
+        "a list",
+        "a text",
+        "choices as text",
+        "choices by name",
+        "parts",
+        "usage as a number",
+        "no UTF-8",
+        "nested",
+        "filtered",
+    ],
 )
 async def test_what_is_no_whole_answer_is_an_error(server, elsewhere, pieces):
     server.pieces = pieces
@@ -128,11 +194,12 @@ async def test_odd_pieces_are_read(server, elsewhere):
         {"choices": None}, {"choices": [{"index": 0, "delta": None}]}, ": ping\n\n",
         {"choices": [{"index": 0, "delta": {"reasoning_content": "hm"}}]},
         piece("a\ud800", usage={"prompt_tokens": None, "completion_tokens": None}),
-        piece("b", "content_filter"),
+        piece("b", "stop", usage={"prompt_tokens": "11", "completion_tokens": -5}),
     ]  # fmt: skip
     chunks = await chunks_of(elsewhere())
     assert "".join(chunk.text for chunk in chunks) == "a?b"
     assert chunks[-1].finish_reason == "stop"
+    assert (chunks[-1].num_prompt_tokens, chunks[-1].position) == (0, 2)
 
 
 async def test_nobody_there_is_an_error_at_once():

@@ -59,7 +59,9 @@ def test_what_is_more_than_a_question_is_hard(fields, router):
     made = router_of(RoutingSettings(router=router, min_ease=0.0))
     assert asked.is_formed
     assert not made.is_easy(asked)
-    assert made.is_easy(replace(asked, is_formed=False))
+    known = replace(asked, is_formed=False, passage_chars=100)
+    assert made.is_easy(known)
+    assert not made.is_easy(replace(known, is_reranked=False))
 
 
 @pytest.mark.parametrize(
@@ -79,9 +81,10 @@ def test_without_a_setting_there_is_no_router():
 
 
 def weights(**fields):
-    zeros = dict.fromkeys(("means", "weights"), (0.0,) * len(FEATURES))
-    ones = (1.0,) * len(FEATURES)
-    return Weights(**{"features": FEATURES, "scales": ones, "bias": 0.0, **zeros} | fields)
+    zeros = dict.fromkeys(("means", "weights", "lows"), (0.0,) * len(FEATURES))
+    ones, highs = [(one,) * len(FEATURES) for one in (1.0, 1e3)]
+    fixed = {"features": FEATURES, "scales": ones, "highs": highs, "bias": 0.0}
+    return Weights(**fixed | zeros | fields)
 
 
 def test_the_trained_one_weighs_features_in_their_units(tmp_path):
@@ -97,6 +100,15 @@ def test_the_trained_one_weighs_features_in_their_units(tmp_path):
 def test_extreme_features_give_no_overflow():
     far = [1e308] * len(FEATURES)
     assert weights(weights=(-1e3,) * len(FEATURES)).ease(far) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    "harder", [{"question_words": 300}, {"best_score": 0.0}, {"margin": 1.5}, {"turns": 9}], ids=str
+)
+def test_what_the_bundled_weights_never_saw_is_hard(harder):
+    router = router_of(RoutingSettings(router="trained", min_ease=0.0))
+    assert router.is_easy(EASY)
+    assert not router.is_easy(replace(EASY, **harder))
 
 
 def test_the_bundled_weights_are_of_these_features():
