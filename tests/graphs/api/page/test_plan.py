@@ -1,5 +1,7 @@
 """A config is compared with what runs, and nothing else happens; faults have their lines."""
 
+import sys
+
 import pytest
 import yaml
 from pydantic import ValidationError
@@ -68,6 +70,62 @@ async def test_what_is_no_config_of_this_application_is_a_fault(api_http, system
     told = await planned(api_http, text)
     assert any(fault in one for one in told["faults"]), told
     assert told["changes"] == []
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Gives the name of a module that ends the process where it is imported."""
+    (tmp_path / "foreign_code.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    return "foreign_code"
+
+
+@pytest.mark.parametrize(
+    ("key", "block"),
+    [
+        (
+            "policy_function",
+            {"autoscaling_config": {"policy": {"policy_function": "foreign_code:x"}}},
+        ),
+        (
+            "request_router_class",
+            {"request_router_config": {"request_router_class": "foreign_code:x"}},
+        ),
+        ("actor_class", {"deployment_actors": [{"actor_class": "foreign_code:x"}]}),
+    ],
+)
+async def test_nothing_that_a_caller_names_is_imported(api_http, system, module, key, block):
+    told = await planned(api_http, changed(lambda _, blocks: blocks["Reranker"].update(block)))
+    (fault,) = told["faults"]
+    assert f"{key}: must be one of what runs" in fault
+    assert "got 'foreign_code:x'" in fault
+    assert module not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("grpc_options", {"grpc_servicer_functions": ["os:getcwd", "foreign_code:x"]}),
+        ("tracing_config", {"exporter_import_path": "foreign_code:x"}),
+    ],
+)
+async def test_nor_by_serve_itself(api_http, system, module, key, value):
+    told = await planned(api_http, yaml.safe_dump(yaml.safe_load(TEXT) | {key: value}))
+    assert told["faults"]
+    assert all("must be one of what runs" in one for one in told["faults"])
+    assert module not in sys.modules
+
+
+async def test_our_own_policy_may_be_named_in_both_forms(api_http, system):
+    for path in ("deployments.scaling:LoadPolicy", "deployments.scaling.LoadPolicy"):
+        policy = {"policy_function": path, "policy_kwargs": {"queued_s": 0.5}}
+        scaling = {"max_replicas": 2, "policy": policy}
+        text = changed(
+            lambda _, blocks, scaling=scaling: blocks["Reranker"].update(
+                autoscaling_config=scaling, num_replicas="auto"
+            )
+        )
+        assert (await planned(api_http, text))["faults"] == []
 
 
 async def test_an_empty_config_is_refused_and_a_long_one(api_http, system):
