@@ -133,3 +133,19 @@ async def test_an_empty_config_is_refused_and_a_long_one(api_http, system):
     assert reply.status_code == 400
     with pytest.raises(ValidationError, match="at most 100000 characters"):
         PlanBody(config="#" * 100_001)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT + "".join(f"k{number}: 1\n" for number in range(5000)),
+        TEXT + f"? {'k' * 30_000}\n: " + "[" + "{1: 2}," * 2500 + "]",
+        TEXT + f"{'k' * 45_000}: 1",
+        TEXT + "".join(f"{'k' * 100}: 1\n" for _ in range(300)),
+    ],
+    ids=["faults", "labels", "key", "repeated"],
+)
+async def test_a_reply_is_small_however_many_faults_there_are(api_http, system, text):
+    told = await planned(api_http, text)
+    assert 1 <= len(told["faults"]) <= 101
+    assert all(len(one) <= 2100 for one in told["faults"])
