@@ -18,6 +18,9 @@ MIN_WORDS = 12  # of a passage: less is a heading, or says nothing alone
 _MAX_QUESTION_CHARS, _MAX_ANSWER_WORDS = 300, 30
 _ALIKE = 0.8  # share of common words at which two questions are the same
 _WORD = re.compile(r"\w+")
+# Chinese, Japanese, Thai, Lao and Khmer have no spaces: two characters count as a word.
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_QUESTION_MARKS = ("?", "\uff1f", "\u061f")  # the last two: full width, Arabic
 _POINTS_AT_TEXT = re.compile(
     r"\b(?:the|this|that|given|above|following|provided)\s+"
     r"(?:passage|text|document|excerpt|context|paragraph|section|article|snippet)\b",
@@ -74,7 +77,7 @@ def chosen(passages: Iterable[SourcePassage], seed: int) -> Iterator[SourcePassa
     random = Random(seed)  # the same drafts again, no secret
     by_document: dict[str, list[SourcePassage]] = {}
     for one in passages:
-        if len(one.text.split()) >= MIN_WORDS:
+        if _num_words(one.text) >= MIN_WORDS:
             by_document.setdefault(one.document, []).append(one)
     piles = list(by_document.values())
     random.shuffle(piles)
@@ -97,15 +100,16 @@ def checked(written: str, passage: SourcePassage, others: Sequence[Draft]) -> Dr
         UselessDraftError: it is no draft that could be used, or one of `others` again.
     """
     question, answer = _read(written)
-    if not question.endswith("?") or not 8 <= len(question) <= _MAX_QUESTION_CHARS:
+    letters = len(question) + len(_UNSPACED.findall(question))
+    if not question.endswith(_QUESTION_MARKS) or not 8 <= letters <= _MAX_QUESTION_CHARS:
         raise UselessDraftError("no question")
     if _POINTS_AT_TEXT.search(question):
         raise UselessDraftError("it asks about the passage itself")
-    if not answer or _plain(answer) not in _plain(passage.text):
+    if not answer or not _holds(passage.text, answer):
         raise UselessDraftError("its answer does not stand in the passage")
-    if len(answer.split()) > _MAX_ANSWER_WORDS:
+    if _num_words(answer) > _MAX_ANSWER_WORDS:
         raise UselessDraftError("its answer is too long")
-    if _plain(answer) in _plain(question):
+    if _holds(question, answer):
         raise UselessDraftError("it gives its answer away")
     if any(_alike(question, one.question) for one in others):
         raise UselessDraftError("it was asked already")
@@ -118,17 +122,33 @@ def _read(written: str) -> tuple[str, str]:
     try:
         value = json.loads(written[start : end + 1])
         question, answer = value["question"], value["answer"]
-    except (ValueError, KeyError, TypeError) as err:
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
+    except (ValueError, KeyError, TypeError, RecursionError) as err:
         raise UselessDraftError("no JSON with question and answer") from err
     if not (isinstance(question, str) and isinstance(answer, str)):
         raise UselessDraftError("no JSON with question and answer")
-    return " ".join(question.split()), " ".join(answer.split()).rstrip(".")
+    return " ".join(question.split()), " ".join(answer.split()).rstrip(".。")
+
+
+def _num_words(text: str) -> int:
+    return len(_UNSPACED.sub("", text).split()) + len(_UNSPACED.findall(text)) // 2
+
+
+def _holds(text: str, words: str) -> bool:
+    """Whether words stand in a text, whole ones where there are spaces."""
+    plain = _plain(words)
+    return bool(plain.strip()) and plain in _plain(text)
 
 
 def _plain(text: str) -> str:
-    return f" {' '.join(_WORD.findall(text.lower()))} "
+    return f" {' '.join(_words(text))} "
+
+
+def _words(text: str) -> list[str]:
+    """Gives the words; each character of a script without spaces is one."""
+    return _WORD.findall(_UNSPACED.sub(r" \g<0> ", text.lower()))
 
 
 def _alike(one: str, other: str) -> bool:
-    a, b = set(_WORD.findall(one.lower())), set(_WORD.findall(other.lower()))
+    a, b = set(_words(one)), set(_words(other))
     return len(a & b) >= _ALIKE * len(a | b)

@@ -19,10 +19,10 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import quote
 
 import httpx
@@ -44,6 +44,7 @@ from graphs.pipeline.prompt import QUOTES_ONLY
 
 _MAX_QUESTIONS = 10_000
 _PAGE = 100
+_MAX_FAILED = 3  # calls in a row; then the writer is given up
 _TRIES = 4  # passages that are asked about for each draft that is wanted, at most
 _FORMAT = {
     "type": "json_schema",
@@ -61,8 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(stderr=True)
     try:
         drafts, useless = _drafts(options, console)
-        lines = [json.dumps(one.line(n), ensure_ascii=False) for n, one in enumerate(drafts, 1)]
-        options.out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     except (UnusableServerError, OSError) as err:
         return refuse(console, err, WRONG_ARGUMENTS)
     console.print(f"{len(drafts)} drafts in {options.out}", highlight=False)
@@ -72,8 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _drafts(options: argparse.Namespace, console: Console) -> tuple[list[Draft], Counter[str]]:
-    drafts: list[Draft] = []
-    useless: Counter[str] = Counter()
     with ExitStack() as stack:
         http = stack.enter_context(_client(options))
         url = options.writer_url or options.base_url
@@ -84,27 +81,51 @@ def _drafts(options: argparse.Namespace, console: Console) -> tuple[list[Draft],
         progress = stack.enter_context(Progress(console=console, transient=True))
         task = progress.add_task("drafting", total=options.questions)
         passages = list(chosen(_passages(http, options.store), options.seed))
-        for passage in passages[: _TRIES * options.questions]:
+        out = stack.enter_context(options.out.open("w", encoding="utf-8"))
+        return _asked(options, writer, passages, out, lambda: progress.advance(task))
+
+
+def _asked(
+    options: argparse.Namespace, writer: openai.OpenAI, passages: Sequence[SourcePassage],
+    out: TextIO, advance: Callable[[], None],
+) -> tuple[list[Draft], Counter[str]]:  # fmt: skip
+    """Writes each draft when it is made, so that an end before time loses none."""
+    drafts: list[Draft] = []
+    useless: Counter[str] = Counter()
+    failed = 0  # calls in a row
+    for passage in passages[: _TRIES * options.questions]:
+        try:
             written = _written(writer, options.writer_model, passage)
-            try:
-                drafts.append(checked(written, passage, drafts))
-            except UselessDraftError as err:
-                useless[str(err)] += 1
-                continue
-            progress.advance(task)
-            if len(drafts) == options.questions:
-                break
+            failed = 0
+            drafts.append(checked(written, passage, drafts))
+        except openai.OpenAIError as err:
+            failed += 1
+            useless["the writer failed"] += 1
+            if failed == min(_MAX_FAILED, len(passages)):
+                told = f"{len(drafts)} are in {options.out}"
+                raise UnusableServerError(
+                    f"{writer.base_url} writes no drafts, {told}: {err}"
+                ) from err
+        except UselessDraftError as err:
+            useless[str(err)] += 1
+        else:
+            _append(out, drafts)
+            advance()
+        if len(drafts) == options.questions:
+            break
     return drafts, useless
 
 
+def _append(out: TextIO, drafts: Sequence[Draft]) -> None:
+    out.write(json.dumps(drafts[-1].line(len(drafts)), ensure_ascii=False) + "\n")
+    out.flush()
+
+
 def _written(writer: openai.OpenAI, model: str, passage: SourcePassage) -> str:
-    try:
-        reply = writer.chat.completions.create(
-            model=model, messages=messages_for(passage), response_format=_FORMAT, max_tokens=200,
-            temperature=0.7, seed=0,
-        )  # type: ignore[call-overload]  # fmt: skip
-    except openai.OpenAIError as err:
-        raise UnusableServerError(f"{writer.base_url} writes no drafts: {err}") from err
+    reply = writer.chat.completions.create(
+        model=model, messages=messages_for(passage), response_format=_FORMAT, max_tokens=200,
+        temperature=0.7, seed=0,
+    )  # type: ignore[call-overload]  # fmt: skip
     text = reply.choices[0].message.content or ""
     if text == QUOTES_ONLY:
         msg = f"{writer.base_url} only quotes; name a server that writes: --writer-url"

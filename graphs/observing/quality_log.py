@@ -8,11 +8,13 @@ be written is lost with its process; files of days past `kept_days` are deleted.
 """
 
 import asyncio
+import json
 import logging
 import os
 import shutil
+import threading
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,6 +31,7 @@ from models.personal_data import blot_personal_data
 logger = logging.getLogger(__name__)
 
 _MAX_WAITING = 2000  # rows; what comes while a disk is full is dropped
+_numbers = count(1)  # of the files of this process, whoever writes them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +68,9 @@ class LoggedAnswer:
 
 
 class QualityLog:
-    """Collects rows and writes them in files, on a thread.
+    """Collects rows and writes them in files, on a thread; what is too old is deleted at once.
+
+    Rows of one that nobody has any more are written all the same: its timer holds it.
 
     Args:
         settings: what is kept, of whom, and where.
@@ -78,7 +83,8 @@ class QualityLog:
         self._rows: list[LoggedAnswer] = []
         self._writing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._numbers = count(1)
+        old = (Path(settings.folder), settings.kept_days)
+        threading.Thread(target=delete_old, args=old, daemon=True).start()
 
     def wants(self, request: ChatRequest) -> bool:
         """Says whether an answer may be kept, and is in the sample; one that goes on is known."""
@@ -94,33 +100,40 @@ class QualityLog:
             logger.warning("the quality log is not written: request_id=%s is lost", row.request_id)
             return
         self._rows.append(row)
-        if len(self._rows) >= self._settings.max_rows:
-            self._begin()
-        elif self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._settings.flush_s, self._begin)
+        self._plan()
 
     async def flush(self) -> None:
         """Writes what waits."""
         self._begin()
-        if self._writing is not None:
+        while self._writing is not None and not self._writing.done():
             await asyncio.wait([self._writing])
+            self._begin()
+
+    def _plan(self) -> None:
+        """Sees to it that what waits is written, now or a little later."""
+        if len(self._rows) >= self._settings.max_rows:
+            self._begin()
+        elif self._rows and self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._settings.flush_s, self._begin)
 
     def _begin(self) -> None:
+        """Begins to write what waits; while a write runs, its end plans the next one."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._rows and (self._writing is None or self._writing.done()):
             rows, self._rows = self._rows, []
             self._writing = asyncio.create_task(self._write(rows))
+            self._writing.add_done_callback(lambda _: self._plan())
 
     async def _write(self, rows: Sequence[LoggedAnswer]) -> None:
         folder = Path(self._settings.folder)
         try:
-            await asyncio.to_thread(write_rows, folder, rows, next(self._numbers))
-            await asyncio.to_thread(delete_old, folder, self._settings.kept_days)
+            await asyncio.to_thread(write_rows, folder, rows, next(_numbers))
         except OSError as err:  # answers go on without it
             logger.warning("the quality log is not written, %d answers: %s", len(rows), err)
+        await asyncio.to_thread(delete_old, folder, self._settings.kept_days)
 
 
 async def logged(
@@ -153,7 +166,11 @@ def _row(
         outcome="declined" if answer == NO_ANSWER else "answered",
         relevance=max((one.score for one in retrieved.passages), default=0.0),
         passages=tuple(
-            LoggedPassage(file=one.filename, text=blot_personal_data(one.text), score=one.score)
+            LoggedPassage(
+                file=blot_personal_data(one.filename),
+                text=blot_personal_data(one.text),
+                score=one.score,
+            )
             for one in retrieved.passages
         ),
         model=retrieved.identity,
@@ -180,10 +197,27 @@ def write_rows(folder: Path, rows: Sequence[LoggedAnswer], number: int) -> None:
 def _write_file(path: Path, rows: Sequence[LoggedAnswer]) -> None:
     from pyarrow import Table, parquet  # half a second, for who keeps this log
 
+    told = [one for one in map(_plain, rows) if _is_writable(one)]
+    if not told:
+        return
     new = path.with_suffix(".new")
-    with os.fdopen(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
-        parquet.write_table(Table.from_pylist([_plain(row) for row in rows]), file)
-    new.rename(path)
+    try:
+        with os.fdopen(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+            parquet.write_table(Table.from_pylist(told), file)
+        new.rename(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def _is_writable(row: Mapping[str, Any]) -> bool:
+    """Whether a row is text: half a surrogate pair, which JSON allows, is none."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as err:
+        logger.warning("the quality log lacks request_id=%s: %s", row["request_id"], err.reason)
+        return False
+    return True
 
 
 def _plain(row: LoggedAnswer) -> dict[str, Any]:

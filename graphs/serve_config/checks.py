@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from ray.serve._private.utils import validate_route_prefix
-from ray.serve.config import ProxyLocation
+from ray.serve.config import ProxyLocation, RequestRouterConfig
 from ray.serve.schema import HTTPOptionsSchema, ServeDeploySchema
 
 from deployments.user_config import ConfigFault, Place, faults_of, parse_config, shown
@@ -36,7 +36,9 @@ def faults_in(file: ConfigFile) -> list[ConfigFault]:
     value = file.value
     if not isinstance(value, Mapping):
         return [ConfigFault(where=(), message=f"must be a mapping, got {shown(value)}")]
-    faults = [*file.repeated_keys(), *faults_of(ServeDeploySchema, without_policies(value))]
+    routers = [*_router_faults(value)]  # which end the check of Serve's schema
+    of_schema = routers or faults_of(ServeDeploySchema, without_policies(value))
+    faults = [*file.repeated_keys(), *of_schema]
     faults += [*_port_faults(value), *_route_faults(value)]
     own = own_applications(value)
     faults += open_host_faults(value, [value["applications"][index] for index in own])
@@ -113,6 +115,20 @@ def _route_faults(value: Mapping[str, Any]) -> Iterator[ConfigFault]:
             validate_route_prefix(route if isinstance(route, str) else None)
         except ValueError as err:
             yield ConfigFault(where=("applications", index), key="route_prefix", message=str(err))
+
+
+def _router_faults(value: Mapping[str, Any]) -> Iterator[ConfigFault]:
+    """Finds routers that cannot be imported: the errors of that pass through Serve's schema."""
+    for index, application in _applications(value):
+        blocks = application.get("deployments")
+        for number, block in enumerate(blocks if isinstance(blocks, list) else ()):
+            router = block.get("request_router_config") if isinstance(block, Mapping) else None
+            try:
+                faults_of(RequestRouterConfig, router)
+            except (ImportError, AttributeError, TypeError) as err:
+                where = ("applications", index, "deployments", number, "request_router_config")
+                message = f"no router can be imported from {shown(router)}: {err}"
+                yield ConfigFault(where=where, key="request_router_class", message=message)
 
 
 def _no_one_application(value: Mapping[str, Any], number: int) -> ConfigFault:

@@ -10,6 +10,8 @@ from deployments.user_config import ConfigFault, Place
 from graphs.errors import ConfigError
 from graphs.serve_config.yaml_loader import BoundedLoader
 
+_MAX_FAULTS, _MAX_LABEL_CHARS, _MAX_LINE_CHARS = 100, 100, 2000
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigFile:
@@ -28,17 +30,20 @@ class ConfigFile:
     def describe(self, fault: ConfigFault) -> str:
         """Tells a fault: `copy.yaml:23: Reranker.user_config: unknown key 'max_token'; ...`."""
         parts = [self._position(fault), self._label(fault.where), fault.message]
-        return _on_one_line(": ".join(filter(None, parts)))
+        return _cut(_on_one_line(": ".join(filter(None, parts))), _MAX_LINE_CHARS)
 
     def refuse(self, faults: Sequence[ConfigFault]) -> None:
-        """Raises with all faults, one a line, if there are any.
+        """Raises with the first 100 faults, one a line, if there are any.
 
         Raises:
             ConfigError: there are.
         """
         if faults:
             ordered = sorted(faults, key=self._line)
-            raise ConfigError("\n".join(dict.fromkeys(map(self.describe, ordered))))
+            lines = list(dict.fromkeys(map(self.describe, ordered[:_MAX_FAULTS])))
+            if len(ordered) > _MAX_FAULTS:
+                lines.append(f"{self.name}: and {len(ordered) - _MAX_FAULTS} more faults")
+            raise ConfigError("\n".join(lines))
 
     def repeated_keys(self) -> Iterator[ConfigFault]:
         """Finds keys that stand twice in one mapping, of which YAML drops all but the last."""
@@ -70,7 +75,7 @@ class ConfigFile:
                 names = [str(value["name"])]
             else:
                 names.append(str(part))
-        return ".".join(names)
+        return _cut(".".join(names), _MAX_LABEL_CHARS)
 
 
 def parse_config_file(text: str, name: str) -> ConfigFile:
@@ -91,6 +96,10 @@ def parse_config_file(text: str, name: str) -> ConfigFile:
         line = err.problem_mark.line + 1 if err.problem_mark else 1
         raise ConfigError(f"{name}:{line}: no YAML: {_problem(err, text)}") from err
     return ConfigFile(name=name, value=value, root=root)
+
+
+def _cut(text: str, max_chars: int) -> str:
+    return text if len(text) <= max_chars else f"{text[:max_chars]}..."
 
 
 def _on_one_line(text: str) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ray.serve.schema import HTTPOptionsSchema, LoggingConfig, gRPCOptionsSchema
+
 from graphs.serve_config.blocks import CANARY, SMALL
 
 Effect = Literal[
@@ -25,7 +27,9 @@ _ROLLING = (
     "max_replicas_per_node",
     "gang_scheduling_config",
 )
-_OF_SERVE = ("proxy_location", "http_options", "grpc_options", "controller_options")
+_OF_SERVE = ("proxy_location", "controller_options")
+_LISTENING = {"http_options": HTTPOptionsSchema, "grpc_options": gRPCOptionsSchema}
+_ADDRESS = ("host", "port", "root_path")  # of HTTP; the other defaults are those of a machine
 # Those of a `user_config` that a model is loaded anew for.
 _OF_MODEL = (
     "model", "revision", "engine", "engine_options", "context_tokens", "judge", "also",
@@ -53,38 +57,82 @@ class Difference:
 def differences(
     running: Mapping[str, Any], wanted: Mapping[str, Any], *, name: str
 ) -> list[Difference]:
-    """Compares an application of two Serve configs, each as YAML gives it.
+    """Compares two Serve configs, each as YAML gives it.
 
     Args:
         running: the config of what runs.
         wanted: the config that would be deployed.
         name: of the application; where it is not running, all of it starts.
     """
-    found = [
-        Difference(
-            where="Serve", key=key, effect="not until Serve",
-            told="counts when Serve itself starts anew: `serve shutdown`, then deploy",
-        )
-        for key in _OF_SERVE
-        if key in running and running[key] != wanted.get(key, running[key])
+    found = [*_serve_differences(running, wanted)]
+    olds, news = _applications(running), _applications(wanted)
+    for one in dict.fromkeys((name, *olds, *news)):
+        old, new = olds.get(one), news.get(one)
+        if old is None:
+            found.append(Difference(where=one, key="application", effect="starts"))
+        elif new is None:
+            told = "a deploy ends what the file does not hold"
+            found.append(Difference(where=one, key="application", effect="ends", told=told))
+        else:
+            found += _application_differences(one, old, new)
+            if _logging(running, old) != _logging(wanted, new):
+                told = "replicas take it up where they stand"
+                key = "logging_config"
+                found.append(Difference(where=one, key=key, effect="in place", told=told))
+    return found
+
+
+def _serve_differences(
+    running: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> Iterator[Difference]:
+    """Compares what all applications share; what is not written in the file stays as it is."""
+    keys = [
+        key for key in _OF_SERVE
+        if running.get(key) is not None and running[key] != wanted.get(key, running[key])
     ]  # fmt: skip
-    old, new = _application(running, name), _application(wanted, name)
-    if old is None or new is None:
-        return [*found, Difference(where=name, key="application", effect="starts")]
+    for key, schema in _LISTENING.items():
+        old, new = running.get(key), wanted.get(key)
+        if not old or not new:
+            continue
+        asked = [*new, *(_ADDRESS if key == "http_options" else ())]
+        for one in dict.fromkeys(asked):
+            field = schema.model_fields.get(one)
+            default = field.get_default(call_default_factory=True) if field else None
+            if old.get(one, default) != new.get(one, default):
+                keys.append(f"{key}.{one}")
+    for key in keys:
+        told = "counts when Serve itself starts anew: `serve shutdown`, then deploy"
+        yield Difference(where="Serve", key=key, effect="not until Serve", told=told)
+    if running.get("target_capacity") != wanted.get("target_capacity"):
+        told = "all deployments scale to this share of their replicas"
+        yield Difference(where="Serve", key="target_capacity", effect="in place", told=told)
+
+
+def _application_differences(
+    name: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> Iterator[Difference]:
     for key in _OF_ALL:
         if (old.get(key) or None) != (new.get(key) or None):
-            found.append(_all_restart(name, key))
+            yield _all_restart(name, key)
+    if old.get("route_prefix", "/") != new.get("route_prefix", "/"):
+        told = "requests to the old path get 404 from then on"
+        yield Difference(where=name, key="route_prefix", effect="in place", told=told)
     olds, news = _blocks(old), _blocks(new)
     for block in dict.fromkeys((*olds, *news)):
-        found += _block_differences(block, olds.get(block), news.get(block))
-    return found
+        yield from _block_differences(block, olds.get(block), news.get(block))
+
+
+def _logging(config: Mapping[str, Any], application: Mapping[str, Any]) -> dict[str, Any]:
+    """What counts for an application: its own settings, or those of the whole file."""
+    own = application.get("logging_config") or config.get("logging_config") or {}
+    return LoggingConfig().model_dump() | dict(own)
 
 
 def as_config(details: Mapping[str, Any]) -> dict[str, Any]:
     """Gives what was deployed in the form of the YAML, out of what Serve tells of itself."""
     deployed = [one.get("deployed_app_config") for one in details.get("applications", {}).values()]
     return {
-        "proxy_location": details.get("proxy_location"),
+        **{key: details.get(key) for key in ("proxy_location", "target_capacity", *_LISTENING)},
         "applications": [one for one in deployed if one is not None],
     }
 
@@ -150,9 +198,8 @@ def _all_restart(where: str, key: str) -> Difference:
     return Difference(where=where, key=key, effect="restarts all", told=told)
 
 
-def _application(config: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    applications = config.get("applications") or []
-    return next((one for one in applications if one.get("name", "default") == name), None)
+def _applications(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {one.get("name", "default"): one for one in config.get("applications") or []}
 
 
 def _blocks(application: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

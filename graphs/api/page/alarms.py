@@ -3,18 +3,22 @@
 Alerts that look back over time are Prometheus's (cluster/observe/alerts.py); these need none.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from pydantic import BaseModel
 
+from graphs.api.errors import ERROR_TABLE, SERVER, ApiError
+from graphs.errors import GraphError
 from graphs.model_reports import ModelReport
-from graphs.pipeline.trace import ENDS
 from graphs.system import AnswerState, DeploymentState, SystemState
+from index.errors import CorpusError
+from models.errors import ModelError
 
 _NEARLY_FULL = 0.8
 # Of the last answers of a Gateway; fewer tell nothing.
-_MIN_ANSWERS, _FAILED_SHARE = 10, 0.2
+_MIN_ANSWERS, _FAILED_SHARE, _ANSWERS_S = 10, 0.2, 300
 
 
 class Alarm(BaseModel):
@@ -62,7 +66,28 @@ def _of_deployment(
 
 
 def _of_answers(answers: tuple[AnswerState, ...]) -> Iterator[Alarm]:
-    failed = sum(one.outcome not in ENDS for one in answers)
-    if len(answers) >= _MIN_ANSWERS and failed >= _FAILED_SHARE * len(answers):
-        says = f"{failed} of the last {len(answers)} answers of this Gateway ended with an error"
+    since = time.time() - _ANSWERS_S
+    recent = [one.outcome for one in answers if one.ended_at > since]
+    failed = sum(outcome in _FAULTS for outcome in recent)
+    if len(recent) >= _MIN_ANSWERS and failed >= _FAILED_SHARE * len(recent):
+        says = f"{failed} of the last {len(recent)} answers of this Gateway ended with an error"
         yield Alarm(where="answers", severity="page", says=says)
+
+
+def _statuses(error: type[Exception]) -> Iterator[tuple[str, int]]:
+    """Gives the codes of this class and those below, with the status of each."""
+    kind = next(ERROR_TABLE[one] for one in error.__mro__ if one in ERROR_TABLE)
+    yield str(getattr(error, "code", SERVER)), kind.status
+    for below in error.__subclasses__():
+        yield from _statuses(below)
+
+
+def _faults() -> frozenset[str]:
+    """The codes of what is the server's own fault; the others are mistakes of who asks."""
+    trees = (ApiError, GraphError, ModelError, CorpusError)
+    every = [one for tree in trees for one in _statuses(tree)]
+    of_clients = {code for code, status in every if status < 500}
+    return frozenset({SERVER, *(code for code, _ in every)} - (of_clients - {SERVER}))
+
+
+_FAULTS = _faults()

@@ -21,6 +21,8 @@ from graphs.serve_config.blocks import BUILDER
 from graphs.serve_config.checks import faults_in
 from graphs.serve_config.config_file import parse_config_file
 from graphs.serve_config.differences import Effect, differences
+from graphs.serve_config.imported import imported, same_path
+from graphs.serve_config.scaling import POLICY
 from graphs.system import RunningConfig
 
 router = APIRouter(tags=["system"], prefix="/admin/v1/system/plan", route_class=JsonRoute)
@@ -61,7 +63,7 @@ async def plan_config(body: PlanBody, services: InjectedServices) -> Response:
 def _planned(text: str, running: RunningConfig) -> ConfigPlan:
     try:
         file = parse_config_file(text, "config")
-        file.refuse([*_foreign(file.value, running)])
+        file.refuse([*_foreign(file.value, running), *_foreign_imports(file.value, running)])
         file.refuse(faults_in(file))
     except ConfigError as err:
         return ConfigPlan(object="plan", faults=str(err).splitlines(), changes=[])
@@ -83,6 +85,15 @@ def _foreign(value: Any, running: RunningConfig) -> Iterator[ConfigFault]:
     if running.name not in names:
         message = f"application {running.name!r} runs and is not here: a deploy would end it"
         yield ConfigFault(where=("applications",), message=message)
+
+
+def _foreign_imports(value: Any, running: RunningConfig) -> Iterator[ConfigFault]:
+    """Finds what Serve's schema would import here and does not yet: whoever asks sends no code."""
+    own = {same_path(path) for path in (POLICY, *(path for _, path in imported(running.value)))}
+    for where, path in imported(value):
+        if same_path(path) not in own:
+            message = f"must be one of what runs or {POLICY!r}, got {shown(path)}"
+            yield ConfigFault(where=where, message=message)
 
 
 def _applications(value: Any) -> list[Mapping[str, Any]]:

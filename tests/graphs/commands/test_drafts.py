@@ -11,6 +11,7 @@ from graphs.commands.drafting import SourcePassage, UselessDraftError, checked, 
 from graphs.commands.drafts import main
 from graphs.pipeline.events import Finished, Retrieved, TextDelta, Usage
 from graphs.pipeline.prompt import QUOTES_ONLY
+from models.errors import InvalidInputError
 from tests.graphs.serving import serving
 
 PASSAGE = SourcePassage(
@@ -45,6 +46,8 @@ def test_a_draft_is_read_however_the_model_wraps_it(text):
         ("I cannot do that.", "no JSON"),
         ('{"question": "How much?"}', "no JSON"),
         ('{"question": 7, "answer": "40 watts"}', "no JSON"),
+        ('{"question": "How much\\ud800?", "answer": "40 watts"}', "no JSON"),
+        ("{" + '"a":[' * 100_000 + "}", "no JSON"),
         (written("The pump takes 40 watts."), "no question"),
         (written("What does the passage say about pumps?"), "about the passage itself"),
         (written("According to the given text, what does it take?"), "about the passage itself"),
@@ -62,6 +65,34 @@ def test_what_models_do_wrong_is_told_by_its_kind(text, why):
         checked(text, PASSAGE, known if why == "asked already" else [])
 
 
+CHINESE = SourcePassage(
+    document="泵.md", text="北池的水泵功率为四十瓦。每年五月检修一次。由王先生负责。"
+)
+ARABIC = SourcePassage(
+    document="a.md",
+    text="تستهلك مضخة الحوض الشمالي أربعين واطا وتتم صيانتها في شهر مايو من كل عام.",
+)
+
+
+@pytest.mark.parametrize(
+    ("passage", "question", "answer"),
+    [
+        (CHINESE, "北池的水泵功率是多少\uff1f", "四十瓦"),
+        (CHINESE, "水泵由谁负责\uff1f", "王先生。"),
+        (ARABIC, "كم تستهلك مضخة الحوض الشمالي؟", "أربعين واطا"),
+    ],
+)
+def test_other_scripts_are_read_as_well(passage, question, answer):
+    assert list(chosen([passage], seed=1)) == [passage]
+    assert checked(written(question, answer), passage, []).question == question
+
+
+def test_an_answer_in_chinese_has_a_limit():
+    long = SourcePassage(document="l.md", text="水泵" + "很长的答案" * 20)
+    with pytest.raises(UselessDraftError, match="too long"):
+        checked(written("水泵的说明是什么\uff1f", "很长的答案" * 20), long, [])
+
+
 def test_documents_are_asked_about_in_turn_and_alike_each_time():
     long = [SourcePassage(document="long.md", text=f"Line {n} " + "word " * 12) for n in range(20)]
     short = [SourcePassage(document=f"{n}.md", text="word " * 12) for n in range(3)]
@@ -77,8 +108,11 @@ class Writer:
     """A generator in the place of the pipeline: it asks for the watts that it reads of."""
 
     reply = None
+    failing: frozenset[str] = frozenset()
 
     async def answer(self, request):
+        if any(f"The {name} takes" in request.messages[-1].text for name in self.failing):
+            raise InvalidInputError("no such words")
         read = re.search(r"The (\w+) takes (\d+ watts)", request.messages[-1].text)
         text = self.reply or written(f"How much does the {read[1]} take?", read[2])
         yield Retrieved(passages=(), search_query=None, timings=())
@@ -105,8 +139,8 @@ async def drafted(api_app, api_config, api_http, api_ingest, api_pipeline, tmp_p
     writer = Writer()
     api_pipeline.answer = writer.answer
 
-    async def run(*arguments, reply=None):
-        writer.reply = reply
+    async def run(*arguments, reply=None, failing=()):
+        writer.reply, writer.failing = reply, frozenset(failing)
         out = tmp_path / "drafts.jsonl"
         async with serving(api_app) as url:
             model = ["--writer-model", api_config.served_names.generator]
@@ -130,6 +164,20 @@ async def test_fewer_than_asked_for_are_written_and_told(drafted, capsys):
     status, out = await drafted("--questions", "5", reply="Sorry, no.")
     assert (status, out.read_text()) == (1, "")
     assert "3 were of no use: no JSON with question and answer" in capsys.readouterr().err
+
+
+async def test_a_writer_that_fails_three_times_is_given_up_and_its_drafts_are_kept(drafted, capsys):
+    status, out = await drafted("--questions", "3", failing=["valve", "pump", "boiler"])
+    assert status == 2
+    assert "0 are in" in capsys.readouterr().err.replace("\n", " ")
+    assert out.read_text() == ""
+
+
+async def test_a_call_that_fails_costs_its_passage_alone(drafted, capsys):
+    status, out = await drafted("--questions", "3", failing=["valve"])
+    assert status == 1
+    assert len(out.read_text().splitlines()) == 2
+    assert "1 were of no use: the writer failed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """What is kept of answers, of whom, for how long, and that personal data are not among it."""
 
 import asyncio
+import gc
 import stat
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -13,7 +15,13 @@ from pydantic import ValidationError
 from graphs.caller import Caller
 from graphs.config import GatewayConfig
 from graphs.gateway import Graph, Kept
-from graphs.observing.quality_log import QualityLog, delete_old, logged
+from graphs.observing.quality_log import (
+    LoggedAnswer,
+    LoggedPassage,
+    QualityLog,
+    delete_old,
+    logged,
+)
 from graphs.pipeline.trace import log_trace
 from graphs.settings import QualityLogSettings
 from tests.graphs.fake_stages import FakeStages, chat, pipeline
@@ -103,6 +111,95 @@ async def test_a_folder_that_cannot_be_written_costs_no_answer(tmp_path, caplog)
     assert events[-1].finish_reason == "stop"
     assert "the quality log is not written, 1 answers" in caplog.text
     assert "two" not in caplog.text.replace("not written", "")
+
+
+def row(number=1, **changes):
+    row = LoggedAnswer(
+        request_id=f"r{number}", tenant="acme", ended_at=time.time(), question="What?",
+        search_query="", answer="This.", outcome="answered", relevance=0.5,
+        passages=(LoggedPassage(file="a.md", text="This.", score=0.5),), model="m", degraded=(),
+    )  # fmt: skip
+    return replace(row, **changes)
+
+
+async def written(folder, number):
+    """Waits until there are so many rows."""
+    await until(lambda: len(rows(folder)) >= number)
+
+
+async def until(condition):
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("it does not come")
+
+
+async def test_rows_that_come_during_a_write_are_written_after_it(tmp_path):
+    log = log_in(tmp_path, max_rows=10, flush_s=0.05)
+    for _ in range(2):
+        for number in range(10):
+            log.add(row(number))
+        await asyncio.sleep(0)
+    log.add(row(20))
+    await written(tmp_path, 21)
+
+
+async def test_rows_of_a_log_that_settings_replace_are_written(tmp_path):
+    log = log_in(tmp_path, flush_s=0.05)
+    log.add(row())
+    del log
+    gc.collect()
+    await written(tmp_path, 1)
+
+
+async def test_a_row_that_is_no_text_costs_no_other_one(tmp_path, caplog):
+    log = log_in(tmp_path)
+    for one in (row(1), row(2, question="\ud800"), row(3)):
+        log.add(one)
+    await log.flush()
+    assert [one["request_id"] for one in rows(tmp_path)] == ["r1", "r3"]
+    assert "lacks request_id=r2" in caplog.text
+
+
+async def test_a_disk_that_is_full_leaves_no_half_file_and_days_go_nevertheless(
+    tmp_path, monkeypatch
+):
+    log = log_in(tmp_path)
+    (tmp_path / "tenant=acme" / "day=2020-01-01").mkdir(parents=True)
+
+    def full(_table, file):
+        file.write(b"PAR1")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(parquet, "write_table", full)
+    log.add(row())
+    await log.flush()
+    assert [*tmp_path.rglob("*.new")] == []
+    assert not (tmp_path / "tenant=acme" / "day=2020-01-01").exists()
+
+
+async def test_days_past_their_time_are_deleted_at_the_start(tmp_path):
+    day = tmp_path / "tenant=acme" / "day=2020-01-01"
+    day.mkdir(parents=True)
+    log_in(tmp_path)
+    await until(lambda: not day.exists())
+
+
+async def test_names_of_files_are_kept_without_personal_data(tmp_path):
+    log = log_in(tmp_path)
+    first, *others = await answer(log_in(tmp_path / "other"), chat("What is two?"))
+    named = [replace(one, filename="jane.doe@acme-corp.io.md") for one in first.passages]
+
+    async def events():
+        yield replace(first, passages=tuple(named))
+        for event in others:
+            yield event
+
+    assert [one async for one in logged(events(), chat("What?", caller=ACME), log)]
+    await log.flush()
+    (kept,) = rows(tmp_path)
+    assert {one["file"] for one in kept["passages"]} == {"[email]"}
 
 
 def test_days_past_their_time_are_deleted(tmp_path):

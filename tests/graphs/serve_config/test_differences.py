@@ -15,7 +15,9 @@ CLUSTER = yaml.safe_load((ROOT / "cluster.yaml").read_text())
 def changed(*path, value):
     config = copy.deepcopy(CLUSTER)
     inner = config["applications"][0]
-    if path[0] not in ("args", "runtime_env", "import_path"):
+    if path[0] == "application":
+        path = path[1:]
+    elif path[0] not in ("args", "runtime_env", "import_path"):
         (inner,) = [one for one in inner["deployments"] if one["name"] == path[0]]
         path = path[1:]
     for key in path[:-1]:
@@ -91,12 +93,59 @@ def test_an_application_that_does_not_run_starts():
 def test_a_port_counts_when_serve_starts_anew():
     config = CLUSTER | {"http_options": {"host": "127.0.0.1", "port": 9000}}
     (found,) = differences(CLUSTER, config, name="ragfleet")
-    assert found.effect == "not until Serve"
+    assert (found.key, found.effect) == ("http_options.port", "not until Serve")
+
+
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        ({"port": 9000}, ["http_options.port"]),
+        ({"port": 8000, "request_timeout_s": 5}, ["http_options.request_timeout_s"]),
+        ({"host": "127.0.0.1", "port": 8000, "keep_alive_timeout_s": 7}, []),
+    ],
+)
+def test_what_listens_is_compared_with_what_serve_tells(options, keys):
+    application = CLUSTER["applications"][0]
+    details = {
+        "http_options": {"host": "127.0.0.1", "port": 8000, "keep_alive_timeout_s": 7},
+        "applications": {"ragfleet": {"deployed_app_config": application}},
+    }
+    wanted = CLUSTER | {"http_options": {"host": "127.0.0.1", **options}, "logging_config": {}}
+    found = differences(as_config(details), wanted, name="ragfleet")
+    assert [one.key for one in found] == keys
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("route_prefix", "/rag"), ("logging_config", {"encoding": "JSON", "log_level": "DEBUG"})],
+)
+def test_changes_of_the_application_that_restart_nothing(key, value):
+    (found,) = changed("application", key, value=value)
+    assert (found.where, found.key, found.effect) == ("ragfleet", key, "in place")
+
+
+def test_logging_of_the_file_counts_for_an_application_without():
+    application = CLUSTER["applications"][0]
+    running = CLUSTER | {"applications": [application | {"logging_config": {"encoding": "JSON"}}]}
+    assert differences(running, CLUSTER, name="ragfleet") == []
+    quiet = CLUSTER | {"logging_config": {"encoding": "JSON", "enable_access_log": False}}
+    (found,) = differences(running, quiet, name="ragfleet")
+    assert found.key == "logging_config"
+
+
+def test_another_application_that_the_file_lacks_is_ended():
+    other = {"name": "other", "import_path": "a:b", "route_prefix": "/other"}
+    running = CLUSTER | {"applications": [*CLUSTER["applications"], other]}
+    (found,) = differences(running, CLUSTER, name="ragfleet")
+    assert (found.where, found.effect) == ("other", "ends")
+    (found,) = differences(CLUSTER, running, name="ragfleet")
+    assert (found.where, found.effect) == ("other", "starts")
 
 
 def test_the_dashboard_tells_the_config_that_was_deployed():
     application = CLUSTER["applications"][0]
+    logged = application | {"logging_config": CLUSTER["logging_config"]}  # as Serve keeps it
     details = {"proxy_location": "EveryNode", "applications": {
-        "ragfleet": {"deployed_app_config": application}, "other": {"deployed_app_config": None},
+        "ragfleet": {"deployed_app_config": logged}, "other": {"deployed_app_config": None},
     }}  # fmt: skip
     assert differences(as_config(details), CLUSTER, name="ragfleet") == []

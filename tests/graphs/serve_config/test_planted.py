@@ -207,3 +207,13 @@ def test_a_second_version_that_no_question_would_wake_is_refused():
     second["autoscaling_config"] = first["autoscaling_config"] | {"min_replicas": 0}
     (line,) = told(yaml.safe_dump(config))
     assert "GeneratorCanary.autoscaling_config: min_replicas must be at least 1, got 0" in line
+
+
+@pytest.mark.parametrize("path", ["os:nothing", "no_such_module:x", "os:environ.x"])
+def test_a_router_that_cannot_be_imported_is_a_fault(path):
+    value = yaml.safe_load(CLUSTER)
+    router = {"request_router_class": path}
+    value["applications"][0]["deployments"][0]["request_router_config"] = router
+    (fault,) = faults_in(ConfigFile(name="copy.yaml", value=value))
+    assert fault.key == "request_router_class"
+    assert f"no router can be imported from {router}" in fault.message

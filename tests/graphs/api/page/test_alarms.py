@@ -1,5 +1,6 @@
 """What is wrong is told of the state of now, and nothing of a system that is well."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -17,11 +18,11 @@ def queued(waiting):
     return {"Generator": QueueState(waiting=waiting, working=16)}
 
 
-def answers(*outcomes):
+def answers(*outcomes, ago_s=0):
     return tuple(
         AnswerState(
-            request_id="r", tenant="t", ended_at=0, outcome=outcome, latency_ms=1, tokens=1,
-            passages=1, migrations=0, degraded=(),
+            request_id="r", tenant="t", ended_at=time.time() - ago_s, outcome=outcome, latency_ms=1,
+            tokens=1, passages=1, migrations=0, degraded=(),
         )
         for outcome in outcomes
     )  # fmt: skip
@@ -76,3 +77,17 @@ def test_many_errors_are_told_and_a_client_that_leaves_is_none():
     says = "3 of the last 10 answers of this Gateway ended with an error"
     assert told(answers=bad) == [("answers", "page", says)]
     assert told(answers=answers(*["cancelled", "declined", "refused"] * 4)) == []
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    ["vector_store_not_found", "vector_store_expired", "model_not_found", "invalid_input"],
+)
+def test_mistakes_of_clients_are_none(outcome):
+    assert told(answers=answers(*[outcome] * 12)) == []
+    assert len(told(answers=answers(*[outcome] * 9, *["server_error"] * 3))) == 1
+
+
+def test_errors_of_long_ago_are_none():
+    assert told(answers=answers(*["unavailable"] * 12, ago_s=301)) == []
+    assert len(told(answers=answers(*["unavailable"] * 12, ago_s=290))) == 1

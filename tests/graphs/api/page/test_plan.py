@@ -1,5 +1,7 @@
 """A config is compared with what runs, and nothing else happens; faults have their lines."""
 
+import sys
+
 import pytest
 import yaml
 from pydantic import ValidationError
@@ -70,8 +72,80 @@ async def test_what_is_no_config_of_this_application_is_a_fault(api_http, system
     assert told["changes"] == []
 
 
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Gives the name of a module that ends the process where it is imported."""
+    (tmp_path / "foreign_code.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    return "foreign_code"
+
+
+@pytest.mark.parametrize(
+    ("key", "block"),
+    [
+        (
+            "policy_function",
+            {"autoscaling_config": {"policy": {"policy_function": "foreign_code:x"}}},
+        ),
+        (
+            "request_router_class",
+            {"request_router_config": {"request_router_class": "foreign_code:x"}},
+        ),
+        ("actor_class", {"deployment_actors": [{"actor_class": "foreign_code:x"}]}),
+    ],
+)
+async def test_nothing_that_a_caller_names_is_imported(api_http, system, module, key, block):
+    told = await planned(api_http, changed(lambda _, blocks: blocks["Reranker"].update(block)))
+    (fault,) = told["faults"]
+    assert f"{key}: must be one of what runs" in fault
+    assert "got 'foreign_code:x'" in fault
+    assert module not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("grpc_options", {"grpc_servicer_functions": ["os:getcwd", "foreign_code:x"]}),
+        ("tracing_config", {"exporter_import_path": "foreign_code:x"}),
+    ],
+)
+async def test_nor_by_serve_itself(api_http, system, module, key, value):
+    told = await planned(api_http, yaml.safe_dump(yaml.safe_load(TEXT) | {key: value}))
+    assert told["faults"]
+    assert all("must be one of what runs" in one for one in told["faults"])
+    assert module not in sys.modules
+
+
+async def test_our_own_policy_may_be_named_in_both_forms(api_http, system):
+    for path in ("deployments.scaling:LoadPolicy", "deployments.scaling.LoadPolicy"):
+        policy = {"policy_function": path, "policy_kwargs": {"queued_s": 0.5}}
+        scaling = {"max_replicas": 2, "policy": policy}
+        text = changed(
+            lambda _, blocks, scaling=scaling: blocks["Reranker"].update(
+                autoscaling_config=scaling, num_replicas="auto"
+            )
+        )
+        assert (await planned(api_http, text))["faults"] == []
+
+
 async def test_an_empty_config_is_refused_and_a_long_one(api_http, system):
     reply = await api_http.post("/admin/v1/system/plan", json={"config": ""})
     assert reply.status_code == 400
     with pytest.raises(ValidationError, match="at most 100000 characters"):
         PlanBody(config="#" * 100_001)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT + "".join(f"k{number}: 1\n" for number in range(5000)),
+        TEXT + f"? {'k' * 30_000}\n: " + "[" + "{1: 2}," * 2500 + "]",
+        TEXT + f"{'k' * 45_000}: 1",
+        TEXT + "".join(f"{'k' * 100}: 1\n" for _ in range(300)),
+    ],
+    ids=["faults", "labels", "key", "repeated"],
+)
+async def test_a_reply_is_small_however_many_faults_there_are(api_http, system, text):
+    told = await planned(api_http, text)
+    assert 1 <= len(told["faults"]) <= 101
+    assert all(len(one) <= 2100 for one in told["faults"])
