@@ -125,7 +125,7 @@ def _application_differences(
 def _logging(config: Mapping[str, Any], application: Mapping[str, Any]) -> dict[str, Any]:
     """What counts for an application: its own settings, or those of the whole file."""
     own = application.get("logging_config") or config.get("logging_config") or {}
-    return LoggingConfig().model_dump() | dict(own)
+    return {**LoggingConfig().model_dump(), **own}
 
 
 def as_config(details: Mapping[str, Any]) -> dict[str, Any]:
