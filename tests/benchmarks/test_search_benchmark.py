@@ -2,7 +2,7 @@
 
 import json
 
-from benchmarks import search
+from benchmarks.search import __main__ as search
 
 
 def test_the_benchmark_of_retrieval_measures_all_that_it_lists(tmp_path, capsys):

@@ -34,6 +34,7 @@ async def test_a_node_that_stays_is_never_over():
 class TwoTokens:
     num_streams = 0
     digest = "model"
+    identity = SimpleNamespace(model="folder")
 
     def check(self):
         """Its engine lives."""
