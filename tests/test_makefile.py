@@ -61,12 +61,21 @@ SOME = ["test-launch", "test-vllm", "test-chaos"]
 
 
 @pytest.mark.parametrize(
-    ("busy_s", "minutes", "left_out"), [("1500", "85", []), ("-1", "85", SOME), ("1500", "1", SOME)]
+    ("busy_s", "minutes", "fails", "left_out"),
+    [
+        ("1500", "85", "-", []),
+        ("-1", "85", "-", SOME),
+        ("1500", "1", "-", SOME),
+        ("1500", "85", ".venv-vllm/installed", ["test-vllm"]),
+        ("1500", "85", ".venv-launch/installed", ["test-launch"]),
+    ],
 )
-def test_ci_runs_every_tier_and_says_which_it_leaves_out(tmp_path, busy_s, minutes, left_out):
+def test_ci_runs_every_tier_and_says_which_it_leaves_out(
+    tmp_path, busy_s, minutes, fails, left_out
+):
     for name in ("make", "initdb", "strace"):
         tool = tmp_path / name
-        tool.write_text('#!/bin/sh\necho "made $1"\n')
+        tool.write_text(f'#!/bin/sh\necho "made $1"\n[ "$1" != {fails} ]\n')
         tool.chmod(0o755)
     environment = os.environ | {
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
