@@ -5,6 +5,7 @@ from typing import Any
 
 from deployments.user_config import Place
 
+SPAN_EXPORTER = "deployments.observing.spans:exporters"  # as docs/observing.md turns traces on
 # Keys of Ray 2.60 (ray/serve/schema.py and config.py), wherever they stand.
 _KEYS = (
     "policy_function",

@@ -116,6 +116,13 @@ async def test_nor_by_serve_itself(api_http, system, module, key, value):
     assert module not in sys.modules
 
 
+async def test_our_own_exporter_of_traces_may_be_named(api_http, system):
+    """Serve does not tell of it in what runs."""
+    tracing = {"enabled": True, "exporter_import_path": "deployments.observing.spans:exporters"}
+    text = yaml.safe_dump(yaml.safe_load(TEXT) | {"tracing_config": tracing})
+    assert (await planned(api_http, text))["faults"] == []
+
+
 async def test_our_own_policy_may_be_named_in_both_forms(api_http, system):
     for path in ("deployments.scaling:LoadPolicy", "deployments.scaling.LoadPolicy"):
         policy = {"policy_function": path, "policy_kwargs": {"queued_s": 0.5}}
