@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import secrets
 import socket
 import time
 from contextlib import aclosing
@@ -78,7 +77,7 @@ async def test_a_server_that_knows_no_stream_options_is_asked_without(server, el
     assert len(server.asked) == 2
 
 
-@pytest.mark.parametrize("seed", [secrets.randbits(63) | 2**62, choice_seed(3, 1)])
+@pytest.mark.parametrize("seed", [2**62 + 12_345, choice_seed(3, 1)])
 async def test_a_seed_that_no_client_named_is_not_sent(server, elsewhere, seed):
     await chunks_of(elsewhere(), request(sampling=Sampling(seed=seed)))
     assert "seed" not in server.asked[0]
