@@ -72,7 +72,7 @@ test-launch: install .venv-launch/installed  ## hold the launch files to Helm, K
 	PYTHONPATH=.venv-launch $(BIN)/python -m pytest tests/cluster/launch tests/cluster/test_launch.py
 
 test-chaos: install  ## run the short forms of what `make chaos` and `make durability` do, about 17 minutes
-	$(BIN)/python -m pytest -m chaos
+	$(BIN)/python -m pytest tests/chaos -m chaos --durations 8
 
 fuzz: install  ## send 300 made-up requests to every operation, with four kinds of keys, in one process; about 40 minutes
 	RAGFLEET_FUZZ_EXAMPLES=300 $(BIN)/python -m pytest tests/graphs/api/test_fuzzed.py --log-cli-level INFO
