@@ -1,6 +1,7 @@
 """Databases for tests: of both kinds that a corpus can lie in."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,15 @@ def databases(request, new_folder) -> Databases:
         def new_file() -> str:
             return f"sqlite:///{new_folder()}/missing folder/corpus.db"
 
-        return Databases(new=new_file, new_with_tables=new_file)
+        ready = Path(str(make_url(new_file()).database))
+        Catalog(f"sqlite:///{ready}").close()
+
+        def new_with_tables() -> str:
+            folder = new_folder()
+            shutil.copy(ready, folder / "corpus.db")
+            return f"sqlite:///{folder}/corpus.db"
+
+        return Databases(new=new_file, new_with_tables=new_with_tables)
     server: PostgresServer = request.getfixturevalue("postgres_server")
     template = server.new_database()
     Catalog(template).close()
