@@ -170,6 +170,7 @@ class Prices(Settings):
     Attributes:
         input: tokens that the generator reads.
         output: tokens that it writes.
+        currency: in three letters (ISO 4217).
     """
 
     input: float = Field(default=0.0, ge=0)
