@@ -21,7 +21,8 @@ from ray.serve.exceptions import RayServeException
 from rich.console import Console
 from rich.table import Table
 
-from graphs.choosing.canary import CanaryStatus, Figures
+from graphs.choosing.canary import CanaryStatus
+from graphs.choosing.tally import Figures
 from graphs.config import ray_address
 
 GOOD, ROLLED_BACK, NOT_THERE = 0, 1, 3

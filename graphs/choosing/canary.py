@@ -12,159 +12,24 @@ the share is asked a second time, for the tally alone.
 import asyncio
 import hashlib
 import logging
-import math
 import statistics
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from graphs.choosing.begun import Begun
-from graphs.errors import GraphError
-from graphs.pipeline.events import ChatRequest, Citation, Event, Finished, Retrieved, TextDelta
+from graphs.choosing.tally import Figures, Tally, share_of, sure_rise
+from graphs.pipeline.events import ChatRequest, Event, Retrieved
 from graphs.settings import CanarySettings
-from index.errors import CorpusError
-from models.errors import ModelError
 
 logger = logging.getLogger(__name__)
 
 FIRST, SECOND = "first", "second"
-_WINDOW = 500  # answers of a version that count, the newest
 _FEWEST = 5  # before failures and flags are judged; the bounds allow for so few
-_Z = 2.576  # 99 %: it is judged after every answer, and chance has as many tries
 _MAX_SHADOWS = 8  # at once; more questions are not asked a second time
-_OURS = (GraphError, CorpusError, ModelError)
 
 Answer = Callable[[ChatRequest], AsyncGenerator[Event, None]]
-
-
-@dataclass(kw_only=True, eq=False)
-class Answered:
-    """How one answer went, as the pipeline told it.
-
-    Attributes:
-        began: when, by the clock of the tally.
-        is_own: whether the version wrote it: not another generator, and not nobody.
-        seconds: until its end.
-        num_chars: of its text.
-        failed: whether an error ended it that is not the question's.
-        flagged: whether the safety filter ended it.
-        had_passages: whether it was written from passages.
-        cited: whether it cites one of them.
-        writer: the deployment that writes it, where there are several; empty: not known.
-    """
-
-    began: float
-    is_own: bool = True
-    seconds: float = 0.0
-    num_chars: int = 0
-    failed: bool = False
-    flagged: bool = False
-    had_passages: bool = False
-    cited: bool = False
-    writer: str = ""
-
-    def see(self, event: Event) -> None:
-        """Takes note of a part of the answer."""
-        if isinstance(event, TextDelta):
-            self.num_chars += len(event.text)
-        elif isinstance(event, Citation):
-            self.cited = True
-        elif isinstance(event, Retrieved):
-            self.had_passages, self.is_own = bool(event.passages), bool(event.identity)
-            self.writer = event.writer
-        elif isinstance(event, Finished):
-            self.flagged = event.finish_reason == "content_filter"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figures:
-    """What a tally comes to; shares are 0 to 1, None where there is nothing to share."""
-
-    answers: int
-    failed: float | None
-    flagged: float | None
-    cited: float | None
-    median_s: float | None
-    mean_chars: float | None
-
-
-class Tally:
-    """The last answers of one version, and those that are on their way."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._ended: deque[Answered] = deque(maxlen=_WINDOW)
-        self._running: set[Answered] = set()
-
-    @contextmanager
-    def watched(self) -> Iterator[Answered]:
-        """Takes an answer into the tally when it ends; what the client leaves is not judged.
-
-        Nor what its question is wrong in: too long a prompt, sent again and again, tells nothing.
-        """
-        answer = Answered(began=self._clock())
-        self._running.add(answer)
-        try:
-            yield answer
-            self._take(answer)
-        except Exception as err:
-            if not isinstance(err, _OURS) or not isinstance(err, ValueError | LookupError):
-                answer.failed = True
-                self._take(answer)
-            raise
-        finally:
-            self._running.remove(answer)
-
-    def _take(self, answer: Answered) -> None:
-        if answer.is_own:
-            self._ended.append(replace(answer, seconds=self._clock() - answer.began))
-
-    def seconds(self, above: float = math.inf) -> list[float]:
-        """Of the answers that came; one on its way counts once it has taken longer than this."""
-        now = self._clock()
-        late = [now - one.began for one in self._running if one.is_own and now - one.began > above]
-        return [one.seconds for one in self._ended if not one.failed] + late
-
-    def counts(self, name: str) -> tuple[int, int]:
-        """Answers that failed or were flagged, and all of them."""
-        return sum(getattr(one, name) for one in self._ended), len(self._ended)
-
-    def figures(self) -> Figures:
-        """What the answers come to."""
-        ended, seconds = self._ended, self.seconds()
-        from_passages = [one.cited for one in ended if one.had_passages and not one.failed]
-        chars = [one.num_chars for one in ended if not one.failed]
-        return Figures(
-            answers=len(ended),
-            failed=_share(self.counts("failed")),
-            flagged=_share(self.counts("flagged")),
-            cited=_share((sum(from_passages), len(from_passages))),
-            median_s=statistics.median(seconds) if seconds else None,
-            mean_chars=statistics.fmean(chars) if chars else None,
-        )
-
-
-def _share(counts: tuple[int, int]) -> float | None:
-    part, whole = counts
-    return part / whole if whole else None
-
-
-def bounds(part: int, whole: int) -> tuple[float, float]:
-    """Between which a share surely lies: Wilson's interval (1927), 99 %; nothing of nothing."""
-    if whole == 0:
-        return 0.0, 0.0
-    share, square = part / whole, _Z**2 / whole
-    spread = _Z * math.sqrt(share * (1 - share) / whole + square / (4 * whole))
-    middle = share + square / 2
-    return (middle - spread) / (1 + square), (middle + spread) / (1 + square)
-
-
-def sure_rise(before: tuple[int, int], now: tuple[int, int]) -> float:
-    """By how much a share surely rose: the lower end of Newcombe's interval (1998), 99 %."""
-    was, is_now = _share(before) or 0.0, _share(now) or 0.0
-    return is_now - was - math.hypot(is_now - bounds(*now)[0], bounds(*before)[1] - was)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +91,8 @@ class Canary:
                     if isinstance(event, Retrieved) and event.identity:
                         answer.is_own = event.writer not in others
                         self._begun.note(event.identity, chosen)
+                        if answer.is_own and not request.adapter:  # adapters share a model
+                            self._tallies[chosen].note(answer, event.identity)
                     yield event
 
     def _chosen(self, request: ChatRequest) -> str:
@@ -253,6 +120,8 @@ class Canary:
                 async with aclosing(second(request)) as events:
                     async for event in events:
                         answer.see(event)
+                        if isinstance(event, Retrieved) and event.identity:
+                            self._tallies[SECOND].note(answer, event.identity)
         except Exception as err:  # it is in the tally, and concerns no client
             logger.info("a shadow answer failed: %r", err)
 
@@ -276,7 +145,7 @@ class Canary:
         before = self._tallies[FIRST].counts(name)
         if whole < _FEWEST or sure_rise(before, (part, whole)) <= most:
             return None
-        return f"{part} of {whole} answers {name}, of the first version {_share(before) or 0:.1%}"
+        return f"{part} of {whole} answers {name}, of the first version {share_of(before) or 0:.1%}"
 
     def _slowness(self) -> str | None:
         usual = self._tallies[FIRST].seconds()

@@ -4,13 +4,12 @@ The clock is the test's; answers come from the real pipeline over scripted stage
 """
 
 import asyncio
-import random
 from dataclasses import replace
 
 import pytest
 
 from graphs.caller import Caller
-from graphs.choosing.canary import FIRST, SECOND, Canary, bounds, sure_rise
+from graphs.choosing.canary import Canary
 from graphs.errors import ReplicaLostError
 from graphs.pipeline.events import ChatRequest, Finished, Message, Retrieved, TextDelta, Usage
 from graphs.settings import CanarySettings
@@ -118,6 +117,38 @@ async def test_a_failing_a_flagged_and_a_slow_version_is_rolled_back(worse, told
     touched = len(second.asked)
     await run(canary, clock, second, count=200)
     assert len(second.asked) == touched
+
+
+@pytest.mark.parametrize("worse", [{"seconds": 4.0}, {"fails_every": 2}, {"flags_every": 2}])
+async def test_another_model_under_the_same_name_is_judged_by_its_own_answers(worse):
+    """500 good answers of the one before it would hide that for as many more."""
+    clock = Clock()
+    canary = made(clock)
+    await run(canary, clock, Version(clock, "two"), count=2500)
+    bad = Version(clock, "three", **worse)
+    await run(canary, clock, bad, count=500)
+    assert canary.rolled_back
+    assert len(bad.asked) <= 50
+
+
+async def test_an_answer_that_the_model_before_it_began_is_not_its_own():
+    clock = Clock()
+    canary = made(clock, share=1.0)
+    old, new = Version(clock, "two"), Version(clock, "three")
+    late = canary.answer(request(0), old, old)
+    await anext(late)
+    await ask(canary, request(1), new, new)
+    _ = [event async for event in late]
+    assert canary.status().second.answers == 1
+
+
+async def test_adapters_of_a_version_are_judged_together():
+    clock = Clock()
+    canary = made(clock, share=1.0)
+    for number in range(6):
+        version = Version(clock, f"digest {number % 2}")
+        await ask(canary, request(number, adapter="ab"[number % 2]), version, version)
+    assert canary.status().second.answers == 6
 
 
 async def test_a_version_that_never_ends_is_found_by_the_age_of_its_answers():
@@ -245,31 +276,6 @@ async def test_one_bad_answer_among_the_first_few_proves_nothing():
         await ask(canary, request(number), first, second)
     assert canary.status().second.failed == 1 / 8
     assert canary.rolled_back == ""
-
-
-def test_two_versions_that_are_alike_are_seldom_told_apart():
-    """Every twentieth answer of both is flagged; it is judged after each of 600."""
-    chance, rolled_back = random.Random(1), 0
-    for _ in range(100):
-        canary = made()
-        for number in range(600):
-            version = SECOND if number % 5 == 0 else FIRST
-            with canary._tallies[version].watched() as answer:
-                answer.flagged = chance.random() < 0.05
-            if number % 5 == 0 and canary._fault():
-                rolled_back += 1
-                break
-    assert rolled_back <= 8
-
-
-def test_the_bounds_are_those_of_wilson_and_of_newcombe(monkeypatch):
-    # scipy, binomtest(...).proportion_ci(0.99, method="wilson")
-    assert bounds(0, 10) == pytest.approx((0.0, 0.3989), abs=1e-4)
-    assert bounds(5, 5) == pytest.approx((0.4297, 1.0), abs=1e-4)
-    assert bounds(10, 100) == pytest.approx((0.0460, 0.2038), abs=1e-4)
-    assert sure_rise((0, 0), (5, 5)) == pytest.approx(0.4297, abs=1e-4)
-    monkeypatch.setattr("graphs.choosing.canary._Z", 1.96)
-    assert sure_rise((48, 80), (56, 70)) == pytest.approx(0.0524, abs=1e-4)  # Newcombe's table II
 
 
 async def test_what_the_question_itself_is_wrong_in_is_no_fault_of_a_version():

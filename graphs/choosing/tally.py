@@ -1,0 +1,163 @@
+"""How the answers of one version of a generator went: counts, times, and what surely differs."""
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from graphs.errors import GraphError
+from graphs.pipeline.events import Citation, Event, Finished, Retrieved, TextDelta
+from index.errors import CorpusError
+from models.errors import ModelError
+
+_WINDOW = 500  # answers of a version that count, the newest
+_Z = 2.576  # 99 %: it is judged after every answer, and chance has as many tries
+_OURS = (GraphError, CorpusError, ModelError)
+
+
+@dataclass(kw_only=True, eq=False)
+class Answered:
+    """How one answer went, as the pipeline told it.
+
+    Attributes:
+        began: when, by the clock of the tally.
+        is_own: whether the version wrote it: not another generator, and not nobody.
+        seconds: until its end.
+        num_chars: of its text.
+        failed: whether an error ended it that is not the question's.
+        flagged: whether the safety filter ended it.
+        had_passages: whether it was written from passages.
+        cited: whether it cites one of them.
+        writer: the deployment that writes it, where there are several; empty: not known.
+        model: the digest of what writes it; empty: not known.
+    """
+
+    began: float
+    is_own: bool = True
+    seconds: float = 0.0
+    num_chars: int = 0
+    failed: bool = False
+    flagged: bool = False
+    had_passages: bool = False
+    cited: bool = False
+    writer: str = ""
+    model: str = ""
+
+    def see(self, event: Event) -> None:
+        """Takes note of a part of the answer."""
+        if isinstance(event, TextDelta):
+            self.num_chars += len(event.text)
+        elif isinstance(event, Citation):
+            self.cited = True
+        elif isinstance(event, Retrieved):
+            self.had_passages, self.is_own = bool(event.passages), bool(event.identity)
+            self.writer = event.writer
+        elif isinstance(event, Finished):
+            self.flagged = event.finish_reason == "content_filter"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What a tally comes to; shares are 0 to 1, None where there is nothing to share."""
+
+    answers: int
+    failed: float | None
+    flagged: float | None
+    cited: float | None
+    median_s: float | None
+    mean_chars: float | None
+
+
+class Tally:
+    """The last answers of one version, and those that are on their way.
+
+    They are all of one model: what another one wrote before it tells nothing of it.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._model, self._since = "", -math.inf
+        self._ended: deque[Answered] = deque(maxlen=_WINDOW)
+        self._running: set[Answered] = set()
+
+    @contextmanager
+    def watched(self) -> Iterator[Answered]:
+        """Takes an answer into the tally when it ends; what the client leaves is not judged.
+
+        Nor what its question is wrong in: too long a prompt, sent again and again, tells nothing.
+        """
+        answer = Answered(began=self._clock())
+        self._running.add(answer)
+        try:
+            yield answer
+            self._take(answer)
+        except Exception as err:
+            if not isinstance(err, _OURS) or not isinstance(err, ValueError | LookupError):
+                answer.failed = True
+                self._take(answer)
+            raise
+        finally:
+            self._running.remove(answer)
+
+    def note(self, answer: Answered, model: str) -> None:
+        """Takes note of what writes an answer; answers of the model before it count no more."""
+        answer.model = model
+        if model != self._model and answer.began >= self._since:
+            self._model, self._since = model, answer.began
+            self._ended.clear()
+
+    def _counts(self, answer: Answered) -> bool:
+        return answer.is_own and answer.model in {"", self._model}
+
+    def _take(self, answer: Answered) -> None:
+        if self._counts(answer):
+            self._ended.append(replace(answer, seconds=self._clock() - answer.began))
+
+    def seconds(self, above: float = math.inf) -> list[float]:
+        """Of the answers that came; one on its way counts once it has taken longer than this."""
+        now = self._clock()
+        ages = [now - one.began for one in self._running if self._counts(one)]
+        ended = [one.seconds for one in self._ended if not one.failed]
+        return ended + [age for age in ages if age > above]
+
+    def counts(self, name: str) -> tuple[int, int]:
+        """Answers that failed or were flagged, and all of them."""
+        return sum(getattr(one, name) for one in self._ended), len(self._ended)
+
+    def figures(self) -> Figures:
+        """What the answers come to."""
+        ended, seconds = self._ended, self.seconds()
+        from_passages = [one.cited for one in ended if one.had_passages and not one.failed]
+        chars = [one.num_chars for one in ended if not one.failed]
+        return Figures(
+            answers=len(ended),
+            failed=share_of(self.counts("failed")),
+            flagged=share_of(self.counts("flagged")),
+            cited=share_of((sum(from_passages), len(from_passages))),
+            median_s=statistics.median(seconds) if seconds else None,
+            mean_chars=statistics.fmean(chars) if chars else None,
+        )
+
+
+def share_of(counts: tuple[int, int]) -> float | None:
+    """A share of 0 to 1; None of nothing."""
+    part, whole = counts
+    return part / whole if whole else None
+
+
+def bounds(part: int, whole: int) -> tuple[float, float]:
+    """Between which a share surely lies: Wilson's interval (1927), 99 %; nothing of nothing."""
+    if whole == 0:
+        return 0.0, 0.0
+    share, square = part / whole, _Z**2 / whole
+    spread = _Z * math.sqrt(share * (1 - share) / whole + square / (4 * whole))
+    middle = share + square / 2
+    return (middle - spread) / (1 + square), (middle + spread) / (1 + square)
+
+
+def sure_rise(before: tuple[int, int], now: tuple[int, int]) -> float:
+    """By how much a share surely rose: the lower end of Newcombe's interval (1998), 99 %."""
+    was, is_now = share_of(before) or 0.0, share_of(now) or 0.0
+    return is_now - was - math.hypot(is_now - bounds(*now)[0], bounds(*before)[1] - was)
