@@ -34,7 +34,7 @@ TOOLS = (
     Tool(name="clock"),
 )
 # Families that differ from another one in their marks alone; tests/models/chat has all of them.
-TWINS = {"jamba", "seed_oss", "minimax_m2", "glm45", "lfm2"}
+TWINS = {"jamba", "seed_oss", "minimax_m2", "glm45", "lfm2", "olmo3", "kimi_k2"}
 SCHEMAS = {tool.name: tool.schema() for tool in TOOLS}
 
 
