@@ -1,4 +1,4 @@
-"""Calls whose marks are control tokens: from ids to parts, and on from any id at another replica."""
+"""Calls whose marks are control tokens: from ids to parts, and on from any id elsewhere."""
 
 # ruff: noqa: RUF001  # DeepSeek's tokens are written with such letters
 
