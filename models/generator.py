@@ -15,6 +15,7 @@ from models.constraints import check_sampling
 from models.detokenizer import AnswerText
 from models.device import ALL_CPUS, Share, has_gpu
 from models.engines.answer_masks import AnswerMasks
+from models.engines.end_ids import end_ids_of
 from models.engines.loading import load_engine
 from models.engines.mask_maker import MaskMaker
 from models.engines.masks import forced_rest
@@ -148,11 +149,11 @@ class Generator:
         )  # fmt: skip
         self.adapters = HeldAdapters(self.identity, folder, self._engine, config.adapter_room)
         self._measuring = Measuring()
-        end_id = int(self._tokenizer.eos_token_id)
+        end_id, *more_end_ids = end_ids_of(folder, self._tokenizer)
         self._masks = AnswerMasks(
             self._prompting, MaskMaker(
                 self._profile.tokenizer_json, self._prompting.encode, end_id=end_id,
-                vocabulary_size=self._vocabulary_size,
+                vocabulary_size=self._vocabulary_size, more_end_ids=tuple(more_end_ids),
             ),
             engine=config.engine, kinds=self._engine.constraints,
             max_thought_tokens=config.max_reasoning_tokens,

@@ -3,6 +3,7 @@
 # ruff: noqa: RUF001  # DeepSeek's tokens are written with such letters
 
 import re
+from dataclasses import replace
 
 from models.chat.parameters import Parameters
 from models.chat.syntax import CallSyntax
@@ -10,7 +11,9 @@ from models.errors import InvalidInputError
 
 GENERIC = "hermes"  # for templates that know no tools: the form that most models have seen
 
-_PYTHON = Parameters(begin="", before_value="=", after="", between=", ", quotes_texts=True)
+_PYTHON = Parameters(
+    begin="", before_value="=", after="", between=", ", quotes_texts=True, is_python=True
+)
 
 FAMILIES: dict[str, CallSyntax] = {
     # Qwen 2.5 and 3, Hermes, Granite 4, SmolLM 3
@@ -103,10 +106,44 @@ FAMILIES: dict[str, CallSyntax] = {
         trigger="<|tool_call_start|>", first="[", before_arguments="(", after=")", between=", ",
         closing="]<|tool_call_end|>", parameters=_PYTHON,
     ),
+    # OLMo 3
+    "olmo3": CallSyntax(
+        trigger="<function_calls>", first="", before_arguments="(", after=")", between="\n",
+        closing="</function_calls>", parameters=replace(_PYTHON, is_python=False),
+    ),
+    # Kimi K2, K2 Thinking and K2.5
+    "kimi_k2": CallSyntax(
+        trigger="<|tool_calls_section_begin|>", first="<|tool_call_begin|>",
+        namespace="functions.", is_numbered=True,
+        before_arguments="<|tool_call_argument_begin|>", after="<|tool_call_end|>",
+        between="<|tool_call_begin|>", closing="<|tool_calls_section_end|>",
+    ),
+    # DeepSeek V3.2
+    "deepseek_v32": CallSyntax(
+        trigger="<｜DSML｜function_calls>", first='\n<｜DSML｜invoke name="',
+        before_arguments='">\n', after="</｜DSML｜invoke>\n", between='<｜DSML｜invoke name="',
+        closing="</｜DSML｜function_calls>",
+        parameters=Parameters(
+            begin='<｜DSML｜parameter name="', before_value='" string="false">',
+            before_text='" string="true">', after="</｜DSML｜parameter>\n",
+        ),
+    ),
+    # Gemma 4
+    "gemma4": CallSyntax(
+        trigger="<|tool_call>", first="call:", before_arguments="{", after="}<tool_call|>",
+        between="<|tool_call>call:",
+        parameters=Parameters(
+            begin="", before_value=":", after="", between=",", quote='<|"|>',
+        ),
+    ),
 }  # fmt: skip
 
 # What a template of a family holds, the most telling first.
 _SIGNS = (
+    (r"｜DSML｜", "deepseek_v32"),
+    (r"<\|tool_calls_section_begin\|>", "kimi_k2"),
+    (r"<\|tool_call>call:", "gemma4"),
+    (r"<function_calls>", "olmo3"),
     (r"\[TOOL_CALLS\].*\[ARGS\]|\[ARGS\].*\[TOOL_CALLS\]", "mistral_args"),
     (r"\[TOOL_CALLS\]", "mistral"),
     (r"<｜tool▁sep｜>.*```json", "deepseek_v3"),

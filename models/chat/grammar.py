@@ -17,6 +17,7 @@ from models.chat.tools import Tool, ToolUse
 from models.errors import InvalidInputError
 
 _GAP = "GAP: /[ \\n]{0,4}/"  # between thoughts and calls
+_NUMBER = "NUMBER: /:(0|[1-9][0-9]{0,3})/"  # of a call among those of a chat
 
 
 class CallGrammar:
@@ -48,6 +49,7 @@ class CallGrammar:
             "%llguidance {}",
             *self._start(use, gap),
             *([_GAP] if gap else []),
+            *([_NUMBER] if self._syntax.is_numbered else []),
             f"calls: {self._calls(use)}",
             f"one: {' | '.join(f'call_{n}' for n in range(len(use.callable)))}",
             *(rule for n, tool in enumerate(use.callable) for rule in self._call(n, tool)),
@@ -70,12 +72,7 @@ class CallGrammar:
                 "start: TEXT | BEGIN calls", f"BEGIN: /{blanks}{begin}/",
                 f"TEXT: /(.|\\n)*/ & ~/{blanks}{begin}(.|\\n)*/",
             ]  # fmt: skip
-        text = "TEXT: /(.|\\n)*/"
-        if self._syntax.trigger in self._control_ids:
-            return [f"start: text | TEXT {trigger} calls", "text: TEXT", text]
-        return [
-            "start: text | head calls", "text: TEXT", f"head[lazy]: TEXT {trigger}", text,
-        ]  # fmt: skip
+        return _text_or_calls(trigger)
 
     def _json_or_calls(self, schema: str, calls: str, gap: str) -> list[str]:
         if not self._syntax.anywhere and not self._syntax.is_bare:
@@ -96,7 +93,9 @@ class CallGrammar:
 
     def _call(self, number: int, tool: Tool) -> list[str]:
         name = f"call_{number}"
-        begin = self._literal(tool.name + self._syntax.before_arguments)
+        title = self._literal(self._syntax.namespace + tool.name)
+        place = "NUMBER " if self._syntax.is_numbered else ""
+        begin = f"{title} {place}{self._literal(self._syntax.before_arguments)}"
         return [f"{name}: {begin} {name}_rest", *self._rest_of_call(name, tool)]
 
     def _rest_of_call(self, name: str, tool: Tool) -> list[str]:
@@ -131,6 +130,19 @@ class CallGrammar:
             terminals += [f"<[{self._control_ids[found.group()]}]>"]
             end = found.end()
         return " ".join(one for one in [*terminals, _quoted(text[end:])] if one)
+
+
+def _text_or_calls(trigger: str) -> list[str]:
+    """Writes that text is free until the trigger, which is given as terminals."""
+    text = ["text: TEXT", "TEXT: /(.|\\n)*/"]
+    lead, is_token, rest = trigger.partition("<[")
+    if not is_token:
+        return ["start: text | head calls", f"head[lazy]: TEXT {trigger}", *text]
+    if not lead:
+        return [f"start: text | TEXT {trigger} calls", *text]
+    # No terminal may hold a token, and a text would take what stands before it.
+    head = f"HEAD: /(.|\\n)*{escaped(json.loads(lead))}/"
+    return [f"start: text | HEAD <[{rest} calls", head, *text]
 
 
 def _quoted(text: str) -> str:

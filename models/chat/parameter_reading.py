@@ -9,7 +9,7 @@ White space in marks does not count, but the line breaks around a text that belo
 from collections.abc import Callable
 from typing import Protocol
 
-from models.chat.literals import LiteralReader, quoted
+from models.chat.literals import LiteralReader, QuotedReader, quoted
 from models.chat.parameters import Parameters
 
 
@@ -23,6 +23,10 @@ class ArgumentsReader(Protocol):
 
     def push(self, char: str) -> str:
         """Takes the next character and gives what is settled of the JSON."""
+        ...
+
+    def flush(self) -> str:
+        """Gives the end of the JSON, where no more text comes but all but the last mark came."""
         ...
 
 
@@ -52,6 +56,10 @@ class JsonObject:
         self.is_ended = self._depth == 0
         return char
 
+    def flush(self) -> str:
+        """Adds nothing."""
+        return ""
+
 
 class ParametersReader:
     """Arguments one by one. See `ArgumentsReader`.
@@ -69,6 +77,7 @@ class ParametersReader:
         self._texts = texts
         self._begin = "".join(notation.begin.split())
         self._before = "".join(notation.before_value.split())
+        self._before_text = "".join(notation.before_text.split())
         self._after = "".join(notation.after.split())
         self._step: Callable[[str], str] = self._read_begin
         self._held = ""
@@ -80,13 +89,22 @@ class ParametersReader:
         """Takes the next character and gives what is settled of the JSON."""
         return self._step(char)
 
+    def flush(self) -> str:
+        """Gives the end of the JSON, where no more text comes but all but the last mark came."""
+        held = self._held if self._step == self._read_begin else ""
+        is_left = held and self._end.startswith(held) and not self._begin.startswith(held)
+        return self._closed() if is_left else ""
+
+    def _closed(self) -> str:
+        self.is_ended = True
+        return "{}" if self._opening == "{" else "}"
+
     def _read_begin(self, char: str) -> str:
         if char.isspace() or (not self._held and char == self._notation.between.strip()):
             return ""
         self._held += char
         if self._held == self._end:
-            self.is_ended = True
-            return "{}" if self._opening == "{" else "}"
+            return self._closed()
         if self._held == self._begin:
             self._held, self._step = "", self._read_name
         elif not self._begin and not self._end.startswith(self._held):
@@ -96,15 +114,19 @@ class ParametersReader:
 
     def _read_name(self, char: str) -> str:
         self._held += "" if char.isspace() else char
-        if not self._held.endswith(self._before):
+        is_told = bool(self._before_text) and self._held.endswith(self._before_text)
+        if not is_told and not self._held.endswith(self._before):
             return ""
-        name = self._held.removesuffix(self._before)
+        name = self._held.removesuffix(self._before_text if is_told else self._before)
+        name = name.strip(self._notation.quote)
         self._held, self._is_new = "", True
         opening, self._opening = self._opening, ", "
-        if name in self._texts:
+        if is_told or (name in self._texts and not self._notation.tells_texts):
             self._step = self._read_text
             return f'{opening}"{quoted(name)}": "'
-        self._literal, self._step = LiteralReader(), self._read_value
+        mark = self._notation.quote
+        self._literal = QuotedReader(mark) if mark else LiteralReader()
+        self._step = self._read_value
         return f'{opening}"{quoted(name)}": '
 
     def _read_text(self, char: str) -> str:
@@ -142,7 +164,8 @@ class ParametersReader:
     def _ends_value(self, char: str) -> bool:
         if self._after:
             return char.isspace() or char == self._after[0]
-        return char.isspace() or char in {self._end[0], self._notation.between.strip()}
+        is_blank = char.isspace() and not self._notation.quote
+        return is_blank or char in {self._end[0], self._notation.between.strip()}
 
     def _read_after(self, char: str) -> str:
         self._held += "" if char.isspace() else char

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from models.chat.literals import bare
 from models.chat.tools import PLAIN_KEYS, Tool
 from models.constraints import MAX_CHARS
 from models.errors import InvalidInputError
@@ -39,25 +40,40 @@ class Parameters:
         before_value: between name and value.
         after: after a value.
         between: between two arguments.
-        quotes_texts: whether texts are JSON as well, and constants those of Python.
+        before_text: between name and value where that is a text; empty: as for any other.
+        quote: on both sides of a text, also of one within another value; empty: none.
+        quotes_texts: whether texts are JSON as well.
+        is_python: whether constants are those of Python.
     """
 
     begin: str
     before_value: str
     after: str
     between: str = ""
+    before_text: str = ""
+    quote: str = ""
     quotes_texts: bool = False
+    is_python: bool = False
 
     @property
     def marks(self) -> tuple[str, ...]:
         """All that may hold control tokens."""
-        return self.begin, self.before_value, self.after
+        return self.begin, self.before_value, self.before_text, self.quote, self.after
+
+    @property
+    def tells_texts(self) -> bool:
+        """Whether the marks of a value tell if it is a text."""
+        return bool(self.before_text or self.quote)
+
+    @property
+    def around_text(self) -> tuple[str, str]:
+        """The marks before and after a text."""
+        return (self.before_text or self.before_value) + self.quote, self.quote + self.after
 
     def written(self, arguments: dict[str, Any]) -> str:
         """Writes arguments as the model itself would."""
         return self.between.join(
-            f"{self.begin}{name}{self.before_value}{self._value(value)}{self.after}"
-            for name, value in arguments.items()
+            f"{self.begin}{name}{self._value(value)}" for name, value in arguments.items()
         )
 
     def texts(self, tool: Tool) -> frozenset[str]:
@@ -71,17 +87,23 @@ class Parameters:
         )
 
     def _value(self, value: Any) -> str:
-        if self.quotes_texts and (value is None or isinstance(value, bool)):
-            return repr(value)
-        is_raw = isinstance(value, str) and not self.quotes_texts
-        return value if is_raw else json.dumps(value, ensure_ascii=False)
+        before, after = self.before_value, self.after
+        if isinstance(value, str) and not (self.quotes_texts or self.quote):
+            before, after = self.around_text
+        elif self.quote:
+            value = bare(value, self.quote)
+        elif self.is_python and (value is None or isinstance(value, bool)):
+            value = repr(value)
+        else:
+            value = json.dumps(value, ensure_ascii=False)
+        return f"{before}{value}{after}"
 
     def _is_text(self, schema: Any) -> bool:
         if not isinstance(schema, dict) or not _TEXT_KEYS.issuperset(schema):
             return False
         choices = _choices(schema)
         if choices is not None:
-            mark = self.after.strip()
+            mark = self.around_text[1].strip()
             return all(
                 isinstance(one, str) and mark not in one and not _SURROGATE.search(one)
                 for one in choices
@@ -153,35 +175,40 @@ class ParameterGrammar:
         self, name: str, key: str, schema: Any, defined: dict[str, Any], *, is_text: bool
     ) -> list[str]:
         notation = self._notation
-        begin = self._literal(f"{notation.begin}{key}{notation.before_value}")
-        after = self._literal(notation.after)
+        marks = notation.around_text if is_text else (notation.before_value, notation.after)
+        begin, after = self._literal(f"{notation.begin}{key}{marks[0]}"), self._literal(marks[1])
         if not is_text:
             return [f"{name}: {begin} {self._value(schema, defined)} {after}"]
         choices = _choices(schema)
         if choices is not None:
             return [f"{name}: {begin} ({' | '.join(_terminal(one) for one in choices)}) {after}"]
         lower, upper = schema.get("minLength", 0), schema.get("maxLength", "")
-        mark = escaped(notation.after.strip())
-        text = f"{name.upper()}: /(.|\\n){{{lower},{upper}}}/ & ~/(.|\\n)*{mark}(.|\\n)*/"
-        is_token = "<[" in after  # which no text can hold
-        end = f"{name}_end: {name.upper()} {after}"
-        return [
-            f"{name}: {begin} {name}_end",
-            end if is_token else end.replace(":", "[lazy]:", 1),
-            text,
-        ]
+        mark = escaped(marks[1].strip())
+        text, name_of_text = f"(.|\\n){{{lower},{upper}}}", name.upper()
+        lead, is_token, rest = after.partition("<[")
+        if is_token:  # which no text can hold; what stands before it is one terminal with the text
+            lead = escaped(json.loads(lead.strip() or '""'))
+            ends = [
+                f"{name}_end: {name_of_text} {is_token}{rest}", f"{name_of_text}: /{text}{lead}/",
+            ]  # fmt: skip
+        else:
+            ends = [
+                f"{name}_end[lazy]: {name_of_text} {after}",
+                f"{name_of_text}: /{text}/ & ~/(.|\\n)*{mark}(.|\\n)*/",
+            ]
+        return [f"{name}: {begin} {name}_end", *ends]
 
     def _value(self, schema: Any, defined: dict[str, Any]) -> str:
         if isinstance(schema, bool):
             schema = {} if schema else {"not": {}}
-        if self._notation.quotes_texts and schema.get("type") == "boolean" and "enum" not in schema:
+        if self._notation.is_python and schema.get("type") == "boolean" and "enum" not in schema:
             return '("True" | "False")'
         return f"%json {json.dumps({**defined, **schema, 'x-guidance': JSON_FORM})}"
 
 
 def escaped(text: str) -> str:
     r"""Writes a text as a regular expression of Lark, where `\<` is the start of a word."""
-    return re.sub(r"([\\^$.|?*+(){}\[\]/])", r"\\\1", text)
+    return re.sub(r"([\\^$.|?*+(){}\[\]/])", r"\\\1", text).replace("\n", r"\n")
 
 
 def _choices(schema: dict[str, Any]) -> list[Any] | None:

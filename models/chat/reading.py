@@ -16,6 +16,7 @@ from models.chat.parts import Arguments, Called, Part, Said, joined
 from models.chat.syntax import CallSyntax
 
 _NAME_CHAR = re.compile(r"[a-zA-Z0-9_.-]")
+_NUMBER = re.compile(r":\d*$")
 
 
 class CallReader:
@@ -48,6 +49,8 @@ class CallReader:
         steps = [self._say, self._enter]
         if self._syntax.is_bare and self._num_calls == 0:
             steps += [self._read_name, self._before_arguments]
+        if self._step == self._read_arguments and (rest := self._arguments.flush()):
+            return [Arguments(index=self._num_calls - 1, text=rest)]
         is_text = self._step in steps
         return [Said(text=held)] if held and is_text else []
 
@@ -110,17 +113,24 @@ class CallReader:
 
     def _read_name(self, char: str) -> list[Part]:
         self._held += char
-        if _NAME_CHAR.fullmatch(char):
+        if _NAME_CHAR.fullmatch(char) or (char == ":" and self._syntax.is_numbered):
             self._name += char
             return []
         if not self._name:
             return [] if char.isspace() else self._unlike_a_call()
+        self._name = self._untitled(self._name)
+        if not self._name:
+            return self._unlike_a_call()
         self._held = self._held[: -len(char)]
         self._await(self._before_arguments, self._syntax.before_arguments)
         if self._wanted:
             return self._step(char)
         begun = self._begin_arguments()
         return [*begun, *self._step(char)]
+
+    def _untitled(self, title: str) -> str:
+        name = title.removeprefix(self._syntax.namespace)
+        return _NUMBER.sub("", name) if self._syntax.is_numbered else name
 
     def _before_arguments(self, char: str) -> list[Part]:
         self._held += char
@@ -158,6 +168,11 @@ class CallReader:
         self._await(self._next, self._syntax.between, self._syntax.closing)
 
     def _next(self, char: str) -> list[Part]:
+        is_lined = self._syntax.between.isspace()  # calls stand on lines of their own
+        if is_lined and not self._matched and _NAME_CHAR.fullmatch(char):
+            self._held = ""
+            self._begin_name()
+            return self._step(char)
         self._held += char
         found = self._match(char)
         if found:

@@ -4,7 +4,7 @@ r"""How a family of models writes calls: the marks around names and arguments.
     |          ||          |   name   |                 |    arguments     |                |
     trigger     first                  before_arguments                      after
 
-    one call = name before_arguments arguments after
+    one call = namespace name number before_arguments arguments after
     calls    = trigger first one (between one)* closing
 
 Arguments are a JSON object, or written one by one (`parameters.py`). The grammar that holds an
@@ -26,6 +26,8 @@ class CallSyntax:
 
     Attributes:
         trigger: with it calls begin, and text ends.
+        namespace: before every name; empty: none.
+        is_numbered: whether a colon and the call's place among all of a chat follow its name.
         anywhere: whether text may stand before calls; else an answer is calls from its start.
         parameters: how arguments are written one by one; None: they are a JSON object.
     """
@@ -36,6 +38,8 @@ class CallSyntax:
     after: str
     between: str
     closing: str = ""
+    namespace: str = ""
+    is_numbered: bool = False
     anywhere: bool = True
     parameters: Parameters | None = None
 
@@ -71,10 +75,13 @@ class CallSyntax:
             InvalidInputError: arguments that are written one by one are no JSON object.
         """
         ones = [
-            f"{name}{self.before_arguments}{self._arguments(given)}{self.after}"
-            for name, given in calls
+            self._titled(name, number) + self.before_arguments + self._arguments(given) + self.after
+            for number, (name, given) in enumerate(calls)
         ]
         return self.trigger + self.first + self.between.join(ones) + self.closing
+
+    def _titled(self, name: str, number: int) -> str:
+        return f"{self.namespace}{name}" + (f":{number}" if self.is_numbered else "")
 
     def _arguments(self, given: str) -> str:
         if self.parameters is None:

@@ -16,10 +16,15 @@ from models.errors import InvalidInputError
 
 @dataclass(frozen=True, kw_only=True)
 class ThinkingMarks:
-    """The tokens around thoughts."""
+    """The tokens around thoughts.
+
+    Attributes:
+        label: a word that stands before thoughts, behind the first token; empty: none.
+    """
 
     begin: str
     end: str
+    label: str = ""
 
 
 THINKING: dict[str, ThinkingMarks] = {
@@ -27,6 +32,7 @@ THINKING: dict[str, ThinkingMarks] = {
     "think": ThinkingMarks(begin="<think>", end="</think>"),
     "magistral": ThinkingMarks(begin="[THINK]", end="[/THINK]"),
     "seed": ThinkingMarks(begin="<seed:think>", end="</seed:think>"),
+    "gemma4": ThinkingMarks(begin="<|channel>", end="<channel|>", label="thought"),
 }
 
 
@@ -74,6 +80,7 @@ class ThinkingReader:
         self._marks = marks
         self._answer = answer
         self._state = "thinking" if is_begun else "start"
+        self._label = "" if is_begun else marks.label  # yet to come
         self._has_thought = False
         self._held = ""
 
@@ -101,7 +108,8 @@ class ThinkingReader:
         """Gives what was held back."""
         held, self._held = self._held, ""
         if self._state == "thinking":
-            return self._thought(held.rstrip())
+            is_label = self._label.startswith(held.strip())
+            return [] if is_label else self._thought(held.rstrip())
         said = self._answer.push(held) if self._state == "start" else []
         return [*said, *self._answer.flush()]
 
@@ -113,6 +121,11 @@ class ThinkingReader:
             self._state = "gap"
 
     def _think(self) -> list[Part]:
+        if self._label:
+            seen = self._held.lstrip()
+            if self._label.startswith(seen) and seen != self._label:
+                return []
+            self._held, self._label = seen.removeprefix(self._label), ""
         thought, end, rest = self._held.partition(self._marks.end)
         if end:
             self._state, self._held = "gap", rest

@@ -53,6 +53,8 @@ class TurnWriter:
         text = str(template)
         # `developer` is OpenAI's newer name of `system`, and few templates know it.
         self._has_developer = re.search(r"""['"]developer['"]""", text) is not None
+        # Kimi's templates write the id of a call in the place of its name.
+        self._has_named_ids = "<|tool_call_argument_begin|>" in text
         self._has_short_ids = re.search(r"id\s*\|\s*length\s*!=\s*9", text) is not None
         self.writes_arguments = False
         self.splits_calls = False
@@ -65,6 +67,8 @@ class TurnWriter:
         """
         if self.splits_calls:
             messages = list(_one_call_a_turn(messages))
+        if self._has_named_ids:
+            messages = list(_with_named_ids(messages))
         names = {call.id: call.name for message in messages for call in message.tool_calls}
         return [self._turn(message, names) for message in messages]
 
@@ -112,6 +116,20 @@ class TurnWriter:
             msg = f"arguments of tool call {call.id} must be an object, got {call.arguments[:80]!r}"
             raise InvalidInputError(msg)
         return arguments
+
+
+def _with_named_ids(messages: Sequence[Message]) -> Iterator[Message]:
+    """Gives calls, and their results, the ids that Kimi's models write: counted in a chat."""
+    ids: dict[str | None, str] = {}
+    count = 0
+    for message in messages:
+        calls = []
+        for call in message.tool_calls:
+            ids[call.id] = f"functions.{call.name}:{count}"
+            calls.append(replace(call, id=ids[call.id]))
+            count += 1
+        result = ids.get(message.tool_call_id, message.tool_call_id)
+        yield replace(message, tool_calls=tuple(calls), tool_call_id=result)
 
 
 def _one_call_a_turn(messages: Sequence[Message]) -> Iterator[Message]:

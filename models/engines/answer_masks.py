@@ -67,7 +67,7 @@ class AnswerMasks:
         share = 1.0 if request.effort is None else _SHARES.get(request.effort, 1.0)
         return ThinkingMask(
             begin_id=ids[0], end_id=ids[1], is_begun=form.is_thinking, limit=int(limit * share),
-            stop_ids=frozenset({self._maker.end_id}), answer=inner,
+            stop_ids=frozenset({self._maker.end_id, *self._maker.more_end_ids}), answer=inner,
             vocabulary_size=self._maker.vocabulary_size,
         )  # fmt: skip
 

@@ -28,11 +28,13 @@ class GrammarRecipe:
         grammar: in llguidance's own form, checked.
         end_id: the id that ends an answer.
         vocabulary_size: number of the model's logits.
+        more_end_ids: others that end one.
     """
 
     grammar: str
     end_id: int
     vocabulary_size: int
+    more_end_ids: tuple[int, ...] = ()
 
 
 class GrammarMask:
@@ -98,13 +100,14 @@ class GrammarReader:
         return GrammarMask(self.start(recipe), recipe)
 
     def _make_start(self, recipe: GrammarRecipe) -> LLMatcher:
-        tokenizer = self._tokenizer(recipe.vocabulary_size, recipe.end_id)
+        end_ids = (recipe.end_id, *recipe.more_end_ids)
+        tokenizer = self._tokenizer(recipe.vocabulary_size, end_ids)
         limits = grammar_check.parser_limits()
         return LLMatcher(tokenizer, recipe.grammar, log_level=0, limits=limits)
 
-    def _make_tokenizer(self, vocabulary_size: int, end_id: int) -> LLTokenizer:
+    def _make_tokenizer(self, vocabulary_size: int, end_ids: tuple[int, ...]) -> LLTokenizer:
         spelling = _spelling(self._tokenizer_json)
-        return LLTokenizer(spelling, n_vocab=vocabulary_size, eos_token=end_id)
+        return LLTokenizer(spelling, n_vocab=vocabulary_size, eos_token=list(end_ids))
 
 
 def _spelling(tokenizer_json: str) -> str:

@@ -37,6 +37,7 @@ class MaskMaker:
 
     Attributes:
         end_id: the id that ends an answer.
+        more_end_ids: others that end one.
         vocabulary_size: number of the model's logits.
 
     Args:
@@ -44,13 +45,16 @@ class MaskMaker:
         encode: texts to ids, without special tokens.
         end_id: the id that ends an answer.
         vocabulary_size: number of the model's logits.
+        more_end_ids: others that end one, where it is text.
     """
 
     def __init__(
-        self, tokenizer_json: str, encode: Encode, *, end_id: int, vocabulary_size: int
-    ) -> None:
+        self, tokenizer_json: str, encode: Encode, *, end_id: int, vocabulary_size: int,
+        more_end_ids: tuple[int, ...] = (),
+    ) -> None:  # fmt: skip
         self._encode = encode
         self.end_id = end_id
+        self.more_end_ids = more_end_ids
         self.vocabulary_size = vocabulary_size
         self._reader = GrammarReader(tokenizer_json)
         self._known: OrderedDict[bytes, GrammarRecipe | str] = OrderedDict()
@@ -90,8 +94,9 @@ class MaskMaker:
         if "error" in answer:
             return _first_line(answer["error"])
         recipe = GrammarRecipe(
-            grammar=answer["grammar"], end_id=self.end_id, vocabulary_size=self.vocabulary_size
-        )
+            grammar=answer["grammar"], end_id=self.end_id, more_end_ids=self.more_end_ids,
+            vocabulary_size=self.vocabulary_size,
+        )  # fmt: skip
         return _fault(self._reader.start(recipe)) or recipe
 
 

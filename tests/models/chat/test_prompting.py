@@ -164,3 +164,47 @@ def test_marks_that_the_model_lacks_are_refused_where_they_were_asked_for():
     assert prompting(THINKS).thought_ids() is None
     with pytest.raises(InvalidInputError, match="needs the tokens"):
         prompting(PLAIN, reasoning_parser="think")
+
+
+KIMI = (
+    TOOLS + SAID + EACH + "<|tool_call_begin|>{{ c.id }}<|tool_call_argument_begin|>"
+    "{{ c.function.arguments | tojson }}{% endfor %}{# <|tool_calls_section_begin|> #}" + TAIL
+)  # fmt: skip
+DSML = (
+    TOOLS + SAID + EACH + '<｜DSML｜invoke name="{{ c.function.name }}">'
+    "{% for k, v in c.function.arguments.items() %}{{ k }}={{ v }}{% endfor %}{% endfor %}" + TAIL
+)
+GEMMA = (
+    TOOLS + SAID + EACH + "{{ '<|tool_call>call:' + c.function.name + '{' }}"
+    "{% if c.function.arguments is mapping %}{{ c.function.arguments.items() | list }}{% endif %}"
+    "{% endfor %}" + TAIL + "{% if not enable_thinking %}<|channel>thought\n<channel|>{% endif %}"
+)
+OLMO = (
+    TOOLS + SAID + EACH + "<function_calls>{{ c.function.name }}("
+    "{{ c.function.arguments.items() | list }}){% endfor %}" + TAIL
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("template", "family", "call", "result"),
+    [
+        (KIMI, "kimi_k2", 'functions.f:0<|tool_call_argument_begin|>{"n": 1}', "@functions.g:1=g"),
+        (DSML, "deepseek_v32", 'name="f">n=1', "@b=g"),
+        (GEMMA, "gemma4", "<|tool_call>call:f{[('n', 1)]", "@b=g"),
+        (OLMO, "olmo3", "<function_calls>f([('n', 1)])", "@b=g"),
+    ],
+)
+def test_turns_of_calls_are_written_as_a_family_expects(template, family, call, result):
+    made = prompting(template)
+    assert made.family == family
+    written = made._tried(EXCHANGE)
+    assert call in written
+    assert result in written
+
+
+def test_thoughts_of_gemma_are_told_by_its_prompt():
+    made = prompting(GEMMA, ("<|channel>", "<channel|>"))
+    off = made.form(made.ids([ASKED], effort="none"), None)
+    assert off == ReplyForm(thinking="gemma4", is_thinking=False)
+    assert made.form(made.ids([ASKED], effort="high"), None).thinking == "gemma4"
+    assert prompting(GEMMA).thought_ids() is None

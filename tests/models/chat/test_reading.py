@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from models.chat.families import FAMILIES, family_of, syntax_of
-from models.chat.parts import Arguments, Called, Said, Thought, joined
+from models.chat.parts import Arguments, Called, Said, Thought
 from models.chat.reading import CallReader
 from models.chat.reply import ReplyForm, reader_of
 from models.errors import InvalidInputError
+from tests.models.chat.cutting import at_every_cut, read
 
 GIVEN = {"cmd": 'mkdir {a,b} "]}\\', "at": {"n": [1, {}]}, "é": "→ [1]"}
 CALLS = (("clock", "{}"), ("run.it_2-x", json.dumps(GIVEN, ensure_ascii=False)))
@@ -27,21 +28,6 @@ def form_of(family):
     is_told = parameters is not None and not parameters.quotes_texts
     texts = (("run.it_2-x", "cmd"), ("run.it_2-x", "é")) if is_told else ()
     return ReplyForm(tools=family, texts=texts)
-
-
-def read(form, *texts):
-    reader = reader_of(form)
-    parts = [part for text in texts for part in reader.push(text)]
-    return joined([*parts, *reader.flush()])
-
-
-def at_every_cut(form, text):
-    """What is read of a text: whole, in two at every place, and character by character."""
-    whole = read(form, text)
-    for at in range(1, len(text)):
-        assert read(form, text[:at], text[at:]) == whole, (text[:at], text[at:])
-    assert read(form, *text) == whole
-    return whole
 
 
 def is_blank(part):
@@ -210,6 +196,9 @@ def test_thoughts_are_told_from_the_answer(form, text, parts):
         ("<tool_call>{{ n }}<arg_key>{{ k }}</arg_key><arg_value>", "glm47"),
         ("[func_name1(params_name1=params_value1), func_name2(params)]", "pythonic"),
         ("List of tools: <|tool_list_start|>[", "lfm2"), ("<tool_calls>[", "jamba"),
+        ("<|tool_calls_section_begin|>{% for %}<|tool_call_begin|>{{ id }}", "kimi_k2"),
+        ("{% set dsml = '｜DSML｜' %}<{{ dsml }}function_calls>", "deepseek_v32"),
+        ("{{ '<|tool_call>call:' + name + '{' }}", "gemma4"), ("<function_calls>\nf()", "olmo3"),
     ],
 )  # fmt: skip
 def test_a_template_tells_its_family(template, family):

@@ -79,3 +79,24 @@ def test_arguments_that_are_no_object_are_refused(arguments):
 def test_calls_and_results_stand_in_their_own_turns_only(turn):
     with pytest.raises(InvalidInputError, match="tool_call"):
         Message(content="", **turn)
+
+
+def test_calls_are_named_and_counted_in_a_chat_where_ids_stand_for_names():
+    """llxprt-code#713, vllm#50782: a model that reads other ids writes others, and loses calls."""
+    kimi = TurnWriter("<|tool_call_begin|>{{ id }}<|tool_call_argument_begin|>", SPECIAL)
+    calls = tuple(ToolCall(id=one, name=one[0], arguments="{}") for one in ("a<|end|>", "b"))
+    again = (ToolCall(id="b", name="c", arguments="{}"),)  # a client may use an id twice
+    chat = [
+        Message(role="assistant", content="", tool_calls=calls),
+        Message(role="tool", content="2", tool_call_id="b"),
+        Message(role="tool", content="1", tool_call_id="a<|end|>"),
+        Message(role="assistant", content="", tool_calls=again),
+        Message(role="tool", content="3", tool_call_id="b"),
+        Message(role="tool", content="4", tool_call_id="<|end|>"),
+    ]
+    turns = kimi.write(chat)
+    ids = [[one["id"] for one in turn.get("tool_calls", [])] for turn in turns]
+    assert ids == [["functions.a:0", "functions.b:1"], [], [], ["functions.c:2"], [], []]
+    results = [turn["tool_call_id"] for turn in turns if "tool_call_id" in turn]
+    assert results == ["functions.b:1", "functions.a:0", "functions.c:2", "< |end|>"]
+    assert [turn.get("name") for turn in turns if turn["role"] == "tool"][:3] == ["b", "a", "c"]
