@@ -36,7 +36,7 @@ TOOLS = (
 # Families that differ from another one in their marks alone, whose marks are many of the bundled
 # model's tokens, or that the other tests have; tests/models/chat has all of them.
 TWINS = {"jamba", "seed_oss", "minimax_m2", "glm45", "lfm2", "olmo3", "kimi_k2", "deepseek_v32"}
-TWINS |= {"hermes", "mistral_args", "deepseek_v3"}
+TWINS.add("hermes")
 SCHEMAS = {tool.name: tool.schema() for tool in TOOLS}
 
 
