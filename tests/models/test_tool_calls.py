@@ -36,7 +36,8 @@ TOOLS = (
 # Families that differ from another one in their marks alone, whose marks are many of the bundled
 # model's tokens, or that the other tests have; tests/models/chat has all of them.
 TWINS = {
-    "jamba", "seed_oss", "minimax_m2", "glm45", "lfm2", "olmo3", "kimi_k2", "deepseek_v32", "hermes",
+    "jamba", "seed_oss", "minimax_m2", "glm45", "lfm2", "olmo3", "kimi_k2", "deepseek_v32",
+    "hermes",
 }  # fmt: skip
 SCHEMAS = {tool.name: tool.schema() for tool in TOOLS}
 
