@@ -58,6 +58,8 @@ class RetrievalSettings(Settings):
             reranker finds most relevant (extractive compression, arXiv 2310.04408).
         rerank_threshold: reranked passages below this score are not used, 0..1.
         dense_threshold: without reranker, passages below this cosine similarity are not used.
+        foreign_cosine: of a multilingual embedder, from which on a sentence answers a question in
+            another language (quoting/meaning.py); None: reranker and judge decide all.
         condense: how earlier turns enter the search: `generate` lets the generator rewrite the
             question, `join` puts before one that leans on them what it leans on
             (pipeline/condensing.py), `off` ignores them.
@@ -77,6 +79,7 @@ class RetrievalSettings(Settings):
     focus: Literal["passage", "sentence"] = "passage"
     rerank_threshold: Relevance = 0.5
     dense_threshold: float = Field(default=0.3, ge=-1, le=1)
+    foreign_cosine: float | None = Field(default=None, ge=-1, le=1)
     condense: Literal["generate", "join", "off"] = "generate"
 
     @model_validator(mode="after")

@@ -8,8 +8,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from models.bundled.prepare import MULTILINGUAL, e5_weights
 from models.device import ALL_CPUS, Share
 from models.encoders.encoder import Encoder, EncoderConfig
+from models.encoders.packed_e5 import DOCUMENT, QUERY, PackedE5, PackedText
 from models.errors import InvalidInputError
 
 TextKind = Literal["query", "document"]
@@ -18,6 +20,8 @@ TextKind = Literal["query", "document"]
 @dataclass(frozen=True, kw_only=True)
 class EmbedderConfig(EncoderConfig):
     """Which embedder is loaded and how it is fed; more in `models.encoders.encoder.EncoderConfig`.
+
+    `bundled:multilingual` brings an engine and prefixes of its own.
 
     Attributes:
         query_prefix: put before every query, as the model's card asks (E5: "query: ").
@@ -95,7 +99,14 @@ class Embedder:
 
     def __init__(self, config: EmbedderConfig, *, cache: Path, share: Share = ALL_CPUS) -> None:
         self._config = config
-        self._encoder = Encoder(config, "embedding", cache=cache, share=share)
+        self._prefixes = {"query": config.query_prefix, "document": config.document_prefix}
+        self._encoder: Encoder | PackedE5
+        if config.model == f"bundled:{MULTILINGUAL}":
+            self._prefixes = {"query": QUERY, "document": DOCUMENT}
+            share = replace(share, num_cpus=config.num_threads or share.num_cpus)
+            self._encoder = PackedE5(e5_weights(), share)
+        else:
+            self._encoder = Encoder(config, "embedding", cache=cache, share=share)
         self.max_tokens = self._encoder.max_tokens
         self.dim = self._encoder.run(self._encoder.tokenize(["a"])).shape[1]
         self.fingerprint = config.fingerprint(self.dim)
@@ -117,9 +128,7 @@ class Embedder:
 
     def prefixed(self, text: str, kind: TextKind) -> str:
         """Gives a text as the model reads it."""
-        return (
-            self._config.query_prefix if kind == "query" else self._config.document_prefix
-        ) + text
+        return self._prefixes[kind] + text
 
     def rows(self, prefixed: Sequence[str]) -> list[Row]:
         """Embeds texts that have their prefix, each by itself, in the same order.
@@ -130,7 +139,7 @@ class Embedder:
         encodings = self._encoder.tokenize(prefixed)
         vectors = _with_unit_norm(self._encoder.run(encodings))
         return [
-            Row(vector=vector, num_tokens=len(encoding.ids), num_cut=_num_cut(encoding))
+            Row(vector=vector, num_tokens=_num_tokens(encoding), num_cut=_num_cut(encoding))
             for vector, encoding in zip(vectors, encodings, strict=True)
         ]
 
@@ -173,8 +182,14 @@ class Embedder:
         return self._encoder.tokenizer_json()
 
 
+def _num_tokens(encoding: Any) -> int:
+    return encoding.num_tokens if isinstance(encoding, PackedText) else len(encoding.ids)
+
+
 def _num_cut(encoding: Any) -> int:
     """Counts the tokens of a text that its encoding leaves out; the special ones are no text."""
+    if isinstance(encoding, PackedText):
+        return encoding.num_cut
     return sum(piece.special_tokens_mask.count(0) for piece in encoding.overflowing)
 
 

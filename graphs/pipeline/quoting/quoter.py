@@ -7,6 +7,8 @@ import numpy as np
 
 from graphs.config import RetrievalSettings
 from graphs.findings import TEXT_CHARS, Scored
+from graphs.pipeline.quoting.language import is_foreign
+from graphs.pipeline.quoting.meaning import Meaning, is_abroad
 from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.quoting import (
     REPEATED,
@@ -73,8 +75,9 @@ class Quote:
 class Quoter:
     """Chooses what is quoted."""
 
-    def __init__(self, relevance: Relevance) -> None:
+    def __init__(self, relevance: Relevance, meaning: Meaning) -> None:
         self._relevance = relevance
+        self._meaning = meaning
 
     async def quote(
         self,
@@ -115,6 +118,31 @@ class Quoter:
         return Quote(statements=tuple(limited(told, max_passages=settings.top_k)))
 
     async def _candidates(
+        self,
+        part: Part,
+        hits: Sequence[Hit],
+        num_passages: int,
+        settings: RetrievalSettings,
+        trace: Trace,
+    ) -> list[Candidate] | None:
+        """Gives the units of the best passages, best first; None without reranker.
+
+        Where question or passages are of another language, only their meaning is compared, unless
+        an English passage answers.
+        """
+        cosine = settings.foreign_cosine
+        if cosine is None:
+            return await self._by_judge(part, hits, num_passages, settings, trace)
+        if is_foreign(part.text):
+            return await self._meaning.candidates(part, hits, cosine, trace, of=hits)
+        abroad = [hit for hit in hits if is_abroad(hit)]
+        english = [hit for hit in hits if hit not in abroad]
+        found = await self._by_judge(part, english, num_passages, settings, trace)
+        if not abroad or found is None or _best(found, settings.rerank_threshold):
+            return found
+        return await self._meaning.candidates(part, hits, cosine, trace, of=abroad)
+
+    async def _by_judge(
         self,
         part: Part,
         hits: Sequence[Hit],
