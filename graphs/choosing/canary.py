@@ -19,14 +19,13 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from graphs.choosing.begun import Begun
-from graphs.choosing.tally import Figures, Tally, share_of, sure_rise
+from graphs.choosing.tally import FEWEST, Answered, Figures, Tally, share_of, sure_rise
 from graphs.pipeline.events import ChatRequest, Event, Retrieved
 from graphs.settings import CanarySettings
 
 logger = logging.getLogger(__name__)
 
 FIRST, SECOND = "first", "second"
-_FEWEST = 5  # before failures and flags are judged; the bounds allow for so few
 _MAX_SHADOWS = 8  # at once; more questions are not asked a second time
 
 Answer = Callable[[ChatRequest], AsyncGenerator[Event, None]]
@@ -91,8 +90,8 @@ class Canary:
                     if isinstance(event, Retrieved) and event.identity:
                         answer.is_own = event.writer not in others
                         self._begun.note(event.identity, chosen)
-                        if answer.is_own and not request.adapter:  # adapters share a model
-                            self._tallies[chosen].note(answer, event.identity)
+                        if answer.is_own:
+                            self._note(chosen, answer, event.identity, request)
                     yield event
 
     def _chosen(self, request: ChatRequest) -> str:
@@ -121,9 +120,14 @@ class Canary:
                     async for event in events:
                         answer.see(event)
                         if isinstance(event, Retrieved) and event.identity:
-                            self._tallies[SECOND].note(answer, event.identity)
+                            self._note(SECOND, answer, event.identity, request)
         except Exception as err:  # it is in the tally, and concerns no client
             logger.info("a shadow answer failed: %r", err)
+
+    def _note(self, version: str, answer: Answered, model: str, request: ChatRequest) -> None:
+        """What is compared with stays a whole tally; adapters are several of one model."""
+        if version == SECOND and not request.adapter:
+            self._tallies[SECOND].note(answer, model)
 
     def status(self) -> CanaryStatus:
         """Tells what is known."""
@@ -143,7 +147,7 @@ class Canary:
     def _rise(self, name: str, most: float) -> str | None:
         part, whole = self._tallies[SECOND].counts(name)
         before = self._tallies[FIRST].counts(name)
-        if whole < _FEWEST or sure_rise(before, (part, whole)) <= most:
+        if whole < FEWEST or sure_rise(before, (part, whole)) <= most:
             return None
         return f"{part} of {whole} answers {name}, of the first version {share_of(before) or 0:.1%}"
 

@@ -13,6 +13,7 @@ from index.errors import CorpusError
 from models.errors import ModelError
 
 _WINDOW = 500  # answers of a version that count, the newest
+FEWEST = 5  # before failures and flags are judged; the bounds allow for so few
 _Z = 2.576  # 99 %: it is judged after every answer, and chance has as many tries
 _OURS = (GraphError, CorpusError, ModelError)
 
@@ -73,7 +74,8 @@ class Figures:
 class Tally:
     """The last answers of one version, and those that are on their way.
 
-    They are all of one model: what another one wrote before it tells nothing of it.
+    Those of its present model count, as soon as they are `FEWEST`: what another one wrote before it
+    under the same name tells nothing of it.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -102,33 +104,37 @@ class Tally:
             self._running.remove(answer)
 
     def note(self, answer: Answered, model: str) -> None:
-        """Takes note of what writes an answer; answers of the model before it count no more."""
+        """Takes note of what writes an answer; the present model is that of the latest."""
         answer.model = model
-        if model != self._model and answer.began >= self._since:
+        if answer.began >= self._since:
             self._model, self._since = model, answer.began
-            self._ended.clear()
 
-    def _counts(self, answer: Answered) -> bool:
+    def _is_present(self, answer: Answered) -> bool:
         return answer.is_own and answer.model in {"", self._model}
 
+    def _present(self) -> list[Answered]:
+        present = [one for one in self._ended if self._is_present(one)]
+        return present if len(present) >= FEWEST else list(self._ended)
+
     def _take(self, answer: Answered) -> None:
-        if self._counts(answer):
+        if answer.is_own:
             self._ended.append(replace(answer, seconds=self._clock() - answer.began))
 
     def seconds(self, above: float = math.inf) -> list[float]:
         """Of the answers that came; one on its way counts once it has taken longer than this."""
         now = self._clock()
-        ages = [now - one.began for one in self._running if self._counts(one)]
-        ended = [one.seconds for one in self._ended if not one.failed]
+        ages = [now - one.began for one in self._running if self._is_present(one)]
+        ended = [one.seconds for one in self._present() if not one.failed]
         return ended + [age for age in ages if age > above]
 
     def counts(self, name: str) -> tuple[int, int]:
         """Answers that failed or were flagged, and all of them."""
-        return sum(getattr(one, name) for one in self._ended), len(self._ended)
+        present = self._present()
+        return sum(getattr(one, name) for one in present), len(present)
 
     def figures(self) -> Figures:
         """What the answers come to."""
-        ended, seconds = self._ended, self.seconds()
+        ended, seconds = self._present(), self.seconds()
         from_passages = [one.cited for one in ended if one.had_passages and not one.failed]
         chars = [one.num_chars for one in ended if not one.failed]
         return Figures(

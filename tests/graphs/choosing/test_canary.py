@@ -9,66 +9,11 @@ from dataclasses import replace
 import pytest
 
 from graphs.caller import Caller
-from graphs.choosing.canary import Canary
-from graphs.errors import ReplicaLostError
-from graphs.pipeline.events import ChatRequest, Finished, Message, Retrieved, TextDelta, Usage
+from graphs.pipeline.events import Retrieved
 from graphs.settings import CanarySettings
 from models.errors import ContextLengthError
+from tests.graphs.choosing.scripted import END, Clock, Version, ask, made, request, run
 from tests.graphs.fake_stages import FakeStages, pipeline
-
-END = Finished(finish_reason="stop", usage=Usage(num_prompt_tokens=1, num_completion_tokens=1))
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-class Version:
-    """Answers after so many seconds of the test's clock; every so many-th answer fails."""
-
-    def __init__(self, clock, name, *, seconds=1.0, fails_every=0, flags_every=0):
-        self.clock, self.name, self.seconds = clock, name, seconds
-        self.fails_every, self.flags_every = fails_every, flags_every
-        self.asked = []
-
-    async def __call__(self, request):
-        self.asked.append(request)
-        yield Retrieved(passages=(), search_query=None, timings=(), identity=self.name)
-        self.clock.now += self.seconds
-        number = len(self.asked)
-        if self.fails_every and number % self.fails_every == 0:
-            raise ReplicaLostError("lost")
-        yield TextDelta(text="An answer.")
-        is_flagged = self.flags_every and number % self.flags_every == 0
-        yield replace(END, finish_reason="content_filter") if is_flagged else END
-
-
-def request(number, *, turns=1, **fields):
-    texts = [f"Question {number}", *(f"And {turn}?" for turn in range(1, turns))]
-    messages = tuple(Message(role="user", content=text) for text in texts)
-    return ChatRequest(request_id=f"r{number}-{turns}", messages=messages, **fields)
-
-
-def made(clock=None, **settings):
-    return Canary(CanarySettings(**{"share": 0.2} | settings), clock or Clock())
-
-
-async def ask(canary, asked, first, second):
-    """Reads one answer; says whether it failed."""
-    try:
-        return [event async for event in canary.answer(asked, first, second)]
-    except ReplicaLostError:
-        return None
-
-
-async def run(canary, clock, second, *, count=1000):
-    first = Version(clock, "one", fails_every=50, flags_every=50)
-    for number in range(count):
-        await ask(canary, request(number), first, second)
-    return first
 
 
 async def test_a_share_of_a_fifth_is_kept_within_two_hundredths_and_a_good_version_stays():
@@ -117,38 +62,6 @@ async def test_a_failing_a_flagged_and_a_slow_version_is_rolled_back(worse, told
     touched = len(second.asked)
     await run(canary, clock, second, count=200)
     assert len(second.asked) == touched
-
-
-@pytest.mark.parametrize("worse", [{"seconds": 4.0}, {"fails_every": 2}, {"flags_every": 2}])
-async def test_another_model_under_the_same_name_is_judged_by_its_own_answers(worse):
-    """500 good answers of the one before it would hide that for as many more."""
-    clock = Clock()
-    canary = made(clock)
-    await run(canary, clock, Version(clock, "two"), count=2500)
-    bad = Version(clock, "three", **worse)
-    await run(canary, clock, bad, count=500)
-    assert canary.rolled_back
-    assert len(bad.asked) <= 50
-
-
-async def test_an_answer_that_the_model_before_it_began_is_not_its_own():
-    clock = Clock()
-    canary = made(clock, share=1.0)
-    old, new = Version(clock, "two"), Version(clock, "three")
-    late = canary.answer(request(0), old, old)
-    await anext(late)
-    await ask(canary, request(1), new, new)
-    _ = [event async for event in late]
-    assert canary.status().second.answers == 1
-
-
-async def test_adapters_of_a_version_are_judged_together():
-    clock = Clock()
-    canary = made(clock, share=1.0)
-    for number in range(6):
-        version = Version(clock, f"digest {number % 2}")
-        await ask(canary, request(number, adapter="ab"[number % 2]), version, version)
-    assert canary.status().second.answers == 6
 
 
 async def test_a_version_that_never_ends_is_found_by_the_age_of_its_answers():
