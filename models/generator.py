@@ -149,7 +149,7 @@ class Generator:
         )  # fmt: skip
         self.adapters = HeldAdapters(self.identity, folder, self._engine, config.adapter_room)
         self._measuring = Measuring()
-        end_id, *more_end_ids = end_ids_of(folder, self._tokenizer)
+        end_id, *more_end_ids = end_ids_of(folder, self._tokenizer, self._vocabulary_size)
         self._masks = AnswerMasks(
             self._prompting, MaskMaker(
                 self._profile.tokenizer_json, self._prompting.encode, end_id=end_id,

@@ -140,7 +140,7 @@ FAMILIES: dict[str, CallSyntax] = {
 
 # What a template of a family holds, the most telling first.
 _SIGNS = (
-    (r"｜DSML｜", "deepseek_v32"),
+    (r"^(?!.*tool_calls>).*｜DSML｜", "deepseek_v32"),
     (r"<\|tool_calls_section_begin\|>", "kimi_k2"),
     (r"<\|tool_call>call:", "gemma4"),
     (r"<function_calls>", "olmo3"),

@@ -72,7 +72,7 @@ class CallGrammar:
                 "start: TEXT | BEGIN calls", f"BEGIN: /{blanks}{begin}/",
                 f"TEXT: /(.|\\n)*/ & ~/{blanks}{begin}(.|\\n)*/",
             ]  # fmt: skip
-        return _text_or_calls(trigger)
+        return _text_or_calls(trigger, escaped(self._syntax.trigger))
 
     def _json_or_calls(self, schema: str, calls: str, gap: str) -> list[str]:
         if not self._syntax.anywhere and not self._syntax.is_bare:
@@ -132,16 +132,19 @@ class CallGrammar:
         return " ".join(one for one in [*terminals, _quoted(text[end:])] if one)
 
 
-def _text_or_calls(trigger: str) -> list[str]:
-    """Writes that text is free until the trigger, which is given as terminals."""
-    text = ["text: TEXT", "TEXT: /(.|\\n)*/"]
+def _text_or_calls(trigger: str, mark: str) -> list[str]:
+    """Writes that text is free until the trigger, as terminals and as a regular expression."""
     lead, is_token, rest = trigger.partition("<[")
     if not is_token:
+        text = ["text: TEXT", "TEXT: /(.|\\n)*/"]
         return ["start: text | head calls", f"head[lazy]: TEXT {trigger}", *text]
+    # Spelled by other ids it would be read as a trigger, of calls that nothing holds.
+    free = f" & ~/(.|\\n)*{mark}(.|\\n)*/"
+    text = ["text: TEXT", f"TEXT: /(.|\\n)*/{free}"]
     if not lead:
         return [f"start: text | TEXT {trigger} calls", *text]
     # No terminal may hold a token, and a text would take what stands before it.
-    head = f"HEAD: /(.|\\n)*{escaped(json.loads(lead))}/"
+    head = f"HEAD: /(.|\\n)*{escaped(json.loads(lead))}/{free}"
     return [f"start: text | HEAD <[{rest} calls", head, *text]
 
 

@@ -186,17 +186,14 @@ class ParameterGrammar:
         mark = escaped(marks[1].strip())
         text, name_of_text = f"(.|\\n){{{lower},{upper}}}", name.upper()
         lead, is_token, rest = after.partition("<[")
-        if is_token:  # which no text can hold; what stands before it is one terminal with the text
+        if is_token:  # what stands before it is one terminal with the text
             lead = escaped(json.loads(lead.strip() or '""'))
-            ends = [
-                f"{name}_end: {name_of_text} {is_token}{rest}", f"{name_of_text}: /{text}{lead}/",
-            ]  # fmt: skip
+            end = f"{name}_end: {name_of_text} {is_token}{rest}"
         else:
-            ends = [
-                f"{name}_end[lazy]: {name_of_text} {after}",
-                f"{name_of_text}: /{text}/ & ~/(.|\\n)*{mark}(.|\\n)*/",
-            ]
-        return [f"{name}: {begin} {name}_end", *ends]
+            lead, end = "", f"{name}_end[lazy]: {name_of_text} {after}"
+        # The mark may not be spelled by other ids either: it is read as the end of the text.
+        whole = f"{name_of_text}: /{text}{lead}/ & ~/(.|\\n)*{mark}(.|\\n)*/"
+        return [f"{name}: {begin} {name}_end", end, whole]
 
     def _value(self, schema: Any, defined: dict[str, Any]) -> str:
         if isinstance(schema, bool):

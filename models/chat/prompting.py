@@ -102,6 +102,11 @@ class Prompting:
             texts=syntax_of(self.family).texts(use) if use else (),
         )
 
+    @property
+    def end_id(self) -> int:
+        """The tokenizer's own end of a sequence."""
+        return int(self._tokenizer.eos_token_id)
+
     def thought_ids(self) -> tuple[int, int] | None:
         """Gives the ids around thoughts; None: the model does not think."""
         if not self._thinking:

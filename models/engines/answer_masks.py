@@ -65,9 +65,11 @@ class AnswerMasks:
         if limit is None:
             limit = int(max_tokens * _ANSWER_SHARE)
         share = 1.0 if request.effort is None else _SHARES.get(request.effort, 1.0)
+        # Some engines end with the tokenizer's own end, whatever the checkpoint says.
+        ends = {self._prompting.end_id, self._maker.end_id, *self._maker.more_end_ids}
         return ThinkingMask(
             begin_id=ids[0], end_id=ids[1], is_begun=form.is_thinking, limit=int(limit * share),
-            stop_ids=frozenset({self._maker.end_id, *self._maker.more_end_ids}), answer=inner,
+            stop_ids=frozenset(ends), answer=inner,
             vocabulary_size=self._maker.vocabulary_size,
         )  # fmt: skip
 

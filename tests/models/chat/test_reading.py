@@ -198,6 +198,7 @@ def test_thoughts_are_told_from_the_answer(form, text, parts):
         ("List of tools: <|tool_list_start|>[", "lfm2"), ("<tool_calls>[", "jamba"),
         ("<|tool_calls_section_begin|>{% for %}<|tool_call_begin|>{{ id }}", "kimi_k2"),
         ("{% set dsml = '｜DSML｜' %}<{{ dsml }}function_calls>", "deepseek_v32"),
+        ("{% set dsml = '｜DSML｜' %}<{{ dsml }}tool_calls>", ""),  # V4's, which differ
         ("{{ '<|tool_call>call:' + name + '{' }}", "gemma4"), ("<function_calls>\nf()", "olmo3"),
     ],
 )  # fmt: skip
