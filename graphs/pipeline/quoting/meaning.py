@@ -96,7 +96,7 @@ class Meaning:
         if asked.fingerprint != told.fingerprint:  # two replicas, while the model is exchanged
             trace.degrade("meaning")
             return None
-        return (told.vectors @ asked.vectors[0]).astype(np.float64)
+        return np.asarray(told.vectors @ asked.vectors[0], dtype=np.float64)
 
 
 def search_mode(text: str, settings: RetrievalSettings) -> Mode:
