@@ -16,7 +16,7 @@ import numpy.typing as npt
 from graphs.config import RetrievalSettings
 from graphs.errors import OverloadedError, StageUnavailableError
 from graphs.findings import TEXT_CHARS, Scored
-from graphs.pipeline.quoting.language import is_foreign
+from graphs.pipeline.quoting.meaning import is_by_meaning
 from graphs.pipeline.stages import RerankStage
 from graphs.pipeline.trace import Trace
 from graphs.settings import DeadlineSettings
@@ -90,10 +90,10 @@ class Relevance:
     ) -> list[ScoredHit]:
         """Gives the hits, best first.
 
-        With a multilingual embedder those for a question that is not English keep their order.
+        Those for a question whose meaning alone is compared keep the order of the search.
         """
         found = [ScoredHit(hit=hit, score=hit.score) for hit in hits]
-        if settings.foreign_cosine is not None and is_foreign(question):
+        if is_by_meaning(question, settings):
             return found
         if not (found and settings.rerank and trace.allows("rerank", self._deadline.rerank_s)):
             return found

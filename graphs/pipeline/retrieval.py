@@ -85,7 +85,7 @@ class Retrieval:
         self._condenser = Condenser(config.deadline, writer)
         self._expansion = Expansion(stages.embedder, writer)
         self._relevance = Relevance(config.deadline, stages.reranker, stages.judge)
-        self._meaning = Meaning(stages.embedder)
+        self._meaning = Meaning(config.deadline, stages.embedder)
         self._reach = 0 if self._reads_chat else _REACH
 
     async def evidence(self, request: ChatRequest, trace: Trace) -> Evidence:

@@ -22,7 +22,7 @@ from graphs.serve_config.blocks import (
     settings_faults,
 )
 from graphs.serve_config.config_file import ConfigFile
-from graphs.serve_config.contradictions import contradictions
+from graphs.serve_config.contradictions import contradictions, language_faults
 from graphs.serve_config.generator_choice import choice_faults
 from graphs.serve_config.gpus import gpu_faults
 from graphs.serve_config.places import place_faults
@@ -183,6 +183,7 @@ def _application_faults(application: Mapping[str, Any], blocks: Blocks) -> Itera
     if not faults:
         yield from _wrong_names([label for label, _ in named], expected)
     yield from choice_faults(named, args)
+    yield from language_faults(named)
     for (place, name), block in named:
         yield from (fault.under(place) for fault in _block_faults(name, block, expected, args))
 

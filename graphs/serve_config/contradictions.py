@@ -1,10 +1,10 @@
-"""Settings of one block that are right by themselves and make no sense together."""
+"""Settings that are right by themselves and make no sense together: of one block, and of two."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deployments.user_config import ConfigFault
+from deployments.user_config import ConfigFault, Place
 from models.engines.transformers_engine import TransformersEngineConfig
 from models.engines.vllm_config import VllmEngineConfig
 from models.generator import GeneratorConfig
@@ -13,9 +13,11 @@ _ENGINES: dict[str, type[TransformersEngineConfig] | type[VllmEngineConfig]] = {
     "transformers": TransformersEngineConfig,
     "vllm": VllmEngineConfig,
 }
+_ENGLISH = "bundled:embedder"  # knows no other language
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 Settings = Mapping[str, Any]
+Named = Sequence[tuple[tuple[Place, str], Settings]]  # place and name, and the block
 
 
 def contradictions(
@@ -32,6 +34,26 @@ def contradictions(
     yield from _pickled_faults(user_config)
     if issubclass(kind, GeneratorConfig):
         yield from _generator_faults(block, user_config)
+
+
+def language_faults(named: Named) -> Iterator[ConfigFault]:
+    """Finds a Gateway that compares languages by an embedder that knows one.
+
+    Args:
+        named: the blocks of the application.
+    """
+    models = {name: _under(block, "user_config").get("model") for (_, name), block in named}
+    for (place, name), block in named:
+        cosine = _under(_under(block, "user_config"), "retrieval").get("foreign_cosine")
+        if name == "Gateway" and cosine is not None and models.get("Embedder") == _ENGLISH:
+            message = f"foreign_cosine needs a multilingual embedder, got {cosine} with {_ENGLISH}"
+            where = (*place, "user_config", "retrieval")
+            yield ConfigFault(where=where, key="foreign_cosine", message=message)
+
+
+def _under(settings: Settings, key: str) -> Settings:
+    given = settings.get(key)
+    return given if isinstance(given, Mapping) else {}
 
 
 def _queue_faults(block: Settings) -> Iterator[ConfigFault]:

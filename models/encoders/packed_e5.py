@@ -77,7 +77,11 @@ class PackedE5:
         return len(text[:_MOST_CHARS].encode("utf-8", "replace")) // _CHARS_A_TOKEN + 1
 
     def tokenizer_json(self) -> str:
-        """Gives what documents are cut by: MiniLM's word pieces, of which a text has no fewer."""
+        """Gives what documents are cut by: MiniLM's word pieces.
+
+        Most texts have no fewer of them than of the model's own tokens. Scripts that are written
+        without spaces, as Thai and Khmer, have: a passage may be longer than the model reads.
+        """
         return (minilm_folder() / "tokenizer.json").read_text(encoding="utf-8")
 
     def _packed(self, prefixed: str) -> PackedText:

@@ -1,7 +1,8 @@
 """Whether a text is English, which is all that the bundled models know.
 
 Told by function words, since questions are short and full of names: a text is foreign when it has
-more function words of one other language than English ones, or letters that English has not.
+more function words of one other language than English ones. One of them alone may be a name or an
+English word (`par value`), and proves nothing unless a letter comes with it that English has not.
 """
 
 import re
@@ -14,6 +15,11 @@ _ENGLISH = frozenset(
     """a an and are at be by can cannot do does for from has have how i if in is it may must my not
     of on only or our shall should than that the their there these they this to until was were what
     when where which who whom whose why will with you your""".split()  # noqa: SIM905
+)
+# Function words of others that are words of English as well, or of names.
+_SHARED = _ENGLISH | frozenset(
+    """am as at come comment con den die for hat hay jest mag man me men met mi mu no op par pas per
+    pro sin son ten till tot under van var war we""".split()  # noqa: SIM905
 )
 _FOREIGN: Mapping[str, frozenset[str]] = {
     language: frozenset(words.split())
@@ -28,6 +34,7 @@ _FOREIGN: Mapping[str, frozenset[str]] = {
         "quelles quels qui sa se ses son sont sur un une coûte faut cette aussi depuis entre "
         "jusqu",
         "es": "al cómo con cuál cuáles cuándo cuánta cuántas cuánto cuántos cuesta de debe del "
+        "cual cuando cuanta cuantas cuanto cuantos donde "
         "dónde el en es está hasta hay la las lo los no o para pero por puede qué que quién "
         "se ser si sin su sus tiene un una y desde entre hace",
         "it": "a al alla anche che chi come con cosa costa da dal dalla dei del della delle di "
@@ -54,12 +61,28 @@ _FOREIGN: Mapping[str, frozenset[str]] = {
 
 def is_foreign(text: str) -> bool:
     """Says whether a text is of another language than English; what tells nothing is English."""
+    return tells_foreign(text) is True
+
+
+def tells_foreign(text: str) -> bool | None:
+    """Says whether a text is of another language than English; None where nothing tells."""
     words = [match.group().lower() for match in _WORD.finditer(text[:_MAX_CHARS])]
     letters = "".join(words)
     if 2 * sum(not _is_latin(letter) for letter in letters if ord(letter) > 0x24F) > len(letters):
         return True
     english = sum(word in _ENGLISH for word in words)
-    return any(sum(word in known for word in words) > english for known in _FOREIGN.values())
+    counts = {name: sum(word in known for word in words) for name, known in _FOREIGN.items()}
+    if any(
+        counts[name] > english and _proves(known.intersection(words), letters)
+        for name, known in _FOREIGN.items()
+    ):
+        return True
+    return False if english > max(counts.values()) else None
+
+
+def _proves(found: frozenset[str], letters: str) -> bool:
+    """Says whether function words of one language prove it, beside the letters of a text."""
+    return bool(found - _SHARED) and (len(found) > 1 or not letters.isascii())
 
 
 def _is_latin(letter: str) -> bool:

@@ -140,7 +140,7 @@ class Quoter:
         found = await self._by_judge(part, english, num_passages, settings, trace)
         if not abroad or found is None or _best(found, settings.rerank_threshold):
             return found
-        return await self._meaning.candidates(part, hits, cosine, trace, of=abroad)
+        return await self._meaning.candidates(part, hits, cosine, trace, of=abroad) or found
 
     async def _by_judge(
         self,

@@ -168,6 +168,19 @@ def test_a_cache_below_the_context_is_refused():
     assert "engine_options: cache_tokens must hold one context of 900 tokens, got 800" in line
 
 
+def test_comparing_languages_by_an_english_embedder_is_refused():
+    local = (Path(__file__).parents[3] / "local.yaml").read_text()
+    changed = local.replace(
+        "num_candidates: 12 ", "foreign_cosine: 0.855\n            num_candidates: 12 "
+    )
+    (line,) = told(changed)
+    needed = "foreign_cosine needs a multilingual embedder, got 0.855 with bundled:embedder"
+    assert f"retrieval: {needed}" in line
+    parse_serve_config(
+        changed.replace("model: bundled:embedder ", "model: bundled:multilingual "), "copy.yaml"
+    )
+
+
 def test_a_folder_of_pickled_weights_is_refused(tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
     changed = CLUSTER.replace("model: unitary/toxic-bert", f"model: {tmp_path}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graphs.pipeline.quoting.language import is_foreign
+from graphs.pipeline.quoting.language import is_foreign, tells_foreign
 from models.bundled.english import english_words
 
 
@@ -18,6 +18,9 @@ from models.bundled.english import english_words
         "Ile kosztuje bilet do muzeum?",
         "Сколько стоит билет?",
         "门票多少钱",
+        "Und wann?",
+        "Öffnungszeiten der Sauna",
+        "cuanto cuesta el pan",
         "Ab 22:30 Uhr bitten wir um Ruhe, denn in der Lese stehen wir um 4:45 Uhr auf.",
     ],
 )
@@ -34,11 +37,26 @@ def test_other_languages_are_told(text):
         "torqe of the brake disk carow freihgter",
         "Is HK-4412 in stock?",
         "the Ω of a resistor",
+        "Export as CSV",
+        "no refund policy",
+        "hat size chart",
+        "van rental price",
+        "fee per mile",
+        "par value",
+        "die cutting machine settings",
+        "men as guests, no van",
+        "sensors per M3-HUBMINI",
         "",
     ],
 )
 def test_english_with_foreign_names_is_english_and_so_is_what_tells_nothing(text):
     assert not is_foreign(text)
+
+
+@pytest.mark.parametrize("text", ["Riesling: 9,80", "par value", "in Rot: 9,80", ""])
+def test_what_tells_nothing_is_told_from_english(text):
+    assert tells_foreign(text) is None
+    assert tells_foreign("The room is left at noon.") is False
 
 
 def test_common_words_have_a_low_rank():
