@@ -46,6 +46,7 @@ class Turns:
         since = time.monotonic()
         while True:
             is_overdue = await self._room(since)
+            wanted_at = max(since, self._traffic.ended_at)  # a busy process begins it later
             self._num_running += 1  # nothing is awaited between this and the look at the room
             if is_overdue:
                 self._forced_at = time.monotonic()
@@ -54,7 +55,7 @@ class Turns:
                 if await self._unless_needed(task, is_overdue=is_overdue):
                     self._usual_s = (self._usual_s + time.monotonic() - began_at) / 2
                     return task.result()
-                self._usual_s = max(self._usual_s, time.monotonic() - began_at)
+                self._usual_s = max(self._usual_s, time.monotonic() - wanted_at)
             finally:
                 self._num_running -= 1
                 self._traffic.count()

@@ -1,6 +1,9 @@
 """When lines of batches run beside requests of others."""
 
 import asyncio
+import time
+
+import pytest
 
 from graphs.api.batches.turns import Turns
 from graphs.api.border.traffic import Traffic
@@ -34,7 +37,8 @@ async def test_a_line_that_is_longer_than_the_gaps_between_requests_is_answered(
     assert begun > 1
 
 
-async def test_a_line_that_would_meet_the_next_request_is_not_begun():
+@pytest.mark.parametrize("busy_s", [0.0, 0.03])  # before anything is begun
+async def test_a_line_that_would_meet_the_next_request_is_not_begun(busy_s):
     settings = BatchSettings(longest_yield_s=30, quiet_s=0.001)
     traffic, begun, num_gaps = Traffic(), 0, 30
 
@@ -48,7 +52,8 @@ async def test_a_line_that_would_meet_the_next_request_is_not_begun():
         traffic.count(waiting=1)
         await asyncio.sleep(0.01)
         traffic.count(waiting=-1)
-        await asyncio.sleep(0.05)
+        time.sleep(busy_s)  # noqa: ASYNC251
+        await asyncio.sleep(0.05 - busy_s)
     assert 1 <= begun <= num_gaps / 3
     async with asyncio.timeout(20):  # they stay away
         await running
