@@ -74,8 +74,10 @@ test-launch: install .venv-launch/installed  ## hold the launch files to Helm, K
 test-chaos: install  ## run the short forms of what `make chaos` and `make durability` do, about 17 minutes
 	$(BIN)/python -m pytest tests/chaos -m chaos --durations 8
 
-fuzz: install  ## send 300 made-up requests to every operation, with four kinds of keys, in one process; about 40 minutes
-	RAGFLEET_FUZZ_EXAMPLES=300 $(BIN)/python -m pytest tests/graphs/api/test_fuzzed.py --log-cli-level INFO
+fuzz: install  ## send 1,000 made-up requests to every operation, with four kinds of keys; about 75 minutes
+	@echo "fuzz.log tells of each operation as it ends"
+	RAGFLEET_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest tests/graphs/api/test_fuzzed.py -n 2 \
+	  -o log_file=fuzz.log -o log_file_mode=a -o log_file_level=INFO
 
 chaos: install  ## break a local cluster on purpose and report what its clients saw
 	$(BIN)/python -m chaos --local --seed 0 --out chaos-report
