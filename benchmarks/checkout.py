@@ -5,10 +5,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 import yaml
@@ -37,12 +38,20 @@ class ServedCheckout:
     Attributes:
         path: the checkout's root.
         documents: the folder that is loaded.
+        edit: changes the checkout's config before it is served.
+        with_key: whether its Gateway wants keys after that.
+        variables: of the environment, besides those of this process.
         url: where it answers; known once it is started.
+        key: that asks and loads; known with the address.
     """
 
     path: Path
     documents: Path
+    edit: Callable[[dict[str, Any]], None] = lambda config: None
+    with_key: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
     url: str = ""
+    key: str = "none"
 
     def __enter__(self) -> Self:
         """Starts it and waits until every document can be found.
@@ -51,10 +60,12 @@ class ServedCheckout:
             CheckoutError: it ends, or is not ready in time.
         """
         self._folder = tempfile.TemporaryDirectory(prefix="overhead-")
-        log = Path(self._folder.name) / "local.log"
+        log, config = Path(self._folder.name) / "local.log", self._config()
+        if self.with_key:
+            self.key = self._made_key(config)
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cluster.local", "--config", self._config(),
+                [sys.executable, "-m", "cluster.local", "--config", config,
                  "--documents", self.documents.resolve()],
                 cwd=self.path, env=self._environment(), stdout=output,
                 stderr=subprocess.STDOUT, start_new_session=True,
@@ -80,11 +91,33 @@ class ServedCheckout:
         """The process above all others of it."""
         return self._process.pid
 
+    def cpu_seconds(self) -> float:
+        """CPU time so far of all processes of it, Ray's included; those that ended do not count."""
+        own = processes.descendants(self.pid) | processes.with_environment(
+            f"RAGFLEET_DATABASE_URL={self._database_url}"
+        )
+        return processes.cpu_seconds(own | {self.pid})
+
+    def _made_key(self, config: Path) -> str:
+        made = subprocess.run(
+            [sys.executable, "-m", "graphs.keys", "--config", config, "create",
+             "--scopes", "query,ingest"],
+            cwd=self.path, env=self._environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if made.returncode:
+            raise CheckoutError(f"{self.path} makes no key: {made.stderr[-2000:]}")
+        return made.stdout.split()[0]
+
+    @property
+    def _database_url(self) -> str:
+        return f"sqlite:///{self._folder.name}/corpus.db"
+
     def _config(self) -> Path:
-        """Writes the checkout's own config with another port."""
+        """Writes the checkout's own config with another port and the given changes."""
         config = yaml.safe_load((self.path / "local.yaml").read_text())
         port = config["http_options"]["port"] = free_port()
         self.url = f"http://127.0.0.1:{port}"
+        self.edit(config)
         target = Path(self._folder.name) / "local.yaml"
         target.write_text(yaml.safe_dump(config, sort_keys=False))
         return target
@@ -92,14 +125,16 @@ class ServedCheckout:
     def _environment(self) -> dict[str, str]:
         return {
             **os.environ,
+            **self.variables,
             "PYTHONPATH": str(self.path),
-            "RAGFLEET_DATABASE_URL": f"sqlite:///{self._folder.name}/corpus.db",
+            "RAGFLEET_DATABASE_URL": self._database_url,
         }
 
     def _wait(self, log: Path) -> None:
         num_documents = sum(path.suffix in _LOADED for path in self.documents.iterdir())
         deadline = time.monotonic() + _START_S
-        with httpx.Client(base_url=self.url, timeout=_REQUEST_S) as client:
+        headers = {"authorization": f"Bearer {self.key}"}
+        with httpx.Client(base_url=self.url, timeout=_REQUEST_S, headers=headers) as client:
             while time.monotonic() < deadline:
                 if (status := self._process.poll()) is not None:
                     raise CheckoutError(f"{self.path} ended with status {status}:\n{_tail(log)}")
