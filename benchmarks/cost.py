@@ -43,6 +43,7 @@ from benchmarks.overhead import QUESTIONS, ROOT, ask
 from benchmarks.progress import progress_bar
 from cluster.interrupts import interruptible
 from deployments.state import models_folder
+from graphs.settings import ServedNames
 
 _REQUEST_S = 120.0
 _METER = Path("deployments/observing/metrics.py")
@@ -226,7 +227,7 @@ def _ask(client: httpx.Client, number: int) -> object:
 
 
 def _embed(client: httpx.Client, number: int) -> object:
-    body = {"model": "bundled:embedder", "input": f"{number}: the backup runs at night"}
+    body = {"model": ServedNames().embedder, "input": f"{number}: the backup runs at night"}
     reply = client.post("/v1/embeddings", json=body)
     if not reply.is_success:
         msg = f"{client.base_url} answers with {reply.status_code}: {reply.text[:500]}"

@@ -5,7 +5,8 @@ import socket
 import ssl
 import subprocess
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -64,12 +65,12 @@ async def _has_left(receive):
 
 
 @asynccontextmanager
-async def proxied(monkeypatch, **options):
+async def proxied(monkeypatch, limits=LIMITS, **options):
     protocol = uvicorn.protocols.http.auto
     monkeypatch.setattr(protocol, "AutoHTTPProtocol", protocol.AutoHTTPProtocol)
     app, port = Gateway(), free_port()
     options = HTTPOptions(host="127.0.0.1", port=port, **options)
-    options.middlewares.extend(proxy_border(LIMITS))  # as Serve does for its callback
+    options.middlewares.extend(proxy_border(limits))  # as Serve does for its callback
     serving, server = await start_asgi_http_server(
         app, options, event_loop=asyncio.get_running_loop()
     )
@@ -93,12 +94,11 @@ async def told(port, *pieces, pause_s=0.0):
             await writer.drain()
             await asyncio.sleep(pause_s)
 
-    writing = asyncio.create_task(write())
-    try:
+    writing, reply = asyncio.create_task(write()), b""
+    with suppress(ConnectionResetError):  # it may follow the reply, as unread pieces were left
         async with asyncio.timeout(10):
-            reply = await reader.read()
-    except ConnectionResetError:
-        reply = b""
+            while piece := await reader.read(65536):
+                reply += piece
     writing.cancel()
     await asyncio.wait([writing])
     writer.close()
@@ -119,7 +119,7 @@ async def test_headers_that_come_slowly_are_given_up(monkeypatch):
 async def test_a_reply_to_an_old_client_has_no_chunks_and_ends_with_its_connection(
     monkeypatch, path
 ):
-    async with proxied(monkeypatch) as (_, port):
+    async with proxied(monkeypatch, ProxyLimits()) as (_, port):
         head = f"POST {path} HTTP/1.0\r\nhost: a\r\ncontent-length: 3\r\n\r\n".encode()
         reply, _ = await told(port, head + b"abc")
         headers, _, body = reply.partition(b"\r\n\r\n")
@@ -137,7 +137,7 @@ async def test_the_next_request_of_a_connection_has_a_deadline_too(monkeypatch):
 
 @pytest.mark.parametrize("stray", [b"\r\n", b"GET / HTTP/1.1\r\nx-a: " + b"a" * 9000])
 async def test_what_comes_while_an_answer_runs_is_not_answered_within_it(monkeypatch, stray):
-    async with proxied(monkeypatch) as (_, port):
+    async with proxied(monkeypatch, replace(LIMITS, reply_s=60)) as (_, port):
         head = b"POST /slow HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\n"
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(head + b"x")
@@ -165,7 +165,7 @@ async def test_a_head_that_begins_while_an_answer_runs_has_its_time_afterwards(m
 
 
 async def test_headers_without_end_are_refused_before_they_are_kept(monkeypatch):
-    async with proxied(monkeypatch) as (app, port):
+    async with proxied(monkeypatch, replace(LIMITS, head_s=60)) as (app, port):
         for endless in (b"GET / HTTP/1.1\r\nx-a: ", b"GET /"):
             reply, took_s = await told(port, endless, *[b"a" * 1000] * 100, pause_s=0.01)
             assert reply.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))
@@ -197,7 +197,7 @@ async def test_whole_bodies_pass_large_ones_as_they_come(monkeypatch):
 
 
 async def test_what_is_not_read_is_cut_off(monkeypatch):
-    async with proxied(monkeypatch) as (app, port):
+    async with proxied(monkeypatch, replace(LIMITS, write_s=2.0, reply_s=60)) as (app, port):
         stalled = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
         for one in stalled:
             one.sendall(b"GET /big HTTP/1.1\r\nhost: a\r\n\r\n")

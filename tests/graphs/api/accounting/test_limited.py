@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import openai
 import pytest
@@ -6,7 +7,11 @@ import pytest
 CHAT = {"model": "rag", "messages": [{"role": "user", "content": "Where do requests wait?"}]}
 
 
-async def test_what_is_over_the_limit_is_told_when_to_come_again(api_http, limits):
+async def test_what_is_over_the_limit_is_told_when_to_come_again(
+    api_http, api_catalog, limits, monkeypatch
+):
+    now = time.time()
+    monkeypatch.setattr(api_catalog, "_clock", lambda: now)  # a second more would be told
     limits(requests_per_min=2)
     for left in ("1", "0"):
         reply = await api_http.post("/v1/chat/completions", json=CHAT)

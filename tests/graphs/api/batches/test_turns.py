@@ -40,7 +40,7 @@ async def test_a_line_that_is_longer_than_the_gaps_between_requests_is_answered(
 @pytest.mark.parametrize("busy_s", [0.0, 0.03])  # before anything is begun
 async def test_a_line_that_would_meet_the_next_request_is_not_begun(busy_s):
     settings = BatchSettings(longest_yield_s=30, quiet_s=0.001)
-    traffic, begun, num_gaps = Traffic(), 0, 30
+    traffic, begun, num_gaps, num_stalled = Traffic(), 0, 30, 0
 
     async def line():
         nonlocal begun
@@ -54,7 +54,10 @@ async def test_a_line_that_would_meet_the_next_request_is_not_begun(busy_s):
         traffic.count(waiting=-1)
         time.sleep(busy_s)  # noqa: ASYNC251
         await asyncio.sleep(0.05 - busy_s)
-    assert 1 <= begun <= num_gaps / 3
+        num_stalled += (
+            traffic.gap_s > 0.1
+        )  # the machine stood still: lines rightly take it for room
+    assert 1 <= begun <= num_gaps / 3 + num_stalled
     async with asyncio.timeout(20):  # they stay away
         await running
 
