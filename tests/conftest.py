@@ -1,4 +1,5 @@
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 from cluster.interrupts import heed_interrupts
@@ -13,6 +14,10 @@ WITH_CLUSTERS = (
     "tests/graphs/commands/test_ingest_kill.py",
 )
 
+
+# Same examples in every run, no folder of failures left behind, no time limit on a busy machine.
+settings.register_profile("tests", derandomize=True, database=None, deadline=None, max_examples=40)
+settings.load_profile("tests")
 
 heed_interrupts()  # workers and jobs of a shell ignore Ctrl-C; what tests start must not
 

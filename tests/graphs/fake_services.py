@@ -77,7 +77,10 @@ class FakeSafety:
 
 
 class FakePipeline:
-    """Plays `script`: events are given, numbers are slept, errors are raised."""
+    """Plays `script`: events are given, numbers are slept, errors are raised.
+
+    An `asyncio.Event` is waited for.
+    """
 
     def __init__(self):
         self.script = []
@@ -98,6 +101,8 @@ class FakePipeline:
                     raise step
                 if isinstance(step, int | float):
                     await asyncio.sleep(step)
+                elif isinstance(step, asyncio.Event):
+                    await step.wait()
                 else:
                     yield step
         finally:

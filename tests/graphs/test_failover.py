@@ -3,11 +3,13 @@
 import asyncio
 from contextlib import aclosing
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphs import failover
 from graphs.config import FailoverSettings
 from graphs.deadline import deadline_in
 from graphs.errors import (
@@ -76,6 +78,19 @@ async def read(replicas, asked=ASKED, **settings):
 
 def text_of(chunks):
     return "".join(one.text for one in chunks)
+
+
+@pytest.fixture
+def _paused_clock(monkeypatch):
+    """The clock of failover, which its own pauses move and nothing else."""
+    now = 0.0
+
+    async def sleep(seconds):
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(failover, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(failover, "time", SimpleNamespace(monotonic=lambda: now))
 
 
 @pytest.mark.parametrize(
@@ -190,6 +205,7 @@ async def test_a_question_whose_replica_is_lost_before_it_takes_it_is_asked_else
     assert [request.attempt for request in replicas.requests] == [0, 0, 0]
 
 
+@pytest.mark.usefixtures("_paused_clock")
 async def test_such_a_question_is_not_asked_for_ever():
     replicas = Replicas(*[(UNTAKEN, ReplicaLostError("lost"))] * 99)
     with pytest.raises(ReplicaLostError):
@@ -234,6 +250,7 @@ async def test_so_is_a_refusal_of_an_answer_that_was_begun_before_this_stream():
     assert text_of(await read(replicas, replace(ASKED, identity=OLD))) == "".join(WORDS)
 
 
+@pytest.mark.usefixtures("_paused_clock")
 @pytest.mark.parametrize(("resume_s", "most"), [(60, 25), (0.3, 12)])
 async def test_refusals_end_the_answer_by_number_or_by_time(monkeypatch, resume_s, most):
     monkeypatch.setattr("graphs.failover._LONGEST_WAIT_S", 0.05)

@@ -4,17 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from index.catalog.catalog import Catalog
 from index.records import ChunkDraft, Job, Vectors
 
 DIM = 8
 EMBEDDER = "words@1"
-
-# Same examples in every run, no folder of failures left behind, no time limit on a busy machine.
-settings.register_profile("index", derandomize=True, database=None, deadline=None, max_examples=40)
-settings.load_profile("index")
 
 
 @dataclass

@@ -126,13 +126,15 @@ def _load(cards, folder, log):
 def test_starts_on_one_card_follow_one_another(tmp_path):
     cards = (("1", "0"), ("0", "1"))
     context = multiprocessing.get_context("fork")
-    log = context.Queue()
+    log = context.SimpleQueue()  # what is put lies there when `put` returns
     loads = [context.Process(target=_load, args=(one, tmp_path, log)) for one in cards * 2]
     for one in loads:
         one.start()
-    told = [log.get(timeout=30) for _ in range(8)]
     for one in loads:
         one.join(30)
+    told = []
+    while not log.empty():
+        told.append(log.get())
     assert told == ["in", "out"] * 4
 
 

@@ -26,15 +26,15 @@ STOP_INSIDE = """
 import os
 import signal
 import sys
-from index.catalog import engine
-from index.catalog.database import log_changes
-
-engine.IDLE_TIMEOUT_MS = 200
 from index.catalog.catalog import Catalog
+from index.catalog.database import log_changes
+from index.catalog.engine import is_sqlite
 
 catalog = Catalog(sys.argv[1])
 with catalog._write() as connection:
     log_changes(connection, "upsert", [("vs_paused", "file-paused")])
+    if not is_sqlite(connection):
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 200")
     print("inside", flush=True)
     os.kill(os.getpid(), signal.SIGSTOP)
     log_changes(connection, "upsert", [("vs_paused", "file-paused")])

@@ -18,6 +18,7 @@ def with_keys(api_app, limits):
     services = api_app.state.services
     config = services.config.model_copy(update={"auth": AuthSettings(keys=True)})
     api_app.state.services = replace(services, config=config)
+    api_app.state.accounts.failures._clock = lambda: 1000.0  # no wait ends meanwhile
 
 
 @pytest.fixture

@@ -35,12 +35,16 @@ async def test_more_than_may_run_wait_and_more_than_may_wait_are_refused(
     api_http, api_pipeline, classes
 ):
     classes(at_once=1, max_waiting=1)
-    api_pipeline.script.insert(1, 0.5)
+    refusal = asyncio.Event()
+    api_pipeline.script.insert(1, refusal)
     asked = [asyncio.create_task(api_http.post("/v1/chat/completions", json=CHAT))]
     await api_pipeline.opened.wait()
     asked += [
         asyncio.create_task(api_http.post("/v1/chat/completions", json=CHAT)) for _ in range(2)
     ]
+    done, _ = await asyncio.wait(asked, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+    assert [one.result().status_code for one in done] == [503]
+    refusal.set()
     replies = await asyncio.gather(*asked)
     assert sorted(reply.status_code for reply in replies) == [200, 200, 503]
     refused = max(replies, key=lambda reply: reply.status_code)
@@ -140,10 +144,13 @@ async def test_a_response_tells_the_class_that_it_was_served_in(api_http, own_cl
         assert reply.json()["service_tier"] == served
 
 
-async def test_a_request_waits_in_the_class_that_it_asks_for(api_http, api_pipeline, classes):
+async def test_a_request_waits_in_the_class_that_it_asks_for(
+    api_app, api_http, api_pipeline, classes
+):
     classes(at_once=1)
-    api_pipeline.script.insert(1, 0.3)
-    ended = []
+    all_wait = asyncio.Event()
+    api_pipeline.script.insert(1, all_wait)
+    queues, ended = api_app.state.turnstile._waiting.values(), []
 
     async def ask(name, **fields):
         await api_http.post("/v1/chat/completions", json=CHAT | fields)
@@ -153,7 +160,12 @@ async def test_a_request_waits_in_the_class_that_it_asks_for(api_http, api_pipel
     await api_pipeline.opened.wait()
     for name, fields in [("flex", {"service_tier": "flex"}), ("default", {})] * 3:
         asked.append(asyncio.create_task(ask(name, **fields)))
-        await asyncio.sleep(0.02)
+        async with asyncio.timeout(20):
+            while True:
+                if sum(map(len, queues)) == len(asked) - 1:
+                    break
+                await asyncio.sleep(0.001)
+    all_wait.set()
     await asyncio.gather(*asked)
     assert ended.index("default") == 1
     assert ended[-2:] == ["flex", "flex"]
