@@ -7,6 +7,7 @@ from cluster.interrupts import heed_interrupts
 pytest_plugins = ["tests.databases"]
 
 # Their tests are marked `ray`: they start clusters, of which two at a time are too much.
+SHARED_OUT = ("tests/graphs/api/test_fuzzed.py",)  # its tests go to whoever is free
 WITH_CLUSTERS = (
     "tests/end_to_end/",
     "tests/cluster/planning/test_packing_ray.py",
@@ -46,6 +47,8 @@ class Scheduling(LoadFileScheduling):
     """For `pytest -n 2`: tests go to the workers by file, those with clusters to the same one."""
 
     def _split_scope(self, nodeid):
+        if nodeid.startswith(SHARED_OUT):
+            return nodeid
         return "clusters" if nodeid.startswith(WITH_CLUSTERS) else super()._split_scope(nodeid)
 
 
