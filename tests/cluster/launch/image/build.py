@@ -17,6 +17,8 @@ ignoring = pytest.importorskip("docker.utils.build", reason="`make test-image` i
 # vLLM's CUDA has gigabytes, so of the GPU's image all but vLLM is installed.
 WITHOUT_CUDA = {"pip install -c constraints.txt -e '.[gpu]'": "pip install -c constraints.txt -e ."}
 
+FLAGS = {"COPY": {"from"}, "HEALTHCHECK": {"interval", "timeout", "start-period"}}
+
 
 @dataclass(frozen=True)
 class Image:
@@ -75,6 +77,8 @@ class Builder:
         return image
 
     def _after(self, step, image):
+        if unknown := set(step.named_flags) - FLAGS.get(step.word, set()):
+            raise ValueError(f"flags of {step.word} that are not known to the test: {unknown}")
         match step.word:
             case "RUN":
                 self._run(step, image)
@@ -101,7 +105,7 @@ class Builder:
 
     def _copy(self, step, image):
         *sources, target = step.values
-        stage = step.flag("from")
+        stage = step.named_flags.get("from")
         origin = self.image(stage).root if stage else self.context
         place = image.root / str(PurePosixPath(image.workdir) / target).lstrip("/")
         if target.endswith("/"):

@@ -23,9 +23,10 @@ class Step:
     is_list: bool
     line: int
 
-    def flag(self, name):
-        """The value of `--name=`; None without it."""
-        return dict(one[2:].partition("=")[::2] for one in self.flags).get(name)
+    @property
+    def named_flags(self):
+        """The values of `--name=value` by their names."""
+        return dict(flag[2:].partition("=")[::2] for flag in self.flags)
 
     def pairs(self):
         """The names and values of ENV."""

@@ -35,7 +35,9 @@ def test_variables_of_one_env_see_those_before_it():
     assert build.settings(step, build.Image(ROOT, {"A": "0"})) == {"env": {"A": "1", "B": "0:x y"}}
 
 
-@pytest.mark.parametrize("text", ["CMD serve", "USER ragfleet", "ONBUILD RUN x", "ENV A=$B"])
+@pytest.mark.parametrize(
+    "text", ["CMD serve", "USER ragfleet", "ONBUILD RUN x", "ENV A=$B", "COPY --chown=1 . ."]
+)
 def test_what_is_not_known_is_refused_with_its_line(tmp_path, monkeypatch, text):
     monkeypatch.setattr(build, "make_bare_debian", lambda _image, folder: folder.mkdir())
     dockerfile = written(tmp_path, f"FROM a AS one\n{text}\n")
