@@ -73,7 +73,7 @@ test-launch: install .venv-launch/installed  ## hold the launch files to Helm, K
 	PYTHONPATH=.venv-launch $(BIN)/python -m pytest tests/cluster/launch tests/cluster/test_launch.py -m "not image"
 
 # Not in CI, for its time. As root: chroot and mounts, in namespaces that end with it.
-test-image: install .venv-launch/installed  ## take the Dockerfile's steps on a bare Debian and serve from it, as root, with mmdebstrap; @@ minutes, 10 GB
+test-image: install .venv-launch/installed  ## take the Dockerfile's steps on a bare Debian and serve from it, as root, with mmdebstrap; about 20 minutes, 10 GB
 	PYTHONPATH=.venv-launch $(BIN)/python -m pytest tests/cluster/launch/image -m image --durations 8
 
 test-chaos: install  ## run the short forms of what `make chaos` and `make durability` do, about 17 minutes
