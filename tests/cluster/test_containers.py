@@ -86,6 +86,13 @@ def test_the_head_logs_in_to_redis():
     assert told[:2] == ["start", "--head"]
 
 
+def test_rays_object_store_fits_into_shared_memory():
+    """What does not fit would lie in /tmp, which is memory of the container as well."""
+    service = services()["ragfleet"]
+    (size,) = re.findall(r"--object-store-memory=(\d+)", service["command"][2])
+    assert int(size) < int(service["shm_size"].removesuffix("gb")) * 2**30
+
+
 def test_hadolint_finds_nothing():
     program = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if program is None:
