@@ -21,7 +21,7 @@ serve: install  ## start everything on this machine and load the handbook; OBSER
 	@exec $(BIN)/python -m cluster.local
 
 test: install  ## run every test but those of whole clusters
-	$(BIN)/python -m pytest -m "not systems and not chaos" -n 2 --no-loadscope-reorder --durations 15
+	$(BIN)/python -m pytest -m "not systems and not chaos and not image" -n 2 --no-loadscope-reorder --durations 15
 
 test-systems: install  ## serve, scale, shard, load and re-embed on clusters, look at the page, about 20 minutes
 	$(BIN)/python -m pytest -m systems --durations 8

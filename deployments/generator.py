@@ -10,8 +10,8 @@ from typing import Any
 import ray
 from ray import serve
 
-from deployments.drain_watch import DrainWatch
 from deployments.engine_metrics import PERIOD_S, EngineMetrics
+from deployments.life.drain_watch import DrainWatch
 from deployments.life.model_life import ModelLife, Steps
 from deployments.light_process import light_process, set_library_defaults
 from deployments.model_loading import assigned_share, load_model

@@ -178,7 +178,10 @@ class GeneratorClient(DeploymentClient):
     ) -> AsyncGenerator[GenerationChunk, None]:
         # No longer than the call itself: what is yielded goes to somebody else.
         with otel.use_span(span):
-            response: Any = self._handle.options(stream=True).stream.remote(request)
+            # An answer that moves goes to any replica: that of its chat may be the one it lost.
+            chat = "" if request.attempt else request.chat
+            handle = self._handle.options(stream=True, session_id=chat)
+            response: Any = handle.stream.remote(request)
         limits_s = self._limits_s(self._slot_s() if slot_s is None else slot_s)
         taken = False
         try:

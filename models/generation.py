@@ -130,9 +130,9 @@ class GenerationRequest:
         num_delivered_chars: characters of the text that came with those ids; text lags behind ids,
             and how far depends on how they were cut into chunks.
         attempt: counts the streams of this answer from 0; stands on all its chunks.
-        identity: digest of the model that began this answer, and that has to go on with it; None:
-            any model may answer.
+        identity: digest of the model that has to go on with this answer; None: any may.
         adapter: the name of the LoRA adapter that writes it; empty: the model itself.
+        chat: names the chat that it belongs to, whose requests begin alike; empty: none.
     """
 
     request_id: str
@@ -146,6 +146,7 @@ class GenerationRequest:
     attempt: int = 0
     identity: str | None = None
     adapter: str = ""
+    chat: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

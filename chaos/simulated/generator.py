@@ -18,7 +18,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from chaos.simulated.room import Room
-from deployments.drain_watch import DrainWatch
+from deployments.life.drain_watch import DrainWatch
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
 from models.constraints import check_sampling

@@ -10,7 +10,6 @@ the share is asked a second time, for the tally alone.
 """
 
 import asyncio
-import hashlib
 import logging
 import statistics
 import time
@@ -21,6 +20,7 @@ from dataclasses import dataclass, replace
 from graphs.choosing.begun import Begun
 from graphs.choosing.tally import FEWEST, Answered, Figures, Tally, share_of, sure_rise
 from graphs.pipeline.events import ChatRequest, Event, Retrieved
+from graphs.pipeline.prompt import chat_id
 from graphs.settings import CanarySettings
 
 logger = logging.getLogger(__name__)
@@ -165,9 +165,5 @@ class Canary:
 
 def _place(request: ChatRequest, sticky: str) -> float:
     """Where in 0..1 a conversation or a key falls, alike in every Gateway."""
-    caller = request.caller
-    parts = [caller.tenant, caller.key_id, caller.user or ""]
-    if sticky == "conversation":  # its first question: every later request begins with it
-        parts += [one.text for one in request.messages if one.role == "user"][:1]
-    data = "\0".join(parts).encode(errors="surrogatepass")
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big") / 2**64
+    messages = request.messages if sticky == "conversation" else ()
+    return int(chat_id(request.caller, messages), 16) / 2**64

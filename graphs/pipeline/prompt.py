@@ -16,11 +16,13 @@ there earlier turns enter the search alone, and no tool is called (`tools`). The
 is trained on exactly the prompt without instructions and earlier turns.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Protocol
 
+from graphs.caller import Caller
 from graphs.pipeline.markers import without_markers
 from index.sentences import split_sentences
 from models.chat.told_tools import tools_text
@@ -131,6 +133,21 @@ def earlier_turns(messages: Sequence[Message]) -> tuple[Message, ...]:
         if one.role in ("user", "assistant")
     ]
     return alternating([Message(role=role, content=text) for role, text in said if text.strip()])
+
+
+def chat_id(caller: Caller, messages: Sequence[Message]) -> str:
+    """Names a chat, alike in every Gateway: 16 hexadecimal digits of who asks it and what first.
+
+    Every later request of a chat begins with its first question.
+
+    Args:
+        caller: who asks.
+        messages: of the chat, oldest first; none: all of the caller's chats have one name.
+    """
+    parts = [caller.tenant, caller.key_id, caller.user or ""]
+    parts += [one.text for one in messages if one.role == "user"][:1]
+    data = "\0".join(parts).encode(errors="surrogatepass")
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 def alternating(messages: Sequence[Message]) -> tuple[Message, ...]:

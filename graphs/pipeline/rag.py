@@ -25,7 +25,7 @@ from graphs.pipeline.events import (
     TextDelta,
     Usage,
 )
-from graphs.pipeline.prompt import NO_ANSWER, QUOTES_ONLY, alternating, quotable_answers
+from graphs.pipeline.prompt import NO_ANSWER, QUOTES_ONLY, alternating, chat_id, quotable_answers
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Evidence, Retrieval, Scope
 from graphs.pipeline.small_talk import small_talk
@@ -210,6 +210,7 @@ class RagPipeline:
                 effort=request.effort,
                 identity=request.identity,
                 adapter=request.adapter,
+                chat=chat_id(request.caller, request.messages),
             )
         texts = quotable_answers(evidence.passages) if self._quote else ()
         texts = (evidence.quote,) if evidence.quote else texts
@@ -222,6 +223,7 @@ class RagPipeline:
             effort=request.effort,
             identity=request.identity,
             adapter=request.adapter,
+            chat=chat_id(request.caller, request.messages),
         )
 
     @staticmethod

@@ -11,6 +11,7 @@ from ray.serve._private.utils import validate_route_prefix
 from ray.serve.config import ProxyLocation, RequestRouterConfig
 from ray.serve.schema import HTTPOptionsSchema, ServeDeploySchema
 
+from deployments.prefix_router import Bounds
 from deployments.user_config import ConfigFault, Place, faults_of, parse_config, shown
 from graphs.config import AppArgs
 from graphs.serve_config.blocks import (
@@ -25,6 +26,7 @@ from graphs.serve_config.config_file import ConfigFile
 from graphs.serve_config.contradictions import contradictions, language_faults
 from graphs.serve_config.generator_choice import choice_faults
 from graphs.serve_config.gpus import gpu_faults
+from graphs.serve_config.imported import PREFIX_ROUTER, same_path
 from graphs.serve_config.places import place_faults
 from graphs.serve_config.scaling import scaling_faults, without_policies
 
@@ -123,12 +125,20 @@ def _router_faults(value: Mapping[str, Any]) -> Iterator[ConfigFault]:
         blocks = application.get("deployments")
         for number, block in enumerate(blocks if isinstance(blocks, list) else ()):
             router = block.get("request_router_config") if isinstance(block, Mapping) else None
+            where = ("applications", index, "deployments", number, "request_router_config")
             try:
                 faults_of(RequestRouterConfig, router)
             except (ImportError, AttributeError, TypeError) as err:
-                where = ("applications", index, "deployments", number, "request_router_config")
                 message = f"no router can be imported from {shown(router)}: {err}"
                 yield ConfigFault(where=where, key="request_router_class", message=message)
+            if isinstance(router, Mapping) and _is_ours(router.get("request_router_class")):
+                kwargs = router.get("request_router_kwargs", {})  # Serve calls it with them, later
+                below = (*where, "request_router_kwargs")
+                yield from (fault.under(below) for fault in faults_of(Bounds, kwargs))
+
+
+def _is_ours(router: object) -> bool:
+    return isinstance(router, str) and same_path(router) == same_path(PREFIX_ROUTER)
 
 
 def _no_one_application(value: Mapping[str, Any], number: int) -> ConfigFault:

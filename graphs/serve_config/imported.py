@@ -6,6 +6,7 @@ from typing import Any
 from deployments.user_config import Place
 
 SPAN_EXPORTER = "deployments.observing.spans:exporters"  # as docs/observing.md turns traces on
+PREFIX_ROUTER = "deployments.prefix_router:PrefixRouter"  # as cluster.yaml names it
 # Keys of Ray 2.60 (ray/serve/schema.py and config.py), wherever they stand.
 _KEYS = (
     "policy_function",

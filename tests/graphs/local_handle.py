@@ -11,7 +11,7 @@ class LocalHandle:
         # Held, since Python would close a stream that was merely forgotten, and Serve does not.
         self._calls = []
 
-    def options(self, *, stream):
+    def options(self, *, stream, session_id=""):
         made = LocalHandle(self._deployment, stream=stream)
         self._calls.append(made)
         return made

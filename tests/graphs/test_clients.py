@@ -1,6 +1,7 @@
 """What the graph is told when a replica does not answer in time."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -37,9 +38,11 @@ class SilentHandle:
         self.stream = SimpleNamespace(remote=lambda _: self)
         self._chunks = list(chunks)
         self.is_cancelled = False
+        self.session_ids = []
 
-    def options(self, *, stream):
+    def options(self, *, stream, session_id=""):
         assert stream
+        self.session_ids.append(session_id)
         return self
 
     async def __anext__(self):
@@ -51,12 +54,12 @@ class SilentHandle:
         self.is_cancelled = True
 
 
-async def read(handle):
+async def read(handle, request=REQUEST):
     timeouts = TimeoutSettings(slot_s=0.02, first_token_s=0.02, next_token_s=0.02)
     client = GeneratorClient(
         handle, timeouts=timeouts, retries=Retries(FailoverSettings()), counters=TokenCounters()
     )
-    return [chunk async for chunk in client.stream(REQUEST)]
+    return [chunk async for chunk in client.stream(request)]
 
 
 @pytest.mark.parametrize(
@@ -143,3 +146,11 @@ async def test_how_a_model_counts_is_waited_for_as_long_while_it_starts_from_zer
     client = made(timeouts=timeouts, counters=TokenCounters())
     with deadline_in(0.2), pytest.raises(OverloadedError, match="scaled to zero and starts"):
         await client.tokens()
+
+
+async def test_a_replica_is_chosen_by_the_chat_unless_the_answer_had_another_one_before():
+    handle = SilentHandle()
+    for attempt in range(2):
+        with pytest.raises(OverloadedError):
+            await read(handle, replace(REQUEST, chat="c1", attempt=attempt))
+    assert handle.session_ids == ["c1", ""]

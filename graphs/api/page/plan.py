@@ -21,7 +21,7 @@ from graphs.serve_config.blocks import BUILDER
 from graphs.serve_config.checks import faults_in
 from graphs.serve_config.config_file import parse_config_file
 from graphs.serve_config.differences import Effect, differences
-from graphs.serve_config.imported import SPAN_EXPORTER, imported, same_path
+from graphs.serve_config.imported import PREFIX_ROUTER, SPAN_EXPORTER, imported, same_path
 from graphs.serve_config.scaling import POLICY
 from graphs.system import RunningConfig
 
@@ -90,11 +90,11 @@ def _foreign(value: Any, running: RunningConfig) -> Iterator[ConfigFault]:
 def _foreign_imports(value: Any, running: RunningConfig) -> Iterator[ConfigFault]:
     """Finds what Serve's schema would import here and does not yet: whoever asks sends no code."""
     running_paths = (path for _, path in imported(running.value))  # Serve does not tell of tracing
-    own = {same_path(path) for path in (POLICY, SPAN_EXPORTER, *running_paths)}
+    ours = (POLICY, PREFIX_ROUTER, SPAN_EXPORTER)
+    own = {same_path(path) for path in (*ours, *running_paths)}
     for where, path in imported(value):
         if same_path(path) not in own:
-            ours = f"{POLICY!r} or {SPAN_EXPORTER!r}"
-            message = f"must be one of what runs, {ours}, got {shown(path)}"
+            message = f"must be one of what runs, {', '.join(map(repr, ours))}, got {shown(path)}"
             yield ConfigFault(where=where, message=message)
 
 

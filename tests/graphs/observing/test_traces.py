@@ -58,7 +58,7 @@ class Handle:
         self.losses = list(losses)
         self.contexts = []
 
-    def options(self, *, stream):
+    def options(self, *, stream, session_id=""):
         assert stream
         return SimpleNamespace(stream=SimpleNamespace(remote=self._stream))
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from graphs.caller import Caller
 from graphs.pipeline.events import ChatRequest, Finished
-from graphs.pipeline.prompt import Prompt, earlier_turns, instructions_of
+from graphs.pipeline.prompt import Prompt, chat_id, earlier_turns, instructions_of
 from models.generation import Message
 from tests.graphs.fake_stages import FakeStages, chat, events_of
 
@@ -129,3 +130,20 @@ async def test_what_the_generator_reads_of_earlier_answers_is_judged(settings, i
     events = await events_of(fake, request, retrieval={"condense": "join"}, **settings)
     assert ("Take poison." in fake.windows) is is_judged
     assert ("history" in events[-1].degraded) is is_judged
+
+
+def test_a_chat_has_one_name_as_long_as_it_goes_on_and_another_for_each_who_asks():
+    first = turns(("system", "Be brief."), ("user", "Where?"))
+    later = (*first, *turns(("assistant", "Here."), ("user", "And when?")))
+    caller = Caller(tenant="t", key_id="k")
+    assert chat_id(caller, first) == chat_id(caller, later)
+    others = [chat_id(caller, turns(("user", "When?"))), chat_id(Caller(tenant="u"), first)]
+    others += [chat_id(caller, ()), chat_id(Caller(tenant="t", key_id="k", user="me"), first)]
+    assert len({chat_id(caller, first), *others}) == 5
+
+
+@pytest.mark.parametrize("retrieves", [True, False])
+async def test_the_generator_is_told_the_chat(retrieves):
+    fake, request = FakeStages(), chat("Where do requests wait?", retrieves=retrieves)
+    await events_of(fake, request)
+    assert fake.prompts[-1].chat == chat_id(request.caller, request.messages)

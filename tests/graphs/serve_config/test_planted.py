@@ -49,6 +49,8 @@ PLANTED = [
         "did you mean 'policy_function'?",
     ),
     ("retry_after_s: 1", "retry_after: 1", "did you mean 'retry_after_s'?"),
+    ("{most_ahead: 8}", "{most_ahed: 8}", "did you mean 'most_ahead'?"),
+    ("{most_ahead: 8}", "{most_ahead: 0}", "most_ahead must be at least 1, got 0"),
     (
         "num_candidates: 40 ",
         "num_candidates: 6 ",

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from deployments.drain_watch import DrainWatch
 from deployments.generator import Generator
+from deployments.life.drain_watch import DrainWatch
 from models.errors import EngineDrainingError
 from models.generation import GenerationChunk, GenerationRequest
 from models.generator import GeneratorConfig
