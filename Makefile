@@ -1,10 +1,10 @@
-# make serve | test | test-systems | test-launch | test-image | test-vllm | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench | bench-ingest | bench-search | docs | sbom | lint | install | models | clean
+# make serve | test | test-systems | test-launch | test-image | test-vllm | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench | bench-ingest | bench-search | docs | sbom | audit | lint | install | models | clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Of the shell, as the state folder of deployments/state.py.
 STATE := "$${RAGFLEET_STATE:-.ragfleet}"
 
-.PHONY: help install serve test test-systems test-launch test-image test-vllm test-clients test-webui test-chaos fuzz chaos durability bench bench-ingest bench-search conformance docs sbom lint models clean
+.PHONY: help install serve test test-systems test-launch test-image test-vllm test-clients test-webui test-chaos fuzz chaos durability bench bench-ingest bench-search conformance docs sbom audit lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
@@ -121,6 +121,15 @@ conformance: install  ## how near the API is to OpenAI's description: make confo
 sbom: install .venv-sbom/installed  ## write sbom.json (CycloneDX): every package in .venv, with version and licence
 	.venv-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o sbom.json $(BIN)/python
 
+.venv-audit/installed:
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	@touch $@
+
+# Not in CI: it asks pypi.org. Where that tells nothing of a package, --strict fails for it.
+audit: .venv-audit/installed  ## ask PyPI what is known of the pinned versions: advisories, by package
+	.venv-audit/bin/pip-audit --strict --no-deps --disable-pip -r constraints.txt
+
 docs: .venv-docs/installed  ## build the pages of docs/ into site/ and check their links
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
 
@@ -133,7 +142,7 @@ models: install  ## assemble the bundled models now rather than at the first sta
 	$(BIN)/python -m models.prepare $(STATE)/models
 
 clean:  ## remove every .venv*, site, and the corpus, the assembled models and what `make serve` keeps
-	rm -rf .venv .venv-vllm .venv-clients .venv-webui .venv-infinity .venv-docs .venv-sbom .venv-launch site
+	rm -rf .venv .venv-vllm .venv-clients .venv-webui .venv-infinity .venv-docs .venv-sbom .venv-audit .venv-launch site
 	# By name: what else may lie in a folder that somebody chose is not ours to remove.
 	cd $(STATE) 2>/dev/null && rm -rf models corpus.db* auth_token ray_address serve.log prometheus calibration.json || true
 	rmdir $(STATE) 2>/dev/null || true

@@ -135,6 +135,8 @@ class Sampling:
         top_logprobs: so many of the likeliest ids are told beside each token, 0..20; None: none,
             and not the token's own probability either.
         priority: lower goes first where requests wait.
+        rank: of the class of service, -1 to 1: lower goes first, whatever the `priority`; engines
+            without priorities take no notice of it.
     """
 
     max_tokens: int | None = None
@@ -153,6 +155,12 @@ class Sampling:
     logit_bias: tuple[tuple[int, float], ...] = ()
     top_logprobs: int | None = None
     priority: int = 0
+    rank: int = 0
+
+    @property
+    def place(self) -> int:
+        """Where it stands among those that wait: lower goes first."""
+        return self.rank * 2**32 + self.priority
 
     def asks_for(self, name: str) -> bool:
         """Says whether a field has another value than its default."""
@@ -173,6 +181,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "repetition_penalty": (math.nextafter(0, 1), 2),
     "top_logprobs": (0, MAX_TOP_LOGPROBS),
     "priority": (-_MAX_INT32, _MAX_INT32),
+    "rank": (-1, 1),
 }
 
 

@@ -6,7 +6,7 @@ generate          checked segment by segment while it decodes
 """
 
 import secrets
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -33,10 +33,12 @@ from graphs.pipeline.stages import Stages
 from graphs.pipeline.trace import Trace, log_trace
 from graphs.pipeline.writing import Writer
 from graphs.together import together
+from index.catalog.keys.records import ServiceClass
 from index.searching.request import Hit
 from models.constraints import Choices
 from models.generation import GenerationRequest
 
+_RANKS: Mapping[ServiceClass, int] = {"priority": -1, "default": 0, "flex": 1}
 _NOT_CALLED = Usage(num_prompt_tokens=0, num_completion_tokens=0)
 
 
@@ -200,6 +202,7 @@ class RagPipeline:
         sampling = request.sampling
         if sampling.seed is None:
             sampling = replace(sampling, seed=secrets.randbits(63))
+        sampling = replace(sampling, rank=_RANKS[request.caller.service_class])
         if evidence is None:
             return GenerationRequest(
                 request_id=request.request_id,

@@ -23,6 +23,7 @@ from typing import Any
 import ray
 from pydantic import ValidationError
 from ray import serve
+from ray._private.authentication.authentication_utils import is_token_auth_enabled
 from ray._private.state import jobs
 from ray.exceptions import RayError
 from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_LOGGER_NAME, SERVE_NAMESPACE
@@ -30,9 +31,10 @@ from ray.serve.config import ProxyLocation
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import ServeApplicationSchema
 
+from deployments.user_config import ConfigFault
 from graphs.errors import ConfigError
 from graphs.serve_config.blocks import is_own_builder
-from graphs.serve_config.checks import faults_in, has_haproxy, open_host_faults
+from graphs.serve_config.checks import faults_in, has_haproxy, is_loopback, open_host_faults
 from graphs.serve_config.config_file import ConfigFile, parse_config_file
 from graphs.serve_config.reader import read_text
 
@@ -81,8 +83,9 @@ def refuse_wrong_submission() -> None:
         file = driver.file if driver else ConfigFile(name="", value=unknown)
         try:
             file.refuse(faults_in(file))
-            listening = {"http_options": {"host": _host()}}
-            file.refuse(list(open_host_faults(listening, [sent])))
+            host = _host()
+            listening = {"http_options": {"host": host}}
+            file.refuse([*open_host_faults(listening, [sent]), *_open_ray_faults(host)])
         except ConfigError as err:
             logger.error("The Serve config is refused:\n%s", err)
             if driver and _is_of_no_use(driver):
@@ -121,6 +124,19 @@ def _host() -> str:
     if location == ProxyLocation.Disabled:
         return _NOWHERE
     return str(options.host or _NOWHERE)
+
+
+def _open_ray_faults(host: str) -> Iterator[ConfigFault]:
+    """Ray's dashboard, jobs and clients run code of whoever reaches them, unless it wants a token.
+
+    Its mode is that of this task, since all processes of a cluster have the same.
+    """
+    if not is_loopback(host) and not is_token_auth_enabled():
+        message = (
+            f"other machines reach {host!r}, and Ray would run code of whoever asks its dashboard "
+            "or its jobs: start every Ray process with RAY_AUTH_MODE=token (docs/security.md)"
+        )
+        yield ConfigFault(where=("http_options", "host"), message=message)
 
 
 def _as_sent(config: ServeApplicationSchema) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class VllmEngine:
                 prompt,
                 _sampling(request, self._end_ids),
                 uuid.uuid4().hex,
-                priority=request.sampling.priority,
+                priority=request.sampling.place,
                 lora_request=self._adapters[request.adapter] if request.adapter else None,
             )
             async with aclosing(outputs):

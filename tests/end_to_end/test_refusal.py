@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -21,10 +22,10 @@ REFUSED_S = 240  # the machines that run this are shared
 class Node:
     """A Ray node on which nothing is served yet."""
 
-    def __init__(self, folder, dashboard, address):
+    def __init__(self, folder, dashboard, address, environment):
         self.folder, self._dashboard = folder, dashboard
         self._environment = {
-            **os.environ, **ray_environment(folder), "RAY_ADDRESS": address,
+            **os.environ, **environment, "RAY_ADDRESS": address,
             "RAY_DASHBOARD_ADDRESS": dashboard,
         }  # fmt: skip
 
@@ -56,17 +57,31 @@ class Node:
         return len([*self.folder.glob("session_*/logs/serve/replica_*")])
 
 
-@pytest.fixture(scope="module")
-def node():
+@contextmanager
+def started(**more):
     with short_folder() as folder:
         port, dashboard = free_port(), free_port()
         options = (f"--port={port}", f"--dashboard-port={dashboard}", "--num-cpus=4")
+        environment = ray_environment(folder) | more
         try:
-            ray_start(folder, "--head", *options)
-            yield Node(folder, f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{port}")
+            ray_start(folder, "--head", *options, environment=more)
+            yield Node(folder, f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{port}", environment)
         finally:
             own = processes.with_environment(f"RAY_TMPDIR={folder}")
             processes.kill([], also=own.union(*map(processes.descendants, own)))
+
+
+@pytest.fixture(scope="module")
+def node():
+    with started() as made:
+        yield made
+
+
+@pytest.fixture
+def open_node():
+    """One whose Ray asks nobody for a token."""
+    with started(RAY_AUTH_MODE="disabled") as made:
+        yield made
 
 
 def wrong_copy(folder, name):
@@ -115,3 +130,19 @@ def test_serve_deploy_is_refused_where_no_file_is_found(node):
         time.sleep(0.5)
     assert "Reranker.user_config: unknown key 'max_token'; did you mean 'max_tokens'?" in told
     assert node.num_replicas_ever() == 0
+
+
+def test_no_other_machine_is_served_from_a_ray_that_runs_code_of_everybody(open_node):
+    text = (ROOT / "local.yaml").read_text()
+    for old, new in {
+        "host: 127.0.0.1": "host: 0.0.0.0",
+        "port: 8000": f"port: {free_port()}",
+        "answers: quote": "auth: {keys: true}\n          answers: quote",
+    }.items():
+        assert old in text
+        text = text.replace(old, new, 1)
+    (open_node.folder / "open.yaml").write_text(text)
+    status, words = open_node.serve("run", "open.yaml")
+    assert status not in (0, None)
+    assert "start every Ray process with RAY_AUTH_MODE=token" in words
+    assert open_node.num_replicas_ever() == 0

@@ -147,3 +147,10 @@ async def test_the_generator_is_told_the_chat(retrieves):
     fake, request = FakeStages(), chat("Where do requests wait?", retrieves=retrieves)
     await events_of(fake, request)
     assert fake.prompts[-1].chat == chat_id(request.caller, request.messages)
+
+
+@pytest.mark.parametrize(("service_class", "rank"), [("priority", -1), ("default", 0), ("flex", 1)])
+async def test_the_generator_is_told_the_class_of_service(service_class, rank):
+    fake, caller = FakeStages(), Caller(service_class=service_class)
+    await events_of(fake, chat("Where do requests wait?", caller=caller))
+    assert fake.prompts[-1].sampling.rank == rank

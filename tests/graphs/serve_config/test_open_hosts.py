@@ -110,3 +110,16 @@ def test_a_serve_that_runs_without_a_proxy_is_asked_where_it_stands(monkeypatch,
     monkeypatch.setattr(ray, "get_actor", lambda *_, **__: _Controller(location))
     monkeypatch.setattr(ray, "get", lambda told, **_: told)
     assert submitted._host() == host
+
+
+@pytest.mark.parametrize(
+    ("host", "has_token", "is_refused"),
+    [("0.0.0.0", False, True), ("0.0.0.0", True, False), ("127.0.0.1", False, False)],
+)
+def test_a_ray_that_runs_code_of_everybody_serves_no_other_machine(
+    monkeypatch, host, has_token, is_refused
+):
+    monkeypatch.setattr(submitted, "is_token_auth_enabled", lambda: has_token)
+    told = [fault.message for fault in submitted._open_ray_faults(host)]
+    assert bool(told) is is_refused
+    assert all("RAY_AUTH_MODE=token" in one and repr(host) in one for one in told)

@@ -196,15 +196,17 @@ async def test_what_an_engine_would_not_honour_is_refused_by_name(held):
 async def test_a_request_of_higher_priority_goes_first(held):
     begun = []
 
-    async def begin(priority):
-        asked = request("Why?", max_tokens=3, priority=priority)
+    async def begin(priority, rank):
+        asked = request("Why?", max_tokens=3, priority=priority, rank=rank)
         await anext(aiter(held.generator.stream(asked)))
-        begun.append(priority)
+        begun.append((rank, priority))
 
     before = [
         asyncio.create_task(write(held, request("Why?", max_tokens=60, ignore_eos=True, seed=seed)))
         for seed in range(40)  # more than there are slots
     ]
     await held.until_active(40)
-    await asyncio.gather(*(begin(priority) for priority in (3, 0, -3)), *before)
-    assert begun == [-3, 0, 3]
+    waiting = [(3, 0), (-(2**31) + 1, 1), (0, 0), (2**31 - 1, -1), (-3, 0)]
+    await asyncio.gather(*(begin(*one) for one in waiting), *before)
+    # No number that a client sends lifts it above its class.
+    assert begun == [(-1, 2**31 - 1), (0, -3), (0, 0), (0, 3), (1, -(2**31) + 1)]
