@@ -15,6 +15,7 @@ from typing import TypeVar
 from deployments.embeds import LocalEmbeds
 from deployments.model_loading import share_for
 from deployments.state import models_folder
+from index.access import Viewer
 from index.bulk.bulk_cutting import BulkCutter
 from index.bulk.bulk_parcel import Parcel, Stopwatch, Tally
 from index.bulk.bulk_reading import read_sources
@@ -44,10 +45,15 @@ def row_of(value: object) -> Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """Where a bulk load puts its documents: the URL of the corpus and the id of the store."""
+    """Where a bulk load puts its documents: the URL of the corpus, and a store of a tenant."""
 
     database_url: str
     store_id: str
+    tenant: str = "default"
+
+    def opened(self) -> Catalog:
+        """The corpus as the tenant has it; whoever opens it closes it."""
+        return Catalog(self.database_url).seen_by(Viewer(tenant=self.tenant))
 
 
 class Reader:
@@ -73,8 +79,7 @@ class Cutter:
     def _cutter(self) -> BulkCutter:
         folder = resolve(self._embedder.model, self._embedder.revision, models_folder())
         spans = TokenSpans(read_tokenizer(folder))
-        catalog = Catalog(self._to.database_url)
-        return BulkCutter(catalog, self._to.store_id, self._cutting, spans)
+        return BulkCutter(self._to.opened(), self._to.store_id, self._cutting, spans)
 
     def __call__(self, row: Row) -> list[Row]:
         """Some documents to parcels."""
@@ -132,7 +137,7 @@ class Committer:
 
     @cached_property
     def _catalog(self) -> Catalog:
-        return Catalog(self._to.database_url)
+        return self._to.opened()
 
     def __call__(self, row: Row) -> Row:
         """A parcel to its tally."""

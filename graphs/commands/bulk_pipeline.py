@@ -94,15 +94,14 @@ def plan_processes(served: Served, room: Room) -> Plan:
 
 
 def run_pipeline(
-    sources: Sequence[Source], served: Served, store_id: str, plan: Plan
+    sources: Sequence[Source], served: Served, to: Destination, plan: Plan
 ) -> Iterator[Tally]:
-    """Loads the sources into the store; gives a tally for each parcel that is through.
+    """Loads the sources into a store; gives a tally for each parcel that is through.
 
     Raises:
         RayError: a stage failed for a reason that no document is to blame for.
     """
     _configure()
-    to = Destination(database_url=served.database_url, store_id=store_id)
     here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
     parcels = in_parcels(sources, plan.num_embedders)
     rows = ray.data.from_items([row_of(one) for one in parcels], override_num_blocks=len(parcels))

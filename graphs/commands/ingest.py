@@ -15,10 +15,14 @@ The load may be stopped at any time, by Ctrl-C, kill or a lost machine: run agai
 What the store holds with the same name and content is left as it is, a changed document takes the
 place of its old version, and of that only the changed passages are embedded. Nothing is deleted
 because its file is gone.
+
+Without --users and --groups the whole tenant sees a new store. Files get the access list that their
+store has when they are loaded.
 """
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -28,6 +32,7 @@ from ray.exceptions import RayError, RayTaskError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from deployments.bulk_load import Destination
 from deployments.shared_database import refuse_unshared_database
 from graphs.commands.bulk_pipeline import free_room, plan_processes, run_pipeline
 from graphs.commands.command import (
@@ -43,9 +48,11 @@ from graphs.commands.served import Served, read_served
 from graphs.commands.session import SessionError, ray_session
 from graphs.config import ray_address
 from graphs.errors import ConfigError
+from index.access import Viewer, access_text
 from index.bulk.bulk_parcel import Tally
 from index.bulk.bulk_sources import FoundSources, SourceError, find_sources
 from index.catalog.catalog import Catalog
+from index.catalog.keys.records import TENANT_PATTERN
 from index.errors import CorpusError, ExpiredStoreError, UnknownStoreError
 from models.errors import InvalidInputError
 
@@ -92,12 +99,30 @@ def _parser() -> argparse.ArgumentParser:
         help="name or id of the vector store; made if missing",
     )
     parser.add_argument(
+        "--tenant", type=_tenant, default="default", help="whose store it is (default: default)"
+    )
+    for who in ("users", "groups"):
+        parser.add_argument(
+            f"--{who}", type=_names, default=(), metavar="LIST",
+            help=f"{who} of the tenant who see a store that is made, and its files; commas between",
+        )  # fmt: skip
+    parser.add_argument(
         "--cpus", type=_count, metavar="N", help="CPUs of a cluster of its own (default: all)"
     )
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="write the closing tables as JSON, in full"
     )
     return parser
+
+
+def _tenant(value: str) -> str:
+    if not re.fullmatch(TENANT_PATTERN, value):
+        raise argparse.ArgumentTypeError(f"must be as {TENANT_PATTERN}, got {value!r}")
+    return value
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(one.strip() for one in value.split(",") if one.strip())
 
 
 def _count(value: str) -> int:
@@ -115,9 +140,9 @@ def _load(
     with ray_session(address, num_cpus=options.cpus, runtime_env=served.runtime_env):
         refuse_unshared_database(served.database_url)
         plan = plan_processes(served, free_room())
-        store_id = _find_or_create(served.database_url, options.store)
-        served = served.embedding_as(_embedder_of(served.database_url, store_id))
-        tallies = run_pipeline(found.sources, served, store_id, plan)
+        to = _find_or_create(served.database_url, options)
+        served = served.embedding_as(_embedder_of(to))
+        tallies = run_pipeline(found.sources, served, to, plan)
         tally, status = _follow(tallies, len(found.sources), console)
     elapsed_s = time.perf_counter() - start
     report = Report(
@@ -129,28 +154,37 @@ def _load(
     return status
 
 
-def _find_or_create(database_url: str, name_or_id: str) -> str:
-    """Gives the id of the store.
+def _find_or_create(database_url: str, options: argparse.Namespace) -> Destination:
+    """Gives the store.
 
     Raises:
         ExpiredStoreError: it has expired.
+        ConfigError: it is there, and others see it than those who are named.
     """
-    catalog = Catalog(database_url)
+    named = [f"user:{one}" for one in options.users] + [f"group:{one}" for one in options.groups]
+    access = access_text(named) if named else None
+    whole = Catalog(database_url)
+    catalog = whole.seen_by(Viewer(tenant=options.tenant))
     try:
-        store = catalog.find_store(name_or_id)
+        store = catalog.find_store(options.store)
     except UnknownStoreError:
-        store = catalog.create_store(name=name_or_id)
+        store = catalog.create_store(name=options.store, access=access)
     finally:
-        catalog.close()
+        whole.close()
     if store.expired:
-        raise ExpiredStoreError(f"vector store {name_or_id!r} has expired and takes nothing")
-    return store.id
+        raise ExpiredStoreError(f"vector store {options.store!r} has expired and takes nothing")
+    if named and store.access != access:
+        raise ConfigError(
+            f"vector store {options.store!r} has another access list: change it first "
+            "(docs/security.md), or leave --users and --groups out"
+        )
+    return Destination(database_url=database_url, store_id=store.id, tenant=options.tenant)
 
 
-def _embedder_of(database_url: str, store_id: str) -> str | None:
-    catalog = Catalog(database_url)
+def _embedder_of(to: Destination) -> str | None:
+    catalog = to.opened()
     try:
-        return catalog.embedder_of(store_id)
+        return catalog.embedder_of(to.store_id)
     finally:
         catalog.close()
 

@@ -3,7 +3,8 @@
 A document is known by its name, which is unique among those loaded into a store: it stands, as a
 hash, in the file's id. What the store holds with the same name, bytes and attributes is left as it
 is, whoever put it there; so a load that was killed is simply done again. Another version of a
-loaded document takes the place of the one before, in the transaction that brings it.
+loaded document takes the place of the one before, in the transaction that brings it. The file
+belongs to the tenant of its store, and is seen by whom the store's access list names then.
 """
 
 import hashlib
@@ -190,7 +191,7 @@ def _insert(
     store_id: str = store.id
     ids = [f"{_id_prefix(one.document.filename)}{uuid.uuid4().hex[:24]}" for one in documents]
     file_rows = [
-        _file_row(i, one.document, store.tenant, now) for i, one in zip(ids, documents, strict=True)
+        _file_row(i, one.document, store, now) for i, one in zip(ids, documents, strict=True)
     ]
     connection.execute(insert(files), file_rows)
     vector_bytes = embeddings.itemsize * embeddings.shape[1]
@@ -208,7 +209,7 @@ def _insert(
     return ids
 
 
-def _file_row(file_id: str, document: BulkDocument, tenant: str, now: int) -> dict[str, Any]:
+def _file_row(file_id: str, document: BulkDocument, store: AnyRow, now: int) -> dict[str, Any]:
     return {
         "id": file_id,
         "filename": document.filename,
@@ -219,7 +220,8 @@ def _file_row(file_id: str, document: BulkDocument, tenant: str, now: int) -> di
         "created_at": now,
         "expires_at": None,
         "content": document.data,
-        "tenant": tenant,
+        "tenant": store.tenant,
+        "access": store.access,
     }
 
 

@@ -2,6 +2,7 @@
 
 import pickle
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from deployments.bulk_load import (
     Reader,
     row_of,
 )
+from index.access import Viewer, access_text
 from index.bulk.bulk_sources import find_sources
 from index.catalog.catalog import Catalog
 from index.chunk import Cutting
@@ -104,3 +106,25 @@ def test_a_database_that_stays_away_ends_the_load(monkeypatch, tmp_path):
         bulk_load.patiently(Catalog(url).head)
     lock.close()
     catalog.close()
+
+
+def test_what_is_loaded_belongs_to_the_tenant_and_is_seen_by_whom_its_store_names(stages, tmp_path):
+    catalog, to, (reader, *_, embedder, _) = stages
+    acme = catalog.seen_by(Viewer(tenant="acme"))
+    store = acme.create_store(name="docs", access=access_text(["group:sales"]))
+    to = replace(to, store_id=store.id, tenant="acme")
+    cutter, committer = Cutter(to, CUTTING, EMBEDDER), Committer(to)
+    (tmp_path / "a.md").write_text(TEXT.format("six"))
+    assert load((catalog, to, (reader, cutter, embedder, committer)), tmp_path).num_loaded == 1
+    cutter._cutter.close()
+    seen = {
+        (tenant, group): len(
+            catalog.seen_by(
+                Viewer(tenant=tenant, principals=frozenset({f"group:{group}"}))
+            ).list_files().items
+        )
+        for tenant in ("acme", "other") for group in ("sales", "hr")
+    }  # fmt: skip
+    assert seen == {
+        ("acme", "sales"): 1, ("acme", "hr"): 0, ("other", "sales"): 0, ("other", "hr"): 0,
+    }  # fmt: skip

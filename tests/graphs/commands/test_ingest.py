@@ -14,6 +14,7 @@ from graphs.commands.bulk_pipeline import Room, plan_processes
 from graphs.commands.report import Report, print_report
 from graphs.commands.served import read_served
 from graphs.commands.session import SessionError, ray_session
+from graphs.errors import ConfigError
 from index.bulk.bulk_parcel import Tally
 from index.bulk.bulk_reading import Failure
 from index.catalog.catalog import Catalog
@@ -147,15 +148,42 @@ def test_a_cluster_without_a_free_cpu_is_refused():
         plan_processes(read_served(ROOT / "local.yaml"), room)
 
 
+def store_for(url, *options):
+    options = ingest._parser().parse_args(["folder", "--store", *options])
+    return ingest._find_or_create(url, options)
+
+
 def test_a_store_is_found_by_name_or_id_or_made(tmp_path):
     url = f"sqlite:///{tmp_path}/corpus.db"
-    made = ingest._find_or_create(url, "docs")
-    assert ingest._find_or_create(url, "docs") == made == ingest._find_or_create(url, made)
+    made = store_for(url, "docs")
+    assert store_for(url, "docs") == made == store_for(url, made.store_id)
     catalog = Catalog(url, clock=lambda: 0)
     catalog.create_store(name="old", expires_after_days=1)
     catalog.close()
     with pytest.raises(ExpiredStoreError, match="'old' has expired"):
-        ingest._find_or_create(url, "old")
+        store_for(url, "old")
+
+
+def test_a_store_is_of_the_tenant_and_for_those_who_are_named(tmp_path):
+    url = f"sqlite:///{tmp_path}/corpus.db"
+    open_to_all = store_for(url, "docs")
+    made = store_for(url, "docs", "--tenant", "acme", "--users", "ann, bo", "--groups", "sales")
+    assert (made.tenant, made.store_id != open_to_all.store_id) == ("acme", True)
+    assert store_for(url, "docs", "--tenant", "acme") == made  # as it is
+    catalog = made.opened()
+    assert catalog.get_store(made.store_id).access == "|group:sales|user:ann|user:bo|"
+    catalog.close()
+    with pytest.raises(ConfigError, match="'docs' has another access list"):
+        store_for(url, "docs", "--tenant", "acme", "--groups", "all")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"), [(["--tenant", "a/b"], "got 'a/b'"), (["--users"], "expected one argument")]
+)
+def test_a_wrong_tenant_or_list_is_told(capsys, wrong, told):
+    with pytest.raises(SystemExit):
+        ingest._parser().parse_args(["folder", "--store", "docs", *wrong])
+    assert told in capsys.readouterr().err
 
 
 def interrupted(*tallies, error):
