@@ -21,6 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.border.json_body import JsonRequest
+from graphs.api.errors import DisconnectedError
 
 if TYPE_CHECKING:
     from mcp.server.lowlevel.server import Server
@@ -54,9 +55,19 @@ class _McpReply(Response):
         self._message = message
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers, unless the client leaves first."""
-        server = await asyncio.to_thread(_server)
-        await unless_disconnected(receive, self._answer(server, scope, send))
+        """Answers, unless the client leaves first; one that leaves with its answer is no fault."""
+        server, has_begun = await asyncio.to_thread(_server), False
+
+        async def noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await unless_disconnected(receive, self._answer(server, scope, noting))
+        except DisconnectedError:
+            if not has_begun:
+                raise
 
     async def _answer(self, server: "Server[Any]", scope: Scope, send: Send) -> None:
         from mcp.server.streamable_http_manager import StreamableHTTPSessionManager

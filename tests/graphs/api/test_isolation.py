@@ -17,6 +17,7 @@ from graphs.pipeline.stages import Stages
 from graphs.settings import AuthSettings, JwtSettings, ObservingSettings
 from tests.graphs.fake_services import FoldRetriever
 from tests.graphs.isolation import QUESTION, TellingStages, add_tokens, dice_of, make_world
+from tests.graphs.isolation_paths import OtherPaths
 from tests.graphs.opened import forget, open_index, open_lists, open_requests, open_tenants
 from tests.graphs.token_issuer import TokenIssuer
 
@@ -67,12 +68,13 @@ def world(api_catalog, api_ingest, issuer):
     return world
 
 
-class Requests:
+class Requests(OtherPaths):
     """Random requests over all paths that tell of documents; each gives what it named itself."""
 
     def __init__(self, http, world, dice):
         self.http, self.world, self.dice = http, world, dice
         self.responses = []  # ids that somebody was given
+        self.kept = []
 
     async def send(self, asker):
         kinds = [one for one in dir(self) if one.startswith("ask_")]
@@ -83,6 +85,11 @@ class Requests:
         reply = await self.http.request(method, path, headers=headers, **options)
         assert reply.status_code < 500, (method, path, reply.text)
         return f"{reply.headers}{reply.text}", named, reply
+
+    async def checked(self, asker, method, path, named=(), **options):
+        """A request in between, whose reply is looked through at once."""
+        text, named, _ = await self.call(asker, method, path, named, **options)
+        _check(self.world, asker, text, named)
 
     def store(self, asker):
         """Any store by its id, more often one of the tenant's own."""
@@ -273,7 +280,7 @@ async def test_without_a_rule_something_leaves(api_http, world, monkeypatch, ope
     forget()
     try:
         with pytest.raises((LeakError, AssertionError)):
-            await run(api_http, world, 100)
+            await run(api_http, world, 200)
     finally:
         monkeypatch.undo()
         forget()

@@ -1,6 +1,8 @@
 """How messages reach `/mcp`: without sessions, from trusted pages only, whatever is sent."""
 
+import asyncio
 import itertools
+import json
 import subprocess
 import sys
 
@@ -11,7 +13,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from graphs.api.app import build_app
-from tests.graphs.serving import serving
+from tests.graphs.serving import in_app, serving
 
 ACCEPT = {"accept": "application/json, text/event-stream"}
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -125,3 +127,36 @@ async def test_a_ping_of_plain_http_is_one_round_trip(mcp_url):
         reply = await http.post(mcp_url, json=PING, headers=ACCEPT)
     assert reply.headers["content-type"] == "application/json"
     assert reply.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("leaves", ["with its answer", "before"])
+async def test_a_client_that_leaves_with_its_answer_is_no_fault(
+    api_app, api_services, caplog, leaves
+):
+    """As httpx does: it closes the connection as soon as it has read the reply."""
+    body, has_left, sent = json.dumps(PING).encode(), asyncio.Event(), []
+    unread = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive():
+        if unread:
+            return unread.pop()
+        if leaves == "with its answer":
+            await has_left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message["type"])
+        has_left.set()
+        await asyncio.sleep(0.05)  # the transport is not through yet
+
+    headers = {"accept": ACCEPT["accept"], "content-type": "application/json", "host": "localhost"}
+    scope = {
+        "type": "http", "method": "POST", "path": "/mcp", "raw_path": b"/mcp", "root_path": "",
+        "query_string": b"", "scheme": "http", "http_version": "1.1", "client": ("127.0.0.1", 1),
+        "server": ("localhost", 80), "state": {}, "extensions": {}, "asgi": {"version": "3.0"},
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
+    async with in_app(api_app, api_services):
+        await api_app(scope, receive, send)
+    assert bool(sent) is (leaves == "with its answer")
+    assert not [one for one in caplog.records if one.levelname == "ERROR"]
