@@ -74,6 +74,14 @@ OVERVIEW = Dashboard(
             }, says="a second, read and written",
         ),
         Panel(
+            title="Tokens of an answer",
+            queries={
+                "mean {{gen_ai_token_type}}": mean(
+                    "ray_gen_ai_client_token_usage", "gen_ai_token_type"
+                )
+            },
+        ),
+        Panel(
             title="Time of stages, p95", unit="s",
             queries={"{{stage}}": quantile(0.95, _STAGE, "stage")},
         ),
