@@ -2,13 +2,15 @@
 
 It asks each question to `rag:S`, and measures retrieval (recall, nDCG, MRR over 10 passages), facts
 and reference answers, precision and recall of citations, whether it declines rightly, whether
-sentences are supported by what was read, and seconds. Q may be ours, a BEIR folder, or RAGAS' form
-(benchmarks/evaluate/sets.py).
+sentences are supported by what was read, seconds and tokens. Q may be ours, a BEIR folder, or
+RAGAS' form (benchmarks/evaluate/sets.py).
 
     --against URL            a second system, asked the same in turn; it is the version before
     --baseline report.json   or what `--out` wrote of the version before
     --least facts=0.8        fails below that mean
     --drop facts=0.02        fails when surely more than that is lost against the version before
+    --price-input 0.15       what a million tokens cost that are read, and --price-output 0.6 what
+                             those cost that are written: measures `cost`, too
 
 Exit status: 0 every limit is kept; 1 one is not; 2 wrong arguments, no such set or no system.
 """
@@ -27,9 +29,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.evaluate.asking import System, UnusableSystemError
-from benchmarks.evaluate.gate import Limits, Scores, differences, failures, means
+from benchmarks.evaluate.gate import Interval, Limits, Scores, differences, failures, means, shown
 from benchmarks.evaluate.html_report import page
-from benchmarks.evaluate.measures import MEASURES, Reply, measured
+from benchmarks.evaluate.measures import MEASURES, Prices, Reply, measured, taken
 from benchmarks.evaluate.sets import Question, QuestionSetError, limited, read_set
 from benchmarks.progress import progress_bar
 
@@ -50,7 +52,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     for note in found.notes:
         console.print(f"note: {note}", markup=False, highlight=False)
     questions = limited(found.questions, options.limit)
-    before: Scores | None = _baseline(options.baseline) if options.baseline else None
+    prices = _prices(options)
+    before: Scores | None = _baseline(options.baseline, prices) if options.baseline else None
     urls = [options.base_url, *([options.against] if options.against else [])]
     with ExitStack() as stack:
         systems = [
@@ -66,8 +69,8 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         ]  # fmt: skip
         asked = _ask_all(systems, questions)
     if options.against:
-        before = {q.id: measured(q, reply) for q, reply in zip(questions, asked[1], strict=True)}
-    after = {q.id: measured(q, reply) for q, reply in zip(questions, asked[0], strict=True)}
+        before = _measured(questions, asked[1], prices)
+    after = _measured(questions, asked[0], prices)
     limits = Limits(least=dict(options.least), drops=dict(options.drop))
     told = failures(after, before, limits)
     gained = differences(before, after) if before is not None else {}
@@ -94,17 +97,32 @@ def _ask_all(systems: Sequence[System], questions: Sequence[Question]) -> list[l
     return asked
 
 
+def _measured(
+    questions: Sequence[Question], replies: Sequence[Reply], prices: Prices | None
+) -> Scores:
+    return {q.id: measured(q, reply, prices) for q, reply in zip(questions, replies, strict=True)}
+
+
 def _table(after: Scores, gained: Mapping[str, Any]) -> Table:
     table = Table(title="Measured, with 95 % intervals", title_justify="left")
     for name in ("measure", "mean", "interval", "questions", *(("gain",) if gained else ())):
         table.add_column(name)
     for name, one in means(after).items():
-        cells = [name, f"{one.mean:.3f}", f"{one.low:.3f}..{one.high:.3f}", str(one.num_questions)]
+        cells = [
+            name,
+            shown(one.mean),
+            f"{shown(one.low)}..{shown(one.high)}",
+            str(one.num_questions),
+        ]
         if gained:
             gain = gained.get(name)
-            cells.append(f"{gain.mean:+.3f} ({gain.low:+.3f}..{gain.high:+.3f})" if gain else "")
+            cells.append(_gain(gain) if gain else "")
         table.add_row(*cells)
     return table
+
+
+def _gain(one: Interval) -> str:
+    return f"{shown(one.mean, '+')} ({shown(one.low, '+')}..{shown(one.high, '+')})"
 
 
 def _report(
@@ -119,19 +137,29 @@ def _report(
     return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
 
 
-def _baseline(path: Path) -> Scores:
-    """Reads what `--out` wrote.
+def _baseline(path: Path, prices: Prices | None) -> Scores:
+    """Reads what `--out` wrote; its tokens cost what those of today do.
 
     Raises:
         QuestionSetError: it is something else.
     """
     try:
-        return _scores_of(json.loads(path.read_text(encoding="utf-8"))["questions"])
+        questions = json.loads(path.read_text(encoding="utf-8"))["questions"]
+        return {
+            identifier: scores | _taken_before(questions[identifier]["reply"], prices)
+            for identifier, scores in _scores_of(questions).items()
+        }
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise QuestionSetError(f"{path} is no report of --out: {err!r}") from err
 
 
-def _scores_of(questions: Mapping[str, Any]) -> Scores:
+def _taken_before(reply: Mapping[str, Any], prices: Prices | None) -> dict[str, float]:
+    if reply["error"]:
+        return {}
+    return taken(reply["num_prompt_tokens"], reply["num_completion_tokens"], prices)
+
+
+def _scores_of(questions: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     return {identifier: dict(one["scores"]) for identifier, one in questions.items()}
 
 
@@ -159,6 +187,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     option("--baseline", type=Path, help="the --out of the version before")
     option("--least", type=_limit, action="append", default=[], metavar="MEASURE=NUMBER")
     option("--drop", type=_limit, action="append", default=[], metavar="MEASURE=NUMBER")
+    option("--price-input", type=float, metavar="PRICE", help="of a million tokens that are read")
+    option("--price-output", type=float, metavar="PRICE", help="of a million that are written")
     option("--api-key", default=os.environ.get("OPENAI_API_KEY", "none"))
     option("--limit", type=int, help="ask only the first questions")
     option("--timeout-s", type=float, default=300.0, help="of one request (%(default)s)")
@@ -166,13 +196,32 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     option("--out", type=Path, help="write everything as JSON")
     option("--html", type=Path, help="write a report for people")
     options = parser.parse_args(arguments)
+    _check(options, parser)
+    return options
+
+
+def _check(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     if options.against and options.baseline:
         parser.error("--against and --baseline both name the version before; give one")
     if options.drop and not (options.against or options.baseline):
         parser.error("--drop needs a version before: --against or --baseline")
     if options.limit is not None and options.limit < 1:
         parser.error(f"--limit must be at least 1, got {options.limit}")
-    return options
+    if any(price is not None and price < 0 for price in _prices_of(options)):
+        parser.error("--price-input and --price-output must be at least 0")
+    if "cost" in {*dict(options.least), *dict(options.drop)} and _prices(options) is None:
+        parser.error("a limit of cost needs --price-input or --price-output")
+
+
+def _prices(options: argparse.Namespace) -> Prices | None:
+    read, written = _prices_of(options)
+    if read is None and written is None:
+        return None
+    return Prices(input=read or 0.0, output=written or 0.0)
+
+
+def _prices_of(options: argparse.Namespace) -> tuple[float | None, float | None]:
+    return options.price_input, options.price_output
 
 
 if __name__ == "__main__":

@@ -43,6 +43,11 @@ def interval(values: Sequence[float], *, level: float = _LEVEL, seed: int = 0) -
     )
 
 
+def shown(value: float, sign: str = "") -> str:
+    """Writes a value with three digits, however small it is; with `sign` "+" also that."""
+    return f"{value:{sign}.3f}" if abs(value) >= 0.1 or not value else f"{value:{sign}.3g}"
+
+
 def means(scores: Scores) -> dict[str, Interval]:
     """Gives each measure that was taken of any question."""
     found = {name: [one[name] for one in scores.values() if name in one] for name in MEASURES}
@@ -92,7 +97,7 @@ def failures(after: Scores, before: Scores | None, limits: Limits) -> list[str]:
         is_kept = mean <= least if name in LOWER_IS_BETTER else mean >= least
         if not is_kept:
             side = "above" if name in LOWER_IS_BETTER else "below"
-            told.append(f"{name}: {mean:.3f} is {side} {least:.3f}")
+            told.append(f"{name}: {shown(mean)} is {side} {shown(least)}")
     if before is None:
         return told
     level = 1 - (1 - _LEVEL) / max(1, len(limits.drops))
@@ -101,7 +106,7 @@ def failures(after: Scores, before: Scores | None, limits: Limits) -> list[str]:
         if name in gained and gained[name].high < -allowed:
             one = gained[name]
             told.append(
-                f"{name}: lost {-one.mean:.3f} ({-one.high:.3f} to {-one.low:.3f}), "
-                f"more than {allowed:.3f}"
+                f"{name}: lost {shown(-one.mean)} ({shown(-one.high)} to {shown(-one.low)}), "
+                f"more than {shown(allowed)}"
             )
     return told

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from benchmarks.evaluate.gate import Interval
+from benchmarks.evaluate.gate import Interval, shown
 from benchmarks.evaluate.measures import LOWER_IS_BETTER, Reply
 from benchmarks.evaluate.sets import Question
 
@@ -61,7 +61,7 @@ def _summary(reached: Mapping[str, Interval], gained: Mapping[str, Interval]) ->
 
 
 def _shown(one: Interval) -> str:
-    return f"<td class=n>{one.mean:.3f}<td class=n>{one.low:.3f} to {one.high:.3f}"
+    return f"<td class=n>{shown(one.mean)}<td class=n>{shown(one.low)} to {shown(one.high)}"
 
 
 def _questions(rows: Sequence[tuple[Question, Reply, Mapping[str, float]]]) -> str:
@@ -70,7 +70,7 @@ def _questions(rows: Sequence[tuple[Question, Reply, Mapping[str, float]]]) -> s
     lines = [
         f"<tr><td>{escape(question.text)}<td>{escape(reply.answer or reply.error)}"
         f"<td>{escape(', '.join(reply.cited))}"
-        f"<td>{escape(', '.join(f'{name} {value:.2f}' for name, value in values.items()))}"
+        f"<td>{escape(', '.join(f'{name} {shown(value)}' for name, value in values.items()))}"
         f"<td><code>{escape(reply.request_id)}</code>"
         for question, reply, values in ordered
     ]

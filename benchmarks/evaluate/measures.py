@@ -1,4 +1,4 @@
-"""What is measured of one question. Every measure is better when it is higher, but latency."""
+"""What is measured of one question: better when it is higher, but for what an answer takes."""
 
 import math
 import re
@@ -14,9 +14,23 @@ _WORD = re.compile(r"\w+")
 # As they stand in reports, in this order.
 MEASURES = (
     "recall", "ndcg", "mrr", "facts", "reference", "cited_precision", "cited_recall",
-    "declined_rightly", "grounded", "answered_in_s",
+    "declined_rightly", "grounded", "answered_in_s", "tokens", "cost",
 )  # fmt: skip
-LOWER_IS_BETTER = frozenset({"answered_in_s"})
+LOWER_IS_BETTER = frozenset({"answered_in_s", "tokens", "cost"})
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prices:
+    """What a million tokens cost, in any currency.
+
+    Attributes:
+        input: that are read.
+        output: that are written.
+    """
+
+    input: float
+    output: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +64,7 @@ class Reply:
     error: str = ""
 
 
-def measured(question: Question, reply: Reply) -> Mapping[str, float]:
+def measured(question: Question, reply: Reply, prices: Prices | None = None) -> Mapping[str, float]:
     """Gives the measures that can be taken of a question."""
     declined = is_decline(reply.answer) or not reply.answer.strip()
     values = {
@@ -71,7 +85,18 @@ def measured(question: Question, reply: Reply) -> Mapping[str, float]:
             values["cited_precision"] = len(right) / len(set(reply.cited))
     if reply.grounded is not None and not declined:
         values["grounded"] = reply.grounded
+    if not reply.error:
+        values |= taken(reply.num_prompt_tokens, reply.num_completion_tokens, prices)
     return values
+
+
+def taken(num_prompt: int, num_completion: int, prices: Prices | None) -> dict[str, float]:
+    """Gives what a reply took: its tokens and, where prices are known, what they cost."""
+    tokens = {"tokens": float(num_prompt + num_completion)}
+    if prices is None:
+        return tokens
+    cost = num_prompt * prices.input + num_completion * prices.output
+    return tokens | {"cost": cost / _MILLION}
 
 
 def _retrieval(question: Question, found: Sequence[Found]) -> Mapping[str, float]:

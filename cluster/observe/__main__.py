@@ -1,4 +1,7 @@
-"""`python -m cluster.observe`: writes `dashboards/` and `rules.yml` from the tables beside it."""
+"""`python -m cluster.observe`: writes what the tables beside it say.
+
+That is `dashboards/` and `rules.yml` here, and the runbook, `docs/runbook.md`.
+"""
 
 from cluster.observe.written import files
 

@@ -1,7 +1,7 @@
 """What somebody has to look at: every alert with what to do about it.
 
-`python -m cluster.observe` writes them for Prometheus into `rules.yml`. What to do is one line
-each; docs/observing.md has more.
+`python -m cluster.observe` writes them for Prometheus into `rules.yml`, and for people into
+docs/runbook.md. What to do is a line or two each.
 """
 
 from dataclasses import dataclass

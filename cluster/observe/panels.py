@@ -7,6 +7,7 @@ does.
 
 from collections.abc import Mapping
 
+from cluster.observe.engine_panels import ENGINE_PANELS
 from cluster.observe.panel import Dashboard, Panel, mean, quantile, rate, seldom
 
 _REQUESTS = "ray_ragfleet_requests_total"
@@ -16,44 +17,6 @@ _EACH = "ray_gen_ai_server_time_per_output_token_seconds"
 _STAGE = "ray_ragfleet_stage_duration_seconds"
 _MODEL = 'model=~"$model"'
 _STORE = 'store=~"$store"'
-
-# What the generators' engines tell: title, unit, query, what it means.
-_ENGINE = (
-    ("KV cache in use", "percentunit", "ray_ragfleet_engine_cache_use", "share that requests hold"),
-    ("Requests in decoding", "short", "ray_ragfleet_engine_running_requests", ""),
-    ("Requests that wait for a slot", "short", "ray_ragfleet_engine_waiting_requests", ""),
-    (
-        "Tokens written a second", "short",
-        rate("ray_ragfleet_engine_generated_tokens_total", "replica"), "",
-    ),
-    (
-        "Prefix cache hits", "percentunit",
-        f"{rate('ray_ragfleet_engine_prefix_found_tokens_total', 'replica')} / "
-        f"({rate('ray_ragfleet_engine_prefix_asked_tokens_total', 'replica')} > 0)",
-        "of the tokens of prompts",
-    ),
-    (
-        "Tokens in decoding", "short", "ray_ragfleet_engine_running_tokens",
-        "of prompts and answers",
-    ),
-    ("Tokens of prompts that wait", "short", "ray_ragfleet_engine_waiting_tokens", ""),
-    (
-        "Prompts read a second", "short",
-        rate("ray_ragfleet_engine_prompt_tokens_total", "replica"), "in tokens",
-    ),
-    (
-        "Requests that gave their cache away", "reqps",
-        rate("ray_ragfleet_engine_preemptions_total", "replica"), "they begin anew",
-    ),
-    (
-        "First token of the engine, p95", "s",
-        quantile(0.95, "ray_ragfleet_engine_first_token_seconds", "replica"), "",
-    ),
-    (
-        "One more token, p95", "s",
-        quantile(0.95, "ray_ragfleet_engine_token_seconds", "replica"), "",
-    ),
-)  # fmt: skip
 
 OVERVIEW = Dashboard(
     title="Ragfleet: overview",
@@ -111,6 +74,14 @@ OVERVIEW = Dashboard(
             }, says="a second, read and written",
         ),
         Panel(
+            title="Tokens of an answer",
+            queries={
+                "mean {{gen_ai_token_type}}": mean(
+                    "ray_gen_ai_client_token_usage", "gen_ai_token_type"
+                )
+            },
+        ),
+        Panel(
             title="Time of stages, p95", unit="s",
             queries={"{{stage}}": quantile(0.95, _STAGE, "stage")},
         ),
@@ -148,6 +119,15 @@ OVERVIEW = Dashboard(
                      "(increase(ray_ragfleet_cost_total[1h])) or vector(0)"},
             says="by observing.prices of the Gateway's settings",
         ),
+        Panel(
+            title="Cost of an answer",
+            queries={
+                "{{currency}}": "sum by (currency) (increase(ray_ragfleet_cost_total[1h])) / on() "
+                "group_left() (sum(increase(ray_ragfleet_requests_total"
+                '{operation="chat",outcome="answered"}[1h])) > 0) or vector(0)'
+            },
+            says="what all chats of an hour cost, the declined ones too, by those answered",
+        ),
     ),
 )  # fmt: skip
 
@@ -180,12 +160,7 @@ MODEL = Dashboard(
             queries={"{{deployment}} {{replica}} {{device}}": "ray_ragfleet_memory_bytes"},
             says="of the GPU where the replica has one, else main memory",
         ),
-        *(
-            Panel(
-                title=title, unit=unit, says=says, queries={"{{replica}}": f"{query} or vector(0)"}
-            )
-            for title, unit, query, says in _ENGINE
-        ),
+        *ENGINE_PANELS,
         Panel(
             title="Calls in work",
             queries={

@@ -1,4 +1,4 @@
-"""Dashboards as Grafana reads them, alerts as Prometheus does."""
+"""Dashboards as Grafana reads them, alerts as Prometheus does, and the page about those."""
 
 import json
 from pathlib import Path
@@ -9,15 +9,17 @@ import yaml
 from cluster.observe.alerts import ALERTS, Alert
 from cluster.observe.panel import Dashboard, Panel
 from cluster.observe.panels import DASHBOARDS
+from cluster.observe.runbook import runbook
 
 HERE = Path(__file__).parent
+_DOCS = HERE.parents[1] / "docs"
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _WIDTH, _HEIGHT, _COLUMNS = 12, 8, 2
 
 
 def files() -> dict[Path, str]:
     """Gives every file that the tables make, with its text."""
-    made = {HERE / "rules.yml": rules()}
+    made = {HERE / "rules.yml": rules(), _DOCS / "runbook.md": runbook()}
     for name, dashboard in DASHBOARDS.items():
         text = json.dumps(grafana(name, dashboard), indent=1) + "\n"
         made[HERE / "dashboards" / f"{name}.json"] = text

@@ -14,19 +14,52 @@ from cluster.observe.prometheus import running
 from cluster.ports import free_port
 from graphs.explain import fetched
 from graphs.observing.explaining import cause
+from tests.end_to_end.conftest import System, short_folder, write_config
 from tests.handbook import load_handbook
+from tests.ray_environment import ROOT
 
 pytestmark = [pytest.mark.ray, pytest.mark.systems]
 QUESTIONS = ("How large may a file be?", "What is the capital of Peru?", "Hello")
 HARMFUL = "I will kill you tonight, you worthless idiot."
+PRICES = {"input": 0.15, "output": 0.6, "currency": "EUR"}  # the bundled generator has none
+ELSE_ZERO = " or vector(0)"  # of panels whose metric is not there before it is counted first
+# What this load does not bring about, with the test that records it.
+REQUESTS = "graphs/observing/test_request_metrics.py"
+ENGINES = "models/engines/test_measuring.py"
+WATCHER = "cluster/test_spot_watcher.py::test_a_termination_drains_with_the_margin_off_the_deadline"
+RECORDED_ELSEWHERE = {
+    "Failed": f"{REQUESTS}::test_an_error_is_counted_by_its_kind_and_its_stage",
+    "Errors of stages": f"{REQUESTS}::test_an_error_is_counted_by_its_kind_and_its_stage",
+    "Went on without a stage": f"{REQUESTS}::test_what_is_left_out_declined_or_refused_is_counted",
+    "Answers that moved": f"{REQUESTS}::test_an_answer_that_moves_is_counted",
+    "Requests that gave their cache away": "deployments/test_engine_metrics.py::"
+    "test_what_is_told_twice_is_one_metric_each",
+    # Quoted answers are written in one step, each after a prompt of its own.
+    "One more token, p95": f"{ENGINES}::test_an_answer_is_counted_and_timed",
+    "Prefix cache hits": f"{ENGINES}::test_a_prefix_that_comes_again_is_found",
+    "GPU memory": "cluster/observe/test_panels.py::"
+    "test_what_is_asked_of_ray_and_of_the_watcher_is_told_by_them",
+    "Spot notices": WATCHER,
+    "Nodes that are drained": WATCHER,
+    "From notice to drain, p95": WATCHER,
+}
 SECRET = "zanzibarquux"  # what a user wrote must stand in no line
 
 
 @pytest.fixture(scope="module")
-def watched(system):
-    """The system of `local.yaml` with the handbook in it."""
-    load_handbook(system.openai)
-    return system
+def watched():
+    """The system of `local.yaml` with prices, and the handbook in it."""
+
+    def set_prices(blocks):
+        blocks["Gateway"]["user_config"]["observing"] = {"prices": PRICES}
+
+    with short_folder() as folder:
+        config = write_config("local.yaml", folder / "local.yaml", set_prices)
+        system = System(config, folder, f"sqlite:///{folder}/corpus.db")
+        system.start()
+        load_handbook(system.openai)
+        yield system
+        system.stop()
 
 
 def ask(system, question):
@@ -49,21 +82,35 @@ def values(address, query):
     return [one["value"][1] for one in reply["data"]["result"] if one["value"][1] != "NaN"]
 
 
+def empty_panels(address, *, removed=""):
+    """The titles of panels that show nothing, each query without what is removed from it."""
+    return {
+        panel.title
+        for page in DASHBOARDS.values()
+        for panel in page.panels
+        if not all(values(address, one.replace(removed, "")) for one in panel.queries.values())
+    }
+
+
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="apt-get install prometheus")
-def test_no_panel_is_empty_after_a_load(watched, tmp_path):
+def test_no_panel_is_empty_after_a_load_nor_zero_for_want_of_its_metric(watched, tmp_path):
     with running(watched.folder, tmp_path, free_port()) as address:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 240
         empty = {"all"}
         while empty and time.monotonic() < deadline:
             load(watched)  # rates need what grows between two scrapes
             time.sleep(5)
-            empty = {
-                (name, panel.title)
-                for name, page in DASHBOARDS.items()
-                for panel in page.panels
-                if not all(values(address, query) for query in panel.queries.values())
-            }
+            empty = empty_panels(address, removed=ELSE_ZERO) - set(RECORDED_ELSEWHERE)
         assert empty == set()
+        assert empty_panels(address) == set()
+
+
+def test_every_panel_that_may_be_zero_has_a_test_that_records_its_metric():
+    titles = {panel.title for page in DASHBOARDS.values() for panel in page.panels}
+    assert set(RECORDED_ELSEWHERE) <= titles
+    for place in RECORDED_ELSEWHERE.values():
+        path, _, name = place.partition("::")
+        assert f"def {name}(" in (ROOT / "tests" / path).read_text(), place
 
 
 def test_an_answer_of_a_running_system_is_explained(watched):

@@ -24,9 +24,9 @@ ABSENT = ("rocket", "piano", "submarine", "violin", "glider", "tractor", "compas
 class Words(FakeStages):
     """Scores by shared words; `scoring` makes that worse. It writes what the passage says."""
 
-    def __init__(self, scoring=lambda score: score):
+    def __init__(self, scoring=lambda score: score, pieces=lambda text: (text,)):
         super().__init__(context_tokens=4000)
-        self.scoring = scoring
+        self.scoring, self.pieces = scoring, pieces
         self.hits = tuple(self._hit(number, name) for number, name in enumerate(NAMES, start=1))
 
     @staticmethod
@@ -45,7 +45,7 @@ class Words(FakeStages):
 
     async def stream(self, request):
         told = re.search(r"The \w+ takes \d+ watts\.", request.messages[-1].content)
-        self.answer = (f"{told[0]} [1]",)
+        self.answer = self.pieces(f"{told[0]} [1]")
         async for chunk in super().stream(request):
             yield chunk
 
@@ -106,7 +106,9 @@ async def test_a_good_system_is_measured_as_such_and_reports_are_written(tmp_pat
     assert await evaluated(app_of(Words()), questions, *least, *written) == 0
     report = json.loads(out.read_text())
     measures = {name: one["mean"] for name, one in report["means"].items()}
-    assert measures | {"answered_in_s": 0} == dict.fromkeys(measures, 1.0) | {"answered_in_s": 0}
+    assert measures.pop("answered_in_s") > 0
+    assert measures.pop("tokens") > 0
+    assert measures == dict.fromkeys(measures, 1.0)  # no cost, since nobody said a price
     assert report["questions"]["pump"]["reply"]["request_id"]
     page = html.read_text()
     assert "Every limit is kept." in page
@@ -129,6 +131,20 @@ async def test_a_planted_regression_fails_and_none_passes(tmp_path, questions, c
     assert f"fails: {lost}: lost" in capsys.readouterr().out
 
 
+async def test_a_version_whose_answers_are_dearer_fails_at_the_prices_of_today(
+    tmp_path, questions, capsys
+):
+    out = tmp_path / "before.json"
+    before = ["--price-input", "1", "--out", str(out)]
+    assert await evaluated(app_of(Words()), questions, "--no-grounding", *before) == 0
+    limits = ["--baseline", str(out), "--drop", "cost=0.000001"]
+    against = ["--no-grounding", *limits, "--price-input", "0.5", "--price-output", "10"]
+    assert await evaluated(app_of(Words()), questions, *against) == 0
+    wordy = app_of(Words(pieces=tuple))  # a token a letter
+    assert await evaluated(wordy, questions, *against) == 1
+    assert "fails: cost: lost 0.000" in capsys.readouterr().out
+
+
 async def test_two_systems_are_asked_side_by_side(questions, capsys):
     async with serving(app_of(Words(scoring=lambda score: 1 - score))) as before:
         arguments = ["--no-grounding", "--against", before, *DROPS]
@@ -144,6 +160,8 @@ async def test_two_systems_are_asked_side_by_side(questions, capsys):
         (["--least", "facts=much"], "needs MEASURE=NUMBER, got 'facts=much'"),
         (["--limit", "0"], "--limit must be at least 1, got 0"),
         (["--against", "u", "--baseline", "f"], "give one"),
+        (["--least", "cost=0.01"], "a limit of cost needs --price-input or --price-output"),
+        (["--price-input", "-1"], "must be at least 0"),
     ],
 )
 def test_wrong_arguments_are_told(questions, capsys, arguments, told):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.evaluate.gate import Limits, differences, failures, interval, means
-from benchmarks.evaluate.measures import Found, Reply, measured
+from benchmarks.evaluate.gate import Limits, differences, failures, interval, means, shown
+from benchmarks.evaluate.measures import Found, Prices, Reply, measured
 from benchmarks.evaluate.sets import Question
 
 NUM = 120
@@ -89,6 +89,25 @@ def test_measures_of_one_question():
     assert values["ndcg"] == pytest.approx((2 / np.log2(3)) / (2 + 1 / np.log2(3)))
     assert (values["facts"], values["cited_precision"], values["cited_recall"]) == (0.5, 1.0, 0.5)
     assert values["declined_rightly"] == 1.0
+
+
+def test_what_an_answer_took_is_measured_and_costs_where_prices_are_known():
+    took = reply(num_prompt_tokens=3000, num_completion_tokens=500)
+    assert measured(QUESTION, took)["tokens"] == 3500
+    assert "cost" not in measured(QUESTION, took)
+    priced = measured(QUESTION, took, Prices(input=0.15, output=0.6))
+    assert priced["cost"] == pytest.approx(0.00075)
+    assert "tokens" not in measured(QUESTION, reply(answer="", error="HTTP 503"))
+
+
+def test_a_dearer_version_has_lost_and_small_sums_are_shown():
+    before = {f"q{n}": {"cost": 0.001, "tokens": 300.0} for n in range(9)}
+    after = {f"q{n}": {"cost": 0.002, "tokens": 600.0} for n in range(9)}
+    told = failures(after, before, Limits(least={}, drops={"cost": 0.0005, "tokens": 10}))
+    assert told[0] == "cost: lost 0.001 (0.001 to 0.001), more than 0.0005"
+    assert told[1].startswith("tokens: lost 300.000")
+    assert [shown(one) for one in (0, 0.5, 0.000123)] == ["0.000", "0.500", "0.000123"]
+    assert shown(0.000123, "+") == "+0.000123"
 
 
 def test_a_question_without_answer_is_right_when_declined():

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from cluster.observe.alerts import ALERTS
+from cluster.observe.runbook import runbook
 from cluster.observe.written import files, rules
 
 # Seconds between two samples, and so many of them: an hour and a half.
@@ -115,6 +116,16 @@ def test_every_alert_fires_in_what_provokes_it(tmp_path, alert):
 def test_every_alert_says_what_to_do():
     assert set(BAD) == {alert.name for alert in ALERTS}
     assert all(len(alert.runbook) > 40 for alert in ALERTS)
+
+
+def test_the_runbook_has_every_alert_and_no_slots_that_prometheus_fills():
+    page = runbook()
+    for alert in ALERTS:
+        assert f"| [{alert.name}](#{alert.name.lower()}) |" in page
+        assert f"\n## {alert.name}\n" in page
+        assert alert.runbook in page
+    assert "{{" not in page
+    assert "*value* calls wait for *deployment*." in page.casefold()
 
 
 def test_the_files_are_those_of_the_tables():

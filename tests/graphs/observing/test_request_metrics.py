@@ -36,6 +36,7 @@ async def test_an_answer_is_counted_with_its_tokens_stages_and_scores():
     assert meter.of("ragfleet_cost") == {("EUR",): 7 + 2 * 3}
     assert meter.of("ragfleet_retrieval_score")["reranker",] == pytest.approx(0.9)
     assert meter.of("ragfleet_passages_given") == {(): 2}
+    assert meter.of("gen_ai_client_token_usage") == {("input",): 7, ("output",): 3}
     assert len(meter.values["gen_ai_server_time_to_first_token_seconds", "chat"]) == 1
     assert len(meter.values["gen_ai_server_time_per_output_token_seconds", "chat"]) == 1
     assert ("chat", "") in meter.of("gen_ai_server_request_duration_seconds")
@@ -57,6 +58,19 @@ async def test_what_is_left_out_declined_or_refused_is_counted():
     assert meter.of("ragfleet_requests") == {("chat", "declined"): 1}
     meter, _ = await observed(FakeStages(harmful="two"))
     assert meter.of("ragfleet_refusals") == {("question", "hate"): 1}
+
+
+class Moving(FakeStages):
+    """Another replica writes from the second piece on."""
+
+    async def stream(self, request):
+        async for chunk in super().stream(request):
+            yield replace(chunk, attempt=min(chunk.position, 1))
+
+
+async def test_an_answer_that_moves_is_counted():
+    meter, _ = await observed(Moving())
+    assert meter.of("ragfleet_migrations") == {(): 1}
 
 
 async def test_a_client_that_leaves_is_counted_as_such():

@@ -1,8 +1,9 @@
 /** The documents: stores, uploads, what was read of each file, and search as a bench. */
 
+import { accessOf, editAccess } from "./access.js";
 import { ask, call, listed, upload } from "./api.js";
 import { bench } from "./bench.js";
-import { announce, button, choice, dialog, el, field, fill, problem, table } from "./dom.js";
+import { announce, button, choice, dialog, el, field, fill, formOf, problem, table } from "./dom.js";
 import { typed } from "./filters.js";
 import { openDocument } from "./reader.js";
 
@@ -98,32 +99,37 @@ export function showDocuments(view) {
     drop.hidden = !id;
     if (!id) return fill(files, el("p", { class: "muted" }, "There is no vector store yet."));
     try {
-      const [found, names] = await Promise.all([
-        listed(`v1/vector_stores/${id}/files`), namesOf(),
+      const [found, uploaded] = await Promise.all([
+        listed(`v1/vector_stores/${id}/files`), uploadedFiles(),
       ]);
       if (turn !== drawn || !isShown) return;
       fill(told);
-      fill(files, list(id, found, names));
+      fill(files, list(id, found, uploaded));
       if (found.some((one) => one.status === "in_progress")) setTimeout(() => isShown && draw(), 2000);
     } catch (error) {
       fill(told, problem(/** @type {Error} */ (error)));
     }
   }
 
-  /** @param {string} id @param {any[]} found @param {Map<string, string>} names */
-  function list(id, found, names) {
+  /** @param {string} id @param {any[]} found @param {Map<string, any>} uploaded */
+  function list(id, found, uploaded) {
     if (!found.length) return el("p", { class: "muted" }, "This store holds no files yet.");
-    return table("Files of this store", ["File", "State", "Attributes", "Size", "Change"],
+    return table("Files of this store", ["File", "State", "Attributes", "Access", "Size", "Change"],
       found.map((file) => {
-        const name = names.get(file.id) || file.id;
+        const known = uploaded.get(file.id);
+        const name = known?.filename || file.id;
         return [
           file.status === "completed" ? button(name, () => openDocument({
             fileId: file.id, filename: name, stores: [id], cuts: true,
           }), { class: "link" }) : name,
-          stateOf(file), attributesOf(file.attributes), el("span", { class: "size" }, size(file.usage_bytes)),
+          stateOf(file), attributesOf(file.attributes), known && accessOf(known.access),
+          el("span", { class: "size" }, size(file.usage_bytes)),
           el("span", { class: "row" },
             button("Attributes", () => editAttributes(id, file, name, draw), {
               class: "quiet", title: `Attributes of ${name}` }),
+            button("Access", () => editAccess(file.id, name, draw).catch((error) => {
+              fill(told, problem(error));
+            }), { class: "quiet", title: `Access to ${name}` }),
             button("Remove", () => remove(id, file.id, name, draw), {
               class: "quiet", title: `Remove ${name}` })),
         ];
@@ -142,9 +148,9 @@ export function showDocuments(view) {
   return () => { isShown = false; };
 }
 
-/** @returns {Promise<Map<string, string>>} */
-async function namesOf() {
-  return new Map((await listed("v1/files", 5000)).map((one) => [one.id, one.filename]));
+/** @returns {Promise<Map<string, any>>} by their ids */
+async function uploadedFiles() {
+  return new Map((await listed("v1/files", 5000)).map((one) => [one.id, one]));
 }
 
 /**
@@ -221,24 +227,4 @@ function remove(store, file, name, changed) {
     box.close();
     changed();
   }));
-}
-
-/**
- * @param {string} label @param {Node[]} parts @param {Element} told
- * @param {() => Promise<void>} act
- */
-function formOf(label, parts, told, act) {
-  return el("form", {
-    class: "stack",
-    on: {
-      submit: async (/** @type {Event} */ event) => {
-        event.preventDefault();
-        try {
-          await act();
-        } catch (error) {
-          fill(told, problem(/** @type {Error} */ (error)));
-        }
-      },
-    },
-  }, ...parts, told, el("div", {}, el("button", { type: "submit", class: "primary" }, label)));
 }

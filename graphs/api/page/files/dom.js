@@ -148,3 +148,24 @@ export function table(caption, head, rows) {
       el("tbody", {}, rows.map((row) => el("tr", {}, row.map((one) => el("td", {}, one)))))),
   );
 }
+
+/**
+ * A form of a dialog; what its act throws is shown in `told`.
+ * @param {string} label @param {Node[]} parts @param {Element} told
+ * @param {() => Promise<void>} act
+ */
+export function formOf(label, parts, told, act) {
+  return el("form", {
+    class: "stack",
+    on: {
+      submit: async (/** @type {Event} */ event) => {
+        event.preventDefault();
+        try {
+          await act();
+        } catch (error) {
+          fill(told, problem(/** @type {Error} */ (error)));
+        }
+      },
+    },
+  }, ...parts, told, el("div", {}, el("button", { type: "submit", class: "primary" }, label)));
+}

@@ -1,5 +1,6 @@
-"""A system to look at, without one."""
+"""A system to look at, without one; the page in Chromium over it."""
 
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,8 @@ import yaml
 from graphs.model_reports import ModelReport
 from graphs.replicas import QueueState
 from graphs.system import DeploymentState, NodeState, ReplicaState, RunningConfig, SystemState
+from tests.browser import LAUNCH, Watch
+from tests.graphs.serving import serving
 from tests.ray_environment import ROOT
 
 LOCAL = ROOT / "local.yaml"
@@ -59,3 +62,26 @@ def system(api_app):
     state = api_app.state
     state.services = replace(state.services, system=fake, reports=Reports())
     return fake
+
+
+@pytest.fixture
+async def open_page(api_app):
+    """Opens the page; when the test ends, it has done nothing that it must not do."""
+    tools = pytest.importorskip("playwright.async_api")
+
+    @asynccontextmanager
+    async def opened(**options):
+        async with (
+            serving(api_app) as base,
+            tools.async_playwright() as started,
+            await started.chromium.launch(**LAUNCH) as browser,
+        ):
+            url = base.removesuffix("v1")
+            page = await browser.new_page(**options)
+            page.set_default_timeout(20_000)
+            watch = Watch(page, url, expected=("/v1/chat/completions",))
+            await page.goto(url)
+            yield page
+            assert watch.faults == []
+
+    return opened

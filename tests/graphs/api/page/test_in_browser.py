@@ -4,44 +4,17 @@ import asyncio
 import json
 import subprocess
 import sys
-from contextlib import asynccontextmanager
 from dataclasses import replace
-
-import pytest
 
 from graphs.errors import StageUnavailableError
 from graphs.pipeline.events import Citation, Finished, Moved, Retrieved, TextDelta, Thought, Usage
 from graphs.replicas import QueueState
-from tests.browser import LAUNCH, Watch, needs_chromium, violations_async
+from tests.browser import needs_chromium, violations_async
 from tests.graphs.api.page.conftest import LOCAL
-from tests.graphs.serving import serving
 
-async_playwright = pytest.importorskip("playwright.async_api").async_playwright
 pytestmark = needs_chromium
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
-
-
-@pytest.fixture
-async def open_page(api_app):
-    """Opens the page; when the test ends, it has done nothing that it must not do."""
-
-    @asynccontextmanager
-    async def opened(**options):
-        async with (
-            serving(api_app) as base,
-            async_playwright() as tools,
-            await tools.chromium.launch(**LAUNCH) as browser,
-        ):
-            url = base.removesuffix("v1")
-            page = await browser.new_page(**options)
-            page.set_default_timeout(20_000)
-            watch = Watch(page, url, expected=("/v1/chat/completions",))
-            await page.goto(url)
-            yield page
-            assert watch.faults == []
-
-    return opened
 
 
 async def ask(page, question):
@@ -258,21 +231,3 @@ async def test_the_copied_requests_run_and_give_the_same_answer(open_page, api_p
     for other in others:
         assert (other.messages, other.filters) == (first.messages, first.filters)
         assert other.retrieval.mode == "dense"
-
-
-async def test_files_chosen_at_once_wait_for_the_list_of_stores(open_page, api_http):
-    await api_http.post("/v1/vector_stores", json={"name": "minutes"})
-    told = asyncio.Event()
-
-    async def later(route):
-        await told.wait()
-        await route.continue_()
-
-    async with open_page() as page:
-        await page.route("**/v1/vector_stores?*", later)
-        await page.get_by_role("link", name="Documents", exact=True).click()
-        await page.get_by_role("heading", level=1, name="Documents").wait_for()
-        file = {"name": "heron.md", "mimeType": "text/markdown", "buffer": b"Its name is Agatha."}
-        await page.set_input_files("input[type=file]", files=[file])
-        told.set()
-        await page.locator(".uploads .name", has_text="heron.md").wait_for()

@@ -1,0 +1,56 @@
+/** Who may see a file: everyone of the tenant, or the users and groups that its list names. */
+
+import { ask, call } from "./api.js";
+import { choice, dialog, el, field, fill, formOf } from "./dom.js";
+
+/** @typedef {Record<string, string[]> | null | undefined} Access `users`, `groups`; null: everyone */
+
+/** @param {Access} access */
+export function accessOf(access) {
+  if (!access) return el("span", { class: "muted" }, "everyone");
+  const named = Object.entries(access).flatMap(([kind, names]) => names.map((name) => (
+    el("span", { class: "tag" }, `${kind.slice(0, -1)}: ${name}`)
+  )));
+  return named.length ? named : el("span", { class: "tag" }, "nobody");
+}
+
+/**
+ * Asks who may see a file; its list is read anew, since another person may have changed it.
+ * @param {string} id @param {string} name @param {() => void} changed
+ */
+export async function editAccess(id, name, changed) {
+  const access = /** @type {Access} */ ((await ask(`v1/files/${id}`)).access);
+  const users = area(access?.users);
+  const groups = area(access?.groups);
+  const lists = el("div", { class: "stack" }, field("Users, one a line", users),
+    field("Groups, one a line", groups),
+    el("p", { class: "muted" }, "Where both are empty, only keys that see everything find it."));
+  const who = choice([["all", "Everyone of the tenant"], ["named", "Only these users and groups"]],
+    access ? "named" : "all", show);
+  function show() {
+    lists.hidden = who.value === "all";
+  }
+  show();
+  const told = el("div", {});
+  const box = dialog(`Access to ${name}`, formOf("Save", [
+    field("Who may see it, in every store", who), lists,
+  ], told, async () => {
+    fill(told);
+    const sent = who.value === "all" ? null : { users: lines(users), groups: lines(groups) };
+    await call(`v1/files/${id}`, { json: { access: sent } });
+    box.close();
+    changed();
+  }));
+}
+
+/** @param {string[] | undefined} names */
+function area(names) {
+  const text = el("textarea", { rows: "3", spellcheck: "false" });
+  text.value = (names || []).join("\n");
+  return text;
+}
+
+/** @param {HTMLTextAreaElement} text */
+function lines(text) {
+  return text.value.split("\n").map((line) => line.trim()).filter(Boolean);
+}
