@@ -13,8 +13,10 @@ from typing import Any, Self
 
 import httpx
 import yaml
+from rich.console import Console
 
 from chaos import processes
+from cluster.interrupts import interruptible
 from cluster.ports import free_port
 
 _START_S = 420.0
@@ -26,6 +28,24 @@ _LOADED = {".md", ".txt", ".html"}  # what `cluster.local` takes of a folder
 
 class CheckoutError(RuntimeError):
     """A checkout cannot be served; the message says why."""
+
+
+def exit_status(is_within: Callable[[], bool], console: Console) -> int:
+    """Measures served checkouts; gives 0 within the limits, 1 outside, 2 not served, 130 stopped.
+
+    Args:
+        is_within: measures, and says whether the limits are kept.
+        console: where it is told why nothing was measured.
+    """
+    try:
+        with interruptible():
+            return 0 if is_within() else 1
+    except KeyboardInterrupt:
+        console.print("stopped; what this program started is ended")
+        return 130
+    except (CheckoutError, httpx.HTTPError) as err:
+        console.print(str(err), style="red", markup=False, highlight=False)
+        return 2
 
 
 @dataclass(kw_only=True)

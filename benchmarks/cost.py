@@ -38,10 +38,9 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.checkout import CheckoutError, ServedCheckout
+from benchmarks.checkout import CheckoutError, ServedCheckout, exit_status
 from benchmarks.overhead import QUESTIONS, ROOT, ask
 from benchmarks.progress import progress_bar
-from cluster.interrupts import interruptible
 from deployments.state import models_folder
 from graphs.settings import ServedNames
 
@@ -80,16 +79,7 @@ def main() -> None:
     """Runs the command line."""
     arguments = _parse()
     console = Console()
-    try:
-        with interruptible():
-            is_within = _run(arguments, console)
-    except KeyboardInterrupt:
-        console.print("stopped; what this program started is ended")
-        sys.exit(130)
-    except (CheckoutError, httpx.HTTPError) as err:
-        console.print(str(err), style="red", markup=False, highlight=False)
-        sys.exit(2)
-    sys.exit(0 if is_within else 1)
+    sys.exit(exit_status(lambda: _run(arguments, console), console))
 
 
 def _parse() -> argparse.Namespace:

@@ -24,10 +24,9 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.checkout import CheckoutError, ServedCheckout
+from benchmarks.checkout import CheckoutError, ServedCheckout, exit_status
 from benchmarks.progress import progress_bar
 from chaos.report import percentile
-from cluster.interrupts import interruptible
 
 ROOT = Path(__file__).resolve().parents[1]
 WHOLE = "whole request"
@@ -82,16 +81,7 @@ def main() -> None:
     """Runs the command line."""
     arguments = _parse()
     console = Console()
-    try:
-        with interruptible():
-            is_within = _run(arguments, console)
-    except KeyboardInterrupt:
-        console.print("stopped; what this program started is ended")
-        sys.exit(130)
-    except CheckoutError as err:
-        console.print(str(err), style="red", markup=False, highlight=False)
-        sys.exit(2)
-    sys.exit(0 if is_within else 1)
+    sys.exit(exit_status(lambda: _run(arguments, console), console))
 
 
 def _parse() -> argparse.Namespace:
