@@ -119,7 +119,7 @@ class _Handle:
     def running_replicas_populated(self) -> bool:
         return True
 
-    def options(self, *, stream: bool) -> "_Handle":
+    def options(self, *, stream: bool, session_id: str = "") -> "_Handle":
         return _Streams(self.deployment_name, self._deployment) if stream else self
 
     def __getattr__(self, method: str) -> "_Method":
