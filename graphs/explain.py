@@ -19,7 +19,8 @@ import httpx
 from pydantic import ValidationError
 from rich.console import Console
 
-from graphs.observing.explaining import cause, fate_of, lines
+from graphs.observing.explaining import cause, lines
+from graphs.observing.fate import fate_of
 from graphs.observing.record import RequestRecord, from_json, to_json, without_texts
 
 _TIMEOUT_S = 10.0

@@ -1,12 +1,12 @@
 """What a request came upon on its way to its answer, so that the answer can be explained later.
 
     searches   what was looked for, and every hit with its places in both rankings
-    rankings   what reranker and judge said of passages and sentences
-    units      what could have been quoted, with what was asked of it
+    rankings   what the models said of passages, and of the sentences that were compared
+    parts      what of the sentences could answer, what the judge said of it, and what was quoted
     verdicts   what the safety filter flagged
     attempts   which replicas wrote the answer, and why one took over
 
-It is kept for a while (graphs/observing/recent.py) and read by graphs/observing/explaining.py.
+It is kept for a while (graphs/observing/record.py) and read by graphs/observing/explaining.py.
 Texts are cut, and whoever keeps it may leave them out.
 """
 
@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 
 from index.searching.request import Hit
 
-TEXT_CHARS = 200  # of a text that is noted
+# Of a text that is noted. Longer than a passage is cut, so that who looks for words finds them.
+TEXT_CHARS = 4_000
 _MAX_SEARCHES = 8  # of one request; a search with many queries is explained by its first
-_MAX_RANKINGS = 8
-_MAX_UNITS = 8  # of one part of a question
+_MAX_RANKINGS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class Ranking:
     """What one call of a cross-encoder said.
 
     Attributes:
-        stage: `rerank` of passages, `focus` of sentences.
+        stage: `rerank` of passages, `focus` or `meaning` (by vectors) of sentences.
         scored: best first.
     """
 
@@ -78,7 +78,8 @@ class QuotedPart:
     """A part of a question and what could have been quoted for it.
 
     Attributes:
-        units: the best, first the one that fits best; `score` is that it answers, 0..1.
+        units: what can answer, first what fits best; `score` is that it does, 0..1, and 0 of what
+            the judge was not asked about.
         chosen: what was quoted, of the newest edition; empty: nothing reached the threshold.
         chosen_id: the passage in which that stands.
     """
@@ -156,7 +157,7 @@ class Findings:
         """Notes what could have been quoted, and what was."""
         self.parts.append(
             QuotedPart(
-                question=question, units=tuple(units[:_MAX_UNITS]), chosen=chosen[:TEXT_CHARS],
+                question=question, units=tuple(units), chosen=chosen[:TEXT_CHARS],
                 chosen_id=chosen_id,
             )
         )  # fmt: skip

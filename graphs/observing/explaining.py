@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from graphs.findings import Findings, FoundHit, QuotedPart, Search
 from graphs.observing.record import RequestRecord
+from graphs.observing.wording import quoted, ranks, short
 from graphs.pipeline.trace import ENDS
 
 _NUM_SHOWN = 5
@@ -33,11 +34,11 @@ def _why_declined(record: RequestRecord) -> str:
     if not any(search.hits for search in record.findings.searches):
         return "the search found no passage: an empty store, or filters that nothing passes"
     found, threshold = record.findings, record.findings.threshold or 0.0
-    if "rerank" in record.degraded or found.best_score is None:
-        return "the reranker was not asked or did not answer, and no passage is near enough alone"
     for part in found.parts:
         if not part.chosen:
             return _why_not_quoted(part, threshold)
+    if "rerank" in record.degraded or found.best_score is None:
+        return "the reranker was not asked or did not answer, and no passage is near enough alone"
     if found.best_score < threshold:
         best_score = f"{found.best_score:.3f}"
         return f"the best passage has relevance {best_score}, below the threshold {threshold:.3f}"
@@ -57,7 +58,7 @@ def _why_answered(found: Findings) -> str:
         (
             told,
             *(
-                f"; nothing was quoted for the part{_quoted(part.question)}: "
+                f"; nothing was quoted for the part{quoted(part.question)}: "
                 f"{_why_not_quoted(part, found.threshold or 0.0)}"
                 for part in lacking
             ),
@@ -67,71 +68,12 @@ def _why_answered(found: Findings) -> str:
 
 def _why_not_quoted(part: QuotedPart, threshold: float) -> str:
     if not part.units:
-        return f"no sentence of the best passages can answer{_quoted(part.question)}"
+        return f"no sentence of the best passages can answer{quoted(part.question)}"
     best = part.units[0]
     return (
-        f"the best sentence{_quoted(best.text)} answers with {best.score:.3f}, "
+        f"the best sentence{quoted(best.text)} answers with {best.score:.3f}, "
         f"below the threshold {threshold:.3f}"
     )
-
-
-def fate_of(record: RequestRecord, expected: str) -> str:
-    """Says how far the passages went that were expected to answer.
-
-    Args:
-        record: of the request.
-        expected: a file name, or words that stand in the passage.
-    """
-    found = record.findings
-    places = [
-        (place, hit)
-        for search in found.searches
-        for place, hit in enumerate(search.hits, start=1)
-        if _is_meant(hit, expected)
-    ]
-    num_hits = max((len(search.hits) for search in found.searches), default=0)
-    if not places:
-        return f"search: {expected!r} is not among the {num_hits} passages that were found"
-    ids = {hit.chunk_id for _, hit in places}
-    place, hit = min(places, key=lambda one: one[0])
-    head = f"search: {expected!r} is in place {place} of {num_hits} ({_ranks(hit)})"
-    return "; ".join((head, *_later_fate(found, ids)))
-
-
-def _later_fate(found: Findings, ids: set[int]) -> Iterator[str]:
-    for ranking in found.rankings:
-        placed = [
-            (place, one.score)
-            for place, one in enumerate(ranking.scored, start=1)
-            if one.chunk_id in ids
-        ]
-        if ranking.stage == "rerank" and placed:
-            place, score = placed[0]
-            yield f"rerank: place {place} of {len(ranking.scored)} with {score:.3f}"
-    for part in found.parts:
-        own = [(place, one) for place, one in enumerate(part.units, start=1) if one.chunk_id in ids]
-        if not own:
-            yield "quote: none of its sentences is among the best"
-            continue
-        place, unit = own[0]
-        yield f"quote: its best sentence{_quoted(unit.text)} has {unit.score:.3f}; " + (
-            "it was quoted"
-            if part.chosen_id in ids
-            else f"not quoted, {_why_other(part, place, found.threshold or 0.0)}"
-        )
-    yield "given to the generator" if ids & set(found.given) else "not given to the generator"
-
-
-def _why_other(part: QuotedPart, place: int, threshold: float) -> str:
-    if part.chosen:
-        return f"since{_quoted(part.chosen) or ' another one'} fits better"
-    if place > 1:
-        best = part.units[0]
-        return (
-            f"since{_quoted(best.text) or ' another one'} fits better, and has {best.score:.3f}, "
-            f"below the threshold {threshold:.3f}"
-        )
-    return f"below the threshold {threshold:.3f}"
 
 
 def lines(record: RequestRecord) -> Iterator[str]:
@@ -166,8 +108,8 @@ def _search_lines(search: Search) -> Iterator[str]:
 def _part_lines(part: QuotedPart) -> Iterator[str]:
     yield f"quote for    {part.question}"
     for unit in part.units[:_NUM_SHOWN]:
-        yield f"  sentence   {unit.score:.3f} of {unit.chunk_id} {unit.text}"
-    yield f"  quoted     {part.chosen or 'nothing'}"
+        yield f"  sentence   {unit.score:.3f} of {unit.chunk_id} {short(unit.text)}"
+    yield f"  quoted     {short(part.chosen) or 'nothing'}"
 
 
 def _generator_lines(record: RequestRecord) -> Iterator[str]:
@@ -181,26 +123,5 @@ def _generator_lines(record: RequestRecord) -> Iterator[str]:
         yield f"replica      {attempt.replica} from token {attempt.position}{after}"
 
 
-def _is_meant(hit: FoundHit, expected: str) -> bool:
-    words = " ".join(expected.lower().split())
-    return hit.filename == expected or words in " ".join(hit.text.lower().split())
-
-
 def _described(hit: FoundHit) -> str:
-    return f"{hit.filename} (passage {hit.chunk_id}; {_ranks(hit)})"
-
-
-def _ranks(hit: FoundHit) -> str:
-    def told(name: str, rank: int | None, score: float | None) -> str:
-        if rank is None or score is None:
-            return f"not by {name}"
-        return f"{name} {rank}. with {score:.3f}"
-
-    return (
-        f"{told('meaning', hit.dense_rank, hit.dense_score)}, "
-        f"{told('words', hit.lexical_rank, hit.lexical_score)}"
-    )
-
-
-def _quoted(text: str) -> str:
-    return f" {text!r}" if text else ""
+    return f"{hit.filename} (passage {hit.chunk_id}; {ranks(hit)})"

@@ -14,6 +14,7 @@ from graphs.config import RetrievalSettings
 from graphs.errors import OverloadedError, StageUnavailableError
 from graphs.pipeline.quoting.fitting import is_possible
 from graphs.pipeline.quoting.language import is_foreign, tells_foreign
+from graphs.pipeline.quoting.noting import note_compared
 from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.quoting import Candidate
 from graphs.pipeline.quoting.units import Unit, units_of
@@ -70,6 +71,7 @@ class Meaning:
         near = await self._near(f"{part.context} {part.timeless}".strip(), units, trace)
         if near is None:
             return []
+        note_compared("meaning", part, units, near, trace)
         logits = _LOGITS * (near - cosine)
         if len(near) > _FOURTH:
             ahead = near - np.sort(near)[-1 - _FOURTH]

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from graphs.config import RetrievalSettings
-from graphs.findings import TEXT_CHARS, Scored
 from graphs.pipeline.quoting.language import is_foreign
 from graphs.pipeline.quoting.meaning import Meaning, is_abroad
+from graphs.pipeline.quoting.noting import note_compared, note_quoted
 from graphs.pipeline.quoting.part import Part
 from graphs.pipeline.quoting.quoting import (
     REPEATED,
@@ -111,7 +111,7 @@ class Quoter:
             found_again = _told_once(found_again, [one.unit for _, one, _ in chosen])
             best = _best(found_again, settings.rerank_threshold)
             quoted = newest(part, best, candidates or []) if best is not None else None
-            _note(part, found_again, quoted[0] if quoted else None, trace)
+            note_quoted(part, found_again, quoted[0] if quoted else None, trace)
             if quoted is not None:
                 chosen.append((part, *quoted))
         told = [one for part, best, label in chosen for one in statements(part, best, label)]
@@ -168,6 +168,7 @@ class Quoter:
         own = await self._relevance.scores(part.timeless, texts, trace)
         if own is None:
             return None
+        note_compared("focus", part, units, own, trace)
         whole = logit(np.asarray([score for score, _ in cut], dtype=np.float64))
         return await self._judged(part, weigh(part, units, whole, logit(own)), trace)
 
@@ -183,20 +184,6 @@ class Quoter:
         texts = [_text(part, one.unit) for one in candidates[:_MAX_JUDGED]]
         scores = await self._relevance.judged(part.timeless, texts, trace)
         return None if scores is None else judged(candidates, logit(scores))
-
-
-def _note(part: Part, found: Sequence[Candidate], quoted: Candidate | None, trace: Trace) -> None:
-    """Notes what could have been quoted, best first."""
-    judged_first = sorted(found, key=lambda one: -one.value)
-    logits = np.asarray([one.relevance for one in judged_first], dtype=np.float64)
-    units = [
-        Scored(chunk_id=one.unit.hit.chunk_id, score=score, text=one.unit.text[:TEXT_CHARS])
-        for one, score in zip(judged_first, sigmoid(logits).tolist(), strict=True)
-    ]
-    chosen = quoted.unit if quoted else None
-    trace.findings.note_part(
-        part.text, units, chosen.text if chosen else "", chosen.hit.chunk_id if chosen else None
-    )
 
 
 def _text(part: Part, unit: Unit) -> str:

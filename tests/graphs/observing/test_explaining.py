@@ -10,8 +10,9 @@ from graphs.api.app import build_app
 from graphs.config import GatewayConfig
 from graphs.errors import OverloadedError
 from graphs.findings import Scored
-from graphs.observing.explaining import cause, fate_of, lines
-from graphs.observing.record import from_json, record_of, to_json
+from graphs.observing.explaining import cause, lines
+from graphs.observing.fate import fate_of
+from graphs.observing.record import from_json, record_of, to_json, without_texts
 from graphs.pipeline.trace import Trace
 from tests.graphs.fake_stages import FakeStages, chat, hit, pipeline
 from tests.graphs.serving import serving
@@ -53,7 +54,7 @@ async def test_what_is_quoted_or_not_is_told_with_its_score_and_the_threshold():
     assert any(line.startswith("quote for") for line in lines(record))
 
 
-def told():
+def asked_for_a_fine():
     """A record of two documents of which the newer edition was quoted, as in a tram's fares."""
     trace = Trace("r", "chat")
     trace.outcome = "answered"
@@ -73,13 +74,14 @@ def told():
 
 
 def test_the_newer_edition_that_was_quoted_is_told_as_such():
-    record = record_of(told())
-    assert "it was quoted" in fate_of(record, "fares-2025.md")
-    assert "not quoted, since '9 euros.' fits better" in fate_of(record, "fares-2024.md")
+    record = record_of(asked_for_a_fine())
+    assert "its sentence '9 euros.' was quoted" in fate_of(record, "fares-2025.md")
+    told = fate_of(record, "fares-2024.md")
+    assert "not quoted, since another edition says '9 euros.'" in told
 
 
 def test_a_part_for_which_nothing_was_quoted_is_told_beside_the_answer():
-    trace = told()
+    trace = asked_for_a_fine()
     weak = [Scored(chunk_id=1, score=0.488, text="The fee stays.")]
     trace.findings.note_part("What is the fee?", weak, "", None)
     trace.findings.note_part("And who pays it?", [], "", None)
@@ -93,13 +95,51 @@ def test_a_part_for_which_nothing_was_quoted_is_told_beside_the_answer():
     ("expected", "words"),
     [
         ("2.md", ["place 2 of 3", "rerank: place 1 of 3 with 0.900", "; given to the generator"]),
-        ("text OF 1.", ["place 1 of 3", "rerank: place 3 of 3", "not given to the generator"]),
+        (
+            "text OF 1.",
+            ["place 1 of 3", "rerank: place 3 of 3", "not given to the generator, since 0.200 is "],
+        ),
         ("9.md", ["'9.md' is not among the 3 passages"]),
     ],
 )
 async def test_how_far_the_expected_passage_went_is_told(expected, words):
     told = fate_of(await recorded(FakeStages()), expected)
     assert [one for one in words if one not in told] == []
+
+
+def of_one_passage(text, *units):
+    """A record in which sentences of a passage were compared, of which the last cannot answer."""
+    trace = Trace("r", "chat")
+    trace.findings.note_search(["When?"], [replace(hit(1), text=text, dense_rank=1)])
+    compared = [Scored(chunk_id=1, score=0.5, text=one) for one in units]
+    trace.findings.note_ranking("focus", "When?", compared)
+    judged = [replace(one, score=0.9 - n / 10) for n, one in enumerate(compared[:-1])]
+    trace.findings.note_part("When?", judged, units[0], 1)
+    trace.findings.given = (1,)
+    return record_of(trace)
+
+
+@pytest.mark.parametrize(
+    ("expected", "words"),
+    [
+        ("17:00", "its sentence 'It opens at 17:00.' was quoted"),
+        ("closes", "not quoted, since 'It opens at 17:00.' fits better"),
+        ("see below", "its sentence 'See below.' cannot answer this"),
+        ("7:00", "'7:00' is not among the 1 passages"),
+        ("open", "'open' is not among the 1 passages"),
+        ("at 8. See", "none of the sentences that were compared has these words; its sentence"),
+    ],
+)
+def test_words_are_followed_by_the_sentence_that_has_them(expected, words):
+    units = ("It opens at 17:00.", "It closes at 8.", "See below.")
+    assert words in fate_of(of_one_passage(" ".join(units), *units), expected)
+
+
+def test_where_no_texts_are_kept_words_are_not_said_to_be_missing():
+    record = of_one_passage("It opens at 17:00.", "It opens at 17:00.", "See below.")
+    hidden = replace(record, findings=without_texts(record.findings))
+    assert "no texts are kept (`observing.recent_texts`)" in fate_of(hidden, "17:00")
+    assert "was quoted; given to the generator" in fate_of(hidden, "1.md")
 
 
 async def test_the_way_is_told_with_both_ranks_tokens_and_replicas():
