@@ -8,7 +8,7 @@ from typing import Any
 
 from ray import serve
 
-from deployments.batcher import Batcher
+from deployments.batching.batcher import Batcher
 from deployments.life.model_life import ModelLife, Steps
 from deployments.model_loading import load_model, replaced
 from deployments.observing.replica import batch_observer, told_work
@@ -60,10 +60,11 @@ class _Loaded:
         )  # fmt: skip
 
     async def embed(
-        self, texts: Sequence[str], kind: TextKind, *, urgent: bool = False
+        self, texts: Sequence[str], kind: TextKind, *, urgent: bool = False, weight: float = 1.0
     ) -> Embeddings:
         prefixed = [self.model.prefixed(text, kind) for text in texts]
-        return self.model.joined(await self.batcher.submit(prefixed, urgent=urgent))
+        rows = await self.batcher.submit(prefixed, urgent=urgent, weight=weight)
+        return self.model.joined(rows)
 
 
 @serve.deployment
@@ -97,14 +98,16 @@ class Embedder:
         kind: TextKind = "document",
         dimensions: int | None = None,
         fingerprint: str | None = None,
+        weight: float = 1.0,
     ) -> Embeddings:
-        """Embeds texts; see `models.embedder.Embedder`."""
+        """Embeds texts; see `models.embedder.Embedder`, and `graphs.weight` of the weight."""
         loaded = await self._life.current()
         if kind == "query" and len(loaded) > 1:
-            first, *others = await asyncio.gather(*(one.embed(texts, kind) for one in loaded))
+            calls = (one.embed(texts, kind, weight=weight) for one in loaded)
+            first, *others = await asyncio.gather(*calls)
             return replace(loaded[0].model.cut(first, dimensions), others=tuple(others))
         one = _of(loaded, fingerprint)
-        return one.model.cut(await one.embed(texts, kind), dimensions)
+        return one.model.cut(await one.embed(texts, kind, weight=weight), dimensions)
 
     async def tokenizer_json(self, fingerprint: str | None = None) -> str:
         """Gives the tokenizer, so that documents are cut by the tokens of this model."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from ray import serve
 
-from deployments.batcher import Batcher
+from deployments.batching.batcher import Batcher
 from deployments.life.model_life import ModelLife, Steps
 from deployments.model_loading import load_model, replaced
 from deployments.observing.replica import batch_observer, told_work
@@ -65,15 +65,19 @@ class Reranker:
         """Loads the model that the settings name; requests go on with the old one meanwhile."""
         await self._life.change(user_config)
 
-    async def rerank(self, query: str, documents: Sequence[str]) -> RerankScores:
-        """Scores every document; see `models.reranker.Reranker`."""
+    async def rerank(
+        self, query: str, documents: Sequence[str], *, weight: float = 1.0
+    ) -> RerankScores:
+        """Scores every document; see `models.reranker.Reranker`, and `graphs.weight`."""
         check_rerank(query, documents)
-        return await _scored((await self._life.current()).main, query, documents)
+        return await _scored((await self._life.current()).main, query, documents, weight)
 
-    async def judge(self, query: str, sentences: Sequence[str]) -> RerankScores:
+    async def judge(
+        self, query: str, sentences: Sequence[str], *, weight: float = 1.0
+    ) -> RerankScores:
         """Scores how likely each sentence, with its titles, answers the query."""
         check_rerank(query, sentences)
-        return await _scored((await self._life.current()).judge, query, sentences)
+        return await _scored((await self._life.current()).judge, query, sentences, weight)
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Tells Serve's autoscaling how much there is to do; see `deployments.scaling`."""
@@ -108,8 +112,11 @@ async def _pairs(config: RerankerConfig, name: str) -> Pairs:
     )
 
 
-async def _scored(pairs: Pairs, query: str, documents: Sequence[str]) -> RerankScores:
-    return joined(await pairs.submit([(query, document) for document in documents]))
+async def _scored(
+    pairs: Pairs, query: str, documents: Sequence[str], weight: float
+) -> RerankScores:
+    asked = [(query, document) for document in documents]
+    return joined(await pairs.submit(asked, weight=weight))
 
 
 async def _probe(loaded: _Loaded) -> None:

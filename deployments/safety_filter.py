@@ -7,7 +7,7 @@ from typing import Any
 
 from ray import serve
 
-from deployments.batcher import Batcher
+from deployments.batching.batcher import Batcher
 from deployments.life.model_life import ModelLife, Steps
 from deployments.model_loading import load_model, replaced
 from deployments.observing.replica import batch_observer, told_work
@@ -40,12 +40,12 @@ class SafetyFilter:
         """Loads the model that the settings name; requests go on with the old one meanwhile."""
         await self._life.change(user_config)
 
-    async def classify(self, texts: Sequence[str]) -> tuple[Verdict, ...]:
-        """Judges every text; see `models.safety.SafetyClassifier`."""
+    async def classify(self, texts: Sequence[str], *, weight: float = 1.0) -> tuple[Verdict, ...]:
+        """Judges every text; see `models.safety.SafetyClassifier`, and `graphs.weight`."""
         check_texts(texts)
         model, batcher = await self._life.current()
         cut_texts = [model.pieces(text) for text in texts]
-        rows = await batcher.submit(list(chain.from_iterable(cut_texts)))
+        rows = await batcher.submit(list(chain.from_iterable(cut_texts)), weight=weight)
         return model.verdicts(cut_texts, rows)
 
     async def record_autoscaling_stats(self) -> dict[str, float]:

@@ -33,6 +33,7 @@ from graphs.errors import (
     StageUnavailableError,
 )
 from graphs.failover import Retries
+from graphs.weight import weight
 from index.searching.ranking import ShardScores
 from index.searching.request import Hit, SearchRequest
 from models.embedder import Embeddings, TextKind
@@ -109,9 +110,9 @@ class DeploymentClient:
             ours = translated(self._stage, err)
             raise ours from (None if ours is err else err)
 
-    async def _call_pure(self, method: str, *args: Any) -> Any:
+    async def _call_pure(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Calls what may be called twice: again when the replica was lost."""
-        return await self._retries.run(self._stage, partial(self._call, method, *args))
+        return await self._retries.run(self._stage, partial(self._call, method, *args, **kwargs))
 
 
 class EmbedderClient(DeploymentClient):
@@ -125,7 +126,9 @@ class EmbedderClient(DeploymentClient):
         dimensions: int | None = None,
     ) -> Embeddings:
         """Embeds texts: one unit vector a text, in the same order."""
-        embeddings: Embeddings = await self._call_pure("embed", list(texts), kind, dimensions)
+        embeddings: Embeddings = await self._call_pure(
+            "embed", list(texts), kind, dimensions, weight=weight()
+        )
         return embeddings
 
 
@@ -134,7 +137,9 @@ class RerankerClient(DeploymentClient):
 
     async def rerank(self, query: str, documents: Sequence[str]) -> RerankScores:
         """Scores every document against the query, in the same order."""
-        scores: RerankScores = await self._call_pure("rerank", query, list(documents))
+        scores: RerankScores = await self._call_pure(
+            "rerank", query, list(documents), weight=weight()
+        )
         return scores
 
 
@@ -143,7 +148,9 @@ class JudgeClient(DeploymentClient):
 
     async def rerank(self, query: str, documents: Sequence[str]) -> RerankScores:
         """Scores how likely each sentence answers the query, in the same order."""
-        scores: RerankScores = await self._call_pure("judge", query, list(documents))
+        scores: RerankScores = await self._call_pure(
+            "judge", query, list(documents), weight=weight()
+        )
         return scores
 
 
@@ -152,7 +159,9 @@ class SafetyClient(DeploymentClient):
 
     async def classify(self, texts: Sequence[str]) -> tuple[Verdict, ...]:
         """Judges every text, in the same order."""
-        verdicts: tuple[Verdict, ...] = await self._call_pure("classify", list(texts))
+        verdicts: tuple[Verdict, ...] = await self._call_pure(
+            "classify", list(texts), weight=weight()
+        )
         return verdicts
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from deployments.batcher import Batcher
+from deployments.batching.batcher import Batcher
 from deployments.model_loading import assigned_share
 from deployments.observing.metrics import Meter
 from models.device import memory_use

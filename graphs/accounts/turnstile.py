@@ -19,6 +19,7 @@ from contextlib import contextmanager
 
 from graphs.accounts.settings import ClassSettings
 from graphs.errors import OverloadedError
+from graphs.weight import LEAST
 from index.catalog.keys.records import ServiceClass
 
 _ORDER: tuple[ServiceClass, ...] = ("priority", "default", "flex")  # the last is shed first
@@ -48,6 +49,12 @@ class Turnstile:
     def num_running(self) -> int:
         """Requests that are in."""
         return self._running.total()
+
+    def weight(self, service_class: ServiceClass) -> float:
+        """Gives how much more of a busy model a class gets than `flex`."""
+        settings = self._settings()
+        share: float = getattr(settings, service_class) / settings.flex
+        return share * LEAST
 
     async def enter(self, service_class: ServiceClass) -> None:
         """Waits for a turn; `leave` with the same class must follow it.

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 
-from deployments.batcher import Batcher
+from deployments.batching.batcher import Batcher
 
 
 class Gate:

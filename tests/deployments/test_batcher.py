@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployments.batcher import Batcher
+from deployments.batching.batcher import Batcher
 from tests.deployments.gate import Gate, batcher_of
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from deployments.batcher import Batcher, Workload
+from deployments.batching.batcher import Batcher, Workload
 from models.errors import ModelBusyError
 from tests.deployments.gate import Gate, batcher_of
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from functools import partial
 
 import pytest
 
@@ -26,8 +27,32 @@ async def read(stream):
 
 
 async def settle():
+    """Lets every task of this loop go as far as it can."""
     for _ in range(20):
         await asyncio.sleep(0.001)
+
+
+async def until(holds):
+    """Waits for what threads do, too."""
+    async with asyncio.timeout(20):
+        while True:
+            if await holds():
+                return
+            await asyncio.sleep(0.001)
+
+
+async def is_closed(model):
+    return model.closed
+
+
+async def has_failed(made):
+    return bool((await made.describe()).life.failure)
+
+
+async def is_served(made, model):
+    """Whether a replica's change of model has ended; it goes on behind `reconfigure`."""
+    life = (await made.describe()).life
+    return (life.model, life.phase) == (model, "serving")
 
 
 async def test_every_chunk_and_the_description_name_the_model(loads):
@@ -52,14 +77,13 @@ async def test_a_resumed_stream_joins_its_model_until_that_has_no_streams(loads)
     async with aclosing(made.stream(ask())) as running:
         old = (await anext(running)).identity
         await made.reconfigure({"model": "./new"})
-        await settle()
+        await until(partial(is_served, made, "./new"))
         resumed = asyncio.create_task(read(made.stream(ask(old, delivered=(0,)))))
         await settle()
         loads[0].go_on()
         assert await read(running) == "onetwothree"
         assert await resumed == "twothree"
-    await settle()
-    assert loads[0].closed
+    await until(partial(is_closed, loads[0]))
     with pytest.raises(ModelChangedError, match=old):
         await anext(made.stream(ask(old)))
 
@@ -67,7 +91,7 @@ async def test_a_resumed_stream_joins_its_model_until_that_has_no_streams(loads)
 async def test_a_stream_that_names_no_model_gets_the_new_one(loads):
     made = await generator_of("./old")
     await made.reconfigure({"model": "./new"})
-    await settle()
+    await until(partial(is_served, made, "./new"))
     chunk = await anext(made.stream(ask()))
     assert chunk.identity == loads[1].identity.digest
 
@@ -75,7 +99,7 @@ async def test_a_stream_that_names_no_model_gets_the_new_one(loads):
 async def test_another_setting_of_the_same_model_takes_its_streams(loads):
     made = await generator_of("./old")
     await made.reconfigure({"model": "./old", "max_answer_tokens": 7})
-    await settle()
+    await until(partial(is_closed, loads[0]))
     assert [model.closed for model in loads] == [True, False]
     chunk = await anext(made.stream(ask(loads[0].identity.digest)))
     assert chunk.identity == loads[1].identity.digest
@@ -93,8 +117,7 @@ async def test_a_gpu_that_loads_is_healthy_and_says_that_it_has_no_model(loads, 
     made = await generator_of("./old")
     loads.may_load.clear()
     swap = asyncio.create_task(made.reconfigure({"model": "./new"}))
-    await settle()
-    assert loads[0].closed
+    await until(partial(is_closed, loads[0]))
     await made.check_health()
     assert (await made.describe()).model == ""
     async with aclosing(made.stream(ask())) as stream:
@@ -130,7 +153,7 @@ async def test_settings_that_cannot_be_served_leave_the_model_that_is_there(
     monkeypatch.setattr(module, "assigned_share", lambda: Share(num_gpus=num_gpus))
     made = await generator_of("./old")
     await made.reconfigure(block)
-    await settle()
+    await until(partial(has_failed, made))
     assert (await anext(made.stream(ask()))).identity == loads[0].identity.digest
     await made.check_health()
     life = (await made.describe()).life
@@ -173,7 +196,7 @@ async def test_at_the_end_every_engine_is_closed(loads):
     async with aclosing(made.stream(ask())) as running:
         await anext(running)
         await made.reconfigure({"model": "./new"})
-        await settle()
+        await until(partial(is_served, made, "./new"))
         await Generator.func_or_class.__del__(made)
         assert [model.closed for model in loads] == [True, True]
 
@@ -185,7 +208,7 @@ async def test_autoscaling_is_told_the_tokens_of_all_models_that_have_streams(lo
     async with aclosing(made.stream(ask())) as running:
         await anext(running)
         await made.reconfigure({"model": "./new"})
-        await settle()
+        await until(partial(is_served, made, "./new"))
         for model, load in zip(loads, ((30, 0.2), (12, 0.6)), strict=True):
             model.load = lambda load=load: load
         assert await made.record_autoscaling_stats() == {"tokens": 42, "cache_use": 0.6}

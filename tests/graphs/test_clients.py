@@ -9,7 +9,7 @@ import pytest
 from ray.exceptions import RayTaskError
 
 from graphs import generator_client
-from graphs.clients import RerankerClient
+from graphs.clients import EmbedderClient, JudgeClient, RerankerClient, SafetyClient
 from graphs.config import FailoverSettings, TimeoutSettings
 from graphs.deadline import deadline_in
 from graphs.errors import (
@@ -20,6 +20,7 @@ from graphs.errors import (
 )
 from graphs.failover import Retries
 from graphs.generator_client import GeneratorClient, TokenCounters
+from graphs.weight import LEAST, weighing
 from models.errors import ContextLengthError, ModelBusyError
 from models.generation import GenerationChunk, GenerationRequest, Message, Sampling
 
@@ -87,8 +88,8 @@ async def test_a_model_for_which_too_much_waits_is_overload_and_not_asked_again(
     error = ModelBusyError("a call may wait 20 s")
     busy = RayTaskError("rerank", "", error).as_instanceof_cause()
 
-    async def rerank(*call):
-        asked.append(call)
+    async def rerank(*call, weight):
+        asked.append((call, weight))
         raise busy
 
     handle = SimpleNamespace(rerank=SimpleNamespace(remote=rerank))
@@ -154,3 +155,24 @@ async def test_a_replica_is_chosen_by_the_chat_unless_the_answer_had_another_one
         with pytest.raises(OverloadedError):
             await read(handle, replace(REQUEST, chat="c1", attempt=attempt))
     assert handle.session_ids == ["c1", ""]
+
+
+async def test_every_call_of_an_encoder_tells_the_weight_of_its_request():
+    told = []
+
+    async def call(*args, weight):
+        told.append(weight)
+        return args
+
+    handle = SimpleNamespace(
+        **{one: SimpleNamespace(remote=call) for one in ("embed", "rerank", "judge", "classify")}
+    )
+    retries = Retries(FailoverSettings())
+    of = partial(dict, stage="a stage", timeout_s=60, retries=retries)
+    with weighing(8.0):
+        await EmbedderClient(handle, **of()).embed(["port"])
+        await RerankerClient(handle, **of()).rerank("port?", ["port"])
+        await JudgeClient(handle, **of()).rerank("port?", ["port"])
+        await SafetyClient(handle, **of()).classify(["port"])
+    await RerankerClient(handle, **of()).rerank("port?", ["port"])
+    assert told == [8.0] * 4 + [LEAST]

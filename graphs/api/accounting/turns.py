@@ -17,6 +17,7 @@ from graphs.api.border.traffic import IN_BATCH
 from graphs.api.error_replies import error_response
 from graphs.caller import Caller
 from graphs.errors import OverloadedError
+from graphs.weight import weighing
 from index.catalog.keys.records import ServiceClass
 
 _MODELS = (
@@ -55,7 +56,8 @@ class ClassTurns:
         except (OverloadedError, HTTPException) as error:
             await error_response(error)(scope, receive, send)
             return
-        with turnstile.left_after(caller.service_class):
+        own = caller.service_class
+        with turnstile.left_after(own), weighing(turnstile.weight(own)):
             await self._app(scope, receive, send)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from graphs.accounts.settings import ClassSettings
 from graphs.settings import AuthSettings
+from graphs.weight import LEAST, weight
 
 CHAT = {"model": "rag", "messages": [{"role": "user", "content": "Where do requests wait?"}]}
 
@@ -192,3 +193,49 @@ async def test_a_body_with_a_byte_order_mark_asks_for_its_class_too(api_http):
     headers = {"content-type": "application/json"}
     reply = await api_http.post("/v1/chat/completions", content=content, headers=headers)
     assert reply.json()["service_tier"] == "flex"
+
+
+def chats(**fields):
+    return "/v1/chat/completions", CHAT | fields
+
+
+def responses(**fields):
+    return "/v1/responses", {"model": "rag", "input": "Where do requests wait?"} | fields
+
+
+@pytest.fixture
+def weights(api_pipeline, monkeypatch):
+    """What the calls of models weigh that answers ask for."""
+    seen, answered = asyncio.Queue(), api_pipeline.answer
+
+    async def answer(request):
+        seen.put_nowait(weight())
+        async for event in answered(request):
+            yield event
+
+    monkeypatch.setattr(api_pipeline, "answer", answer)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("asked", "service_class", "told"),
+    [
+        (chats(), "priority", 8.0),
+        (chats(stream=True), "default", 4.0),
+        (chats(service_tier="default"), "priority", 4.0),
+        (chats(), "flex", LEAST),
+        (responses(), "priority", 8.0),
+        (responses(stream=True), "priority", 8.0),
+        (responses(background=True), "priority", LEAST),  # nobody waits for it
+    ],
+)
+async def test_the_models_are_told_how_much_the_class_weighs(
+    api_http, own_class, weights, asked, service_class, told
+):
+    own_class(service_class)
+    path, body = asked
+    reply = await api_http.post(path, json=body)
+    assert reply.status_code == 200, reply.text
+    async with asyncio.timeout(20):
+        assert await weights.get() == told
+    assert weight() == LEAST

@@ -9,7 +9,9 @@
 Short calls go first, and those of them with least left to do: so most of them are answered soonest,
 while calls that took turns would all end as late as the last. None is in a batch with items of long
 calls, which would take as long again. Long calls share what is left; the oldest call has a batch
-now and then, so that short ones that never end do not starve it. A short call that would wait too
+now and then, so that short ones that never end do not starve it. Calls of several weights, as
+classes of service have, get shares of the model as their weights are; all of that goes for the
+calls of one weight, and a short call of any goes before long ones. A short call that would wait too
 long for those that are here is refused at once, and so is one that has: shorter ones came after it,
 or the model is slower than it was.
 
@@ -20,62 +22,21 @@ cuts a call.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
-from typing import Generic, TypeVar
+from typing import Generic
 
+from deployments.batching.call import Call, Item, Rank, Result, age, need
+from deployments.batching.flows import Flows
 from models.errors import ModelBusyError
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 _SHORT_BATCHES = 8  # a call that needs more than so many full batches is a long one
 _NEWEST = 0.2  # weight of a batch in the average pace
 _OLDEST_EVERY = 8  # batches; one of so many is the oldest call's
-
-
-@dataclass(kw_only=True, eq=False)
-class _Call(Generic[Item, Result]):
-    """The items of one caller, and how far they are."""
-
-    number: int
-    items: Sequence[Item]
-    costs: Sequence[int]
-    cost_left: int
-    is_urgent: bool
-    is_long: bool
-    came_at: float
-    answer: "asyncio.Future[list[Result]]"
-    results: list[Result] = field(default_factory=list)
-    num_taken: int = 0
-    last_taken: int = 0
-
-    @property
-    def waits(self) -> bool:
-        """Whether somebody waits for items that no batch has taken."""
-        return self.num_taken < len(self.items) and not self.answer.done()
-
-    def take(self, moment: int) -> Item:
-        """Gives the next item to a batch."""
-        item = self.items[self.num_taken]
-        self.cost_left -= self.costs[self.num_taken]
-        self.num_taken += 1
-        self.last_taken = moment
-        return item
-
-    def add(self, results: Iterable[Result]) -> None:
-        """Takes the results of the items that were taken last, and ends with the last of all."""
-        self.results += results
-        if len(self.results) == len(self.items) and not self.answer.done():
-            self.answer.set_result(self.results)
-
-    def fail(self, error: Exception) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +86,9 @@ class Batcher(Generic[Item, Result]):
         self._max_wait_s = max_wait_s
         self._numbers = count()
         self._moments = count(1)
+        self._flows = Flows()
         self._num_batches = 0
-        self._calls: list[_Call[Item, Result]] = []  # the oldest first
+        self._calls: list[Call[Item, Result]] = []  # the oldest first
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
         self._drain: asyncio.Task[None] | None = None
         self._s_per_cost = 0.0
@@ -146,8 +108,15 @@ class Batcher(Generic[Item, Result]):
             busy=min(busy_s / elapsed_s, 1.0) if elapsed_s > 0 else 0.0,
         )
 
-    async def submit(self, items: Sequence[Item], *, urgent: bool = False) -> Sequence[Result]:
-        """Waits for the results of these items; urgent ones are in the next batch.
+    async def submit(
+        self, items: Sequence[Item], *, urgent: bool = False, weight: float = 1.0
+    ) -> Sequence[Result]:
+        """Waits for the results of these items.
+
+        Args:
+            items: of the call; they may be in several batches.
+            urgent: whether they are in the next batch.
+            weight: above 0; where calls of several weights wait, each weight has its share.
 
         Raises:
             ModelBusyError: they would wait longer than they may.
@@ -155,30 +124,41 @@ class Batcher(Generic[Item, Result]):
         if not items:
             return []
         costs = [self._cost(item) for item in items]
-        call = _Call[Item, Result](
+        call = Call[Item, Result](
             number=next(self._numbers),
             items=items,
             costs=costs,
             cost_left=sum(costs),
+            weight=inf if urgent else weight,
             is_urgent=urgent,
             is_long=sum(costs) > self._short_cost,
             came_at=self._clock(),
             answer=asyncio.get_running_loop().create_future(),
         )
         if not (call.is_urgent or call.is_long):
-            self._check_wait(sum(costs))
+            self._check_wait(sum(costs), weight)
+        self._flows.join(call.weight, self._waiting_weights())
         self._calls.append(call)
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._run_waiting())
         return await call.answer
 
-    def _check_wait(self, cost: int) -> None:
+    def _waiting_weights(self) -> set[float]:
+        return {call.weight for call in self._calls if call.waits and not call.is_urgent}
+
+    def _check_wait(self, cost: int, weight: float) -> None:
         """Refuses a short call that comes too late to be answered in time; long ones can wait.
 
-        Before it are those with no more left than it costs (`_need`).
+        Before it are those of its weight with no more left than it costs (`need`), and of each
+        other weight what that one is given until then.
         """
-        short = (call for call in self._calls if call.waits and not call.is_long)
-        ahead = sum(call.cost_left for call in short if call.cost_left <= cost)
+        left: dict[float, list[int]] = {}
+        for call in self._calls:
+            if call.waits and not call.is_long:
+                left.setdefault(call.weight, []).append(call.cost_left)
+        ahead = float(sum(one for one in left.pop(weight, ()) if one <= cost))
+        own = ahead + cost
+        ahead += sum(min(sum(all_), own * other / weight) for other, all_ in left.items())
         wait_s = ahead * self._s_per_cost
         if wait_s > self._max_wait_s:
             raise self._too_long(f"would wait {wait_s:.2g} s")
@@ -202,24 +182,34 @@ class Batcher(Generic[Item, Result]):
                 await self._run_batch(batch)
             self._refuse_late()
             self._calls = [call for call in self._calls if call.waits]
+        self._flows.clear()
 
     def _next_batch(self) -> "_Batch[Item, Result]":
         """Takes items, one at a time, each of the call whose turn it is."""
         self._num_batches += 1
-        rank = _age if self._num_batches % _OLDEST_EVERY == 0 else _need
-        queue = [(rank(call), call.number, call) for call in self._calls if call.waits]
-        heapify(queue)
+        rank = age if self._num_batches % _OLDEST_EVERY == 0 else need
+        queues: dict[float, list[tuple[Rank, int, Call[Item, Result]]]] = {}
+        for call in self._calls:
+            if call.waits:
+                queues.setdefault(call.weight, []).append((rank(call), call.number, call))
+        for queue in queues.values():
+            heapify(queue)
         batch: _Batch[Item, Result] = {}
         room, is_long = self._max_cost, False
-        while queue:
-            _, number, call = heappop(queue)
-            room -= call.costs[call.num_taken]
+        while queues:
+            weight = min(queues, key=lambda one: (queues[one][0][0].kind, self._flows.clock(one)))
+            _, number, call = heappop(queues[weight])
+            cost = call.costs[call.num_taken]
+            room -= cost
             if batch and (room < 0 or call.is_long != is_long):
                 break
             is_long = call.is_long
             batch.setdefault(call, []).append(call.take(next(self._moments)))
+            self._flows.count(weight, cost)
             if call.waits:
-                heappush(queue, (rank(call), number, call))
+                heappush(queues[weight], (rank(call), number, call))
+            elif not queues[weight]:
+                del queues[weight]
         return batch
 
     async def _run_batch(self, batch: "_Batch[Item, Result]") -> None:
@@ -270,15 +260,4 @@ class Batcher(Generic[Item, Result]):
         self._s_per_cost += weight * (now - self._s_per_cost)
 
 
-_Batch = dict[_Call[Item, Result], list[Item]]
-
-
-def _need(call: _Call[Item, Result]) -> tuple[int, ...]:
-    """Ranks short calls by what they have left, and long ones after them by whose turn it is."""
-    left = call.last_taken if call.is_long else call.cost_left
-    return (not call.is_urgent, call.is_long, left)
-
-
-def _age(call: _Call[Item, Result]) -> tuple[int, ...]:
-    """Ranks calls by their age."""
-    return (not call.is_urgent, call.number)
+_Batch = dict[Call[Item, Result], list[Item]]

@@ -1,0 +1,1 @@
+"""Calls that share one model."""
