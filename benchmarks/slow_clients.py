@@ -6,28 +6,36 @@ with nobody beside it, beside 500 connections of one kind of slow client, with n
     headers   a header line a second, never the last one
     bodies    a byte of a body a second
     readers   a file of 2 MB that is asked for and not read
+    bombs     sixteen connections that send what is small and takes long or much room to read: JSON
+              of great depth, of many names, with an endless number; 64 MB of zeros as gzip;
+              multipart of thousands of parts. Each sends one, reads the reply, and waits a second
 
 It tells the honest client's p50 and p99 of each phase, the p99 as a ratio to that of the quiet ones
-around it, and the memory of proxy and Gateway. Exit status 1: a ratio beyond `--worst`.
+around it, the memory of proxy and Gateway, and what the bombs were answered with. Exit status 1: a
+ratio beyond `--worst`, or a bomb that was answered with anything but a refusal (400 to 499).
 """
 
 import argparse
 import asyncio
+import gzip
 import json
 import re
 import socket
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import cycle
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
 _PROCESSES = {"proxy": r"ray::ProxyActor", "gateway": r"ray::ServeReplica:[^:]*:Gateway"}
-_KINDS = ("headers", "bodies", "readers")
+_KINDS = ("headers", "bodies", "readers", "bombs")
+_NUM_BOMBERS = 16
 _FILE_BYTES = 2_000_000
 _PAUSE_S = 1.0
 _OPEN_S = 15.0  # until all connections stand
@@ -77,6 +85,64 @@ class Slow:
                     pass
                 self.num_closed += 1
             await asyncio.sleep(_PAUSE_S)
+
+
+class Bombers:
+    """Connections that send bombs in turn, and read what is said of them."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = (host, port)
+        self.statuses: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def running(self, bombs: Sequence[bytes]) -> AsyncIterator[None]:
+        """Sends as long as the block runs."""
+        turns = cycle(bombs)
+        tasks = [asyncio.create_task(self._send(turns)) for _ in range(_NUM_BOMBERS)]
+        await asyncio.sleep(3)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _send(self, bombs: Iterator[bytes]) -> None:
+        while True:
+            reader, writer = await asyncio.open_connection(*self._address)
+            try:
+                writer.write(next(bombs))
+                status = (await reader.readline()).split(b" ")[1:2]
+                self.statuses[status[0].decode() if status else "closed"] += 1
+            except OSError:  # it may be cut off before all was sent
+                self.statuses["closed"] += 1
+            finally:
+                writer.transport.abort()
+            await asyncio.sleep(_PAUSE_S)
+
+
+def bombs_to(host: str) -> list[bytes]:
+    """Whole requests, below what a body may be and above what is good."""
+    names = b",".join(b'"n%d":1' % number for number in range(60_000))
+    part = b'--x\r\ncontent-disposition: form-data; name="a%d"\r\n\r\nb\r\n'
+    parts = b"".join(part % number for number in range(5_000)) + b"--x--\r\n"
+    json_ = "application/json"
+    return [
+        _request(host, "/v1/chat/completions", json_, b"[" * 900_000),
+        _request(host, "/v1/chat/completions", json_, b'{"messages":' * 70_000),
+        _request(host, "/v1/chat/completions", json_, b'{"metadata":{' + names + b"}}"),
+        _request(host, "/v1/embeddings", json_, b'{"dimensions":' + b"9" * 900_000 + b"}"),
+        _request(host, "/v1/embeddings", json_, gzip.compress(bytes(64_000_000)), "gzip"),
+        _request(host, "/v1/files", "multipart/form-data; boundary=x", parts),
+    ]
+
+
+def _request(host: str, path: str, kind: str, body: bytes, coding: str = "identity") -> bytes:
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: {kind}\r\n"
+        f"content-encoding: {coding}\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def _is_closed(connection: socket.socket) -> bool:
@@ -142,16 +208,21 @@ async def measure(
             "readers": (f"GET /v1/files/{file_id}/content ".encode() + base + b"\r\n", b"", False),
         }
         for kind in kinds:
-            head, drop, reads = sent[kind]
+            slow, bombers = Slow(host, port, count), Bombers(host, port)
             quiet = await honest(client, model, for_s / 2)
             before = memory_mb()
-            slow = Slow(host, port, count)
-            async with slow.running(head, drop, reads=reads):
+            async with (
+                bombers.running(bombs_to(host))
+                if kind == "bombs"
+                else slow.running(*sent[kind][:2], reads=sent[kind][2])
+            ):
                 times = await honest(client, model, for_s)
                 during = memory_mb()
             quiet += await honest(client, model, for_s / 2)
             phases[f"quiet around {kind}"] = told(quiet, before, 0)
-            phases[kind] = told(times, during, slow.num_closed)
+            phases[kind] = told(times, during, slow.num_closed) | {
+                f"answered_{status}": num for status, num in sorted(bombers.statuses.items())
+            }
             ratio = phases[kind]["p99_ms"] / phases[f"quiet around {kind}"]["p99_ms"]
             phases[kind]["p99_ratio"] = round(ratio, 2)
         await client.delete(f"/v1/files/{file_id}")
@@ -187,7 +258,9 @@ def main(write: Callable[[str], object] = sys.stdout.write) -> int:
     )
     phases = asyncio.run(measured)
     write(json.dumps(phases, indent=2) + "\n")
-    return int(any(one.get("p99_ratio", 0) > options.worst for one in phases.values()))
+    is_slow = any(one.get("p99_ratio", 0) > options.worst for one in phases.values())
+    answers = [name for one in phases.values() for name in one if name.startswith("answered_")]
+    return int(is_slow or any(not name.startswith("answered_4") for name in answers))
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ class Embedder:
         fingerprint: str | None = None,
         weight: float = 1.0,
     ) -> Embeddings:
-        """Embeds texts; see `models.embedder.Embedder`, and `graphs.weight` of the weight."""
+        """Embeds texts; see `models.embedder.Embedder`, and `graphs.accounts.weight`."""
         loaded = await self._life.current()
         if kind == "query" and len(loaded) > 1:
             calls = (one.embed(texts, kind, weight=weight) for one in loaded)

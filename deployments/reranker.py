@@ -68,7 +68,7 @@ class Reranker:
     async def rerank(
         self, query: str, documents: Sequence[str], *, weight: float = 1.0
     ) -> RerankScores:
-        """Scores every document; see `models.reranker.Reranker`, and `graphs.weight`."""
+        """Scores every document; see `models.reranker.Reranker`, and `graphs.accounts.weight`."""
         check_rerank(query, documents)
         return await _scored((await self._life.current()).main, query, documents, weight)
 

@@ -41,7 +41,7 @@ class SafetyFilter:
         await self._life.change(user_config)
 
     async def classify(self, texts: Sequence[str], *, weight: float = 1.0) -> tuple[Verdict, ...]:
-        """Judges every text; see `models.safety.SafetyClassifier`, and `graphs.weight`."""
+        """Judges every text; see `models.safety.SafetyClassifier`, and `graphs.accounts.weight`."""
         check_texts(texts)
         model, batcher = await self._life.current()
         cut_texts = [model.pieces(text) for text in texts]

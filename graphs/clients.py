@@ -23,6 +23,7 @@ from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from deployments.replica import ReplicaDescription
+from graphs.accounts.weight import weight
 from graphs.deadline import allowed_s, time_left_s
 from graphs.errors import (
     DeadlineError,
@@ -33,7 +34,6 @@ from graphs.errors import (
     StageUnavailableError,
 )
 from graphs.failover import Retries
-from graphs.weight import weight
 from index.searching.ranking import ShardScores
 from index.searching.request import Hit, SearchRequest
 from models.embedder import Embeddings, TextKind

@@ -177,7 +177,7 @@ class HttpSettings(Settings):
         max_inputs: most texts in one request for embeddings or moderations.
         max_moderation_chars: most characters of all texts in one request for moderations; about
             what a CPU judges within `timeouts.model_s` beside others.
-        max_documents: most documents in one rerank request.
+        max_documents: most documents in one request: to rerank, or to answer from.
         token_input: how token ids sent for embedding are read: as ids of OpenAI's `cl100k_base`
             (what OpenAI's clients send), or refused.
         default_store: name or id of the vector store that the model `rag` searches; None: all.

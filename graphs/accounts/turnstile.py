@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from graphs.accounts.settings import ClassSettings
+from graphs.accounts.weight import LEAST
 from graphs.errors import OverloadedError
-from graphs.weight import LEAST
 from index.catalog.keys.records import ServiceClass
 
 _ORDER: tuple[ServiceClass, ...] = ("priority", "default", "flex")  # the last is shed first

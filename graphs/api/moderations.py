@@ -37,8 +37,8 @@ def _input_tag(value: object) -> str:
 
 ModerationInput = Annotated[
     Annotated[str, Tag("text")]
-    | Annotated[list[str], Field(min_length=1, fail_fast=True), Tag("texts")]
-    | Annotated[list[ContentPart], Field(fail_fast=True), Tag("parts")],
+    | Annotated[list[str], Field(min_length=1), Tag("texts")]
+    | Annotated[list[ContentPart], Tag("parts")],
     Discriminator(_input_tag),
 ]
 

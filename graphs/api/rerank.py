@@ -31,7 +31,7 @@ class RerankBody(RequestModel):
     """The union of the dialects: `documents` (Cohere, Jina, vLLM) or `texts` (TEI)."""
 
     query: str
-    documents: Annotated[list[str | Document], Field(fail_fast=True)] | None = None
+    documents: list[str | Document] | None = None
     model: str | None = None
     top_n: int | None = Field(None, ge=1)
     return_documents: bool | None = None
@@ -40,7 +40,7 @@ class RerankBody(RequestModel):
     max_chunks_per_doc: Annotated[object, only(1, name="max_chunks_per_doc")] = None
     truncate_prompt_tokens: Annotated[object, only(-1, name="truncate_prompt_tokens")] = None
     priority: int | None = Field(None, ge=0, le=999)
-    texts: Annotated[list[str], Field(fail_fast=True)] | None = None
+    texts: list[str] | None = None
     return_text: bool | None = None
     raw_scores: Unsupported = None
     truncate: bool | None = None

@@ -35,7 +35,7 @@ _SPECIAL_TOKENS = {
 
 
 Text = Annotated[str, Field(min_length=1)]
-TokenIds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, fail_fast=True)]
+TokenIds = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 
 def _input_tag(value: object) -> str:
@@ -50,9 +50,9 @@ def _input_tag(value: object) -> str:
 
 TextInput = Annotated[
     Annotated[Text, Tag("text")]
-    | Annotated[list[Text], Field(min_length=1, fail_fast=True), Tag("texts")]
+    | Annotated[list[Text], Field(min_length=1), Tag("texts")]
     | Annotated[TokenIds, Tag("tokens")]
-    | Annotated[list[TokenIds], Field(fail_fast=True), Tag("token_lists")],
+    | Annotated[list[TokenIds], Tag("token_lists")],
     Discriminator(_input_tag),
 ]
 

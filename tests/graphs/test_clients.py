@@ -9,6 +9,7 @@ import pytest
 from ray.exceptions import RayTaskError
 
 from graphs import generator_client
+from graphs.accounts.weight import LEAST, weighing
 from graphs.clients import EmbedderClient, JudgeClient, RerankerClient, SafetyClient
 from graphs.config import FailoverSettings, TimeoutSettings
 from graphs.deadline import deadline_in
@@ -20,7 +21,6 @@ from graphs.errors import (
 )
 from graphs.failover import Retries
 from graphs.generator_client import GeneratorClient, TokenCounters
-from graphs.weight import LEAST, weighing
 from models.errors import ContextLengthError, ModelBusyError
 from models.generation import GenerationChunk, GenerationRequest, Message, Sampling
 

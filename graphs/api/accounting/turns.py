@@ -13,11 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphs.accounts.turnstile import Turnstile, served_class
+from graphs.accounts.weight import weighing
 from graphs.api.border.traffic import IN_BATCH
 from graphs.api.error_replies import error_response
 from graphs.caller import Caller
 from graphs.errors import OverloadedError
-from graphs.weight import weighing
 from index.catalog.keys.records import ServiceClass
 
 _MODELS = (

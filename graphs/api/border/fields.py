@@ -26,6 +26,10 @@ Unsupported = Annotated[object, UNLESS_NEUTRAL]
 Refused = Annotated[object, AfterValidator(_refuse_if_given)]
 
 
+# Of one chat. OpenAI takes 2,048; agents that are long at work may have more, and no context holds
+# as many as a body of a megabyte would.
+MAX_MESSAGES = 4096
+
 # OpenAI's names; what they mean here is in graphs/api/accounting/turns.py.
 ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
 

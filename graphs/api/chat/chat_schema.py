@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.fields import ServiceTier, Unsupported
+from graphs.api.border.fields import MAX_MESSAGES, ServiceTier, Unsupported
 from graphs.api.border.json_body import RequestModel
 from graphs.api.chat.data_sources import DataSources
 from graphs.api.chat.formats import FormatFields
@@ -166,7 +166,7 @@ class ChatCompletionBody(FormatFields, PickingFields, ToolFields, RefusedFields,
     """The body of a chat request: OpenAI's fields, some of vLLM's and Azure's, and `rag`."""
 
     model: str
-    messages: list[ChatMessage] = Field(min_length=1)
+    messages: list[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_completion_tokens: Annotated[Whole, Field(ge=1, le=MAX_INT32)] | None = None

@@ -12,7 +12,7 @@ from openai.types.vector_stores.vector_store_file_batch import VectorStoreFileBa
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.json_body import REQUEST_CONFIG, RequestModel
+from graphs.api.border.json_body import ClosedModel, RequestModel
 from graphs.api.corpus.access_lists import AccessList, access_object
 from graphs.api.corpus.filters import FilterSpec
 from graphs.api.errors import BadRequestError
@@ -161,10 +161,8 @@ class ModifyFileBody(RequestModel):
     attributes: AttributeMap | None
 
 
-class RankingOptions(RequestModel):
+class RankingOptions(ClosedModel):
     """How results are ordered: "none" leaves the fused order, none given means the server's own."""
-
-    model_config = REQUEST_CONFIG | {"extra": "forbid"}
 
     ranker: Literal["none", "auto", "default-2024-11-15"] | None = None
     score_threshold: float | None = Field(default=None, ge=0, le=1)
@@ -179,10 +177,8 @@ def _refuse_blank(text: str) -> str:
 Query = Annotated[str, AfterValidator(_refuse_blank)]
 
 
-class SearchOptions(RequestModel):
+class SearchOptions(ClosedModel):
     """Our extension: how this search finds its candidates; null means as configured."""
-
-    model_config = REQUEST_CONFIG | {"extra": "forbid"}
 
     mode: Mode | None = None
 

@@ -27,7 +27,7 @@ Vectors = npt.NDArray[np.float32]
 InputType = Literal["search_document", "search_query", "classification", "clustering"]
 # int8 and uint8 are not among them: how far they reach would have to be measured for each model.
 EmbeddingType = Literal["float", "base64", "binary", "ubinary"]
-Texts = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, fail_fast=True)]
+Texts = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 
 
 class MixedInput(RequestModel):

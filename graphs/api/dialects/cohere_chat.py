@@ -43,7 +43,7 @@ async def create_cohere_chat(
     turns = turns_of(asked.messages)
     target: ChatTarget = target_of(asked, config)
     request.state.store_param = target.store_param
-    given = body.given()
+    given = body.given(services.config.http.max_documents)
     form = constraint_of(asked)
     check_own_words([form[0]] if form else asked.for_own_words(), config)
     tools = tools_of(asked, form, config)

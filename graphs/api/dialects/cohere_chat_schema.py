@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from graphs.api.border.fields import Unsupported, only
+from graphs.api.border.fields import MAX_MESSAGES, Unsupported, only
 from graphs.api.border.json_body import RequestModel
 from graphs.api.chat.chat_schema import ChatCompletionBody, ChatMessage
 from graphs.api.chat.picking_fields import MAX_INT32
@@ -57,7 +57,7 @@ class CohereChatBody(RequestModel):
     """The body of a chat."""
 
     model: str
-    messages: list[ChatMessage] = Field(min_length=1)
+    messages: list[ChatMessage] = Field(min_length=1, max_length=MAX_MESSAGES)
     stream: bool | None = None
     documents: list[str | CohereDocument] | None = None
     citation_options: CitationOptions | None = None
@@ -134,12 +134,15 @@ class CohereChatBody(RequestModel):
             }
         )
 
-    def given(self) -> dict[str, tuple[GivenDocument, dict[str, Any]]]:
+    def given(self, most: int) -> dict[str, tuple[GivenDocument, dict[str, Any]]]:
         """Gives the documents by their ids: as they are read, and as they are shown.
 
         Raises:
-            BadRequestError: they are too long, or one of them says nothing.
+            BadRequestError: they are more than `most`, too long, or one of them says nothing.
         """
+        if self.documents and len(self.documents) > most:
+            msg = f"documents must have at most {most} entries, got {len(self.documents)}"
+            raise BadRequestError(msg, param="documents")
         found: dict[str, tuple[GivenDocument, dict[str, Any]]] = {}
         for place, sent in enumerate(self.documents or ()):
             data = sent if isinstance(sent, str) else sent.data

@@ -23,7 +23,7 @@ _AT_ONCE = 4
 
 router = APIRouter(tags=["vllm"], route_class=JsonRoute)
 
-Texts = str | Annotated[list[str], Field(min_length=1, fail_fast=True)]
+Texts = str | Annotated[list[str], Field(min_length=1)]
 
 
 class ScoreBody(RequestModel):

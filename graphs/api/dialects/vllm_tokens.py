@@ -6,10 +6,9 @@ are refused.
 """
 
 import asyncio
-from typing import Annotated
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from graphs.api.border.fields import Unsupported
 from graphs.api.border.json_body import JsonRoute, RequestModel
@@ -46,7 +45,7 @@ class DetokenizeBody(RequestModel):
     """Ids to be read."""
 
     model: str | None = None
-    tokens: Annotated[list[int], Field(fail_fast=True)]
+    tokens: list[int]
 
 
 class DetokenizeReply(BaseModel):

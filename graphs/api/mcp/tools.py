@@ -11,9 +11,9 @@ from typing import Annotated, Any, Generic, TypeVar
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from graphs.api.border.json_body import REQUEST_CONFIG, RequestModel
+from graphs.api.border.json_body import ClosedModel
 from graphs.api.border.validation import explain
 from graphs.api.chat.citations import title_of, url_of
 from graphs.api.chat.reply import answer_of
@@ -45,13 +45,7 @@ Filters = Annotated[
 ]
 
 
-class _Arguments(RequestModel):
-    """What may be sent to a tool; a misspelt name is refused rather than passed over."""
-
-    model_config = ConfigDict(**{**REQUEST_CONFIG, "extra": "forbid"})
-
-
-class SearchArguments(_Arguments):
+class SearchArguments(ClosedModel):
     """What is searched for."""
 
     query: Query = Field(description="What the passages should be about.")
@@ -78,7 +72,7 @@ class SearchResults(BaseModel):
     degraded: list[str]
 
 
-class AskArguments(_Arguments):
+class AskArguments(ClosedModel):
     """What is asked."""
 
     question: Query = Field(description="A whole question, understandable without a chat around.")
@@ -183,7 +177,7 @@ def _services(request: Request) -> Services:
     return services
 
 
-ArgumentsT = TypeVar("ArgumentsT", bound=_Arguments)
+ArgumentsT = TypeVar("ArgumentsT", bound=ClosedModel)
 
 
 class _Tool(Generic[ArgumentsT]):

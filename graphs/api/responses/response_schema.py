@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.fields import ServiceTier, Unsupported, only
+from graphs.api.border.fields import MAX_MESSAGES, ServiceTier, Unsupported, only
 from graphs.api.border.json_body import RequestModel
 from graphs.api.chat.picking_fields import MAX_INT32, Whole
 from graphs.api.corpus.vector_store_schema import Metadata
@@ -140,7 +140,7 @@ class ResponseBody(RequestModel):
     """The body of `POST /v1/responses`."""
 
     model: str
-    input: str | list[InputItem]
+    input: str | Annotated[list[InputItem], Field(max_length=MAX_MESSAGES)]
     instructions: str | None = None
     previous_response_id: str | None = None
     conversation: str | NamedConversation | None = None

@@ -4,6 +4,7 @@ import cohere
 import pytest
 from cohere.errors import BadRequestError, NotFoundError, ServiceUnavailableError
 
+from graphs.api import errors
 from graphs.api.dialects.cohere_chat_schema import CohereChatBody
 from graphs.errors import OverloadedError
 from graphs.pipeline.events import Citation, Finished, Passage, Retrieved, TextDelta, Usage
@@ -236,4 +237,8 @@ def test_documents_of_one_id_are_all_kept():
     body = CohereChatBody.model_validate(
         {"model": "rag", "messages": [{"role": "user", "content": "x"}], "documents": documents}
     )
-    assert [one.text for one, _ in body.given().values()] == ["text 0", "text 1", "text 2"]
+    assert [one.text for one, _ in body.given(3).values()] == ["text 0", "text 1", "text 2"]
+    with pytest.raises(
+        errors.BadRequestError, match="documents must have at most 2 entries, got 3"
+    ):
+        body.given(2)

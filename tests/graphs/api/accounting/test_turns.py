@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from graphs.accounts.settings import ClassSettings
+from graphs.accounts.weight import LEAST, weight
 from graphs.settings import AuthSettings
-from graphs.weight import LEAST, weight
 
 CHAT = {"model": "rag", "messages": [{"role": "user", "content": "Where do requests wait?"}]}
 
