@@ -199,7 +199,7 @@ async def test_keys_and_usage_are_tables_without_what_no_row_has(open_page):
         await page.get_by_role("link", name="Keys and usage").click()
         await page.locator("table").nth(1).wait_for()
         head = await page.locator("table").first.locator("th").all_inner_texts()
-        assert head == ["id", "scopes", "limits", "created at"]
+        assert head == ["id", "Change", "scopes", "limits", "created at"]
         text = await page.locator("main").inner_text()
         assert "requests_per_min: 60" in text
         assert "query, admin" in text
