@@ -49,6 +49,7 @@ class RagPipeline:
         config: the settings.
         stages: what it calls.
         observe: is given the trace of every chat and search when it ends, however it ends.
+        moved: is told of an answer that goes on at another replica; see `Answering`.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class RagPipeline:
         config: GatewayConfig,
         stages: Stages,
         observe: Callable[[Trace], None] = log_trace,
+        moved: Callable[[Trace, str, int], None] = lambda *_: None,
     ) -> None:
         self._safety = config.safety
         self._quote = config.answers == "quote"
@@ -63,7 +65,7 @@ class RagPipeline:
         self._observe = observe
         self._checking = Checking(config, stages)
         self._retrieval = Retrieval(config, stages)
-        self._answering = Answering(config.safety, stages)
+        self._answering = Answering(config.safety, stages, moved)
         self._rewriter = Rewriter(config.deadline, Writer(stages.generator))
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
