@@ -38,6 +38,7 @@ from graphs.observing.answers import RecentAnswers
 from graphs.observing.moves import AllMoves, Move, RecentMoves
 from graphs.observing.observer import Observer
 from graphs.observing.quality_log import QualityLog, logged
+from graphs.observing.span_texts import SpanTexts
 from graphs.pipeline.events import ChatRequest, Event
 from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.relevance import ScoredHit
@@ -87,8 +88,7 @@ class Graph:
         kept: Kept,
         router: Router | None = None,
     ) -> None:
-        self.config = config
-        self._system = kept.system
+        self.config, self._system = config, kept.system
         of_log = config.observing.quality_log
         self._quality_log = None if of_log is None else QualityLog(of_log)
         kept.canary = self._canary = kept.canary.changed(config.canary)
@@ -120,12 +120,13 @@ class Graph:
             judge=judge, safety=self.safety, generator=first,
             choose=self._generators.chooser(handles["generator"][0], first),
         )  # fmt: skip
-        self.pipeline = RagPipeline(config, stages, observe, kept.moves.add)
+        told = (observe, kept.moves.add, SpanTexts(config.observing.span_texts))
+        self.pipeline = RagPipeline(config, stages, *told)
         # Of the same stages but the generator; nobody else writes what is thrown away.
         generator = ResumingGenerator(second, config.failover)
         choose = self._generators.chooser(handles["generator"][-1], generator)
         of_second = replace(stages, generator=generator, choose=choose)
-        self._second = RagPipeline(config, of_second, observe, kept.moves.add)
+        self._second = RagPipeline(config, of_second, *told)
         self._shadow = RagPipeline(config, replace(of_second, choose=None), _ignore)
 
     def _reports(self) -> ModelReports:

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.systems]
 
 QUESTION = "May a file have 32 megabytes?"
 TRACE_ID, PARENT_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+OTHER_ID = "0af7651916cd43dd8448eb211c80319c"
 SAMPLED = {"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-01"}
 MODELS = {"Embedder", "Retriever", "Reranker", "SafetyFilter", "Generator"}
 ONE = {"autoscaling_config": {"min_replicas": 1, "max_replicas": 1}}
@@ -151,6 +152,26 @@ def ancestors(span, spans):
     while span.parent_span_id in spans:
         span = spans[span.parent_span_id]
         yield span.span_id
+
+
+def test_texts_stand_in_spans_only_once_the_settings_ask_for_them(fleet, collector):
+    assert collector.spans
+    assert "megabytes" not in str(collector.spans)
+    texts = {"Gateway": {"user_config": {"observing": {"span_texts": ["*"]}}}}
+    fleet.edit(merged(CHANGES, texts))
+    reply = client_of(fleet).chat.completions.create(
+        model="rag", messages=[{"role": "user", "content": QUESTION}], max_tokens=8,
+        extra_headers={"traceparent": f"00-{OTHER_ID}-{PARENT_ID}-01"},
+    )  # fmt: skip
+    deadline = time.monotonic() + 30
+    told = {}
+    while not told and time.monotonic() < deadline:
+        time.sleep(0.2)
+        roots = [one for one in collector.of(OTHER_ID).values() if one.name == "rag.chat"]
+        told = {one.key: one.value.string_value for root in roots for one in root.attributes}
+    assert QUESTION in told["gen_ai.input.messages"]
+    assert "32 megabytes" in told["gen_ai.retrieval.documents"]
+    assert reply.choices[0].message.content in told["gen_ai.output.messages"]
 
 
 def test_a_config_is_compared_with_the_one_that_runs(fleet):
