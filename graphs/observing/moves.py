@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
 
 from graphs.pipeline.trace import Trace
 
@@ -76,9 +77,8 @@ class AllMoves:
 
     async def ask(self) -> None:
         """Asks all Gateways for theirs; one that is slow is asked again with the next look."""
-        context = serve.get_replica_context()
-        handle = serve.get_deployment_handle(context.deployment, context.app_name)
         try:
+            handle = await asyncio.to_thread(_gateways)
             answers = handle.broadcast("moves").results_async(return_exceptions=True)
             told = await asyncio.wait_for(answers, _ASK_S)
         except (RayError, RayServeException, RuntimeError, TimeoutError):
@@ -93,6 +93,12 @@ class AllMoves:
     def latest(self) -> tuple[Move, ...]:
         """Gives them, newest first."""
         return _newest({one.id: one for one in (*self._told, *self._own.latest())}.values())
+
+
+def _gateways() -> DeploymentHandle:
+    """Gives the handle of this deployment, which Serve keeps; at first it asks the controller."""
+    context = serve.get_replica_context()
+    return serve.get_deployment_handle(context.deployment, context.app_name)
 
 
 def _newest(moves: Iterable[Move]) -> tuple[Move, ...]:

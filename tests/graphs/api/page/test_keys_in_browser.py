@@ -7,7 +7,7 @@ import pytest
 from graphs.config import GatewayConfig
 from graphs.settings import AuthSettings
 from index.catalog.keys.records import KeyGrant
-from tests.browser import needs_chromium, violations_async
+from tests.browser import needs_chromium, screenshot_path, violations_async
 
 pytestmark = needs_chromium
 
@@ -128,7 +128,9 @@ async def test_a_key_is_revoked_when_that_is_confirmed(keys_view, api_http, read
         await refused(page, api_http, reader)
 
 
-async def test_all_that_a_key_may_be_is_sent_and_the_key_copied(keys_view, api_http, operator):
+async def test_all_that_a_key_may_be_is_sent_and_the_key_copied(
+    keys_view, api_http, operator, tmp_path
+):
     granted = ["clipboard-read", "clipboard-write"]
     store = f"read:vs_{'0' * 32}"
     phone = {"width": 360, "height": 740}
@@ -143,12 +145,14 @@ async def test_all_that_a_key_may_be_is_sent_and_the_key_copied(keys_view, api_h
         await page.get_by_label("Class").select_option("flex")
         await page.get_by_label("query").uncheck()
         await page.get_by_label("ingest").check()
+        await page.screenshot(path=screenshot_path(tmp_path, "create-key-on-a-phone.png"))
         assert await page.evaluate("() => document.documentElement.scrollWidth") <= 360
         assert await page.evaluate("() => document.querySelector('dialog').scrollWidth") <= 360
         await page.get_by_role("button", name="Create", exact=True).click()
         await page.get_by_role("button", name="Copy the key").click()
         await page.get_by_text("Copied", exact=True).wait_for()
         copied = await page.evaluate("() => navigator.clipboard.readText()")
+        await page.screenshot(path=screenshot_path(tmp_path, "new-key-on-a-phone.png"))
         await page.mouse.click(1, 1)  # beside the dialog, which stays: the key is shown but once
         assert await violations_async(page) == []
         assert await shown_key(page) == copied
@@ -162,7 +166,7 @@ async def test_all_that_a_key_may_be_is_sent_and_the_key_copied(keys_view, api_h
     assert made["limits"] == {"tokens_per_min": 500, "max_concurrent": 2}
 
 
-async def test_what_the_server_refuses_stands_beside_its_field(keys_view):
+async def test_what_the_server_refuses_stands_beside_its_field(keys_view, tmp_path):
     async with keys_view(PATH) as page:
         await page.get_by_role("button", name="Create a key").click()
         create = page.get_by_role("button", name="Create", exact=True)
@@ -180,6 +184,7 @@ async def test_what_the_server_refuses_stands_beside_its_field(keys_view):
             assert await marked.get_attribute("aria-describedby") == "at-fault"
             assert await marked.evaluate("one => one === document.activeElement")
             assert told in await page.locator("dialog [role=status]").inner_text()
+            await page.screenshot(path=screenshot_path(tmp_path, "refused-key.png"))
             assert await violations_async(page) == []
             await (control.select_option("default") if is_choice else control.fill(""))
         await page.get_by_label("query").uncheck()
