@@ -232,6 +232,7 @@ async def test_keys_and_usage_are_tables_without_what_no_row_has(open_page):
         assert head == ["id", "Change", "scopes", "limits", "created at"]
         text = await page.locator("main").inner_text()
         assert "requests_per_min: 60" in text
+        assert "This server asks for no key." in text
         assert "query, admin" in text
         assert "prompt tokens" in text
         assert await violations_async(page) == []
