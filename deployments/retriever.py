@@ -85,5 +85,4 @@ class Retriever:
             )
             raise InvalidInputError(msg)
         await asyncio.to_thread(self._fold.catch_up)
-        indexes = dict(self._fold.indexes)
-        self._sizes.record({store: index.num_passages for store, index in indexes.items()})
+        self._sizes.record(dict(self._fold.indexes))

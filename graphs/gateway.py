@@ -34,8 +34,11 @@ from graphs.errors import StageUnavailableError
 from graphs.failover import ResumingGenerator, Retries
 from graphs.generator_client import TokenCounters
 from graphs.model_reports import ModelReports
+from graphs.observing.answers import RecentAnswers
+from graphs.observing.moves import AllMoves, Move, RecentMoves
 from graphs.observing.observer import Observer
 from graphs.observing.quality_log import QualityLog, logged
+from graphs.observing.span_texts import SpanTexts
 from graphs.pipeline.events import ChatRequest, Event
 from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.relevance import ScoredHit
@@ -45,7 +48,7 @@ from graphs.pipeline.trace import Trace
 from graphs.replicas import has_running
 from graphs.settings import CanarySettings
 from graphs.shards import ShardedRetriever
-from graphs.system import RecentAnswers, SystemView
+from graphs.system import SystemView
 
 Client = TypeVar("Client", bound=DeploymentClient)
 
@@ -58,6 +61,7 @@ class Kept:
         counters: count tokens as the generator does.
         second_counters: the same of its second version.
         system: what the controller tells.
+        moves: which answers have moved.
         canary: the judge of the second version.
         begun: which generator began which answers.
     """
@@ -65,6 +69,7 @@ class Kept:
     counters: TokenCounters = field(default_factory=TokenCounters)
     second_counters: TokenCounters = field(default_factory=TokenCounters)
     begun: Begun = field(default_factory=Begun)
+    moves: RecentMoves = field(default_factory=RecentMoves)
     system: SystemView = field(default_factory=lambda: SystemView(RecentAnswers()))
     canary: Canary = field(default_factory=lambda: Canary(CanarySettings()))
 
@@ -83,8 +88,7 @@ class Graph:
         kept: Kept,
         router: Router | None = None,
     ) -> None:
-        self.config = config
-        self._system = kept.system
+        self.config, self._system = config, kept.system
         of_log = config.observing.quality_log
         self._quality_log = None if of_log is None else QualityLog(of_log)
         kept.canary = self._canary = kept.canary.changed(config.canary)
@@ -116,12 +120,13 @@ class Graph:
             judge=judge, safety=self.safety, generator=first,
             choose=self._generators.chooser(handles["generator"][0], first),
         )  # fmt: skip
-        self.pipeline = RagPipeline(config, stages, observe)
+        told = (observe, kept.moves.add, SpanTexts(config.observing.span_texts))
+        self.pipeline = RagPipeline(config, stages, *told)
         # Of the same stages but the generator; nobody else writes what is thrown away.
         generator = ResumingGenerator(second, config.failover)
         choose = self._generators.chooser(handles["generator"][-1], generator)
         of_second = replace(stages, generator=generator, choose=choose)
-        self._second = RagPipeline(config, of_second, observe)
+        self._second = RagPipeline(config, of_second, *told)
         self._shadow = RagPipeline(config, replace(of_second, choose=None), _ignore)
 
     def _reports(self) -> ModelReports:
@@ -224,7 +229,9 @@ class Gateway:
         self._app: FastAPI | None = None
         self._recent = RecentAnswers()
         every = [handle for of_role in handles.values() for handle in of_role]
-        self._kept = Kept(system=SystemView(self._recent, every))
+        self._moves = RecentMoves()
+        system = SystemView(self._recent, every, AllMoves(self._moves))
+        self._kept = Kept(system=system, moves=self._moves)
         self._warming: asyncio.Task[None] | None = None
         self._services = self._build(GatewayConfig())
 
@@ -250,6 +257,10 @@ class Gateway:
     async def canary(self) -> CanaryStatus:
         """Tells how the second version of the generator fares at this Gateway."""
         return self._kept.canary.status()
+
+    async def moves(self) -> tuple[Move, ...]:
+        """Tells which answers of this Gateway went on at another replica."""
+        return self._moves.latest()
 
     async def describe(self) -> ReplicaDescription:
         """Tells where the Gateway runs."""

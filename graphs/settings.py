@@ -49,6 +49,7 @@ Algorithm = Literal[
 Claim = Annotated[str, Field(min_length=1, max_length=256)]
 EVERY_TOKEN = "*"
 EVERY_TENANT = "*"
+AgreedTenant = Annotated[str, Field(pattern=rf"^({TENANT_PATTERN}|\*)$")]
 
 
 class JwtSettings(Settings):
@@ -191,9 +192,7 @@ class QualityLogSettings(Settings):
     """
 
     folder: str = Field(pattern=r"^/.+")
-    tenants: tuple[Annotated[str, Field(pattern=rf"^({TENANT_PATTERN}|\*)$")], ...] = Field(
-        min_length=1
-    )
+    tenants: tuple[AgreedTenant, ...] = Field(min_length=1)
     share: float = Field(default=1.0, gt=0, le=1)
     kept_days: int = Field(default=30, ge=1, le=3650)
     max_rows: int = Field(default=200, ge=1, le=1000)
@@ -209,12 +208,14 @@ class ObservingSettings(Settings):
         recent_texts: whether questions and pieces of passages are kept with them, in memory.
         prices: for the metric `ragfleet_cost`.
         quality_log: which answers are kept on disk; None: none.
+        span_texts: tenants whose questions, passages and answers stand in spans; `*`: all.
     """
 
     recent_requests: int = Field(default=256, ge=0, le=10_000)
     recent_texts: bool = True
     prices: Prices = Prices()
     quality_log: QualityLogSettings | None = None
+    span_texts: tuple[AgreedTenant, ...] = ()
 
 
 class CanarySettings(Settings):

@@ -7,20 +7,21 @@ nothing. No text of a user stands in it.
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 from ray import serve
+from ray._private.worker import global_worker
 from ray.exceptions import RayError
 from ray.serve.context import _get_global_client
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from graphs.errors import StageUnavailableError
-from graphs.pipeline.trace import Trace
+from graphs.observing.answers import AnswerState, RecentAnswers
+from graphs.observing.moves import AllMoves, Move, RecentMoves
 from graphs.replicas import QueueState, queues_of
 from graphs.serve_config.differences import as_config
 
@@ -28,8 +29,6 @@ logger = logging.getLogger(__name__)
 
 _FRESH_S = 1.0
 _ASK_S = 5.0
-_MAX_ANSWERS = 50
-_RATE_S = 60.0
 _WELL = ("HEALTHY", "UPSCALING", "DOWNSCALING", "UPDATING")  # Serve's words
 _MARKET = "ray.io/market-type"
 
@@ -82,7 +81,13 @@ class DeploymentState:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeState:
-    """One machine; `market` is `spot`, `on-demand` or empty, where nothing labels it."""
+    """One machine.
+
+    Attributes:
+        market: `spot`, `on-demand` or empty, where nothing labels it.
+        leaves_at: by when it is to leave, in seconds since 1970, as after a spot notice; 0: soon;
+            None: it stays.
+    """
 
     id: str
     ip: str
@@ -90,21 +95,7 @@ class NodeState:
     market: str
     num_cpus: float
     num_gpus: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnswerState:
-    """How one answer of this Gateway went; only its tenant is told."""
-
-    request_id: str
-    tenant: str
-    ended_at: float
-    outcome: str
-    latency_ms: float
-    tokens: int
-    passages: int
-    migrations: int
-    degraded: tuple[str, ...]
+    leaves_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +105,7 @@ class SystemState:
     Attributes:
         answers: those of one Gateway and all tenants, newest first.
         queues: by deployment, the calls of that Gateway.
+        moves: of answers at all Gateways and of all tenants, newest first.
     """
 
     deployments: tuple[DeploymentState, ...] = ()
@@ -121,6 +113,7 @@ class SystemState:
     answers: tuple[AnswerState, ...] = ()
     tokens_per_s: float = 0.0
     queues: Mapping[str, QueueState] = field(default_factory=dict)
+    moves: tuple[Move, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,49 +124,24 @@ class RunningConfig:
     value: Mapping[str, Any]
 
 
-class RecentAnswers:
-    """Remembers how the last answers of this Gateway went."""
-
-    def __init__(self) -> None:
-        self._answers: deque[AnswerState] = deque(maxlen=_MAX_ANSWERS)
-
-    def add(self, trace: Trace) -> None:
-        """Takes note of a request that has ended."""
-        self._answers.appendleft(
-            AnswerState(
-                request_id=trace.request_id,
-                tenant=trace.caller.tenant,
-                ended_at=time.time(),
-                outcome=trace.outcome,
-                latency_ms=round(max((span.end_ms for span in trace.spans), default=0.0), 1),
-                tokens=sum(one.num_completion_tokens for one in trace.generated),
-                passages=trace.num_passages,
-                migrations=trace.num_migrations,
-                degraded=trace.degraded,
-            )
-        )
-
-    def latest(self) -> tuple[AnswerState, ...]:
-        """Gives them, newest first."""
-        return tuple(self._answers)
-
-    def tokens_per_s(self) -> float:
-        """Tokens that were written in a second of the last minute."""
-        since = time.time() - _RATE_S
-        return sum(one.tokens for one in self._answers if one.ended_at > since) / _RATE_S
-
-
 class SystemView:
     """Looks at the system, for any number of people at most once a second.
 
     Args:
         recent: the last answers.
         handles: to the deployments whose queues are told.
+        moves: those of answers; None: none.
     """
 
-    def __init__(self, recent: RecentAnswers, handles: Sequence[DeploymentHandle] = ()) -> None:
+    def __init__(
+        self,
+        recent: RecentAnswers,
+        handles: Sequence[DeploymentHandle] = (),
+        moves: AllMoves | None = None,
+    ) -> None:
         self._recent = recent
         self._handles = handles
+        self._moves = moves or AllMoves(RecentMoves())
         self._turn = asyncio.Lock()
         self._looked_at = float("-inf")
         self._seen: tuple[tuple[DeploymentState, ...], tuple[NodeState, ...]] = ((), ())
@@ -187,6 +155,8 @@ class SystemView:
         async with self._turn:
             if time.monotonic() - self._looked_at > _FRESH_S:
                 self._seen = await asyncio.to_thread(_ask)
+                if _num_gateways(self._seen[0]) > 1:
+                    await self._moves.ask()
                 self._looked_at = time.monotonic()
         deployments, nodes = self._seen
         return SystemState(
@@ -195,6 +165,7 @@ class SystemView:
             answers=self._recent.latest(),
             tokens_per_s=round(self._recent.tokens_per_s(), 1),
             queues=queues_of(self._handles),
+            moves=self._moves.latest(),
         )
 
     async def running(self) -> RunningConfig:
@@ -210,7 +181,13 @@ class SystemView:
 def _ask() -> tuple[tuple[DeploymentState, ...], tuple[NodeState, ...]]:
     details, name, nodes = _told()
     found = details["applications"].get(name, {}).get("deployments", {})
-    return tuple(map(deployment_of, found.values())), tuple(map(node_of, nodes))
+    leaving = global_worker.gcs_client.get_draining_nodes(timeout=_ASK_S)
+    return tuple(map(deployment_of, found.values())), tuple(node_of(one, leaving) for one in nodes)
+
+
+def _num_gateways(deployments: tuple[DeploymentState, ...]) -> int:
+    own = serve.get_replica_context().deployment
+    return sum(len(one.replicas) for one in deployments if one.name == own)
 
 
 def _told() -> tuple[Mapping[str, Any], str, Sequence[Mapping[str, Any]]]:
@@ -256,8 +233,14 @@ def _replicas(told: Sequence[Mapping[str, Any]]) -> tuple[ReplicaState, ...]:
     return tuple(sorted(replicas, key=lambda one: one.id))
 
 
-def node_of(told: Mapping[str, Any]) -> NodeState:
-    """Reads what Ray tells of a node (`ray.nodes`)."""
+def node_of(told: Mapping[str, Any], leaving: Mapping[str, int]) -> NodeState:
+    """Reads what Ray tells of a node (`ray.nodes`), and of those that it drains.
+
+    Args:
+        told: of the node.
+        leaving: node id -> by when it is to be gone, in milliseconds since 1970; 0: no time is set.
+    """
+    leaves_ms = leaving.get(told["NodeID"]) if told["Alive"] else None
     resources = told.get("Resources") or {}
     return NodeState(
         id=told["NodeID"],
@@ -266,6 +249,7 @@ def node_of(told: Mapping[str, Any]) -> NodeState:
         market=str((told.get("Labels") or {}).get(_MARKET, "")),
         num_cpus=float(resources.get("CPU", 0)),
         num_gpus=float(resources.get("GPU", 0)),
+        leaves_at=None if leaves_ms is None else leaves_ms / 1000,
     )
 
 

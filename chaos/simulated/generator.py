@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import Any, TypedDict
@@ -115,6 +115,7 @@ class Generator:
     def __init__(self) -> None:
         self._config = SimulatedGeneratorConfig()
         self._room = _room(self._config)
+        self._name = os.urandom(4).hex()
         self._active: list[str] = []
         self._num_requests = self._num_resumed = self._num_tokens = 0
         self._drain = DrainWatch()
@@ -155,7 +156,7 @@ class Generator:
             self._num_resumed += bool(request.delivered_token_ids)
             try:
                 await self._note()
-                yield answer.opening()
+                yield replace(answer.opening(), replica=self._name)
                 start = time.monotonic()
                 for index, chunk in enumerate(answer.chunks(), start=1):
                     await asyncio.sleep(start + index / config.tokens_per_s - time.monotonic())

@@ -186,6 +186,13 @@ STORE = Dashboard(
             says="the largest stores, and `other`: all the rest",
         ),
         Panel(
+            title="Memory of the index", unit="bytes",
+            queries={
+                "{{store}}": f"sum by (store) (ray_ragfleet_index_memory_bytes{{{_STORE}}})"
+            },
+            says="estimated, of all replicas together; docs/observing.md",
+        ),
+        Panel(
             title="Best relevance of a request",
             queries={
                 "median {{scorer}}": quantile(0.5, "ray_ragfleet_retrieval_score", "scorer"),

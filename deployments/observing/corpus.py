@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from typing import Protocol
 
 from deployments.observing.metrics import OTHER, Meter
 from index.catalog.catalog import Catalog
@@ -33,23 +34,44 @@ def record_backlog(meter: Meter, backlog: Backlog) -> None:
         meter.record("ragfleet_files", count, status=status)
 
 
+class SizedIndex(Protocol):
+    """The index of one store: `index.searching.store_index.StoreIndex`."""
+
+    @property
+    def num_passages(self) -> int:
+        """How many passages it holds."""
+        ...
+
+    @property
+    def num_bytes(self) -> int:
+        """The memory that it takes, about."""
+        ...
+
+
 class IndexSizes:
     """Records how much a search replica holds, of few stores by their ids, the others together.
 
-    A store that is told no more, since it has gone or others are larger, is recorded as 0.
+    The largest are those with the most passages, for both. A store that is told no more, since it
+    has gone or others are larger, is recorded as 0.
     """
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._told: set[str] = set()
 
-    def record(self, num_passages: Mapping[str, int]) -> None:
-        """Takes the number of passages of every store."""
-        ordered = sorted(num_passages.items(), key=lambda one: (-one[1], one[0]))
-        told = dict(ordered[:_NUM_STORES])
-        told[OTHER] = sum(count for _, count in ordered[_NUM_STORES:])
+    def record(self, indexes: Mapping[str, SizedIndex]) -> None:
+        """Takes the index of every store."""
+        sizes = {store: (one.num_passages, one.num_bytes) for store, one in indexes.items()}
+        ordered = sorted(sizes, key=lambda store: (-sizes[store][0], store))
+        rest = [sizes[store] for store in ordered[_NUM_STORES:]]
+        told = {store: sizes[store] for store in ordered[:_NUM_STORES]}
+        told[OTHER] = (sum(count for count, _ in rest), sum(num_bytes for _, num_bytes in rest))
         for store in self._told - told.keys():
-            self._meter.record("ragfleet_index_passages", 0, store=store)
-        for store, count in told.items():
-            self._meter.record("ragfleet_index_passages", count, store=store)
+            self._write(store, 0, 0)
+        for store, size in told.items():
+            self._write(store, *size)
         self._told = set(told)
+
+    def _write(self, store: str, num_passages: int, num_bytes: int) -> None:
+        self._meter.record("ragfleet_index_passages", num_passages, store=store)
+        self._meter.record("ragfleet_index_memory_bytes", num_bytes, store=store)

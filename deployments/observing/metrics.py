@@ -131,6 +131,11 @@ METRICS: Mapping[str, Metric] = {
         kind="gauge", labels=("store",),
         help="Passages that a search replica holds of the largest stores, and of all others.",
     ),
+    "ragfleet_index_memory_bytes": Metric(
+        kind="gauge", labels=("store",),
+        help="Main memory of the indexes of the same stores, estimated: vectors are counted, words "
+        "go by their characters.",
+    ),
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ the client's `traceparent` over every handle. Ours stand between: one a request 
 
 The environment of every node names the collector, as OpenTelemetry says it:
 `OTEL_EXPORTER_OTLP_ENDPOINT` (http://127.0.0.1:4318 by default), `OTEL_EXPORTER_OTLP_HEADERS`, ...
-No prompt and no document stands in a span.
+No prompt and no document stands in a span, unless `observing.span_texts` of the Gateway says so.
 """
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

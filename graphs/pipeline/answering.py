@@ -7,7 +7,7 @@ The task decodes as fast as it can, whatever the right side does.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -112,11 +112,18 @@ class Answering:
     Decoding runs ahead in a task of its own, so a slow check or a slow client never holds a
     generation slot; what waits is at most one answer. Nothing is given out before its segment was
     judged harmless.
+
+    Args:
+        moved: is told of an answer that goes on at another replica, as it does: its trace, the code
+            of the error that ended it where it was, and how many tokens had come.
     """
 
-    def __init__(self, settings: SafetySettings, stages: Stages) -> None:
+    def __init__(
+        self, settings: SafetySettings, stages: Stages, moved: Callable[[Trace, str, int], None]
+    ) -> None:
         self._settings = settings
         self._stages = stages
+        self._moved = moved
 
     async def stream(
         self,
@@ -182,6 +189,8 @@ class Answering:
             with trace.stage("generate"):
                 async with aclosing(stream) as chunks:
                     async for chunk in chunks:
+                        if chunk.attempt > decoded.num_migrations:
+                            self._moved(trace, chunk.moved_by, chunk.position)
                         decoded.add(chunk, trace)
                         for segment in channels.push(chunk):
                             segments.put_nowait(segment)

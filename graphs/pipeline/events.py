@@ -88,7 +88,7 @@ class ChatRequest:
         once: names an answer that may be made again, and is to be paid once; empty: it is paid.
         in_batch: whether it is a line of a batch.
         adapter: the generator's LoRA adapter that writes them; empty: the generator itself.
-        may_be_logged: whether the quality log may keep it, where that is on.
+        may_be_logged: whether quality log and spans may hold its texts, where those are on.
         tells_moves: whether `Moved` is given; of a single answer only, since several take turns.
     """
 

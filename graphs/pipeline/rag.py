@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 from graphs.config import GatewayConfig
 from graphs.pipeline.answering import Answering
@@ -42,6 +43,20 @@ _RANKS: Mapping[ServiceClass, int] = {"priority": -1, "default": 0, "flex": 1}
 _NOT_CALLED = Usage(num_prompt_tokens=0, num_completion_tokens=0)
 
 
+class TextNotes(Protocol):
+    """Notes texts of requests where that is asked for: `graphs.observing.span_texts`."""
+
+    def of_chat(
+        self, events: AsyncGenerator[Event, None], request: ChatRequest, trace: Trace
+    ) -> AsyncGenerator[Event, None]:
+        """Gives the same events."""
+        ...
+
+    def of_search(self, queries: Sequence[str], found: Sequence[ScoredHit], trace: Trace) -> None:
+        """Takes what a search without an answer found."""
+        ...
+
+
 class RagPipeline:
     """Answers chats from passages, or from the bare generator; finds passages without an answer.
 
@@ -49,6 +64,8 @@ class RagPipeline:
         config: the settings.
         stages: what it calls.
         observe: is given the trace of every chat and search when it ends, however it ends.
+        moved: is told of an answer that goes on at another replica; see `Answering`.
+        texts: is given what was asked, found and answered; None: nobody is.
     """
 
     def __init__(
@@ -56,14 +73,17 @@ class RagPipeline:
         config: GatewayConfig,
         stages: Stages,
         observe: Callable[[Trace], None] = log_trace,
+        moved: Callable[[Trace, str, int], None] = lambda *_: None,
+        texts: TextNotes | None = None,
     ) -> None:
         self._safety = config.safety
         self._quote = config.answers == "quote"
         self._stages = stages
         self._observe = observe
+        self._texts = texts
         self._checking = Checking(config, stages)
         self._retrieval = Retrieval(config, stages)
-        self._answering = Answering(config.safety, stages)
+        self._answering = Answering(config.safety, stages, moved)
         self._rewriter = Rewriter(config.deadline, Writer(stages.generator))
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
@@ -89,6 +109,8 @@ class RagPipeline:
                 told = self._events(request, trace)
                 if fixed is not None:
                     told = self._told(fixed, trace, request.num_choices)
+                if self._texts is not None:
+                    told = self._texts.of_chat(told, request, trace)
                 async with aclosing(told) as events:
                     async for event in events:
                         yield event
@@ -109,6 +131,8 @@ class RagPipeline:
                 trace.queries = tuple(queries)
                 found = await self._retrieval.search(queries, scope, trace)
                 trace.num_passages, trace.outcome = len(found), "answered"
+                if self._texts is not None:
+                    self._texts.of_search(queries, found, trace)
                 if not scope.documents:
                     trace.documents = tuple(dict.fromkeys(one.hit.file_id for one in found))
                 return found

@@ -13,7 +13,7 @@ it, too, below that of the request; calls of models made within become its child
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
@@ -200,6 +200,15 @@ class Trace:
         """The id of the OpenTelemetry trace, 32 hexadecimal digits; empty where there is none."""
         context = self._root.get_span_context()
         return f"{context.trace_id:032x}" if context.is_valid else ""
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether its spans are sent."""
+        return self._root.is_recording()
+
+    def describe(self, attributes: Mapping[str, str | Sequence[str]]) -> None:
+        """Puts attributes into the span of the request; texts only where that was asked for."""
+        self._root.set_attributes(attributes)
 
     def _end_root(self) -> None:
         root = self._root

@@ -60,6 +60,11 @@ class DenseIndex:
                 self._removed_meanwhile.append(rows)
 
     @property
+    def num_bytes(self) -> int:
+        """The memory of the index that is searched; what is made beside it is not counted."""
+        return self._vectors.num_bytes
+
+    @property
     def is_building(self) -> bool:
         """Whether lists are being made; rows must keep their numbers until they are."""
         return self._build is not None

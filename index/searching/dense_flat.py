@@ -19,6 +19,11 @@ class FlatVectors:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
+    @property
+    def num_bytes(self) -> int:
+        """The memory of its vectors and their rows."""
+        return len(self) * (int(self._index.sa_code_size()) + np.dtype(np.int64).itemsize)
+
     def add(self, rows: Rows, vectors: Vectors) -> None:
         """Adds vectors, float32, (n_rows, dim)."""
         self._index.add_with_ids(np.ascontiguousarray(vectors), rows)

@@ -58,6 +58,13 @@ class InvertedVectors:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
+    @property
+    def num_bytes(self) -> int:
+        """The memory of its vectors and their rows, of the centroids, and of each row's list."""
+        a_vector = int(self._index.code_size) + np.dtype(np.int64).itemsize
+        centroids = int(self._quantizer.ntotal) * int(self._quantizer.code_size)
+        return len(self) * a_vector + centroids + self._list_of.num_bytes
+
     def add(self, rows: Rows, vectors: Vectors) -> None:
         """Adds vectors, float32, (n_rows, dim), under rows that are greater than all before."""
         if not len(rows):

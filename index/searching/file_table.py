@@ -18,6 +18,7 @@ Principals = frozenset[str] | None
 
 _GONE = -1
 _SPARE_ROWS = 1000
+_FILE_BYTES = 250
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,12 @@ class FileTable:
     def num_rows(self) -> int:
         """How many rows there are; the next passage gets this one."""
         return len(self._chunk_ids)
+
+    @property
+    def num_bytes(self) -> int:
+        """The memory that it takes, about."""
+        of_rows = self._chunk_ids.num_bytes + self._key_of_row.num_bytes
+        return of_rows + _FILE_BYTES * len(self._keys)
 
     def key_of(self, file_id: str) -> int | None:
         """The key of a file; None if the store has no passage of it."""

@@ -26,6 +26,11 @@ class GrowingArray(Generic[Scalar]):
         return self._size
 
     @property
+    def num_bytes(self) -> int:
+        """The memory that it takes, with what is spare."""
+        return self._items.nbytes
+
+    @property
     def items(self) -> npt.NDArray[Scalar]:
         """All items; a view that is good until the array changes its length."""
         return self._items[: self._size]

@@ -43,6 +43,11 @@ class StoreIndex:
         return self._files.num_passages
 
     @property
+    def num_bytes(self) -> int:
+        """The memory that it takes, about."""
+        return self._files.num_bytes + self._dense.num_bytes + self._lexical.num_bytes
+
+    @property
     def is_building(self) -> bool:
         """Whether an index is being made in the background; searches use the one before."""
         return self._dense.is_building

@@ -120,6 +120,11 @@ class SwitchingIndex:
         return self._old.num_passages + self._changed.num_passages
 
     @property
+    def num_bytes(self) -> int:
+        """The memory that it takes, about, without the index that is built."""
+        return self._old.num_bytes + self._changed.num_bytes
+
+    @property
     def is_building(self) -> bool:
         """Always: this index goes when the new one is built."""
         return True

@@ -11,6 +11,7 @@ from tests.end_to_end.conftest import System, short_folder, write_config
 pytestmark = [pytest.mark.systems, needs_chromium]
 
 WAIT_S = 120
+FRESH_S = 3.5  # a Gateway knows that a key is revoked (auth.fresh_s)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,60 @@ def test_an_administrator_sees_keys_and_usage_and_others_are_told_why_not(keyed,
     assert "admin" in row
     assert "active" in row
     assert usage.locator("tbody tr").count() == 1  # of the key that asked
-    assert keyed.key.rpartition("_")[2] not in page.content()  # a key is never shown again
+    assert keyed.key.split("_", 2)[2] not in page.content()  # a key is never shown again
     assert violations(page) == []
     page.screenshot(path=screenshot_path(tmp_path, "keys.png"), full_page=True)
+    assert watch.faults == []
+
+
+def chat_status(system, key):
+    body = {
+        "model": "generator",
+        "messages": [{"role": "user", "content": "Hello"}],
+        "max_tokens": 2,
+    }
+    headers = {"authorization": f"Bearer {key}"}
+    url = f"{system.url}/v1/chat/completions"
+    return httpx.post(url, json=body, headers=headers, timeout=60).status_code
+
+
+def logs_of(system):
+    """What the server, its replicas and Ray have logged so far."""
+    return [one for one in system.folder.rglob("*") if one.suffix in {".log", ".out", ".err"}]
+
+
+def shown_key(page, tmp_path):
+    page.get_by_role("heading", name="Key reader").wait_for()
+    key = page.get_by_label("Key", exact=True).input_value()
+    page.screenshot(path=screenshot_path(tmp_path, "new-key.png"))
+    page.keyboard.press("Escape")
+    page.locator("dialog").wait_for(state="detached")
+    return key
+
+
+def test_a_key_is_made_on_the_page_rotated_and_revoked(keyed, browser, tmp_path):
+    page, watch = opened(browser, keyed.url)
+    enter(page, keyed.key)
+    watch.faults.clear()  # what was asked without a key
+    view(page, "Keys and usage")
+    page.get_by_role("button", name="Create a key").click()
+    page.get_by_label("Name").fill("reader")
+    page.screenshot(path=screenshot_path(tmp_path, "create-key.png"))
+    assert violations(page) == []
+    page.keyboard.press("Enter")
+    first = shown_key(page, tmp_path)
+    assert chat_status(keyed, first) == 200
+    page.get_by_role("button", name="Rotate reader").click()
+    page.get_by_role("button", name="Rotate", exact=True).click()
+    second = shown_key(page, tmp_path)
+    assert (chat_status(keyed, first), chat_status(keyed, second)) == (200, 200)  # for an hour
+    page.get_by_role("button", name="Revoke reader").click()
+    page.get_by_role("button", name="Revoke", exact=True).click()
+    page.locator("tr", has_text="reader").get_by_text("revoked").wait_for()
+    time.sleep(FRESH_S)
+    assert (chat_status(keyed, first), chat_status(keyed, second)) == (401, 401)
+    page.screenshot(path=screenshot_path(tmp_path, "revoked.png"), full_page=True)
+    logs = [one.read_bytes() for one in logs_of(keyed)]
+    assert len(logs) > 10
+    assert not any(key.split("_", 2)[2].encode() in log for log in logs for key in (first, second))
     assert watch.faults == []

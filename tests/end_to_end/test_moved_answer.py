@@ -10,6 +10,7 @@ import yaml
 from openai import OpenAI
 
 from chaos.fleet import SIMULATED, Fleet
+from chaos.served_config import merged
 from tests.browser import needs_chromium, opened, screenshot_path, view
 from tests.end_to_end.span_collector import collecting
 from tests.ray_environment import ROOT
@@ -18,9 +19,11 @@ pytestmark = [pytest.mark.ray, pytest.mark.systems]
 
 QUESTION = "May a file have 32 megabytes?"
 TRACE_ID, PARENT_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+OTHER_ID = "0af7651916cd43dd8448eb211c80319c"
 SAMPLED = {"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-01"}
 MODELS = {"Embedder", "Retriever", "Reranker", "SafetyFilter", "Generator"}
 ONE = {"autoscaling_config": {"min_replicas": 1, "max_replicas": 1}}
+TWO = {"autoscaling_config": {"min_replicas": 2, "max_replicas": 2}}
 # One replica of all, so that the killed one is the one that writes.
 CHANGES = {
     **dict.fromkeys((*MODELS, "Gateway"), ONE),
@@ -84,8 +87,12 @@ def test_an_answer_whose_replica_is_killed_moves_while_it_is_read(fleet, browser
     page.locator(".note", has_text="moved to another replica").wait_for()
     watching.locator(".changes li", has_text=f"replica {killed}").first.wait_for()
     watching.locator(".changes li", has_text="Alarm is over: Generator (page).").wait_for()
-    watching.locator(".changes .moved").wait_for()
+    told = watching.locator(".changes .moved", has_text="went on at another replica")
+    told.wait_for()
+    assert page.locator("article[aria-busy]").count() == 1  # it is told while the answer goes on
+    assert "(replica lost), request " in told.inner_text()
     page.screenshot(path=screenshot_path(tmp_path, "moved.png"))
+    page.locator(".tools").wait_for()
     watching.screenshot(path=screenshot_path(tmp_path, "changes.png"), full_page=True)
     assert (watch.faults, watched.faults) == ([], [])
 
@@ -147,6 +154,26 @@ def ancestors(span, spans):
         yield span.span_id
 
 
+def test_texts_stand_in_spans_only_once_the_settings_ask_for_them(fleet, collector):
+    assert collector.spans
+    assert "megabytes" not in str(collector.spans)
+    texts = {"Gateway": {"user_config": {"observing": {"span_texts": ["*"]}}}}
+    fleet.edit(merged(CHANGES, texts))
+    reply = client_of(fleet).chat.completions.create(
+        model="rag", messages=[{"role": "user", "content": QUESTION}], max_tokens=8,
+        extra_headers={"traceparent": f"00-{OTHER_ID}-{PARENT_ID}-01"},
+    )  # fmt: skip
+    deadline = time.monotonic() + 30
+    told = {}
+    while not told and time.monotonic() < deadline:
+        time.sleep(0.2)
+        roots = [one for one in collector.of(OTHER_ID).values() if one.name == "rag.chat"]
+        told = {one.key: one.value.string_value for root in roots for one in root.attributes}
+    assert QUESTION in told["gen_ai.input.messages"]
+    assert "32 megabytes" in told["gen_ai.retrieval.documents"]
+    assert reply.choices[0].message.content in told["gen_ai.output.messages"]
+
+
 def test_a_config_is_compared_with_the_one_that_runs(fleet):
     served = (fleet.folder / "served.yaml").read_text()
     more = served.replace("max_answer_tokens: 60", "max_answer_tokens: 61")
@@ -160,3 +187,23 @@ def test_a_config_is_compared_with_the_one_that_runs(fleet):
 def planned(fleet, config):
     url = f"{fleet.url}/admin/v1/system/plan"
     return httpx.post(url, json={"config": config}, timeout=60).raise_for_status().json()
+
+
+def moves_told(fleet):
+    """Asks some Gateway: what answers it had itself, and which moves it tells."""
+    with httpx.Client(timeout=30) as client:  # each over its own connection
+        state = client.get(f"{fleet.url}/admin/v1/system").raise_for_status().json()
+    return state["answers"], {one["request_id"] for one in state["moves"]}
+
+
+def test_a_gateway_tells_the_moves_of_the_others(fleet):
+    own, moved = moves_told(fleet)
+    assert len(moved) == 2
+    assert moved <= {one["request_id"] for one in own}
+    fleet.deploy(merged(CHANGES, {"Gateway": TWO}))
+    deadline = time.monotonic() + 90
+    while own and time.monotonic() < deadline:
+        own, told = moves_told(fleet)
+        time.sleep(0.3)
+    assert own == []  # the new one has answered nothing
+    assert told == moved

@@ -117,11 +117,11 @@ def word_counter(**limits):
     )
 
 
-def pipeline(fake, observe=log_trace, **settings):
+def pipeline(fake, observe=log_trace, moved=lambda *_: None, texts=None, **settings):
     stages = Stages(
         embedder=fake, retriever=fake, reranker=fake, judge=fake, safety=fake, generator=fake
     )
-    return RagPipeline(GatewayConfig.model_validate(settings), stages, observe)
+    return RagPipeline(GatewayConfig.model_validate(settings), stages, observe, moved, texts)
 
 
 def chat(*turns, stores=("vs_1",), **options):

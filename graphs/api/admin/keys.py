@@ -19,6 +19,7 @@ from graphs.api.services import InjectedCorpus, InjectedServices
 from graphs.caller import Caller, CallerLimits
 from index.catalog.keys.keys import MAX_OVERLAP_S
 from index.catalog.keys.records import KeyGrant, KeyRecord, NewKey, ServiceClass, is_vouched
+from index.errors import InvalidKeyError
 
 router = APIRouter(tags=["admin"], prefix="/admin/v1/keys", route_class=JsonRoute)
 
@@ -92,7 +93,10 @@ async def create_key(
         limits=_limits(body.limits, caller, services.config.limits.key.as_limits()),
         expires_at=_end(body.expires_in_s, own),
     )
-    return json_reply(_shown(await corpus.create_key(grant)))
+    try:
+        return json_reply(_shown(await corpus.create_key(grant)))
+    except InvalidKeyError as err:  # all else was checked above
+        raise BadRequestError(str(err), param="scopes", code=err.code) from err
 
 
 @router.get("", response_model=ListPage[ApiKey], summary="List the API keys")

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from graphs.api.errors import ERROR_TABLE, SERVER, ApiError
 from graphs.errors import GraphError
 from graphs.model_reports import ModelReport
-from graphs.system import AnswerState, DeploymentState, SystemState
+from graphs.observing.answers import AnswerState
+from graphs.system import DeploymentState, SystemState
 from index.errors import CorpusError
 from models.errors import ModelError
 

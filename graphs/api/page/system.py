@@ -19,7 +19,9 @@ from graphs.api.page.alarms import Alarm, alarms_of
 from graphs.api.services import InjectedServices, Services
 from graphs.errors import StageUnavailableError
 from graphs.model_reports import ModelReport
-from graphs.system import AnswerState, DeploymentState, NodeState, ReplicaState, SystemState
+from graphs.observing.answers import AnswerState
+from graphs.observing.moves import Move
+from graphs.system import DeploymentState, NodeState, ReplicaState, SystemState
 
 router = APIRouter(tags=["system"], prefix="/admin/v1/system")
 
@@ -61,7 +63,10 @@ class ServedDeployment(BaseModel):
 
 
 class Node(BaseModel):
-    """One machine; `used_gpus` is what the replicas on it take."""
+    """One machine; `used_gpus` is what the replicas on it take.
+
+    `leaves_at` is by when it is to be gone, as after a spot notice; 0 where no time is set.
+    """
 
     id: str
     ip: str
@@ -69,6 +74,7 @@ class Node(BaseModel):
     market: str
     num_cpus: float
     num_gpus: float
+    leaves_at: float | None
     used_gpus: float
     replicas: int
 
@@ -86,10 +92,25 @@ class LastAnswer(BaseModel):
     degraded: list[str]
 
 
+class LastMove(BaseModel):
+    """An answer that went on at another replica, after `position` tokens.
+
+    `reason` is the code of the error by which the one before was lost. `request_id` is empty where
+    the answer is another tenant's.
+    """
+
+    id: str
+    at: float
+    request_id: str
+    reason: str
+    position: int
+
+
 class System(BaseModel):
     """The system; `answers`, `running`, `tokens_per_s` and queues are of the Gateway that tells.
 
-    `answers` are those of the caller's tenant alone; all else is of everyone together.
+    `answers` are those of the caller's tenant alone; all else is of everyone together. `moves` are
+    those at all Gateways.
     """
 
     object: Literal["system"]
@@ -97,6 +118,7 @@ class System(BaseModel):
     deployments: list[ServedDeployment]
     nodes: list[Node]
     answers: list[LastAnswer]
+    moves: list[LastMove]
     running: int
     tokens_per_s: float
     alarms: list[Alarm]
@@ -170,6 +192,7 @@ async def _look(services: Services, traffic: Traffic, tenant: str) -> System:
         deployments=[_served(one, state, reports) for one in state.deployments],
         nodes=[_node(one, state.deployments) for one in state.nodes],
         answers=[_answer(one) for one in state.answers if one.tenant == tenant],
+        moves=[_move(one, tenant) for one in state.moves],
         running=traffic.num_waiting,
         tokens_per_s=state.tokens_per_s,
         alarms=alarms_of(state, reports),
@@ -207,3 +230,10 @@ def _answer(one: AnswerState) -> LastAnswer:
     told = asdict(one) | {"degraded": list(one.degraded)}
     del told["tenant"]
     return LastAnswer(**told)
+
+
+def _move(one: Move, tenant: str) -> LastMove:
+    request_id = one.request_id if one.tenant == tenant else ""
+    return LastMove(
+        id=one.id, at=one.at, request_id=request_id, reason=one.reason, position=one.position
+    )

@@ -2,11 +2,18 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
 
 from deployments.observing.corpus import IndexSizes, record_backlog, watch_ingestion
 from index.catalog.jobs import Backlog
 from index.errors import CorpusUnavailableError
 from tests.graphs.observing.recorder import RecordingMeter
+
+
+@dataclass
+class Index:
+    num_passages: int
+    num_bytes: int
 
 
 def test_the_backlog_is_recorded():
@@ -36,12 +43,17 @@ async def test_a_database_that_is_away_is_waited_for():
 def test_the_largest_stores_are_told_apart_and_what_has_gone_is_none():
     meter = RecordingMeter()
     sizes = IndexSizes(meter)
-    sizes.record({f"vs_{number}": number for number in range(1, 31)})
+    sizes.record({f"vs_{number}": Index(number, 1000 - number) for number in range(1, 31)})
     told = meter.of("ragfleet_index_passages")
     assert told["vs_30",] == 30
     assert told["other",] == sum(range(1, 11))
     assert len(told) == 21
+    taken = meter.of("ragfleet_index_memory_bytes")
+    assert taken.keys() == told.keys()  # the same stores, though others take more
+    assert taken["vs_30",] == 970
+    assert taken["other",] == sum(1000 - number for number in range(1, 11))
     meter.values.clear()
-    sizes.record({"vs_29": 29})
-    assert meter.values["ragfleet_index_passages", "vs_30"] == [0]
-    assert meter.values["ragfleet_index_passages", "vs_29"] == [29]
+    sizes.record({"vs_29": Index(29, 7)})
+    for name, size in (("ragfleet_index_passages", 29), ("ragfleet_index_memory_bytes", 7)):
+        assert meter.values[name, "vs_30"] == [0]
+        assert meter.values[name, "vs_29"] == [size]

@@ -6,11 +6,6 @@ from types import SimpleNamespace
 import httpx2
 import pytest
 from openai import AsyncOpenAI
-from opentelemetry import trace as otel
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from opentelemetry.trace import StatusCode
 from ray.exceptions import RayActorError
 from ray.serve._private.tracing_utils import _load_span_processors, create_propagated_context
@@ -31,22 +26,6 @@ from tests.graphs.fake_stages import IDENTITY, FakeStages, word_counter
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT_ID = "00f067aa0ba902b7"
 WORDS = ("Text of ", "two ", "and more.")
-
-
-@pytest.fixture(scope="module")
-def span_exporter():
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(sampler=ParentBasedTraceIdRatio(1.0))
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    otel.set_tracer_provider(provider)  # once a process
-    yield exporter
-    exporter.shutdown()
-
-
-@pytest.fixture
-def spans(span_exporter):
-    span_exporter.clear()
-    return lambda: {span.name: span for span in span_exporter.get_finished_spans()}
 
 
 class Handle:

@@ -1,7 +1,7 @@
 /** Who may see a file: everyone of the tenant, or the users and groups that its list names. */
 
 import { ask, call } from "./api.js";
-import { choice, dialog, el, field, fill, formOf } from "./dom.js";
+import { choice, dialog, el, field, formOf, linesOf } from "./dom.js";
 
 /** @typedef {Record<string, string[]> | null | undefined} Access `users`, `groups`; null: everyone */
 
@@ -35,8 +35,9 @@ export async function editAccess(id, name, changed) {
   const box = dialog(`Access to ${name}`, formOf("Save", [
     field("Who may see it, in every store", who), lists,
   ], told, async () => {
-    fill(told);
-    const sent = who.value === "all" ? null : { users: lines(users), groups: lines(groups) };
+    const sent = who.value === "all" ? null : {
+      users: linesOf(users.value), groups: linesOf(groups.value),
+    };
     await call(`v1/files/${id}`, { json: { access: sent } });
     box.close();
     changed();
@@ -48,9 +49,4 @@ function area(names) {
   const text = el("textarea", { rows: "3", spellcheck: "false" });
   text.value = (names || []).join("\n");
   return text;
-}
-
-/** @param {HTMLTextAreaElement} text */
-function lines(text) {
-  return text.value.split("\n").map((line) => line.trim()).filter(Boolean);
 }

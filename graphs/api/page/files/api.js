@@ -7,12 +7,13 @@ export class ServerError extends Error {
   /**
    * @param {number} status
    * @param {string} message
-   * @param {number} [retryAfter] seconds
+   * @param {{retryAfter?: number, param?: string}} [more] seconds, and the field at fault
    */
-  constructor(status, message, retryAfter) {
+  constructor(status, message, { retryAfter, param } = {}) {
     super(message);
     this.status = status;
     this.retryAfter = retryAfter;
+    this.param = param;
   }
 }
 
@@ -85,12 +86,15 @@ export async function listed(path, most = 500) {
 /** @param {Response} reply */
 async function told(reply) {
   let message = `The server answered with status ${reply.status}.`;
+  let param;
   try {
-    message = (await reply.json()).error.message || message;
+    const { error } = await reply.json();
+    message = error.message || message;
+    param = error.param || undefined;
   } catch { /* a proxy between may answer with a page */ }
   if (reply.status === 401) message += " Set a valid API key at the top of the page.";
   const wait = Number(reply.headers.get("retry-after"));
-  return new ServerError(reply.status, message, wait || undefined);
+  return new ServerError(reply.status, message, { retryAfter: wait || undefined, param });
 }
 
 /**

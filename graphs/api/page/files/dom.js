@@ -92,11 +92,21 @@ export function choice(options, value, changed = () => {}) {
 }
 
 /**
+ * What stands in the lines of a text.
+ * @param {string} text
+ */
+export function linesOf(text) {
+  return text.split("\n").map((line) => line.trim()).filter(Boolean);
+}
+
+/**
  * Tells people who do not see the page what has happened: whole events, never a word at a time.
+ * What lies behind a dialog tells them nothing, so a dialog has a place of its own for it.
  * @param {string} text
  */
 export function announce(text) {
-  const status = document.getElementById("status");
+  const status = document.querySelector("dialog[open] > [role=status]")
+    || document.getElementById("status");
   if (status) status.textContent = text;
 }
 
@@ -109,24 +119,28 @@ export function problem(error) {
   return el("p", { class: "problem" }, error.message);
 }
 
+let numDialogs = 0;
+
 /**
  * A dialog over the page: the browser keeps the focus in it, closes it by Escape and gives the
- * focus back.
+ * focus back. A click beside it closes it, too, unless it has `data-stays`.
  * @param {string} title
  * @param {...Child} children
  * @returns {HTMLDialogElement}
  */
 export function dialog(title, ...children) {
-  const heading = el("h2", { id: "dialog-title" }, title);
+  numDialogs += 1;
+  const id = `dialog-${numDialogs}`; // one may open before the one before it is gone
   const close = button("Close", () => box.close(), { class: "quiet" });
   const box = el(
     "dialog",
-    { "aria-labelledby": "dialog-title", on: { close: () => box.remove() } },
-    el("div", { class: "dialog-head" }, heading, close),
+    { "aria-labelledby": id, on: { close: () => box.remove() } },
+    el("div", { class: "dialog-head" }, el("h2", { id }, title), close),
     ...children,
+    el("div", { class: "unseen", role: "status" }),
   );
   box.addEventListener("click", (/** @type {MouseEvent} */ event) => {
-    if (event.target === box) box.close();
+    if (event.target === box && !("stays" in box.dataset)) box.close();
   });
   document.body.append(box);
   box.showModal();
@@ -150,22 +164,62 @@ export function table(caption, head, rows) {
 }
 
 /**
- * A form of a dialog; what its act throws is shown in `told`.
+ * A form; what its act throws is shown beside the field that the server names, whose control has
+ * the field's name, else in `told`.
  * @param {string} label @param {Node[]} parts @param {Element} told
  * @param {() => Promise<void>} act
  */
 export function formOf(label, parts, told, act) {
-  return el("form", {
+  let isBusy = false; // a second click must not do it twice
+  const form = el("form", {
     class: "stack",
     on: {
       submit: async (/** @type {Event} */ event) => {
         event.preventDefault();
+        if (isBusy) return;
+        isBusy = true;
+        fill(told);
+        unmark(form);
         try {
           await act();
         } catch (error) {
-          fill(told, problem(/** @type {Error} */ (error)));
+          tell(form, told, /** @type {any} */ (error));
         }
+        isBusy = false;
       },
     },
   }, ...parts, told, el("div", {}, el("button", { type: "submit", class: "primary" }, label)));
+  return form;
+}
+
+/** @param {HTMLFormElement} form @param {Element} told @param {Error & {param?: string}} error */
+function tell(form, told, error) {
+  const shown = problem(error);
+  const control = controlOf(form, error.param || "");
+  if (!control) return fill(told, shown);
+  shown.id = "at-fault"; // one at a time: the server names one field
+  control.setAttribute("aria-invalid", "true");
+  control.setAttribute("aria-describedby", shown.id);
+  (control.closest(".field, .choices") || control).after(shown);
+  control.focus();
+}
+
+/**
+ * The control of a field, such as that of `groups` for `groups[2]`.
+ * @param {HTMLFormElement} form @param {string} param
+ */
+function controlOf(form, param) {
+  const found = [param, param.replace(/[.[].*/, "")].map((name) => name && [...form.elements].find(
+    (one) => one.getAttribute("name") === name,
+  ));
+  return /** @type {HTMLElement | undefined} */ (found.find(Boolean));
+}
+
+/** @param {HTMLFormElement} form */
+function unmark(form) {
+  for (const control of form.querySelectorAll("[aria-invalid]")) {
+    document.getElementById("at-fault")?.remove();
+    control.removeAttribute("aria-invalid");
+    control.removeAttribute("aria-describedby");
+  }
 }

@@ -1,7 +1,7 @@
 /** What somebody thinks of an answer: a thumb, a comment, a better answer. */
 
 import { ask } from "./api.js";
-import { announce, button, el, field, fill, problem, sign } from "./dom.js";
+import { announce, button, el, field, fill, formOf, problem, sign } from "./dom.js";
 
 const UP = "M7 21V10l4.4-7c1.7 0 2.6 1.2 2.4 2.8L13.2 10H19a2 2 0 0 1 2 2.4l-1.4 7A2 2 0 0 1 17.6 21zM7 10H3v11h4";
 const DOWN = "M7 3v11l4.4 7c1.7 0 2.6-1.2 2.4-2.8L13.2 14H19a2 2 0 0 0 2-2.4l-1.4-7A2 2 0 0 0 17.6 3zM7 14H3V3h4";
@@ -42,27 +42,17 @@ export function feedbackControls(told, asked) {
   function form() {
     const comment = el("textarea", { rows: "2", maxlength: "32768" });
     const corrected = el("textarea", { rows: "2", maxlength: "32768" });
-    const told = el("span", { class: "muted" });
-    return el("form", {
-      class: "stack",
-      on: {
-        submit: async (/** @type {Event} */ event) => {
-          event.preventDefault();
-          try {
-            await say({
-              comment: comment.value.trim() || null,
-              corrected_answer: corrected.value.trim() || null,
-            });
-            fill(told, "Noted, thank you.");
-            announce("Noted, thank you.");
-          } catch (error) {
-            fill(told, problem(/** @type {Error} */ (error)));
-          }
-        },
-      },
-    }, field("What was good or bad about it?", comment),
-    field("What should have been answered?", corrected),
-    el("div", { class: "row" }, el("button", { type: "submit" }, "Send"), told));
+    const said = el("div", { class: "muted" });
+    return formOf("Send", [
+      field("What was good or bad about it?", comment),
+      field("What should have been answered?", corrected),
+    ], said, async () => {
+      await say({
+        comment: comment.value.trim() || null, corrected_answer: corrected.value.trim() || null,
+      });
+      fill(said, "Noted, thank you.");
+      announce("Noted, thank you.");
+    });
   }
 
   return el("div", { class: "feedback", role: "group", "aria-label": "Feedback" }, up, down, more);

@@ -14,8 +14,11 @@ export function copyControls(told, body) {
     copying("Python", "Copy the request as Python", () => python(body)));
 }
 
-/** @param {string} label @param {string} title @param {() => string} text */
-function copying(label, title, text) {
+/**
+ * A button that copies a text.
+ * @param {string} label @param {string} title @param {() => string} text
+ */
+export function copying(label, title, text) {
   const control = button(label, async () => {
     try {
       await navigator.clipboard.writeText(text());

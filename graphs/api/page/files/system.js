@@ -2,7 +2,7 @@
 
 import { ask, call, events } from "./api.js";
 import { el, fill, problem, table } from "./dom.js";
-import { changes } from "./changes.js";
+import { changes, leaving } from "./changes.js";
 import { planForm } from "./plan.js";
 
 const MOST_CHANGES = 100;
@@ -15,10 +15,14 @@ export function showSystem(view) {
   const graph = el("div", { class: "graph" });
   const nodes = el("div", {});
   const answers = el("div", {});
-  const log = el("ol", { class: "changes", "aria-label": "What has changed" });
+  const log = el("ol", { class: "changes" });
+  // What was before this view is not read out.
+  const live = el("div", { role: "log", "aria-live": "off", "aria-label": "What has changed",
+    tabindex: "0" }, log);
   const stopped = new AbortController();
   /** @type {any} */
   let last = null;
+  const toldMoves = new Set();
 
   /** @param {any} system */
   function take(system) {
@@ -31,9 +35,10 @@ export function showSystem(view) {
     }
     fill(nodes, nodeTable(system));
     fill(answers, answerTable(system.answers));
-    for (const change of changes(last, system)) {
-      log.prepend(el("li", { class: change.kind }, el("time", {}, time(system.created_at)), " ",
-        change.text));
+    if (last) live.setAttribute("aria-live", "polite");
+    for (const change of changes(last, system, toldMoves)) {
+      log.prepend(el("li", { class: change.kind },
+        el("time", {}, time(change.at ?? system.created_at)), " ", change.text));
     }
     while (log.children.length > MOST_CHANGES) log.lastElementChild?.remove();
     last = system;
@@ -63,7 +68,7 @@ export function showSystem(view) {
 
   fill(view, el("h1", {}, "System"), told, state, alarms,
     el("h2", { class: "unseen" }, "Deployments"), graph,
-    el("h2", {}, "What has changed"), log,
+    el("h2", {}, "What has changed"), live,
     planForm(),
     el("h2", {}, "Nodes"), nodes,
     el("h2", {}, "Last answers and searches of this Gateway"), answers);
@@ -108,9 +113,16 @@ function nodeTable(system) {
   return table("Nodes", ["Node", "Kind", "State", "CPUs", "GPUs", "GPU shares used", "Replicas"],
     system.nodes.map((/** @type {any} */ node) => [
       `${node.ip} · ${node.id.slice(0, 8)}`, node.market || "–",
-      el("span", { class: `badge ${node.alive ? "good" : "bad"}` }, node.alive ? "alive" : "gone"),
+      stateOf(node),
       String(node.num_cpus), String(node.num_gpus), String(node.used_gpus), String(node.replicas),
     ]));
+}
+
+/** @param {any} node */
+function stateOf(node) {
+  if (!node.alive) return el("span", { class: "badge bad" }, "gone");
+  if (node.leaves_at === null) return el("span", { class: "badge good" }, "alive");
+  return el("span", { class: "badge" }, `leaving${leaving(node)}`);
 }
 
 /** @param {any[]} answers */

@@ -66,11 +66,15 @@ def system(api_app):
 
 @pytest.fixture
 async def open_page(api_app):
-    """Opens the page; when the test ends, it has done nothing that it must not do."""
+    """Opens the page; when the test ends, it has done nothing that it must not do.
+
+    The browser logs an error where the server refuses a request: of paths with an end of `refused`
+    that is expected.
+    """
     tools = pytest.importorskip("playwright.async_api")
 
     @asynccontextmanager
-    async def opened(**options):
+    async def opened(*refused, **options):
         async with (
             serving(api_app) as base,
             tools.async_playwright() as started,
@@ -79,7 +83,7 @@ async def open_page(api_app):
             url = base.removesuffix("v1")
             page = await browser.new_page(**options)
             page.set_default_timeout(20_000)
-            watch = Watch(page, url, expected=("/v1/chat/completions",))
+            watch = Watch(page, url, expected=("/v1/chat/completions", *refused))
             await page.goto(url)
             yield page
             assert watch.faults == []

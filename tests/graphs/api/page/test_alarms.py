@@ -7,8 +7,9 @@ import pytest
 
 from graphs.api.page.alarms import alarms_of
 from graphs.model_reports import ModelReport
+from graphs.observing.answers import AnswerState
 from graphs.replicas import QueueState
-from graphs.system import AnswerState, SystemState
+from graphs.system import SystemState
 from tests.graphs.api.page.conftest import deployment, replica
 
 WELL = deployment(replica("a"), replica("b"))

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 
 from graphs.errors import StageUnavailableError
+from graphs.observing.moves import Move
 from graphs.pipeline.events import Citation, Finished, Moved, Retrieved, TextDelta, Thought, Usage
 from graphs.replicas import QueueState
 from tests.browser import needs_chromium, violations_async
@@ -164,6 +165,35 @@ async def test_the_views_work_by_keyboard_on_a_phone_in_the_dark(open_page, syst
                 assert await violations_async(page) == []
 
 
+def move(number, **told):
+    one = Move(
+        id=str(number), at=1_700_000_000, tenant="default", request_id=f"request-{number}",
+        reason="replica_lost", position=number,
+    )  # fmt: skip
+    return replace(one, **told)
+
+
+async def test_moves_and_notices_are_told_as_they_happen_and_read_out(open_page, system):
+    system.state = replace(system.state, moves=(move(1),))
+    async with open_page() as page:
+        await page.get_by_role("link", name="System").click()
+        log = page.get_by_role("log", name="What has changed")
+        await log.get_by_text("after 1 token (replica lost), request request-1.").wait_for()
+        more = (move(7, tenant="acme", at=1_700_000_009), move(1))
+        leaving = replace(system.state.nodes[0], leaves_at=1_700_000_030.0)
+        nodes = (leaving, *system.state.nodes[1:])
+        system.state = replace(system.state, moves=more, nodes=nodes)
+        await log.get_by_text("another replica after 7 tokens (replica lost).").wait_for()
+        assert await log.get_attribute("aria-live") == "polite"
+        await log.get_by_text("Node 10.0.0.1 (spot) is to leave by").wait_for()
+        await page.locator("td", has_text="leaving by").wait_for()
+        together = tuple(move(number, at=1_700_000_020) for number in range(20, 16, -1))
+        system.state = replace(system.state, moves=(*together, *more))
+        await log.get_by_text("4 answers went on at other replicas (replica lost).").wait_for()
+        assert await log.locator(".moved").count() == 3  # each once
+        assert await violations_async(page) == []
+
+
 async def test_a_config_is_compared_with_what_runs(open_page, system):
     text = LOCAL.read_text()
     changed = text.replace("max_ongoing_requests:", "max_ongoing_requests: 7 #", 1)
@@ -199,9 +229,10 @@ async def test_keys_and_usage_are_tables_without_what_no_row_has(open_page):
         await page.get_by_role("link", name="Keys and usage").click()
         await page.locator("table").nth(1).wait_for()
         head = await page.locator("table").first.locator("th").all_inner_texts()
-        assert head == ["id", "scopes", "limits", "created at"]
+        assert head == ["id", "Change", "scopes", "limits", "created at"]
         text = await page.locator("main").inner_text()
         assert "requests_per_min: 60" in text
+        assert "This server asks for no key." in text
         assert "query, admin" in text
         assert "prompt tokens" in text
         assert await violations_async(page) == []

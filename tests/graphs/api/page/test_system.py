@@ -8,13 +8,11 @@ import httpx
 
 from graphs.caller import Caller
 from graphs.errors import StageUnavailableError
+from graphs.observing.answers import RecentAnswers
+from graphs.observing.moves import Move
 from graphs.pipeline.events import Generated
 from graphs.pipeline.trace import Trace
-from graphs.system import (
-    RecentAnswers,
-    deployment_of,
-    node_of,
-)
+from graphs.system import deployment_of, node_of
 from tests.graphs.serving import serving
 
 
@@ -84,6 +82,19 @@ async def test_only_answers_to_the_own_tenant_are_told_once_and_as_they_change(a
         assert "tenant" not in one["answers"][0]
 
 
+async def test_moves_of_other_tenants_are_told_without_their_requests(api_http, system):
+    moves = tuple(
+        Move(id=str(number), at=7.5, tenant=tenant, request_id="r", reason="lost", position=3)
+        for number, tenant in enumerate(("default", "acme"))
+    )
+    system.state = replace(system.state, moves=moves)
+    told = (await api_http.get("/admin/v1/system")).json()["moves"]
+    assert told == [
+        {"id": "0", "at": 7.5, "request_id": "r", "reason": "lost", "position": 3},
+        {"id": "1", "at": 7.5, "request_id": "", "reason": "lost", "position": 3},
+    ]
+
+
 def test_recent_answers_tell_how_they_went_and_no_text():
     recent = RecentAnswers()
     for number in range(60):
@@ -144,6 +155,8 @@ def test_what_serve_and_ray_tell_is_read():
         {
             "NodeID": "n", "NodeManagerAddress": "i", "Alive": True, "Labels": labels,
             "Resources": {"CPU": 2.0},
-        }
+        },
+        {"n": 1_700_000_000_500},
     )  # fmt: skip
     assert (spot.market, spot.num_cpus, spot.num_gpus) == ("spot", 2.0, 0.0)
+    assert spot.leaves_at == 1_700_000_000.5
