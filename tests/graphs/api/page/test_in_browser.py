@@ -54,10 +54,12 @@ async def test_what_models_and_documents_say_is_text_and_never_html(
 async def test_an_answer_that_moved_or_lacks_a_stage_says_so(open_page, api_pipeline):
     *before, last = api_pipeline.script
     moved = {"num_migrations": 2, "degraded": ("rerank",)}
-    api_pipeline.script = [*before[:2], 3.0, *before[2:], replace(last, **moved)]
+    pause = asyncio.Event()
+    api_pipeline.script = [*before[:2], pause, *before[2:], replace(last, **moved)]
     async with open_page() as page:
         await ask(page, "Where do requests wait?")
         await page.locator(".note", has_text="The answer pauses.").wait_for()
+        pause.set()
         await page.locator(".note", has_text="moved to another replica 2 times").wait_for()
         await page.get_by_text("Why this answer").click()
         assert "rerank" in await page.locator(".why").inner_text()
