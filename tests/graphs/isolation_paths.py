@@ -1,6 +1,9 @@
-"""The other dialects and what is kept: more paths for the requests of test_isolation.py."""
+"""The other dialects and what is kept: more paths for the requests of isolation_requests.py."""
 
-from tests.graphs.isolation import QUESTION
+import json
+import re
+
+from tests.graphs.isolation import QUESTION, WORDS
 
 SAID = {"role": "user", "content": QUESTION}
 
@@ -8,7 +11,8 @@ SAID = {"role": "user", "content": QUESTION}
 class OtherPaths:
     """Paths beside chats, search, files and stores; a part of `Requests`, which has the rest.
 
-    What is kept is asked for by others, too: `self.kept` holds who made it and its path.
+    What is kept is asked for by others, too: `self.kept` holds who made it and its path, and
+    `self.batches` those whose output nobody has read yet.
     """
 
     async def ask_completion(self, asker):
@@ -61,6 +65,79 @@ class OtherPaths:
         path = self.dice.choice(others)
         told = await self.call(asker, "GET", path, [path.split("/")[3].partition("?")[0]])
         assert told[2].status_code in {403, 404}, (path, told[0])
+        return told
+
+    async def ask_batch(self, asker):
+        """A question that is answered later."""
+        if not asker.writes or asker.stores is not None:
+            return await self.ask_for_what_is_kept(asker)
+        url = "/v1/chat/completions"
+        line = {"custom_id": "a", "method": "POST", "url": url, "body": {"model": "rag:docs"}}
+        line["body"]["messages"] = [SAID]
+        upload = {"file": ("in.jsonl", json.dumps(line).encode())}
+        purpose = {"purpose": "batch"}
+        made = await self.call(asker, "POST", "/v1/files", data=purpose, files=upload)
+        body = {"input_file_id": made[2].json()["id"], "endpoint": url, "completion_window": "24h"}
+        told = await self.call(asker, "POST", "/v1/batches", json=body)
+        self.batches.append((asker, told[2].json()["id"]))
+        self.kept.append((asker, f"/v1/batches/{self.batches[-1][1]}"))
+        return told
+
+    async def ask_batch_output(self, asker):
+        """Of the oldest batch, by its maker; when it is there, others ask for it later."""
+        if not self.batches:
+            return await self.ask_batch(asker)
+        maker, name = self.batches.pop(0)
+        told = await self.checked(maker, "GET", f"/v1/batches/{name}")
+        output = told.json()["output_file_id"]
+        if output is None:
+            self.batches.append((maker, name))
+        else:
+            path = f"/v1/files/{output}/content"
+            await self.checked(maker, "GET", path)
+            self.kept.append((maker, path))
+        return "", (), told
+
+    async def ask_link(self, asker):
+        """The links of an answer open without a key, and open nothing else."""
+        body = {"model": "rag:docs", "messages": [SAID]}
+        told = await self.call(asker, "POST", "/v1/chat/completions", json=body)
+        if told[2].status_code != 200:
+            return told
+        for one in told[2].json()["choices"][0]["message"].get("annotations") or ():
+            path = re.sub(r"^https?://[^/]+|#.*$", "", one["url_citation"]["url"])
+            opened = await self.checked(None, "GET", path, seen_by=asker)
+            assert opened.status_code in {200, 404}, opened.text
+            turned = re.sub(r"file-[0-9a-f]+", self.document(asker).id, path)
+            if turned != path:
+                refused = await self.checked(None, "GET", turned, seen_by=asker)
+                assert refused.status_code in {401, 403, 404}, refused.text
+        return told
+
+    async def ask_rerank(self, asker):
+        """The order of texts that others sent as well."""
+        documents = self.dice.sample(WORDS, 4)
+        return await self.call(
+            asker, "POST", "/v1/rerank", json={"query": QUESTION, "documents": documents}
+        )
+
+    async def ask_wrongly(self, asker):
+        """Errors tell nothing beyond what they were sent."""
+        store, one = self.store(asker), self.document(asker)
+        chat = {"model": f"rag:{store.id}", "messages": [SAID]}
+        path, body = self.dice.choice(
+            [
+                ("/v1/chat/completions", chat | {"messages": []}),
+                ("/v1/chat/completions", chat | {"rag": {"top_k": 51}}),
+                ("/v1/responses", {"model": "rag", "input": QUESTION, "conversation": store.id}),
+                (f"/v1/vector_stores/{store.id}/search", {"query": [], "filters": {"key": one.id}}),
+                (f"/v1/files/{one.id}", {"access": 3}),
+                ("/v1/vector_stores", {"name": 3, "file_ids": [one.id]}),
+                ("/v1/batches", {"input_file_id": one.id, "endpoint": "/v1/chat/completions"}),
+            ]
+        )
+        told = await self.call(asker, "POST", path, [store.id, one.id], json=body)
+        assert told[2].status_code >= 400, (path, told[0])
         return told
 
     async def ask_lists(self, asker):
