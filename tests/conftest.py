@@ -41,6 +41,10 @@ def pytest_addoption(parser):
         "--requests", type=int, default=150,
         help="requests that tests/graphs/api/test_isolation.py sends, over all paths",
     )  # fmt: skip
+    parser.addoption(
+        "--served-requests", type=int, default=400,
+        help="the same that tests/end_to_end/test_isolation.py sends to a served system",
+    )  # fmt: skip
 
 
 class Scheduling(LoadFileScheduling):
