@@ -1,13 +1,17 @@
-"""Nothing of another tenant, and nothing that a list hides, leaves a served system by any path.
+"""Nothing of another tenant, of one that has ended, or that a list hides leaves a served system.
 
 World and requests are those of tests/graphs/api/test_isolation.py; here they go over HTTP to two
 Gateways and two Retrievers. `--served-requests 10000` sends more than CI does.
 """
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import httpx
 import pytest
@@ -15,16 +19,27 @@ import yaml
 
 from chaos.fleet import SIMULATED, Fleet
 from index.catalog.catalog import Catalog
-from tests.graphs.isolation import add_tokens, dice_of, jwt_settings, make_world
+from index.catalog.keys.records import KeyGrant
+from tests.end_to_end.belongings import leave, send
+from tests.graphs.isolation import World, add_tokens, dice_of, jwt_settings, make_world
 from tests.graphs.isolation_requests import LeakError, check_tried, run
 from tests.graphs.token_issuer import TokenIssuer
+from tests.ray_environment import ROOT
 
 pytestmark = [pytest.mark.ray, pytest.mark.systems]
 
 NUM_CLIENTS = 4
+SO_OFTEN = 4  # so that every Gateway is asked
 TWO = {"autoscaling_config": {"min_replicas": 2, "max_replicas": 2}, "max_replicas_per_node": 2}
 ONE = {"autoscaling_config": {"min_replicas": 1, "max_replicas": 1}}
 SLOW = 60  # seconds: nothing is refused for the machine's sake
+
+
+@dataclass(frozen=True)
+class Served:
+    fleet: Fleet
+    catalog: Catalog
+    world: World
 
 
 def changes(issuer):
@@ -46,27 +61,28 @@ def changes(issuer):
     }
 
 
-@pytest.fixture
-def serve(tmp_path):
-    """Serves the application that a builder of telling_app.py makes, and fills it."""
+@contextmanager
+def serving(builder, folder):
+    """Serves the application that a builder of telling_app.py makes, with the world in it."""
+    config = yaml.safe_load(SIMULATED.read_text())
+    config["applications"][0]["import_path"] = f"tests.end_to_end.telling_app:{builder}"
+    path = folder / "telling.yaml"
+    path.write_text(yaml.safe_dump(config))
+    with (
+        TokenIssuer() as issuer,
+        Fleet(num_spot=0, config=path, changes=changes(issuer)) as fleet,
+    ):
+        catalog = Catalog(fleet.database_url)
+        world = make_world(catalog, lambda: wait_until_indexed(catalog), dice_of(7))
+        add_tokens(world, issuer)
+        yield Served(fleet, catalog, world)
+        catalog.close()
 
-    @contextmanager
-    def start(builder):
-        config = yaml.safe_load(SIMULATED.read_text())
-        config["applications"][0]["import_path"] = f"tests.end_to_end.telling_app:{builder}"
-        path = tmp_path / "telling.yaml"
-        path.write_text(yaml.safe_dump(config))
-        with (
-            TokenIssuer() as issuer,
-            Fleet(num_spot=0, config=path, changes=changes(issuer)) as fleet,
-        ):
-            catalog = Catalog(fleet.database_url)
-            world = make_world(catalog, lambda: wait_until_indexed(catalog), dice_of(7))
-            add_tokens(world, issuer)
-            yield fleet, world
-            catalog.close()
 
-    return start
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with serving("build", tmp_path_factory.mktemp("telling")) as made:
+        yield made
 
 
 def wait_until_indexed(catalog, timeout_s=120):
@@ -89,14 +105,60 @@ async def ask(url, world, number):
     return sum(statuses, Counter()), set().union(*marks)
 
 
-async def test_no_foreign_id_or_text_leaves_a_served_system(serve, request):
+async def test_no_foreign_id_or_text_leaves_a_served_system(served, request):
     number = request.config.getoption("--served-requests")
-    with serve("build") as (fleet, world):
-        told = await ask(fleet.url, world, number)
-    check_tried(*told, world)
+    told = await ask(served.fleet.url, served.world, number)
+    check_tried(*told, served.world)
 
 
-async def test_without_the_filter_of_the_retrievers_something_leaves(serve):
-    with serve("build_opened") as (fleet, world), pytest.raises(ExceptionGroup) as leaks:
-        await ask(fleet.url, world, 400)
+async def test_of_a_deleted_tenant_nothing_is_found(served):
+    """Nor by people of a tenant of the same name, to whom both Gateways answer."""
+    world = served.world
+    asker = next(one for one in world.askers if one.tenant == "acme" and one.is_admin)
+    person = next(one for one in world.askers if one.tenant == "acme" and "." in one.token)
+    async with httpx.AsyncClient(base_url=served.fleet.url, timeout=120) as http:
+        left = await leave(http, world, asker)
+        await check_told(http, left, asker.token)
+        delete(served.fleet, "acme")
+        for one in left.asks:
+            assert (await send(http, one, asker.token)).status_code == 401, one
+        grant = KeyGrant(
+            tenant="acme", groups=frozenset({"*"}), scopes=frozenset({"query", "ingest", "admin"})
+        )
+        for token in (served.catalog.create_key(grant).token, person.token):
+            await check_nothing_is_told(http, left, token)
+        others = [one for one in world.askers if one.tenant != "acme"]
+        told = await run(http, replace(world, askers=others), 40)
+    assert told[0][200] > 15
+    assert told[1]
+
+
+async def check_told(http, left, token):
+    """Each request tells of something, at every Gateway."""
+    for one in left.asks:
+        for _ in range(SO_OFTEN):
+            reply = await send(http, one, token)
+            assert reply.status_code == 200, (one, reply.text)
+            assert any(mark in reply.text for mark in left.marks), (one, reply.text)
+
+
+async def check_nothing_is_told(http, left, token):
+    for one in left.asks:
+        for _ in range(SO_OFTEN):
+            reply = await send(http, one, token)
+            assert reply.status_code < 500, (one, reply.text)
+            assert not one.leaks(reply.text, left.marks), (one, reply.text)
+
+
+def delete(fleet, tenant):
+    subprocess.run(
+        [sys.executable, "-m", "graphs.tenants", "delete", tenant, "--yes"], check=True, cwd=ROOT,
+        env={**os.environ, "RAGFLEET_DATABASE_URL": fleet.database_url}, timeout=120,
+        capture_output=True,
+    )  # fmt: skip
+
+
+async def test_without_the_filter_of_the_retrievers_something_leaves(tmp_path):
+    with serving("build_opened", tmp_path) as opened, pytest.raises(ExceptionGroup) as leaks:
+        await ask(opened.fleet.url, opened.world, 400)
     assert leaks.group_contains(LeakError)

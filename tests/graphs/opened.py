@@ -35,7 +35,7 @@ def open_index(monkeypatch):
 def open_requests(monkeypatch):
     find = RecentRequests.find
 
-    def found(self, request_id, _tenant):
+    def found(self, request_id, _tenant, _since):
         return next((one for tenant in TENANTS if (one := find(self, request_id, tenant))), None)
 
     monkeypatch.setattr(RecentRequests, "find", found)
