@@ -10,6 +10,7 @@ pytest_plugins = ["tests.databases"]
 SHARED_OUT = ("tests/graphs/api/test_fuzzed.py",)  # its tests go to whoever is free
 WITH_CLUSTERS = (
     "tests/end_to_end/",
+    "tests/cluster/launch/test_head.py",
     "tests/cluster/planning/test_packing_ray.py",
     "tests/cluster/test_spot.py",
     "tests/graphs/commands/test_ingest_kill.py",
