@@ -16,7 +16,7 @@ class OtherPaths:
     """
 
     async def ask_completion(self, asker):
-        body = {"model": "rag", "prompt": QUESTION}
+        body = {"model": self.dice.choice(["rag", "generator"]), "prompt": QUESTION}
         return await self.call(asker, "POST", "/v1/completions", json=body)
 
     async def ask_cohere(self, asker):

@@ -91,7 +91,8 @@ class Requests(OtherPaths):
         ids = [line[4:] for line in reply.text.splitlines() if line.startswith("id: ")]
         if not ids:
             return text, (), reply
-        other = self.dice.choice([one for one in self.world.askers if one.tenant == asker.tenant])
+        others = [one for one in self.world.askers if one.tenant == asker.tenant]
+        other = asker if self.dice.random() < 0.5 else self.dice.choice(others)
         again = await self.call(
             other, "POST", "/v1/chat/completions", json=body,
             headers=headers | {"last-event-id": self.dice.choice(ids)},
