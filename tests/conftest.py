@@ -44,7 +44,7 @@ def pytest_addoption(parser):
     )  # fmt: skip
     parser.addoption(
         "--served-requests", type=int, default=400,
-        help="the same that tests/end_to_end/test_isolation.py sends to a served system",
+        help="the same that tests/end_to_end/isolation/test_isolation.py sends to a served system",
     )  # fmt: skip
 
 

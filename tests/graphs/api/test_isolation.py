@@ -15,9 +15,21 @@ from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.stages import Stages
 from graphs.settings import AuthSettings, JwtSettings, ObservingSettings
 from tests.graphs.fake_services import FoldRetriever
-from tests.graphs.isolation import TellingStages, add_tokens, dice_of, jwt_settings, make_world
-from tests.graphs.isolation_requests import LeakError, check_tried, run
-from tests.graphs.opened import forget, open_index, open_lists, open_requests, open_tenants
+from tests.graphs.isolation.opened import (
+    forget,
+    open_index,
+    open_lists,
+    open_requests,
+    open_tenants,
+)
+from tests.graphs.isolation.requests import LeakError, check_tried, run
+from tests.graphs.isolation.world import (
+    TellingStages,
+    add_tokens,
+    dice_of,
+    jwt_settings,
+    make_world,
+)
 from tests.graphs.token_issuer import TokenIssuer
 
 

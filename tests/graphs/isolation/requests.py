@@ -1,14 +1,14 @@
 """Random requests over all paths that tell of documents, and whether something left that must not.
 
-In one process (api/test_isolation.py) and against what is served (end_to_end/test_isolation.py).
+In one process (graphs/api/test_isolation.py) and served (end_to_end/isolation/test_isolation.py).
 """
 
 from collections import Counter
 from contextlib import suppress
 
 from graphs.api.mcp.resources import file_uri, store_uri
-from tests.graphs.isolation import QUESTION, dice_of
-from tests.graphs.isolation_paths import OtherPaths
+from tests.graphs.isolation.paths import OtherPaths
+from tests.graphs.isolation.world import QUESTION, dice_of
 
 REQUEST_IDS = ("mine", "yours")
 MCP = {"accept": "application/json, text/event-stream", "mcp-protocol-version": "2025-06-18"}

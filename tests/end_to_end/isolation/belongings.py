@@ -5,8 +5,8 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from tests.graphs.isolation import QUESTION
-from tests.graphs.isolation_requests import MCP
+from tests.graphs.isolation.requests import MCP
+from tests.graphs.isolation.world import QUESTION
 
 SAID = {"role": "user", "content": QUESTION}
 REQUEST_ID = "a-request-of-a-tenant-that-ends"

@@ -9,7 +9,7 @@ from index.access import Viewer
 from index.catalog import lookups
 from index.catalog.keys import seen
 from index.searching.store_index import StoreIndex
-from tests.graphs.isolation import TENANTS
+from tests.graphs.isolation.world import TENANTS
 
 
 @lru_cache

@@ -15,8 +15,8 @@ from deployments.retriever import Retriever
 from graphs import app
 from graphs.config import AppArgs
 from index.shard import WHOLE
-from tests.graphs.isolation import TellingStages
-from tests.graphs.opened import open_index
+from tests.graphs.isolation.opened import open_index
+from tests.graphs.isolation.world import TellingStages
 
 
 class Telling(Generator.func_or_class):

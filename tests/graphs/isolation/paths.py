@@ -1,9 +1,9 @@
-"""The other dialects and what is kept: more paths for the requests of isolation_requests.py."""
+"""The other dialects and what is kept: more paths for the requests of isolation/requests.py."""
 
 import json
 import re
 
-from tests.graphs.isolation import QUESTION, WORDS
+from tests.graphs.isolation.world import QUESTION, WORDS
 
 SAID = {"role": "user", "content": QUESTION}
 

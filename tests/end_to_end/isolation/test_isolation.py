@@ -20,9 +20,9 @@ import yaml
 from chaos.fleet import SIMULATED, Fleet
 from index.catalog.catalog import Catalog
 from index.catalog.keys.records import KeyGrant
-from tests.end_to_end.belongings import Ask, leave, send
-from tests.graphs.isolation import World, add_tokens, dice_of, jwt_settings, make_world
-from tests.graphs.isolation_requests import LeakError, check_tried, run
+from tests.end_to_end.isolation.belongings import Ask, leave, send
+from tests.graphs.isolation.requests import LeakError, check_tried, run
+from tests.graphs.isolation.world import World, add_tokens, dice_of, jwt_settings, make_world
 from tests.graphs.token_issuer import TokenIssuer
 from tests.ray_environment import ROOT
 
@@ -66,7 +66,7 @@ def changes(issuer):
 def serving(builder, folder):
     """Serves the application that a builder of telling_app.py makes, with the world in it."""
     config = yaml.safe_load(SIMULATED.read_text())
-    config["applications"][0]["import_path"] = f"tests.end_to_end.telling_app:{builder}"
+    config["applications"][0]["import_path"] = f"tests.end_to_end.isolation.telling_app:{builder}"
     path = folder / "telling.yaml"
     path.write_text(yaml.safe_dump(config))
     with (
