@@ -116,6 +116,7 @@ class CallerCorpus:
     revoke_key = _called(Catalog.revoke_key)
 
     list_tenants = _called(Catalog.list_tenants)
+    tenant_since = _called(Catalog.tenant_since)
     revoke_tenant = _called(Catalog.revoke_tenant)
     delete_tenant_portion = _called(Catalog.delete_tenant_portion)
     forget_tenant = _called(Catalog.forget_tenant)

@@ -47,14 +47,6 @@ class Viewer:
             return True
         return not self.principals.isdisjoint(principals_of(access))
 
-    @property
-    def owner(self) -> str | None:
-        """The access list of what comes of this viewer's work, such as answers of a batch."""
-        if self.principals is None:
-            return None
-        users = [one for one in self.principals if one.startswith("user:")]
-        return access_text(users or [f"key:{self.key_id}"])
-
 
 OPERATOR = Viewer()
 

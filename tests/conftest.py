@@ -10,6 +10,7 @@ pytest_plugins = ["tests.databases"]
 SHARED_OUT = ("tests/graphs/api/test_fuzzed.py",)  # its tests go to whoever is free
 WITH_CLUSTERS = (
     "tests/end_to_end/",
+    "tests/cluster/launch/test_head.py",
     "tests/cluster/planning/test_packing_ray.py",
     "tests/cluster/test_spot.py",
     "tests/graphs/commands/test_ingest_kill.py",
@@ -40,6 +41,10 @@ def pytest_addoption(parser):
     parser.addoption(
         "--requests", type=int, default=150,
         help="requests that tests/graphs/api/test_isolation.py sends, over all paths",
+    )  # fmt: skip
+    parser.addoption(
+        "--served-requests", type=int, default=400,
+        help="the same that tests/end_to_end/isolation/test_isolation.py sends to a served system",
     )  # fmt: skip
 
 

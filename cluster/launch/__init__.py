@@ -1,1 +1,1 @@
-"""Files that start the system on machines, and the one program that fills in what differs."""
+"""Files that start the system on machines, and the programs that they need."""

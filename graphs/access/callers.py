@@ -1,12 +1,13 @@
 """Callers made of what is kept: of a key, or of the name of one for work nobody waits for."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import fields
 
 from graphs.caller import DEFAULT_CALLER, Caller, CallerLimits
-from graphs.corpus.keys import KeyReads
+from graphs.corpus.keys import KeyReads, TenantWrites
 from index.catalog.keys.records import KeyRecord
 from index.errors import UnknownKeyError
 
@@ -25,6 +26,17 @@ def caller_of(key: KeyRecord) -> Caller:
         service_class=key.service_class,
         limits=CallerLimits(**known) if known else None,
     )
+
+
+async def tenant_since(corpus: TenantWrites, caller: Caller) -> float:
+    """Since when there is the caller's tenant, in seconds since 1970; without keys: always.
+
+    What a Gateway remembers from before was of one of that name that has been deleted.
+    """
+    if not caller.key_id:
+        return 0.0
+    since = await corpus.tenant_since(caller.tenant)
+    return math.inf if since is None else since
 
 
 async def asker(corpus: KeyReads, tenant: str, key_id: str) -> Caller:

@@ -32,6 +32,9 @@ class TenantWrites(Protocol):
     async def list_tenants(self, tenant: str | None = None) -> tuple[TenantRecord, ...]:
         """Gives all tenants, or that one."""
 
+    async def tenant_since(self, tenant: str) -> int | None:
+        """Gives when its oldest key was made."""
+
     async def revoke_tenant(self, tenant: str, *, but: str = "") -> int:
         """Ends all keys but one."""
 

@@ -74,16 +74,17 @@ class RecentRequests:
             trace.findings = without_texts(trace.findings)
         self._kept.append(trace)
 
-    def find(self, request_id: str, tenant: str) -> RequestRecord | None:
+    def find(self, request_id: str, tenant: str, since: float = 0.0) -> RequestRecord | None:
         """Gives the tenant's newest request of this id; None when there is none any more.
 
-        Clients choose ids, so several tenants may have the same one.
+        Clients choose ids, so several tenants may have the same one. What began before `since`
+        (seconds since 1970) was another tenant's, which has ended.
         """
         wanted = (request_id, tenant)
         found = (
             one for one in reversed(self._kept) if (one.request_id, one.caller.tenant) == wanted
         )
-        trace = next(found, None)
+        trace = next((one for one in found if one.began_at >= since), None)
         return record_of(trace, self._replica) if trace else None
 
 

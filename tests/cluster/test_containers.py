@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -73,17 +74,51 @@ def test_compose_has_the_rules_and_the_dashboards():
     assert targets["/etc/grafana/provisioning/dashboards/ragfleet.yml"].is_file()
 
 
-def test_the_head_logs_in_to_redis():
-    """`ray start` reads no variable for the password, so it is given as its option."""
-    command = services()["ragfleet"]["command"][2]
-    start = command.replace("$$", "$").split("&&")[0]
-    told = subprocess.run(
-        ["sh", "-c", f"ray() {{ printf '%s|' \"$@\"; }}; {start}"], check=True,
-        capture_output=True, text=True,
-        env={"RAY_REDIS_PASSWORD": "a b", "PATH": os.environ["PATH"]},
-    ).stdout.split("|")  # fmt: skip
-    assert {"--redis-password=a b", "--metrics-export-port=8080"} <= set(told)
-    assert told[:2] == ["start", "--head"]
+SECRET = "a 'b\" of\\ c"
+# In the place of each program: it tells its arguments, and what it reads and is told beside them.
+STUB = """#!/bin/sh
+echo "arguments: $0 $*" >> "$TOLD"
+case "$0" in *redis-server) cat >> "$TOLD";; *redis-cli) echo "auth: $REDISCLI_AUTH PONG";; esac
+"""
+
+
+@pytest.fixture
+def run_as_compose(tmp_path):
+    """Runs the shell text of a service with its secrets, over stubs; gives what those were told."""
+
+    def run(name, *words):
+        for program in ("python", "serve", "redis-server", "redis-cli", "pg_isready"):
+            (tmp_path / program).write_text(STUB)
+            (tmp_path / program).chmod(0o755)
+        secrets = {key: SECRET for key in services()[name]["environment"] if "PASSW" in key}
+        path = f"{tmp_path}:{os.environ['PATH']}"
+        env = {**secrets, "PATH": path, "TOLD": f"{tmp_path}/told"}
+        text = words[-1].replace("$$", "$").replace("| grep", "| tee -a $TOLD | grep")
+        assert SECRET not in text
+        subprocess.run(["sh", "-c", text], check=True, env=env)
+        return (tmp_path / "told").read_text()
+
+    return run
+
+
+def test_the_head_is_told_no_password_on_its_command_line(run_as_compose):
+    told = run_as_compose("ragfleet", *services()["ragfleet"]["command"])
+    head, served = told.splitlines()
+    assert "python -m cluster.launch.head --metrics-export-port=8080" in head
+    assert "serve run" in served
+    assert SECRET not in told
+
+
+def test_redis_is_told_a_hash_of_its_password_on_standard_input(run_as_compose):
+    told = run_as_compose("redis", *services()["redis"]["command"]).splitlines()
+    assert told[0].endswith("redis-server --appendonly yes -")
+    assert told[1:] == [f"user default on #{sha256(SECRET.encode()).hexdigest()} ~* &* +@all"]
+
+
+def test_whoever_looks_whether_redis_is_well_logs_in_without_an_argument(run_as_compose):
+    told = run_as_compose("redis", *services()["redis"]["healthcheck"]["test"]).splitlines()
+    assert told[0].endswith("redis-cli ping")
+    assert told[1:] == [f"auth: {SECRET} PONG"]
 
 
 def test_rays_object_store_fits_into_shared_memory():

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Annotated, Literal
 
@@ -11,12 +11,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
+from graphs.access.callers import tenant_since
 from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.border.replies import json_reply
 from graphs.api.border.sse import Frame, SseSender
 from graphs.api.border.traffic import Traffic
 from graphs.api.page.alarms import Alarm, alarms_of
-from graphs.api.services import InjectedServices, Services
+from graphs.api.services import InjectedCorpus, InjectedServices, Services
 from graphs.errors import StageUnavailableError
 from graphs.model_reports import ModelReport
 from graphs.observing.answers import AnswerState
@@ -133,30 +134,50 @@ async def _traffic_of(request: Request) -> Traffic:
 InjectedTraffic = Annotated[Traffic, Depends(_traffic_of)]
 
 
+@dataclass(frozen=True)
+class Audience:
+    """Whose answers are told: those of this tenant that ended after it began."""
+
+    tenant: str
+    since: float
+
+    def hears(self, tenant: str, at: float) -> bool:
+        """Whether it is told whose request it was that did something at this time."""
+        return tenant == self.tenant and at >= self.since
+
+
+async def _audience_of(request: Request, corpus: InjectedCorpus) -> Audience:
+    caller = request.state.caller
+    return Audience(caller.tenant, await tenant_since(corpus, caller))
+
+
+InjectedAudience = Annotated[Audience, Depends(_audience_of)]
+
+
 @router.get("", response_model=System, summary="Look at the running system")
 async def get_system(
-    request: Request, services: InjectedServices, traffic: InjectedTraffic
+    services: InjectedServices, traffic: InjectedTraffic, audience: InjectedAudience
 ) -> Response:
     """Tells deployments, replicas, nodes, and how the last answers to the tenant went here."""
-    return json_reply(await _look(services, traffic, request.state.caller.tenant))
+    return json_reply(await _look(services, traffic, audience))
 
 
 # Not in the description: who makes requests up from it would wait for its end.
 @router.get("/events", include_in_schema=False)
 async def follow_system(
-    request: Request, services: InjectedServices, traffic: InjectedTraffic
+    services: InjectedServices, traffic: InjectedTraffic, audience: InjectedAudience
 ) -> Response:
     """Streams the same whenever it has changed."""
-    return _Following(services, traffic, request.state.caller.tenant)
+    return _Following(services, traffic, audience)
 
 
 class _Following(Response):
     """Looks again and again, and sends what has changed."""
 
-    def __init__(self, services: Services, traffic: Traffic, tenant: str) -> None:
+    def __init__(self, services: Services, traffic: Traffic, audience: Audience) -> None:
         super().__init__()
         self._services = services
-        self._look = partial(_look, services, traffic, tenant)
+        self._look = partial(_look, services, traffic, audience)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers, until the client leaves."""
@@ -183,7 +204,7 @@ class _Following(Response):
         await sender.end()
 
 
-async def _look(services: Services, traffic: Traffic, tenant: str) -> System:
+async def _look(services: Services, traffic: Traffic, audience: Audience) -> System:
     state = await services.system.look()
     reports = {_deployment(role): one for role, one in services.reports.latest().items()}
     return System(
@@ -191,8 +212,8 @@ async def _look(services: Services, traffic: Traffic, tenant: str) -> System:
         created_at=time.time(),
         deployments=[_served(one, state, reports) for one in state.deployments],
         nodes=[_node(one, state.deployments) for one in state.nodes],
-        answers=[_answer(one) for one in state.answers if one.tenant == tenant],
-        moves=[_move(one, tenant) for one in state.moves],
+        answers=[_answer(one) for one in state.answers if audience.hears(one.tenant, one.ended_at)],
+        moves=[_move(one, audience) for one in state.moves],
         running=traffic.num_waiting,
         tokens_per_s=state.tokens_per_s,
         alarms=alarms_of(state, reports),
@@ -232,8 +253,8 @@ def _answer(one: AnswerState) -> LastAnswer:
     return LastAnswer(**told)
 
 
-def _move(one: Move, tenant: str) -> LastMove:
-    request_id = one.request_id if one.tenant == tenant else ""
+def _move(one: Move, audience: Audience) -> LastMove:
+    request_id = one.request_id if audience.hears(one.tenant, one.at) else ""
     return LastMove(
         id=one.id, at=one.at, request_id=request_id, reason=one.reason, position=one.position
     )

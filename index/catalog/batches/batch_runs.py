@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from index.access import access_text
 from index.catalog.answers.leased_rows import LeasedRows
 from index.catalog.batches.batches import batch_of, change_batch
 from index.catalog.batches.records import (
@@ -111,10 +112,9 @@ class BatchRuns(LeasedRows):
         now = self._now()
         with self._write_beside() as connection:
             row = _held(connection, run)
-            access = self._viewer.owner
             ended: dict[str, Any] = {
-                "output_file_id": _write_file(connection, run, now, is_error=False, access=access),
-                "error_file_id": _write_file(connection, run, now, is_error=True, access=access),
+                "output_file_id": _write_file(connection, run, now, is_error=False),
+                "error_file_id": _write_file(connection, run, now, is_error=True),
                 "faults": [asdict(one) for one in faults],
                 "lease_until": None,
             }
@@ -158,9 +158,12 @@ def _without_known(
 
 
 def _write_file(
-    connection: Connection, run: BatchRecord, now: int, *, is_error: bool, access: str | None
+    connection: Connection, run: BatchRecord, now: int, *, is_error: bool
 ) -> str | None:
-    """Makes a file of the results of one kind; None: there are none."""
+    """Makes a file of the results of one kind; None: there are none.
+
+    It holds what one key saw, so its access list is of that key, also when the key sees all.
+    """
     query = (
         select(batch_results.c.data)
         .where(batch_results.c.batch_id == run.id, batch_results.c.is_error == is_error)
@@ -175,7 +178,11 @@ def _write_file(
         data="".join(f"{line}\n" for line in lines).encode("ascii"),
         now=now,
         expires_after_s=run.output_life_s,
-        owner={"tenant": run.tenant, "key_id": run.key_id, "access": access},
+        owner={
+            "tenant": run.tenant,
+            "key_id": run.key_id,
+            "access": access_text([f"key:{run.key_id}"]) if run.key_id else None,
+        },
     )
     connection.execute(insert(files).values(values))
     file_id: str = values["id"]

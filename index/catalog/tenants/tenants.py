@@ -95,6 +95,16 @@ class Tenants(Database):
                 counted[row.tenant]["num_passages"] = int(row.number)
         return tuple(TenantRecord(id=name, **counted[name]) for name in sorted(counted))
 
+    def tenant_since(self, tenant: str) -> int | None:
+        """When its oldest key was made, in seconds since 1970; None: it has none.
+
+        After the end of a tenant the next one of that name is younger than what was of the first.
+        """
+        query = select(func.min(api_keys.c.created_at)).where(api_keys.c.tenant == tenant)
+        with self._read() as connection:
+            since: int | None = connection.execute(query).scalar_one()
+        return since
+
     def revoke_tenant(self, tenant: str, *, but: str = "") -> int:
         """Ends all keys of a tenant, but for that with this id; gives how many were not ended."""
         ended = update(api_keys).where(

@@ -46,7 +46,8 @@ def test_compose_takes_the_file_with_what_the_example_asks_for(program):
     url = config["services"]["ragfleet"]["environment"]["RAGFLEET_DATABASE_URL"]
     assert url == "postgresql+psycopg://ragfleet:some-postgres_password@postgres/ragfleet"
     # Its shells read these, so Compose has to leave them as they are.
-    assert '--requirepass "$$REDIS_PASSWORD"' in config["services"]["redis"]["command"][2]
+    assert 'printf %s "$$REDIS_PASSWORD"' in config["services"]["redis"]["command"][2]
+    assert "#$$hash ~* &* +@all\nEND\n" in config["services"]["redis"]["command"][2]
 
 
 @pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "REDIS_PASSWORD", "RAY_AUTH_TOKEN"])

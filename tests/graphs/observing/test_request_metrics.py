@@ -123,6 +123,7 @@ async def test_each_tenant_finds_its_own_request_of_an_id_that_others_chose_too(
         recent.keep(trace)
     found = [recent.find("same", one) for one in ("acme", "birch", "cedar", "default")]
     assert [one and one.num_passages for one in found] == [2, 1, 3, None]
+    assert recent.find("same", "acme", since=trace.began_at + 1) is None  # of one that ended
 
 
 async def test_no_more_requests_are_kept_than_the_settings_say():

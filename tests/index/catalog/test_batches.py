@@ -71,6 +71,7 @@ def test_a_batch_waits_is_worked_on_and_ends_with_two_files(catalog, clock, run)
     assert content(catalog, ended.error_file_id) == ['{"line": 2}']
     file = catalog.get_file(ended.output_file_id)
     assert (file.filename, file.purpose) == (f"{run.id}_output.jsonl", "batch_output")
+    assert file.access == "|key:k|"  # also of a key that sees all: others of its tenant may not
 
 
 def test_a_line_keeps_its_first_result(catalog, run):

@@ -11,7 +11,11 @@ from index.catalog.batches.records import NewBatch
 from index.catalog.keys.records import KeyGrant, vouched_id
 from index.catalog.schema import metadata
 from index.catalog.tenants import stored, tenants
+from index.errors import UnknownStoreError
 from index.records import Attachment
+from index.searching.fold import Fold
+from index.searching.request import SearchRequest
+from index.shard import Shard
 from tests.index.conftest import drafts_of, unit_vectors
 
 # What is kept: what was used and done, ids in the log, and the counters of the database.
@@ -110,6 +114,24 @@ def test_all_of_a_tenant_goes_and_others_stay(catalog, fill, monkeypatch):
     assert [one.tenant for one in catalog.usage()] == ["acme", "birch"]
 
 
+def test_every_search_index_forgets_a_tenant_also_one_that_had_it(catalog, fill):
+    stores = {tenant: fill(tenant) for tenant in ("acme", "birch")}
+    folds = [Fold(catalog), Fold(catalog), Fold(catalog, Shard(0, 2)), Fold(catalog, Shard(1, 2))]
+    for fold in folds:
+        fold.catch_up()
+        assert stores["acme"] in fold.indexes
+    while catalog.delete_tenant_portion("acme"):
+        pass
+    asked = SearchRequest(
+        stores=(stores["acme"],), text="acme", mode="lexical", viewer=Viewer(tenant="acme")
+    )
+    for fold in folds:
+        with pytest.raises(UnknownStoreError):
+            fold.find(asked)
+        fold.catch_up()
+        assert list(fold.indexes) == [stores["birch"]]
+
+
 def test_a_name_that_begins_alike_is_another(catalog, fill):
     for name in ("a", "a_", "ab", "A_"):
         fill(name)
@@ -123,6 +145,15 @@ def test_a_name_that_begins_alike_is_another(catalog, fill):
         "tenant:A_", "tenant:a", "tenant:ab"
     }  # fmt: skip
     assert len(named) == 6
+
+
+def test_a_tenant_made_anew_is_as_old_as_its_oldest_key(catalog, corpus):
+    for second in range(2):
+        corpus.clock.now = 1000 + second
+        catalog.create_key(KeyGrant(tenant="acme", scopes=frozenset({"query"})))
+    assert catalog.tenant_since("acme") == 1000
+    catalog.forget_tenant("acme")
+    assert catalog.tenant_since("acme") is None
 
 
 def test_one_key_may_stay_until_the_end(catalog):

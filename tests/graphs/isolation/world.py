@@ -101,6 +101,14 @@ def make_world(catalog, ingest, dice):
     return world
 
 
+def jwt_settings(issuer):
+    """Those of a Gateway that takes the tokens of `add_tokens`."""
+    return {
+        "issuer": issuer.url, "audience": "ragfleet", "tenant_claim": "tid",
+        "groups_claim": "groups", "user_claim": "preferred_username", "scopes": {"*": ["query"]},
+    }  # fmt: skip
+
+
 def add_tokens(world, issuer):
     """Adds two of each tenant who come with a token of an identity provider.
 

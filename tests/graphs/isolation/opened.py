@@ -9,7 +9,7 @@ from index.access import Viewer
 from index.catalog import lookups
 from index.catalog.keys import seen
 from index.searching.store_index import StoreIndex
-from tests.graphs.isolation import TENANTS
+from tests.graphs.isolation.world import TENANTS
 
 
 @lru_cache
@@ -35,7 +35,7 @@ def open_index(monkeypatch):
 def open_requests(monkeypatch):
     find = RecentRequests.find
 
-    def found(self, request_id, _tenant):
+    def found(self, request_id, _tenant, _since):
         return next((one for tenant in TENANTS if (one := find(self, request_id, tenant))), None)
 
     monkeypatch.setattr(RecentRequests, "find", found)
