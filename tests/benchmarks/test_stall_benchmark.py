@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -62,14 +63,21 @@ def run(server, tmp_path, *options):
 
 
 def test_a_server_that_answers_at_once_passes(server, tmp_path, capsys):
+    kinds, came_again = Counter(), threading.Event()
+
     def heavy_is_refused(_path, size):
-        if size < 100_000:
-            return 200, None
-        time.sleep(0.02)
-        return 400, "context_length_exceeded"
+        kinds["short" if size < 100_000 else "heavy"] += 1
+        if size >= 100_000:
+            if kinds["heavy"] == 2:  # its one client has read the reply before
+                came_again.set()
+            return 400, "context_length_exceeded"
+        if kinds["short"] > 4 * len(KINDS):  # two rounds to warm up, and two alone
+            assert came_again.wait(20)
+        return 200, None
 
     server.answer = heavy_is_refused
-    status, [alone, beside] = run(server, tmp_path, "--limit-s", "5")
+    options = ("--limit-s", "60", "--heavy-clients", "1")
+    status, [alone, beside] = run(server, tmp_path, *options)
     assert status == 0
     assert list(alone["latencies_s"]) == list(beside["latencies_s"]) == KINDS
     assert alone["heavy_replies"] == {}
