@@ -87,6 +87,7 @@ class Embedder:
         kind: str = "document",
         dimensions: int | None = None,
         fingerprint: str | None = None,
+        weight: float = 1.0,
     ) -> Embeddings:
         """Embeds texts; see `models.embedder.Embedder`."""
         if not texts:
@@ -135,7 +136,9 @@ class Reranker:
         """Refuses settings: there are none."""
         parse_config(NoSettings, user_config)
 
-    async def rerank(self, query: str, documents: Sequence[str]) -> RerankScores:
+    async def rerank(
+        self, query: str, documents: Sequence[str], *, weight: float = 1.0
+    ) -> RerankScores:
         """Scores every document; see `models.reranker.Reranker`."""
         wanted = set(_words(query))
         if not wanted or not documents:
@@ -144,7 +147,9 @@ class Reranker:
         shares = [len(wanted & set(_words(document))) / len(wanted) for document in documents]
         return RerankScores(scores=np.asarray(shares, np.float32), num_tokens=len(wanted))
 
-    async def judge(self, query: str, sentences: Sequence[str]) -> RerankScores:
+    async def judge(
+        self, query: str, sentences: Sequence[str], *, weight: float = 1.0
+    ) -> RerankScores:
         """Scores every sentence in the same way."""
         return await self.rerank(query, sentences)
 
@@ -164,7 +169,7 @@ class SafetyFilter:
         """Refuses settings: there are none."""
         parse_config(NoSettings, user_config)
 
-    async def classify(self, texts: Sequence[str]) -> tuple[Verdict, ...]:
+    async def classify(self, texts: Sequence[str], *, weight: float = 1.0) -> tuple[Verdict, ...]:
         """Judges every text; see `models.safety.SafetyClassifier`."""
         if not texts:
             msg = "texts must not be empty"
