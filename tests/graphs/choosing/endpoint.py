@@ -30,8 +30,9 @@ class Server:
 
     def __init__(self):
         self.pieces, self.wait_s, self.hangs, self.reply = WHOLE, 0.0, False, None
-        self.asked, self.headers, self.num_open = [], [], 0
-        self.is_quiet = threading.Event()
+        self.asked, self.headers = [], []
+        # Of the test that is running: an answer to the one before it may end later.
+        self.open, self.is_quiet = [], threading.Event()
 
     async def chat(self, request):
         self.asked.append(await request.json())
@@ -40,8 +41,9 @@ class Server:
         return reply or StreamingResponse(self.events(), media_type="text/event-stream")
 
     async def events(self):
-        self.num_open += 1
-        self.is_quiet.clear()
+        own, is_quiet = self.open, self.is_quiet
+        own.append(True)
+        is_quiet.clear()
         try:
             for one in self.pieces:
                 await asyncio.sleep(self.wait_s)
@@ -50,8 +52,8 @@ class Server:
                 await asyncio.sleep(30)
             yield "data: [DONE]\n\n"
         finally:
-            self.num_open -= 1
-            self.is_quiet.set()
+            own.pop()
+            is_quiet.set()
 
 
 @contextmanager

@@ -233,7 +233,7 @@ async def test_leaving_ends_the_connection(server, elsewhere):
     stage = elsewhere()
     async with aclosing(stage.stream(request())) as chunks:
         await anext(chunks)
-        assert server.num_open == 1
+        assert len(server.open) == 1
     assert await asyncio.to_thread(server.is_quiet.wait, 10)
     assert stage._num_running == 0
 
