@@ -39,6 +39,19 @@ _NUM_BOMBERS = 16
 _FILE_BYTES = 2_000_000
 _PAUSE_S = 1.0
 _OPEN_S = 15.0  # until all connections stand
+_HEAD_START_S = 3.0
+
+
+@asynccontextmanager
+async def _at_work(tasks: Sequence["asyncio.Task[None]"]) -> AsyncIterator[None]:
+    """Lets clients do their worst for a while before the block, and ends them after it."""
+    await asyncio.sleep(_HEAD_START_S)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 class Slow:
@@ -56,13 +69,8 @@ class Slow:
         for _ in range(self._count):  # one after the other: a rush is another matter
             tasks.append(asyncio.create_task(self._hold(head, drop, reads=reads)))
             await asyncio.sleep(_OPEN_S / self._count)
-        await asyncio.sleep(3)
-        try:
+        async with _at_work(tasks):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
 
     async def _hold(self, head: bytes, drop: bytes, *, reads: bool) -> None:
         loop = asyncio.get_running_loop()
@@ -99,13 +107,8 @@ class Bombers:
         """Sends as long as the block runs."""
         turns = cycle(bombs)
         tasks = [asyncio.create_task(self._send(turns)) for _ in range(_NUM_BOMBERS)]
-        await asyncio.sleep(3)
-        try:
+        async with _at_work(tasks):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
 
     async def _send(self, bombs: Iterator[bytes]) -> None:
         while True:
