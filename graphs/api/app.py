@@ -30,6 +30,7 @@ from graphs.api.admin import tenants as admin_tenants
 from graphs.api.admin import usage as admin_usage
 from graphs.api.batches import batches
 from graphs.api.batches.batch_runs import BatchRuns
+from graphs.api.border.body_turns import BodyTurns
 from graphs.api.border.cors import Cors
 from graphs.api.border.head import HeadAsGet
 from graphs.api.border.known_pages import KnownPages
@@ -136,6 +137,7 @@ def build_app(services: Services, *, echo_request_id: bool = True) -> FastAPI:
     app.state.services = services
     app.state.keys = KnownKeys()
     app.state.traffic = Traffic()
+    app.state.body_turns = BodyTurns()
     app.state.keyring = keyring_over(lambda: app.state.services)
     app.state.links = links_over(lambda: app.state.services)
     app.state.accounts = accounts_over(lambda: app.state.services)

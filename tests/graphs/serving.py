@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from graphs.api.app import accounts_over, keyring_over
 from graphs.api.batches.batch_runs import BatchRuns
+from graphs.api.border.body_turns import BodyTurns
 from graphs.api.chat.resume import KnownKeys
 from graphs.api.responses.runs import Runs
 
@@ -35,6 +36,7 @@ async def in_app(app, services) -> AsyncIterator[FastAPI]:
     """Lets the application work with these services, and stops what it does besides."""
     state = app.state
     state.services, state.keys = services, KnownKeys()
+    state.body_turns = BodyTurns()
     state.keyring = keyring_over(lambda: state.services)
     state.accounts = accounts_over(lambda: state.services)
     state.runs = Runs(lambda: state.services)

@@ -50,7 +50,9 @@ class ClassTurns:
             if _path(scope).endswith(_TIERED):
                 messages = await _whole(receive)
                 receive = _again(messages, receive)
-                own = served_class(caller.service_class, _asked_class(messages))
+                body = b"".join(message.get("body", b"") for message in messages)
+                asked = await scope["app"].state.body_turns.read(body, _asked_class)
+                own = served_class(caller.service_class, asked)
                 caller = scope["state"]["caller"] = replace(caller, service_class=own)
             await turnstile.enter(caller.service_class)
         except (OverloadedError, HTTPException) as error:
@@ -84,9 +86,8 @@ def _again(messages: Sequence[Message], receive: Receive) -> Receive:
     return receive_again
 
 
-def _asked_class(messages: Sequence[Message]) -> ServiceClass | None:
+def _asked_class(body: bytes) -> ServiceClass | None:
     """Reads the class from a body; None: it names none, or the route will refuse it."""
-    body = b"".join(message.get("body", b"") for message in messages)
     if b'"service_tier"' not in body:
         return None
     try:

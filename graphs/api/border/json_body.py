@@ -87,33 +87,39 @@ class JsonRequest(Request):
             json.JSONDecodeError: the body is not such JSON; FastAPI tells the client.
         """
         body = await self.body()
-        try:
-            text = body.removeprefix(codecs.BOM_UTF8).decode("utf-8")
-        except UnicodeDecodeError as err:
-            raise json.JSONDecodeError("not valid UTF-8", "", err.start) from err
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError:
-            raise
-        except (RecursionError, ValueError) as err:  # ValueError: an integer of over 4300 digits
-            reason = "nested too deeply" if isinstance(err, RecursionError) else "number too long"
-            raise json.JSONDecodeError(reason, text, 0) from err
-        if match := _SURROGATE_ESCAPE.search(body):
-            _refuse_lone_surrogates(value, match.start())
-        return value
+        return await self.app.state.body_turns.read(body, _strictly_parsed)
 
 
 class JsonRoute(APIRoute):
     """A route that reads its body through JsonRequest."""
+
+    request_class = JsonRequest
 
     def get_route_handler(self) -> Any:
         """Wraps FastAPI's handler."""
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            return await handler(JsonRequest(request.scope, request.receive))
+            return await handler(self.request_class(request.scope, request.receive))
 
         return handle
+
+
+def _strictly_parsed(body: bytes) -> Any:
+    try:
+        text = body.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+    except UnicodeDecodeError as err:
+        raise json.JSONDecodeError("not valid UTF-8", "", err.start) from err
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except (RecursionError, ValueError) as err:  # ValueError: an integer of over 4300 digits
+        reason = "nested too deeply" if isinstance(err, RecursionError) else "number too long"
+        raise json.JSONDecodeError(reason, text, 0) from err
+    if match := _SURROGATE_ESCAPE.search(body):
+        _refuse_lone_surrogates(value, match.start())
+    return value
 
 
 def _refuse_lone_surrogates(value: Any, position: int) -> None:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from openai.types.file_deleted import FileDeleted
 from openai.types.file_object import FileObject
 
+from graphs.api.border.form_body import FormRoute
 from graphs.api.border.json_body import RequestModel
 from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.corpus.access_lists import (
@@ -21,7 +22,7 @@ from graphs.api.errors import BadRequestError
 from graphs.api.services import InjectedCorpus, InjectedServices
 from index.records import FileRecord
 
-router = APIRouter(tags=["files"], prefix="/v1/files")
+router = APIRouter(tags=["files"], prefix="/v1/files", route_class=FormRoute)
 
 Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
 Order = Literal["asc", "desc"]

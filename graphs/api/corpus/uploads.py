@@ -7,7 +7,8 @@ from openai.types.upload import Upload
 from openai.types.uploads.upload_part import UploadPart
 from pydantic import Field
 
-from graphs.api.border.json_body import JsonRoute, RequestModel
+from graphs.api.border.form_body import FormRoute
+from graphs.api.border.json_body import RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.corpus.access_lists import AccessList, access_of
 from graphs.api.corpus.file_names import name_of_upload
@@ -16,7 +17,7 @@ from graphs.api.errors import BadRequestError
 from graphs.api.services import InjectedCorpus, InjectedServices
 from index.catalog.uploads import UploadRecord
 
-router = APIRouter(tags=["uploads"], prefix="/v1/uploads", route_class=JsonRoute)
+router = APIRouter(tags=["uploads"], prefix="/v1/uploads", route_class=FormRoute)
 
 _MD5 = r"^[0-9A-Fa-f]{32}$"
 _MAX_PARTS = 10_000

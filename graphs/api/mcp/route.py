@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # The package's own limit must not undercut that of the settings, which has been kept already.
 _NO_LIMIT = 2**62
-_PARSE_ERROR = -32700  # JSON-RPC 2.0, 5.1
+_PARSE_ERROR, _INVALID_REQUEST = -32700, -32600  # JSON-RPC 2.0, 5.1
 
 # Not part of the OpenAPI description: it is another protocol, which describes itself.
 router = APIRouter(include_in_schema=False)
@@ -40,11 +40,17 @@ async def post_message(request: Request) -> Response:
     """Answers one message."""
     read = JsonRequest(request.scope, request.receive)
     try:
-        await read.json()
+        message = await read.json()
     except json.JSONDecodeError as fault:
-        error = {"code": _PARSE_ERROR, "message": f"The body is not valid JSON: {fault}"}
-        return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 400)
+        return _refused(_PARSE_ERROR, f"The body is not valid JSON: {fault}")
+    if not isinstance(message, dict):
+        return _refused(_INVALID_REQUEST, "A message must be an object, and one a request")
     return _McpReply(await read.body())
+
+
+def _refused(code: int, reason: str) -> Response:
+    error = {"code": code, "message": reason}
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, 400)
 
 
 class _McpReply(Response):

@@ -1,10 +1,14 @@
 """Bodies that are made to cost much: refused with a reason, quickly and without a 5xx."""
 
+import asyncio
+import time
 import zlib
+from itertools import pairwise
 
 import pytest
 from pydantic import ValidationError
 
+from graphs.api.border.body_turns import BodyTurns
 from graphs.api.border.validation import explain
 from graphs.api.chat.chat_schema import ChatCompletionBody
 from graphs.api.dialects.cohere_chat_schema import CohereChatBody
@@ -44,6 +48,39 @@ async def test_forms(api_http, body):
     reply = await api_http.post("/v1/files", content=body, headers=FORM)
     assert reply.status_code == 400, reply.text
     assert reply.json()["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/uploads/upload_1/parts"])
+@pytest.mark.parametrize(("part", "most"), [(field(b"more"), 64), (FILE, 8)])
+async def test_forms_of_a_few_more_parts_than_any_route_names(api_http, path, part, most):
+    reply = await api_http.post(path, content=form(*[part] * (most + 1)), headers=FORM)
+    assert reply.status_code == 400
+    assert str(most) in reply.json()["error"]["message"]
+
+
+async def test_large_bodies_leave_half_of_the_time_to_others():
+    turns, parsed = BodyTurns(), []
+
+    def parse(body):
+        began = time.perf_counter()
+        time.sleep(0.005)
+        parsed.append((len(body), began, time.perf_counter()))
+
+    small = turns.read(b"[]", parse)
+    await asyncio.gather(*(turns.read(b" " * 2**16, parse) for _ in range(4)), small)
+    assert [size for size, *_ in parsed] == [2**16, 2, *[2**16] * 3]  # a small one waits for none
+    large = [one for one in parsed if one[0] > 2]
+    assert all(after[1] - before[2] >= before[2] - before[1] for before, after in pairwise(large))
+
+
+async def test_a_large_body_that_is_refused_or_given_up_holds_up_nobody():
+    turns, large = BodyTurns(), b"x" * 2**16
+    with pytest.raises(ValueError, match="invalid literal"):
+        await turns.read(large, int)
+    given_up = asyncio.create_task(turns.read(large, len))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    assert await asyncio.wait_for(turns.read(large, len), 60) == 2**16
 
 
 @pytest.mark.parametrize(
