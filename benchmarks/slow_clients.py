@@ -17,146 +17,23 @@ ratio beyond `--worst`, or a bomb that was answered with anything but a refusal 
 
 import argparse
 import asyncio
-import gzip
 import json
 import re
-import socket
 import statistics
 import sys
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
-from itertools import cycle
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 
+from benchmarks.hostile_clients import Bombers, Make, Slow, apart
+
 _PROCESSES = {"proxy": r"ray::ProxyActor", "gateway": r"ray::ServeReplica:[^:]*:Gateway"}
 _KINDS = ("headers", "bodies", "readers", "bombs")
-_NUM_BOMBERS = 16
 _FILE_BYTES = 2_000_000
-_PAUSE_S = 1.0
-_OPEN_S = 15.0  # until all connections stand
-_HEAD_START_S = 3.0
-
-
-@asynccontextmanager
-async def _at_work(tasks: Sequence["asyncio.Task[None]"]) -> AsyncIterator[None]:
-    """Lets clients do their worst for a while before the block, and ends them after it."""
-    await asyncio.sleep(_HEAD_START_S)
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-
-
-class Slow:
-    """Many connections to one address that do their worst."""
-
-    def __init__(self, host: str, port: int, count: int) -> None:
-        self._address = (host, port)
-        self._count = count
-        self.num_closed = 0
-
-    @asynccontextmanager
-    async def running(self, head: bytes, drop: bytes, *, reads: bool) -> AsyncIterator[None]:
-        """Holds the connections as long as the block runs; one that is closed is opened again."""
-        tasks = []
-        for _ in range(self._count):  # one after the other: a rush is another matter
-            tasks.append(asyncio.create_task(self._hold(head, drop, reads=reads)))
-            await asyncio.sleep(_OPEN_S / self._count)
-        async with _at_work(tasks):
-            yield
-
-    async def _hold(self, head: bytes, drop: bytes, *, reads: bool) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            with socket.socket() as connection:
-                connection.setblocking(False)
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                try:
-                    await loop.sock_connect(connection, self._address)
-                    await loop.sock_sendall(connection, head)
-                    while True:
-                        await asyncio.sleep(_PAUSE_S)
-                        if drop:
-                            await loop.sock_sendall(connection, drop)
-                        if reads and _is_closed(connection):
-                            break
-                        if not reads and _is_broken(connection):
-                            break
-                except OSError:
-                    pass
-                self.num_closed += 1
-            await asyncio.sleep(_PAUSE_S)
-
-
-class Bombers:
-    """Connections that send bombs in turn, and read what is said of them."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._address = (host, port)
-        self.statuses: Counter[str] = Counter()
-
-    @asynccontextmanager
-    async def running(self, bombs: Sequence[bytes]) -> AsyncIterator[None]:
-        """Sends as long as the block runs."""
-        turns = cycle(bombs)
-        tasks = [asyncio.create_task(self._send(turns)) for _ in range(_NUM_BOMBERS)]
-        async with _at_work(tasks):
-            yield
-
-    async def _send(self, bombs: Iterator[bytes]) -> None:
-        while True:
-            reader, writer = await asyncio.open_connection(*self._address)
-            try:
-                writer.write(next(bombs))
-                status = (await reader.readline()).split(b" ")[1:2]
-                self.statuses[status[0].decode() if status else "closed"] += 1
-            except OSError:  # it may be cut off before all was sent
-                self.statuses["closed"] += 1
-            finally:
-                writer.transport.abort()
-            await asyncio.sleep(_PAUSE_S)
-
-
-def bombs_to(host: str) -> list[bytes]:
-    """Whole requests, below what a body may be and above what is good."""
-    names = b",".join(b'"n%d":1' % number for number in range(60_000))
-    part = b'--x\r\ncontent-disposition: form-data; name="a%d"\r\n\r\nb\r\n'
-    parts = b"".join(part % number for number in range(5_000)) + b"--x--\r\n"
-    json_ = "application/json"
-    return [
-        _request(host, "/v1/chat/completions", json_, b"[" * 900_000),
-        _request(host, "/v1/chat/completions", json_, b'{"messages":' * 70_000),
-        _request(host, "/v1/chat/completions", json_, b'{"metadata":{' + names + b"}}"),
-        _request(host, "/v1/embeddings", json_, b'{"dimensions":' + b"9" * 900_000 + b"}"),
-        _request(host, "/v1/embeddings", json_, gzip.compress(bytes(64_000_000)), "gzip"),
-        _request(host, "/v1/files", "multipart/form-data; boundary=x", parts),
-    ]
-
-
-def _request(host: str, path: str, kind: str, body: bytes, coding: str = "identity") -> bytes:
-    head = (
-        f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: {kind}\r\n"
-        f"content-encoding: {coding}\r\ncontent-length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-def _is_closed(connection: socket.socket) -> bool:
-    try:
-        return connection.recv(4096) == b""
-    except BlockingIOError:
-        return False
-
-
-def _is_broken(connection: socket.socket) -> bool:
-    return connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
 
 
 async def honest(client: httpx.AsyncClient, model: str, for_s: float) -> list[float]:
@@ -205,34 +82,34 @@ async def measure(
         file_id = upload.raise_for_status().json()["id"]
         base = f"HTTP/1.1\r\nhost: {host}\r\n".encode()
         posted = b"POST /v1/embeddings " + base + b"content-type: application/json\r\n"
-        sent: dict[str, tuple[bytes, bytes, bool]] = {
-            "headers": (b"GET /v1/models " + base, b"x-a: b\r\n", True),
-            "bodies": (posted + b"content-length: 9999\r\n\r\n", b"[", True),
-            "readers": (f"GET /v1/files/{file_id}/content ".encode() + base + b"\r\n", b"", False),
+        asked = f"GET /v1/files/{file_id}/content ".encode() + base + b"\r\n"
+        slow = partial(Slow, host, port, count)
+        clients: dict[str, Make] = {
+            "headers": partial(
+                slow, head=b"GET /v1/models " + base, drop=b"x-a: b\r\n", reads=True
+            ),
+            "bodies": partial(
+                slow, head=posted + b"content-length: 9999\r\n\r\n", drop=b"[", reads=True
+            ),
+            "readers": partial(slow, head=asked, drop=b"", reads=False),
+            "bombs": partial(Bombers, host, port),
         }
         for kind in kinds:
-            slow, bombers = Slow(host, port, count), Bombers(host, port)
             quiet = await honest(client, model, for_s / 2)
             before = memory_mb()
-            async with (
-                bombers.running(bombs_to(host))
-                if kind == "bombs"
-                else slow.running(*sent[kind][:2], reads=sent[kind][2])
-            ):
+            async with apart(clients[kind]) as counted:
                 times = await honest(client, model, for_s)
                 during = memory_mb()
             quiet += await honest(client, model, for_s / 2)
-            phases[f"quiet around {kind}"] = told(quiet, before, 0)
-            phases[kind] = told(times, during, slow.num_closed) | {
-                f"answered_{status}": num for status, num in sorted(bombers.statuses.items())
-            }
+            phases[f"quiet around {kind}"] = told(quiet, before)
+            phases[kind] = told(times, during) | dict(sorted(counted.items()))
             ratio = phases[kind]["p99_ms"] / phases[f"quiet around {kind}"]["p99_ms"]
             phases[kind]["p99_ratio"] = round(ratio, 2)
         await client.delete(f"/v1/files/{file_id}")
     return phases
 
 
-def told(times: list[float], memory: dict[str, float], num_closed: int) -> dict[str, float]:
+def told(times: list[float], memory: dict[str, float]) -> dict[str, float]:
     """What is told of one phase."""
     cuts = statistics.quantiles(times, n=100)
     return {
@@ -240,7 +117,6 @@ def told(times: list[float], memory: dict[str, float], num_closed: int) -> dict[
         "p50_ms": round(cuts[49], 1),
         "p99_ms": round(cuts[98], 1),
         **{f"{name}_mb": round(size) for name, size in memory.items()},
-        "num_closed": num_closed,
     }
 
 

@@ -43,7 +43,7 @@ def _fault(details: Mapping[str, Any], body: object) -> RequestFault:
     location: Sequence[str | int] = details["loc"]
     if kind == "json_invalid":
         reason = details["ctx"]["error"]
-        message = f"The body is not valid JSON: {reason} (character {location[-1]})"
+        message = f"The body is not valid JSON: {reason}"
         return RequestFault(message=message, param=None, code="invalid_json")
     if isinstance(body, bytes):
         message = "Send the body as JSON, with the header `content-type: application/json`"
