@@ -5,8 +5,9 @@ agent that calls tools, begin alike. So a chat has a replica of its own, found b
 (rendezvous hashing), alike in every Gateway and without anything to keep: when replicas come or go,
 only the chats of these move. A replica with more than `most_ahead` requests above what the least
 busy one has in work is passed over for the chat's next one, so that no chat waits while others are
-idle. Requests without a chat, and answers that move from a lost replica, go to the less busy of
-two, as Serve's own router sends everything.
+idle: nor does what a client names alike, all of which is one chat here (`prompt_cache_key`).
+Requests without a chat, and answers that move from a lost replica, go to the less busy of two, as
+Serve's own router sends everything.
 
     - name: Generator
       request_router_config:

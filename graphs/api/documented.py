@@ -48,7 +48,11 @@ def _idle(example: object, why: str) -> Field:
     return Field("no effect", example, why)
 
 
-_CACHE = "prompts are not cached across requests"
+_CACHE = "a generator keeps the prompts that it has room for"
+_CACHE_KEY = (
+    "up to 1,024 characters; requests with the same one meet the same replica of the generator, "
+    "unless it is much busier than others (docs/cluster.md); tenants share none"
+)
 _NOBODY = "who asks is known by the API key; the name is not kept"
 _TIER = "a class of service up to that of the key (`auto`); the reply tells which"
 _TEXT_ONLY = "the models read and write text alone"
@@ -104,7 +108,7 @@ CHAT: dict[str, Field] = {
     "parallel_tool_calls": _yes(why="false: at most one call"),
     "user": _idle("someone", _NOBODY),
     "safety_identifier": _idle("someone", _NOBODY),
-    "prompt_cache_key": _idle("k", _CACHE),
+    "prompt_cache_key": _yes("k", _CACHE_KEY),
     "prompt_cache_retention": _idle("24h", _CACHE),
     "prompt_cache_options": _idle({"mode": "implicit"}, _CACHE),
 }
@@ -169,7 +173,7 @@ RESPONSES: dict[str, Field] = {
     "parallel_tool_calls": _yes(why="false: at most one call of a function"),
     "user": _idle("someone", _NOBODY),
     "safety_identifier": _idle("someone", _NOBODY),
-    "prompt_cache_key": _idle("k", _CACHE),
+    "prompt_cache_key": _yes("k", _CACHE_KEY),
     "prompt_cache_retention": _idle("24h", _CACHE),
 }
 

@@ -164,6 +164,9 @@ class Canary:
 
 
 def _place(request: ChatRequest, sticky: str) -> float:
-    """Where in 0..1 a conversation or a key falls, alike in every Gateway."""
+    """Where in 0..1 a conversation or a key falls, alike in every Gateway.
+
+    A `cache_key` has no say: one of a whole application would make a share all or nothing.
+    """
     messages = request.messages if sticky == "conversation" else ()
     return int(chat_id(request.caller, messages), 16) / 2**64

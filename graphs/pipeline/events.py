@@ -89,6 +89,7 @@ class ChatRequest:
         in_batch: whether it is a line of a batch.
         adapter: the generator's LoRA adapter that writes them; empty: the generator itself.
         may_be_logged: whether quality log and spans may hold its texts, where those are on.
+        cache_key: what the client names requests by that begin alike; empty: the chat tells.
         tells_moves: whether `Moved` is given; of a single answer only, since several take turns.
     """
 
@@ -111,6 +112,7 @@ class ChatRequest:
     in_batch: bool = False
     adapter: str = ""
     may_be_logged: bool = True
+    cache_key: str = ""
     tells_moves: bool = False
 
 

@@ -49,6 +49,7 @@ _INSTRUCTIONS = (
     "The application adds these instructions. Follow them in how you answer, as far as the rules "
     "above allow:"
 )
+_BY_KEY = b"prompt_cache_key"  # so that no key gives the name of a chat without one
 _CONDENSE = (
     "Rewrite the last question of this conversation so that it can be understood without the "
     "rest. Keep its language. Reply with the question alone."
@@ -135,7 +136,7 @@ def earlier_turns(messages: Sequence[Message]) -> tuple[Message, ...]:
     return alternating([Message(role=role, content=text) for role, text in said if text.strip()])
 
 
-def chat_id(caller: Caller, messages: Sequence[Message]) -> str:
+def chat_id(caller: Caller, messages: Sequence[Message], cache_key: str = "") -> str:
     """Names a chat, alike in every Gateway: 16 hexadecimal digits of who asks it and what first.
 
     Every later request of a chat begins with its first question.
@@ -143,11 +144,15 @@ def chat_id(caller: Caller, messages: Sequence[Message]) -> str:
     Args:
         caller: who asks.
         messages: of the chat, oldest first; none: all of the caller's chats have one name.
+        cache_key: names it for all of the tenant, whatever it begins with; empty: nothing does.
     """
-    parts = [caller.tenant, caller.key_id, caller.user or ""]
-    parts += [one.text for one in messages if one.role == "user"][:1]
+    if cache_key:
+        parts, kind = [caller.tenant, cache_key], _BY_KEY
+    else:
+        parts, kind = [caller.tenant, caller.key_id, caller.user or ""], b""
+        parts += [one.text for one in messages if one.role == "user"][:1]
     data = "\0".join(parts).encode(errors="surrogatepass")
-    return hashlib.blake2b(data, digest_size=8).hexdigest()
+    return hashlib.blake2b(data, digest_size=8, person=kind).hexdigest()
 
 
 def alternating(messages: Sequence[Message]) -> tuple[Message, ...]:

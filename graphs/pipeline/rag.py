@@ -237,7 +237,7 @@ class RagPipeline:
                 effort=request.effort,
                 identity=request.identity,
                 adapter=request.adapter,
-                chat=chat_id(request.caller, request.messages),
+                chat=chat_id(request.caller, request.messages, request.cache_key),
             )
         texts = quotable_answers(evidence.passages) if self._quote else ()
         texts = (evidence.quote,) if evidence.quote else texts
@@ -250,7 +250,7 @@ class RagPipeline:
             effort=request.effort,
             identity=request.identity,
             adapter=request.adapter,
-            chat=chat_id(request.caller, request.messages),
+            chat=chat_id(request.caller, request.messages, request.cache_key),
         )
 
     @staticmethod

@@ -84,6 +84,15 @@ async def test_a_crowded_replica_is_passed_over_for_the_next_one_of_the_chat():
     assert (await names(router, CHATS[0]))[0] == [first]
 
 
+async def test_a_chat_of_many_requests_at_once_leaves_no_replica_idle():
+    router, lengths = Router(most_ahead=3), Counter()
+    router.queues.lengths = lengths
+    for _ in range(80):  # none of which ends
+        lengths[(await names(router, CHATS[0]))[0][0]] += 1
+    assert len(lengths) == len(REPLICAS)
+    assert max(lengths.values()) - min(lengths.values()) <= 4
+
+
 async def test_a_full_replica_has_the_others_behind_it():
     groups = await names(Router(), CHATS[0])
     assert groups[0] == [by_rank(REPLICAS, CHATS[0])[0].replica_id.unique_id]

@@ -54,6 +54,17 @@ async def counts(fleet):
         return {one["pid"]: one["num_requests"] for one in await probe.served()}
 
 
+async def test_chats_of_one_key_meet_one_replica_whatever_they_begin_with(fleet, client):
+    before = await counts(fleet)
+    for number in range(NUM_CHATS):
+        messages = [{"role": "user", "content": f"Tell fable {number}."}]
+        body = {"model": "generator", "messages": messages, "max_tokens": 4}
+        reply = await client.post("/chat/completions", json=body | {"prompt_cache_key": "fables"})
+        assert reply.status_code == 200, reply.text
+    after = await counts(fleet)
+    assert sorted(count - before.get(pid, 0) for pid, count in after.items()) == [0, 0, NUM_CHATS]
+
+
 async def test_each_chat_has_a_replica_and_finds_another_when_that_is_lost(fleet, client):
     chats = [[{"role": "user", "content": f"Tell tale {n}."}] for n in range(NUM_CHATS)]
     own = []

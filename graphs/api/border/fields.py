@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Tag, ValidationInfo
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from graphs.api.border.json_body import RequestModel
@@ -32,6 +32,9 @@ MAX_MESSAGES = 4096
 
 # OpenAI's names; what they mean here is in graphs/api/accounting/turns.py.
 ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast"]
+
+# OpenAI takes 64 characters; ids that clients put together are longer, and only hashed here.
+CacheKey = Annotated[str, Field(max_length=1024)]
 
 
 def only(*allowed: object, name: str) -> AfterValidator:

@@ -78,6 +78,7 @@ async def create_chat_completion(
         in_batch=in_batch(request),
         num_choices=body.n or 1,
         may_be_logged=options.quality_log,
+        cache_key=body.prompt_cache_key or "",
         tells_moves=options.debug and bool(body.stream) and (body.n or 1) == 1,
     )
     head = _head(body, target, resumption, request.state.caller)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.fields import MAX_MESSAGES, ServiceTier, Unsupported
+from graphs.api.border.fields import MAX_MESSAGES, CacheKey, ServiceTier, Unsupported
 from graphs.api.border.json_body import RequestModel
 from graphs.api.chat.data_sources import DataSources
 from graphs.api.chat.formats import FormatFields
@@ -157,7 +157,6 @@ class IdleFields(RequestModel):
     metadata: Metadata | None = None
     user: str | None = Field(None, max_length=1024)
     safety_identifier: str | None = Field(None, max_length=128)
-    prompt_cache_key: str | None = Field(None, max_length=1024)
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
     prompt_cache_options: dict[str, Any] | None = None
 
@@ -176,6 +175,7 @@ class ChatCompletionBody(FormatFields, PickingFields, ToolFields, RefusedFields,
     logprobs: bool | None = None
     top_logprobs: Annotated[Whole, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     reasoning_effort: Effort | None = None
+    prompt_cache_key: CacheKey | None = None
     rag: RagOptions | None = None
     data_sources: DataSources | None = None
 

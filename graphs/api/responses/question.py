@@ -43,6 +43,7 @@ class Question(BaseModel):
         schema_text: a JSON schema that the answer is held to; None: any text.
         top_logprobs: so many likely tokens are told beside each; None: no probabilities are.
         may_be_logged: whether the quality log may keep it.
+        cache_key: what the client names requests by that begin alike; empty: the chat tells.
     """
 
     turns: list[Message]
@@ -64,6 +65,7 @@ class Question(BaseModel):
     tools: ToolUse | None = None
     effort: Effort | None = None
     adapter: str = ""
+    cache_key: str = ""
 
     def chat(
         self,
@@ -85,8 +87,7 @@ class Question(BaseModel):
             in_batch: whether it is a line of a batch.
             identity: that of the model which began it.
         """
-        configured = config.retrieval
-        settings = configured.overridden(self.options)
+        settings = config.retrieval.overridden(self.options)
         if settings.top_k > settings.num_candidates:
             settings = settings.overridden({"num_candidates": settings.top_k})
         only_best = self.top_p == 0  # no mass but that of the best token
@@ -114,6 +115,7 @@ class Question(BaseModel):
             once=once,
             in_batch=in_batch,
             may_be_logged=self.may_be_logged,
+            cache_key=self.cache_key,
         )
 
 
@@ -158,6 +160,7 @@ def question_of(
         schema_text=None if tools else schema_text,
         top_logprobs=body.num_logprobs,
         may_be_logged=body.store is not False,
+        cache_key=body.prompt_cache_key or "",
     )
 
 

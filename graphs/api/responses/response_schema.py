@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.fields import MAX_MESSAGES, ServiceTier, Unsupported, only
+from graphs.api.border.fields import MAX_MESSAGES, CacheKey, ServiceTier, Unsupported, only
 from graphs.api.border.json_body import RequestModel
 from graphs.api.chat.picking_fields import MAX_INT32, Whole
 from graphs.api.corpus.vector_store_schema import Metadata
@@ -158,7 +158,7 @@ class ResponseBody(RequestModel):
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
 
-    prompt_cache_key: str | None = Field(None, max_length=1024)
+    prompt_cache_key: CacheKey | None = None
     prompt_cache_retention: Literal["in_memory", "24h"] | None = None
     prompt_cache_options: dict[str, Any] | None = None
     safety_identifier: str | None = Field(None, max_length=128)

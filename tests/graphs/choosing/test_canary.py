@@ -36,6 +36,9 @@ async def test_a_conversation_and_a_key_stay_with_their_version():
         versions = {canary.holds(request(number, turns=turns)) for turns in (1, 2, 5)}
         assert len(versions) == 1
         assert len({by_key.holds(request(one, caller=caller)) for one in range(5)}) == 1
+        # One key of many conversations takes none of them along.
+        keyed = request(number, cache_key="app")
+        assert canary.holds(keyed) == canary.holds(request(number))
         # A larger share takes more in and leaves nobody out.
         if canary.holds(request(number)):
             assert made(share=0.4).holds(request(number))

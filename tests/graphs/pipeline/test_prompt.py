@@ -142,6 +142,28 @@ def test_a_chat_has_one_name_as_long_as_it_goes_on_and_another_for_each_who_asks
     assert len({chat_id(caller, first), *others}) == 5
 
 
+def test_a_key_of_the_client_names_the_chat_for_its_tenant_alone():
+    first, other = turns(("user", "Where?")), turns(("system", "Be brief."), ("user", "When?"))
+    caller = Caller(tenant="t", key_id="k", user="me")
+    named = chat_id(caller, first, "agent-7")
+    assert named == chat_id(caller, other, "agent-7") == chat_id(Caller(tenant="t"), (), "agent-7")
+    others = [chat_id(Caller(tenant="u", key_id="k", user="me"), first, "agent-7")]
+    others += [chat_id(caller, first, "agent-8"), chat_id(caller, first)]
+    others += [chat_id(caller, first, "\0"), chat_id(Caller(tenant="t"), ())]
+    assert len({named, *others}) == 6
+    assert chat_id(caller, first, "") == chat_id(caller, first)  # an empty one names nothing
+    assert "agent-7" not in named
+
+
+@pytest.mark.parametrize("retrieves", [True, False])
+async def test_the_generator_is_told_the_chat_that_a_key_names(retrieves):
+    fake, named = FakeStages(), chat_id(Caller(tenant="t"), (), "agent-7")
+    for question in ("Where do requests wait?", "What is two?"):
+        asked = {"caller": Caller(tenant="t", key_id=question[:5]), "cache_key": "agent-7"}
+        await events_of(fake, chat(question, retrieves=retrieves, **asked))
+    assert {one.chat for one in fake.prompts[-2:]} == {named}
+
+
 @pytest.mark.parametrize("retrieves", [True, False])
 async def test_the_generator_is_told_the_chat(retrieves):
     fake, request = FakeStages(), chat("Where do requests wait?", retrieves=retrieves)
