@@ -90,7 +90,10 @@ class Bombers:
     async def running(self) -> AsyncIterator[None]:
         """Sends as long as the block runs."""
         turns = cycle(bombs_to(self._address[0]))
-        tasks = [asyncio.create_task(self._send(turns)) for _ in range(_NUM_BOMBERS)]
+        tasks = []
+        for _ in range(_NUM_BOMBERS):  # a rush takes its time whatever it brings
+            tasks.append(asyncio.create_task(self._send(turns)))
+            await asyncio.sleep(_PAUSE_S / _NUM_BOMBERS)
         async with _at_work(tasks):
             yield
 
