@@ -1,4 +1,4 @@
-"""What Serve's HTTP proxies lack: deadlines for slow clients and bounds on what they send.
+"""What Serve's HTTP proxies lack: deadlines for slow clients, bounds on what they send, discretion.
 
 Serve's proxy is a uvicorn server in a process of its own, before every Gateway. uvicorn waits for
 ever for the headers of a request and for a client that does not read its reply, and bounds neither
@@ -19,10 +19,12 @@ from typing import Any
 import uvicorn.protocols.http.auto
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # Hints to Serve, by which a client could turn off its timeouts and go on after it has left.
 _OF_SERVE = frozenset({b"x-request-timeout-seconds", b"x-request-disconnect-disabled"})
+_ROUTES = "/-/routes"  # where Serve would tell everybody the names of all applications
 # What tells Serve so.
 CALLBACK = {"RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "cluster.proxy_border.proxy_border"}
 
@@ -62,7 +64,7 @@ def proxy_border(limits: ProxyLimits | None = None) -> list[Middleware]:
 
 
 class ProxyBorder:
-    """Bounds headers, awaits small bodies, and hides Serve's own headers from it. Pure ASGI."""
+    """Bounds headers, awaits small bodies, and hides what is Serve's own. Pure ASGI."""
 
     def __init__(self, app: ASGIApp, limits: ProxyLimits) -> None:
         self._app = app
@@ -78,6 +80,9 @@ class ProxyBorder:
         if len(scope["headers"]) > most:
             reason = f"a request may have {most} headers, got {len(scope['headers'])}"
             await _refuse(send, 431, "too_many_headers", reason)
+            return
+        if scope["path"].removeprefix(scope.get("root_path", "")) == _ROUTES:
+            await _refuse(send, 404, "not_found", "there is nothing here")
             return
         headers = [one for one in scope["headers"] if one[0].lower() not in _OF_SERVE]
         body = bytearray()
@@ -160,6 +165,10 @@ class _TimedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if isinstance(self.app, ProxyHeadersMiddleware):
+            # It believes X-Forwarded-* of this machine, and puts them in the place of the peer, by
+            # which the Gateway tells whether to believe them (`http.trusted_proxies`).
+            self.app = self.app.app
         self._head: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
         self._reply: asyncio.TimerHandle | None = None

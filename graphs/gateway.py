@@ -39,6 +39,7 @@ from graphs.observing.moves import AllMoves, Move, RecentMoves
 from graphs.observing.observer import Observer
 from graphs.observing.quality_log import QualityLog, logged
 from graphs.observing.span_texts import SpanTexts
+from graphs.observing.versions import versions_of
 from graphs.pipeline.events import ChatRequest, Event
 from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.relevance import ScoredHit
@@ -90,7 +91,7 @@ class Graph:
     ) -> None:
         self.config, self._system = config, kept.system
         of_log = config.observing.quality_log
-        self._quality_log = None if of_log is None else QualityLog(of_log)
+        self._quality_log = None if of_log is None else QualityLog(of_log, versions_of(config))
         kept.canary = self._canary = kept.canary.changed(config.canary)
         timeouts, retries = config.timeouts, Retries(config.failover)
 

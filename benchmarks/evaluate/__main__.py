@@ -21,7 +21,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,21 @@ from benchmarks.evaluate.html_report import page
 from benchmarks.evaluate.measures import MEASURES, Prices, Reply, measured, taken
 from benchmarks.evaluate.sets import Question, QuestionSetError, limited, read_set
 from benchmarks.progress import progress_bar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Versions:
+    """The mean of each measure of both versions, and what the later one gained.
+
+    Attributes:
+        after: of the version that is judged.
+        before: of the one before; empty: there is none.
+        gained: over the questions that both were asked.
+    """
+
+    after: Mapping[str, Interval]
+    before: Mapping[str, Interval]
+    gained: Mapping[str, Interval]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,16 +88,21 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     after = _measured(questions, asked[0], prices)
     limits = Limits(least=dict(options.least), drops=dict(options.drop))
     told = failures(after, before, limits)
-    gained = differences(before, after) if before is not None else {}
-    console.print(_table(after, gained))
+    versions = Versions(
+        after=means(after),
+        before=means(before or {}),
+        gained=differences(before, after) if before is not None else {},
+    )
+    console.print(_table(versions))
     for one in told:
         console.print(f"fails: {one}", style="red", markup=False, highlight=False)
     rows = [(q, reply, after[q.id]) for q, reply in zip(questions, asked[0], strict=True)]
     title = f"{options.store} on {options.questions.name}"
     if options.html:
-        options.html.write_text(page(title, means(after), gained, told, rows), encoding="utf-8")
+        shows = (versions.after, versions.before, versions.gained)
+        options.html.write_text(page(title, *shows, told, rows), encoding="utf-8")
     if options.out:
-        options.out.write_text(_report(rows, told), encoding="utf-8")
+        options.out.write_text(_report(rows, versions, told), encoding="utf-8")
     return 1 if told else 0
 
 
@@ -103,22 +123,23 @@ def _measured(
     return {q.id: measured(q, reply, prices) for q, reply in zip(questions, replies, strict=True)}
 
 
-def _table(after: Scores, gained: Mapping[str, Any]) -> Table:
+def _table(versions: Versions) -> Table:
     table = Table(title="Measured, with 95 % intervals", title_justify="left")
-    for name in ("measure", "mean", "interval", "questions", *(("gain",) if gained else ())):
+    compared = ("before", "interval", "gain") if versions.before else ()
+    for name in ("measure", "mean", "interval", "questions", *compared):
         table.add_column(name)
-    for name, one in means(after).items():
-        cells = [
-            name,
-            shown(one.mean),
-            f"{shown(one.low)}..{shown(one.high)}",
-            str(one.num_questions),
-        ]
-        if gained:
-            gain = gained.get(name)
+    for name, one in versions.after.items():
+        cells = [name, shown(one.mean), _interval(one), str(one.num_questions)]
+        if versions.before:
+            old, gain = versions.before.get(name), versions.gained.get(name)
+            cells += [shown(old.mean), _interval(old)] if old else ["", ""]
             cells.append(_gain(gain) if gain else "")
         table.add_row(*cells)
     return table
+
+
+def _interval(one: Interval) -> str:
+    return f"{shown(one.low)}..{shown(one.high)}"
 
 
 def _gain(one: Interval) -> str:
@@ -126,14 +147,17 @@ def _gain(one: Interval) -> str:
 
 
 def _report(
-    rows: Sequence[tuple[Question, Reply, Mapping[str, float]]], told: Sequence[str]
+    rows: Sequence[tuple[Question, Reply, Mapping[str, float]]],
+    versions: Versions,
+    told: Sequence[str],
 ) -> str:
     questions = {
         question.id: {"question": question.text, "scores": scores, "reply": asdict(reply)}
         for question, reply, scores in rows
     }
-    summary = {name: asdict(one) for name, one in means(_scores_of(questions)).items()}
-    report = {"means": summary, "failures": list(told), "questions": questions}
+    summary = asdict(versions)
+    report = {"means": summary.pop("after"), **summary}
+    report |= {"failures": list(told), "questions": questions}
     return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -22,6 +22,7 @@ td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowra
 def page(
     title: str,
     reached: Mapping[str, Interval],
+    before: Mapping[str, Interval],
     gained: Mapping[str, Interval],
     failures: Sequence[str],
     rows: Sequence[tuple[Question, Reply, Mapping[str, float]]],
@@ -31,7 +32,8 @@ def page(
     Args:
         title: what was measured.
         reached: the mean of each measure.
-        gained: against the version before; empty without one.
+        before: the mean of each measure of the version before; empty without one.
+        gained: against that version; likewise.
         failures: the limits that are not kept.
         rows: every question with its reply and its measures; the worst are shown first.
     """
@@ -44,23 +46,30 @@ def page(
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title>"
         f"<meta name=viewport content='width=device-width'><style>{_STYLE}</style>"
         f"<h1>{escape(title)}</h1>{verdict}"
-        f"{_summary(reached, gained)}<h2>Questions, the worst first</h2>{_questions(rows)}</html>\n"
+        f"{_summary(reached, before, gained)}<h2>Questions, the worst first</h2>"
+        f"{_questions(rows)}</html>\n"
     )
 
 
-def _summary(reached: Mapping[str, Interval], gained: Mapping[str, Interval]) -> str:
+def _summary(
+    reached: Mapping[str, Interval],
+    before: Mapping[str, Interval],
+    gained: Mapping[str, Interval],
+) -> str:
     head = "<tr><th>Measure<th>Mean<th>95 % interval<th>Questions"
-    head += "<th>Gain<th>95 % interval" if gained else ""
+    head += "<th>Before<th>95 % interval<th>Gain<th>95 % interval" if before else ""
     lines = []
     for name, one in reached.items():
         cells = f"<td>{escape(name)}{_shown(one)}<td class=n>{one.num_questions}"
-        if gained:
-            cells += _shown(gained[name]) if name in gained else "<td><td>"
+        if before:
+            cells += _shown(before.get(name)) + _shown(gained.get(name))
         lines.append(f"<tr>{cells}")
     return f"<table>{head}{''.join(lines)}</table>"
 
 
-def _shown(one: Interval) -> str:
+def _shown(one: Interval | None) -> str:
+    if one is None:
+        return "<td><td>"
     return f"<td class=n>{shown(one.mean)}<td class=n>{shown(one.low)} to {shown(one.high)}"
 
 

@@ -52,6 +52,7 @@ class LoggedAnswer:
         outcome: `answered` or `declined`.
         relevance: of the best passage, 0..1; 0 where none was found.
         model: digest of the model that wrote it; empty: none was asked.
+        versions: of all else that it came from, by name (graphs/observing/versions.py).
     """
 
     request_id: str
@@ -64,6 +65,7 @@ class LoggedAnswer:
     relevance: float
     passages: tuple[LoggedPassage, ...]
     model: str
+    versions: Mapping[str, str]
     degraded: tuple[str, ...]
 
 
@@ -74,11 +76,15 @@ class QualityLog:
 
     Args:
         settings: what is kept, of whom, and where.
+        versions: what the answers come from, by name.
         seed: of the choice where a share is kept.
     """
 
-    def __init__(self, settings: QualityLogSettings, seed: int | None = None) -> None:
+    def __init__(
+        self, settings: QualityLogSettings, versions: Mapping[str, str], seed: int | None = None
+    ) -> None:
         self._settings = settings
+        self.versions = versions
         self._random = Random(seed)  # a sample, no secret
         self._rows: list[LoggedAnswer] = []
         self._writing: asyncio.Task[None] | None = None
@@ -149,12 +155,16 @@ async def logged(
             elif isinstance(event, TextDelta):
                 texts.append(event.text)
             elif isinstance(event, Finished) and retrieved and event.refusal is None:
-                log.add(_row(request, retrieved, "".join(texts), event))
+                log.add(_row(request, retrieved, "".join(texts), event, log.versions))
             yield event
 
 
 def _row(
-    request: ChatRequest, retrieved: Retrieved, answer: str, finished: Finished
+    request: ChatRequest,
+    retrieved: Retrieved,
+    answer: str,
+    finished: Finished,
+    versions: Mapping[str, str],
 ) -> LoggedAnswer:
     return LoggedAnswer(
         request_id=request.request_id,
@@ -174,6 +184,7 @@ def _row(
             for one in retrieved.passages
         ),
         model=retrieved.identity,
+        versions=versions,
         degraded=finished.degraded,
     )
 

@@ -20,12 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import ray
 from pydantic import ValidationError
 from ray import serve
+from ray._private import ray_constants
 from ray._private.authentication.authentication_utils import is_token_auth_enabled
 from ray._private.state import jobs
 from ray.exceptions import RayError
+from ray.experimental.internal_kv import _internal_kv_get as internal_kv_get
 from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_LOGGER_NAME, SERVE_NAMESPACE
 from ray.serve.config import ProxyLocation
 from ray.serve.exceptions import RayServeException
@@ -41,7 +44,7 @@ from graphs.serve_config.reader import read_text
 logger = logging.getLogger(SERVE_LOGGER_NAME)  # the one whose lines reach the driver's terminal
 
 _BUILD_TASK = "build_serve_application"
-_CONTROLLER_S = 10.0
+_CONTROLLER_S, _DASHBOARD_S = 10.0, 5.0
 _EVERYWHERE = "0.0.0.0"
 _NOWHERE = "127.0.0.1"  # Serve has no HTTP proxy
 _FORWARDING_S = 2.0  # Ray's log monitor reads the lines of a worker several times a second
@@ -129,14 +132,44 @@ def _host() -> str:
 def _open_ray_faults(host: str) -> Iterator[ConfigFault]:
     """Ray's dashboard, jobs and clients run code of whoever reaches them, unless it wants a token.
 
-    Its mode is that of this task, since all processes of a cluster have the same.
+    On a machine of one's own, for which alone it serves, that may be.
     """
-    if not is_loopback(host) and not is_token_auth_enabled():
+    if not is_loopback(host):
+        reached = f"other machines reach {host!r}"
+    elif (num_nodes := _num_nodes()) > 1:
+        reached = f"the cluster has {num_nodes} nodes"
+    else:
+        return
+    # The mode is that of this task; the dashboard is asked, since it may be another there.
+    if not is_token_auth_enabled() or _answers_without_token(_dashboard_url()):
         message = (
-            f"other machines reach {host!r}, and Ray would run code of whoever asks its dashboard "
+            f"{reached}, and Ray would run code of whoever asks its dashboard "
             "or its jobs: start every Ray process with RAY_AUTH_MODE=token (docs/security.md)"
         )
         yield ConfigFault(where=("http_options", "host"), message=message)
+
+
+def _num_nodes() -> int:
+    return sum(node["Alive"] for node in ray.nodes())
+
+
+def _dashboard_url() -> str | None:
+    """Where the cluster has its dashboard; None: it has none."""
+    address = internal_kv_get(
+        ray_constants.DASHBOARD_ADDRESS, namespace=ray_constants.KV_NAMESPACE_DASHBOARD
+    )
+    return f"http://{address.decode()}" if address else None
+
+
+def _answers_without_token(dashboard_url: str | None) -> bool:
+    """Whether Ray's jobs are told to somebody who brings nothing."""
+    if dashboard_url is None:
+        return False
+    try:
+        return httpx.get(f"{dashboard_url}/api/jobs/", timeout=_DASHBOARD_S).is_success
+    except httpx.HTTPError as err:
+        logger.warning("it is not known whether Ray's dashboard wants a token: %r", err)
+        return False
 
 
 def _as_sent(config: ServeApplicationSchema) -> dict[str, Any]:

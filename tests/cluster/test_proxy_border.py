@@ -105,6 +105,25 @@ async def told(port, *pieces, pause_s=0.0):
     return reply, time.monotonic() - began
 
 
+async def test_the_gateway_alone_decides_whose_forwarded_headers_are_believed(monkeypatch):
+    forged = {"x-forwarded-for": "203.0.113.9", "x-forwarded-proto": "https"}
+    async with proxied(monkeypatch) as (app, port), httpx.AsyncClient() as client:
+        await client.get(f"http://127.0.0.1:{port}/", headers=forged)
+    (scope,) = app.began
+    assert (scope["client"][0], scope["scheme"]) == ("127.0.0.1", "http")
+    assert (b"x-forwarded-for", b"203.0.113.9") in scope["headers"]
+
+
+@pytest.mark.parametrize("root_path", ["", "/rag"])
+async def test_the_list_of_applications_is_nobodys_business(monkeypatch, root_path):
+    at, http = proxied(monkeypatch, root_path=root_path), httpx.AsyncClient()
+    async with at as (app, port), http:
+        for path, status in {"/-/routes": 404, "/-/routes/": 200, "/-/healthz": 200}.items():
+            reply = await http.get(f"http://127.0.0.1:{port}{path}")
+            assert (path, reply.status_code) == (path, status)
+    assert len(app.began) == 2
+
+
 async def test_headers_that_come_slowly_are_given_up(monkeypatch):
     async with proxied(monkeypatch) as (app, port):
         drops = [b"GET / HTTP/1.1\r\nhost: a\r\n", *[b"x-a: b\r\n"] * 50]

@@ -145,11 +145,19 @@ async def test_a_version_whose_answers_are_dearer_fails_at_the_prices_of_today(
     assert "fails: cost: lost 0.000" in capsys.readouterr().out
 
 
-async def test_two_systems_are_asked_side_by_side(questions, capsys):
+async def test_two_systems_are_asked_side_by_side(tmp_path, questions, capsys):
+    out, html = tmp_path / "r.json", tmp_path / "r.html"
     async with serving(app_of(Words(scoring=lambda score: 1 - score))) as before:
         arguments = ["--no-grounding", "--against", before, *DROPS]
+        arguments += ["--out", str(out), "--html", str(html)]
         assert await evaluated(app_of(Words()), questions, *arguments) == 0
-    assert "gain" in capsys.readouterr().out
+    report = json.loads(out.read_text())
+    was, now, gain = (report[one]["facts"] for one in ("before", "means", "gained"))
+    assert was["mean"] < now["mean"]
+    assert gain["mean"] == pytest.approx(now["mean"] - was["mean"])
+    shown = f"{was['mean']:.3f}"
+    assert shown in capsys.readouterr().out
+    assert f"<td class=n>{shown}" in html.read_text()
 
 
 @pytest.mark.parametrize(

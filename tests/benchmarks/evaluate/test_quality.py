@@ -14,6 +14,7 @@ def answer(number, day, *, outcome="answered", relevance=0.5):
         request_id=f"r{number}", tenant="acme", question=f"Question {number}?", search_query="",
         ended_at=datetime(2026, 11, day, 12, tzinfo=UTC).timestamp(), answer="Yes. [1]",
         outcome=outcome, relevance=relevance, model="m", degraded=(),
+        versions={"ragfleet": "0.1.0"},
         passages=(LoggedPassage(file="a.md", text="Yes.", score=relevance),),
     )  # fmt: skip
 

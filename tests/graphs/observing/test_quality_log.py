@@ -22,6 +22,7 @@ from graphs.observing.quality_log import (
     delete_old,
     logged,
 )
+from graphs.observing.versions import versions_of
 from graphs.pipeline.trace import log_trace
 from graphs.settings import QualityLogSettings
 from tests.graphs.fake_stages import FakeStages, chat, pipeline
@@ -30,8 +31,12 @@ ACME = Caller(tenant="acme")
 ASKED = "What is two? Tell jane.doe@acme-corp.io, card 4111 1111 1111 1111."
 
 
+VERSIONS = versions_of(GatewayConfig())
+
+
 def log_in(folder, **settings):
-    return QualityLog(QualityLogSettings(folder=str(folder), tenants=("acme",), **settings))
+    settings = QualityLogSettings(folder=str(folder), tenants=("acme",), **settings)
+    return QualityLog(settings, VERSIONS)
 
 
 async def answer(log, request, fake=None, **settings):
@@ -62,9 +67,20 @@ async def test_an_answer_is_kept_with_what_it_stood_on_and_without_personal_data
     assert [one["text"] for one in row["passages"]] == [p.text for p in events[0].passages]
     assert row["relevance"] == pytest.approx(0.9)
     assert row["model"] == events[0].identity
+    assert row["versions"] == VERSIONS
     (path,) = (tmp_path / "log").glob("tenant=acme/day=*/*.parquet")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_versions_tell_the_models_and_whether_any_setting_has_changed():
+    assert set(VERSIONS) == {"ragfleet", "embedder", "reranker", "safety", "settings"}
+    assert versions_of(GatewayConfig()) == VERSIONS
+    changes = [{"answers": "quote"}, {"retrieval": {"rerank_threshold": 0.9}}]
+    told = [versions_of(GatewayConfig.model_validate(one)) for one in changes]
+    assert len({one["settings"] for one in (VERSIONS, *told)}) == 3
+    renamed = versions_of(GatewayConfig.model_validate({"served_names": {"reranker": "r2"}}))
+    assert renamed["reranker"] == "r2"
 
 
 @pytest.mark.parametrize(
@@ -118,6 +134,7 @@ def row(number=1, **changes):
         request_id=f"r{number}", tenant="acme", ended_at=time.time(), question="What?",
         search_query="", answer="This.", outcome="answered", relevance=0.5,
         passages=(LoggedPassage(file="a.md", text="This.", score=0.5),), model="m", degraded=(),
+        versions={"ragfleet": "0.1.0"},
     )  # fmt: skip
     return replace(row, **changes)
 
@@ -222,7 +239,7 @@ def test_the_log_needs_a_folder_and_who_agreed(settings):
 
 def test_a_share_is_drawn(tmp_path):
     settings = QualityLogSettings(folder=str(tmp_path), tenants=("*",), share=0.3)
-    log = QualityLog(settings, seed=1)
+    log = QualityLog(settings, VERSIONS, seed=1)
     kept = sum(log.wants(chat("What?", caller=ACME)) for _ in range(1000))
     assert 250 < kept < 350
 

@@ -1,5 +1,7 @@
 """A server that other machines reach without keys is refused, with the line."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -113,13 +115,43 @@ def test_a_serve_that_runs_without_a_proxy_is_asked_where_it_stands(monkeypatch,
 
 
 @pytest.mark.parametrize(
-    ("host", "has_token", "is_refused"),
-    [("0.0.0.0", False, True), ("0.0.0.0", True, False), ("127.0.0.1", False, False)],
+    ("host", "num_nodes", "has_token", "is_refused"),
+    [
+        ("0.0.0.0", 1, False, True),
+        ("0.0.0.0", 1, True, False),
+        ("127.0.0.1", 1, False, False),
+        ("127.0.0.1", 2, False, True),
+        ("127.0.0.1", 2, True, False),
+    ],
 )
 def test_a_ray_that_runs_code_of_everybody_serves_no_other_machine(
-    monkeypatch, host, has_token, is_refused
+    monkeypatch, host, num_nodes, has_token, is_refused
 ):
     monkeypatch.setattr(submitted, "is_token_auth_enabled", lambda: has_token)
+    monkeypatch.setattr(submitted, "_dashboard_url", lambda: None)
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True}] * num_nodes + [{"Alive": False}])
     told = [fault.message for fault in submitted._open_ray_faults(host)]
     assert bool(told) is is_refused
-    assert all("RAY_AUTH_MODE=token" in one and repr(host) in one for one in told)
+    reached = repr(host) if num_nodes == 1 else "the cluster has 2 nodes"
+    assert all("RAY_AUTH_MODE=token" in one and reached in one for one in told)
+
+
+@pytest.mark.parametrize(("status", "is_refused"), [(200, True), (401, False), (503, False)])
+def test_the_dashboard_itself_is_asked_whether_it_wants_a_token(monkeypatch, status, is_refused):
+    class Jobs(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status if self.path == "/api/jobs/" else 404)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Jobs) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = "http://{}:{}".format(*server.server_address)
+        monkeypatch.setattr(submitted, "is_token_auth_enabled", lambda: True)
+        monkeypatch.setattr(submitted, "_dashboard_url", lambda: url)
+        assert bool(list(submitted._open_ray_faults("0.0.0.0"))) is is_refused
+        server.shutdown()
+    assert not list(submitted._open_ray_faults("0.0.0.0"))  # nobody is there any more
