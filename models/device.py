@@ -6,7 +6,8 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,12 +148,23 @@ def check_room(share: Share, *, free_bytes: int, total_bytes: int) -> None:
 
 def _holders() -> str:
     """The processes on the GPUs that this one sees, as the driver names them."""
-    command = ["nvidia-smi", "--query-compute-apps=pid,process_name,used_memory", "--format=csv"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        lines = _compute_apps("pid,process_name,used_memory")
     except (OSError, subprocess.SubprocessError):
         return "unknown, nvidia-smi does not answer"
-    return "; ".join(done.stdout.splitlines()[1:]) or "processes that nvidia-smi does not see"
+    return "; ".join(lines) or "processes that nvidia-smi does not see"
+
+
+def _compute_apps(fields: str) -> list[str]:
+    """Asks the driver for a line for each process on the GPUs.
+
+    Raises:
+        OSError: there is no nvidia-smi.
+        SubprocessError: it fails, or takes too long.
+    """
+    command = ["nvidia-smi", f"--query-compute-apps={fields}", "--format=csv"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    return done.stdout.splitlines()[1:]
 
 
 def vllm_fraction(share: Share, configured: float) -> float:
@@ -188,11 +200,12 @@ def cache_bytes(share: Share, *, total_bytes: int, held_bytes: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryUse:
-    """Where this process computes.
+    """Where this process computes, with the processes that it started: vLLM has some.
 
     Attributes:
         device: `cpu`, or the GPU's name.
-        num_bytes: what the process uses there; on a GPU, what torch has reserved in it.
+        num_bytes: what they use there; on a GPU what torch has reserved in this process, and what
+            the driver says of the others.
     """
 
     device: str
@@ -202,13 +215,66 @@ class MemoryUse:
 def memory_use(share: Share) -> MemoryUse:
     """Tells where this process computes, without loading torch for that."""
     torch = sys.modules.get("torch")
+    others = _descendants(os.getpid())
     if share.num_gpus > 0 and torch is not None and torch.cuda.is_available():
+        of_others = _driver.used_bytes(others) if others else 0
         return MemoryUse(
             device=str(torch.cuda.get_device_name(0)),
-            num_bytes=int(torch.cuda.memory_reserved(0)),
+            num_bytes=int(torch.cuda.memory_reserved(0)) + of_others,
         )
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return MemoryUse(device="cpu", num_bytes=pages * os.sysconf("SC_PAGE_SIZE"))
+    return MemoryUse(device="cpu", num_bytes=sum(map(_resident_bytes, {os.getpid(), *others})))
+
+
+def _descendants(pid: int) -> set[int]:
+    """The processes that a process has started, and those that they have."""
+    found: set[int] = set()
+    for task in Path("/proc", str(pid), "task").glob("*/children"):
+        try:
+            children = {int(one) for one in task.read_text().split()}
+        except OSError:  # the thread has ended
+            continue
+        found |= children.union(*map(_descendants, children))
+    return found
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        pages = int(Path("/proc", str(pid), "statm").read_text().split()[1])
+    except OSError:  # it has ended
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+class _DriverTold:
+    """What the driver last said that processes use, asked again beside whoever wants to know."""
+
+    def __init__(self) -> None:
+        self._used: dict[int, int] = {}
+        self._asking: threading.Thread | None = None
+
+    def used_bytes(self, pids: Iterable[int]) -> int:
+        """Gives what these use on all GPUs, by an answer that may be one call old."""
+        if self._asking is None or not self._asking.is_alive():
+            self._asking = threading.Thread(target=self.ask, daemon=True)
+            self._asking.start()
+        return sum(self._used.get(pid, 0) for pid in pids)
+
+    def ask(self) -> None:
+        """Asks it; where it does not answer, nothing is known."""
+        used = {}
+        try:
+            lines = _compute_apps("pid,used_memory")
+        except (OSError, subprocess.SubprocessError):
+            lines = []
+        for line in lines:
+            pid, _, told = line.partition(",")
+            amount, _, unit = told.strip().partition(" ")
+            if unit == "MiB" and amount.isdecimal():
+                used[int(pid)] = int(amount) * 2**20
+        self._used = used
+
+
+_driver = _DriverTold()
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """Devices on a machine without a GPU, and with one that torch is told of."""
 
 import multiprocessing
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -52,6 +54,33 @@ def test_the_memory_of_the_process_is_told(no_gpu):
     use = memory_use(Share())
     assert use.device == "cpu"
     assert use.num_bytes > 2**20
+
+
+def test_the_memory_of_processes_that_it_started_counts(no_gpu):
+    held = "x = b'x' * 2**28; print(flush=True); input()"
+    before = memory_use(Share()).num_bytes
+    with subprocess.Popen(
+        [sys.executable, "-c", held], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        during = memory_use(Share()).num_bytes
+        process.communicate(b"\n")
+    assert during - before > 0.9 * 2**28
+
+
+def test_on_a_gpu_the_driver_tells_what_other_processes_of_ours_use(card, monkeypatch, tmp_path):
+    with subprocess.Popen(["sleep", "60"]) as process:
+        lines = f"pid, used_gpu_memory [MiB]\n{process.pid}, 700 MiB\n1, 9 MiB\n7, [N/A]\n"
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\nprintf '{lines}'\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Card")
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda *_: 5 * 2**20)
+        monkeypatch.setattr(module, "_driver", module._DriverTold())
+        module._driver.ask()
+        use = memory_use(Share(num_gpus=1))
+        process.kill()
+    assert (use.device, use.num_bytes) == ("Card", 705 * 2**20)
 
 
 @pytest.fixture
