@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -27,6 +28,7 @@ CHANGES = {
     },
     "Generator": {**ONE, "user_config": {"tokens_per_s": 100}},
 }
+LIMIT = 100
 REVOKED_S = 5.0  # as docs/security.md promises
 CHAT = {"model": "generator", "messages": [{"role": "user", "content": "Hi."}], "max_tokens": 2}
 
@@ -45,9 +47,13 @@ def keys(fleet, *arguments):
     ).stdout  # fmt: skip
 
 
+def new_key(fleet, *options):
+    return re.search(r"rf_[\w-]+", keys(fleet, "create", "--scopes", *options))[0]
+
+
 @pytest.fixture
 def key(fleet):
-    return re.search(r"rf_[\w-]+", keys(fleet, "create", "--scopes", "query"))[0]
+    return new_key(fleet, "query")
 
 
 def status(fleet, key):
@@ -87,3 +93,45 @@ def test_a_key_stands_in_no_process_list_log_or_dashboard(fleet, key):
     assert json.loads(told[0].content)["applications"]
     secret = key.split("_", 2)[2]
     assert not [text for text in shown if secret.encode() in text or token.encode() in text]
+
+
+def test_twenty_clients_at_two_gateways_get_what_a_key_may_ask_and_each_answer_counts_once(fleet):
+    key = new_key(fleet, "query", "--limit", f"requests_per_min={LIMIT}")
+    wants, url = {"authorization": f"Bearer {key}"}, f"{fleet.url}/v1/chat/completions"
+
+    def client(_):
+        """The usage of each answer, until it was refused several times."""
+        answered, num_refused = [], 0
+        while num_refused < 3:
+            # A connection of its own, so that the proxy chooses a Gateway anew.
+            with httpx.Client(verify=False, timeout=60) as http:
+                reply = http.post(url, json=CHAT, headers=wants)
+            if reply.status_code == 200:
+                answered.append(reply.json()["usage"])
+            else:
+                assert reply.status_code == 429, reply.text
+                assert 0 < int(reply.headers["retry-after"]) <= 61
+                num_refused += 1
+                time.sleep(0.15)
+        return answered
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = [one for answered in pool.map(client, range(20)) for one in answered]
+    assert 0.97 * LIMIT <= len(answers) <= 1.05 * LIMIT
+    may_ask = {"authorization": f"Bearer {new_key(fleet, 'admin')}"}
+    told, deadline = None, time.monotonic() + 30  # the other Gateway writes a little later
+    while told != (expected := counted(answers)) and time.monotonic() < deadline:
+        usage = httpx.get(
+            f"{fleet.url}/admin/v1/usage", headers=may_ask, params={"key_id": key.split("_")[1]}
+        )
+        rows = usage.raise_for_status().json()["data"]
+        told = tuple(
+            sum(row[name] for row in rows)
+            for name in ("num_calls", "num_prompt_tokens", "num_completion_tokens")
+        )
+    assert told == expected
+
+
+def counted(answers):
+    names = ("prompt_tokens", "completion_tokens")
+    return (len(answers), *(sum(one[name] for one in answers) for name in names))
