@@ -180,6 +180,7 @@ class Accounts:
         documents: Sequence[str],
         outcome: str,
         *,
+        action: str = "read passages",
         is_batch: bool = False,
     ) -> None:
         """Notes which documents were read for a request, and what became of it.
@@ -192,7 +193,7 @@ class Accounts:
             self.note(
                 AuditRecord(
                     at=time.time(), event="retrieval", request_id=request_id,
-                    tenant=caller.tenant, key_id=caller.key_id, action="read passages",
+                    tenant=caller.tenant, key_id=caller.key_id, action=action,
                     decision=outcome, documents=tuple(documents),
                 )
             )  # fmt: skip

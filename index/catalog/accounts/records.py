@@ -35,12 +35,12 @@ class AuditRecord:
 
     Attributes:
         at: unix seconds.
-        event: `request`: it came over HTTP; `retrieval`: passages were read for it.
+        event: `request`: it came over HTTP; `retrieval`: documents were read for it.
         address: of the client, as far as it is known.
-        action: method and route, or what passages were read for.
+        action: method and route, or how documents were read.
         decision: `allowed`, or why not.
         status: of HTTP; None for a retrieval.
-        documents: ids of the files whose passages were read.
+        documents: ids of the files that were read, whole or in passages.
         seq: its place in the log; 0 until it is there.
     """
 
