@@ -107,6 +107,15 @@ class Accounts:
             await self.quotas.stop()
             await self.holds.stop()
 
+    async def hold(self, caller: Caller) -> Admission:
+        """Counts a request among those of its key that run at once, and as nothing else."""
+        subject, limit = key_subject(caller), self._limits_of(caller).max_concurrent
+        if limit is None:
+            return Admission()
+        if not await self.holds.begin(subject, limit):
+            return Admission(num_open=limit)
+        return Admission(_at_end=[lambda: self.holds.end(subject)])
+
     async def admit(self, caller: Caller, num_bytes: int, *, is_batch: bool = False) -> Admission:
         """Lets a request run, or says how long it has to wait; then nothing is held for it.
 
@@ -115,16 +124,11 @@ class Accounts:
             num_bytes: of its body, as declared; 0: not known.
             is_batch: whether nobody waits for it; then only the limits of a month apply.
         """
-        own, subject = self._limits_of(caller), key_subject(caller)
-        claims = self._claims(caller, 1, self._guess(subject, num_bytes))
+        claims = self._claims(caller, 1, self._guess(key_subject(caller), num_bytes))
         if is_batch:
             claims = [claim for claim in claims if claim.window == "month"]
-        admission = Admission()
-        if own.max_concurrent is not None and not is_batch:
-            if not await self.holds.begin(subject, own.max_concurrent):
-                return Admission(num_open=own.max_concurrent)
-            admission._at_end.append(lambda: self.holds.end(subject))
-        if claims:
+        admission = Admission() if is_batch else await self.hold(caller)
+        if claims and admission.num_open is None:
             try:
                 admission.standings = await self.quotas.take(claims)
             except BaseException:
@@ -176,6 +180,7 @@ class Accounts:
         documents: Sequence[str],
         outcome: str,
         *,
+        action: str = "read passages",
         is_batch: bool = False,
     ) -> None:
         """Notes which documents were read for a request, and what became of it.
@@ -188,7 +193,7 @@ class Accounts:
             self.note(
                 AuditRecord(
                     at=time.time(), event="retrieval", request_id=request_id,
-                    tenant=caller.tenant, key_id=caller.key_id, action="read passages",
+                    tenant=caller.tenant, key_id=caller.key_id, action=action,
                     decision=outcome, documents=tuple(documents),
                 )
             )  # fmt: skip

@@ -1,7 +1,7 @@
 """What a Gateway notes of usage and deeds, written to the catalog in parcels, off every answer.
 
     note --> pending --every moment--> parcel --write_parcel--> catalog
-                 '--> a line of JSON in `audit.folder`
+                 '--> a line of JSON in `audit.folder`: audit-<day>-<Gateway>.jsonl
 
 A parcel is sent until the catalog has taken it, always under its number, so it counts once. A clean
 stop writes all. What a killed Gateway had noted in its last `_PAUSE_S`, or while the catalog was
@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from graphs.accounts.settings import AuditSettings
@@ -126,14 +127,18 @@ class Journal:
         audit, self._audit = self._audit[:_AT_ONCE], self._audit[_AT_ONCE:]
         folder = self._settings().folder
         if folder is not None and audit:
-            await asyncio.to_thread(_append, Path(folder) / f"audit-{self._writer}.jsonl", audit)
+            name = f"audit-{datetime.now(UTC).date()}-{self._writer}.jsonl"
+            await asyncio.to_thread(_append, Path(folder) / name, audit)
         return Parcel(writer=self._writer, number=0, usage=tuple(usage), audit=tuple(audit))
 
     async def _prune(self) -> None:
         if time.monotonic() - self._pruned_at >= _PRUNE_S:
             self._pruned_at = time.monotonic()
+            settings = self._settings()
+            if settings.folder is not None:
+                await asyncio.to_thread(_delete_old, Path(settings.folder), settings.kept_days)
             try:
-                await self._store().prune_accounts(audit_days=self._settings().kept_days)
+                await self._store().prune_accounts(audit_days=settings.kept_days)
             except Exception as err:
                 logger.warning("old rows of usage and audit stay a while longer: %s", err)
 
@@ -164,6 +169,17 @@ def _append(path: Path, records: Sequence[AuditRecord]) -> None:
             os.fsync(file.fileno())
     except OSError as err:  # the catalog has them as well
         logger.error("cannot append to %s: %s", path, err)
+
+
+def _delete_old(folder: Path, kept_days: int) -> None:
+    """Deletes the lines of days that are older than `kept_days`, whichever Gateway wrote them."""
+    first = (datetime.now(UTC) - timedelta(days=kept_days)).date().isoformat()
+    try:
+        for path in folder.glob("audit-????-??-??-*.jsonl"):
+            if path.name.removeprefix("audit-") < first:
+                path.unlink(missing_ok=True)
+    except OSError as err:
+        logger.warning("old lines of the audit log stay a while longer: %s", err)
 
 
 def as_json(record: AuditRecord) -> dict[str, object]:

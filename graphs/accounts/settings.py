@@ -97,10 +97,10 @@ class AuditSettings(Settings):
     """What is kept of who did what.
 
     Attributes:
-        log: `writes` notes requests other than reads, refusals, and which documents answers were
-            made of; `all` notes reads as well; `off` nothing.
-        kept_days: older rows are deleted.
-        folder: where each Gateway appends the same as JSON lines; None: nowhere.
+        log: `writes` notes requests other than reads, refusals, and which documents were read, for
+            an answer or themselves; `all` notes reads as well; `off` nothing.
+        kept_days: older rows are deleted, and so are older days in `folder`.
+        folder: where each Gateway appends the same as JSON lines, a file a day; None: nowhere.
     """
 
     log: str = Field(default="writes", pattern="^(writes|all|off)$")

@@ -1,4 +1,4 @@
-"""Tell who did what: requests, what was decided, and which documents answers were made of.
+"""Tell who did what: requests, what was decided, and which documents were read.
 
 One line of JSON each, oldest first. No text of a question, an answer or a document is in the log.
 """

@@ -26,6 +26,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from ray.exceptions import RayError, RayTaskError
@@ -43,6 +44,7 @@ from graphs.commands.command import (
     nonblank,
     refuse,
 )
+from graphs.commands.deeds import note_deed
 from graphs.commands.report import Report, print_report
 from graphs.commands.served import Served, read_served
 from graphs.commands.session import SessionError, ray_session
@@ -155,7 +157,7 @@ def _load(
 
 
 def _find_or_create(database_url: str, options: argparse.Namespace) -> Destination:
-    """Gives the store.
+    """Gives the store, and notes that it is loaded into.
 
     Raises:
         ExpiredStoreError: it has expired.
@@ -163,21 +165,20 @@ def _find_or_create(database_url: str, options: argparse.Namespace) -> Destinati
     """
     named = [f"user:{one}" for one in options.users] + [f"group:{one}" for one in options.groups]
     access = access_text(named) if named else None
-    whole = Catalog(database_url)
-    catalog = whole.seen_by(Viewer(tenant=options.tenant))
-    try:
-        store = catalog.find_store(options.store)
-    except UnknownStoreError:
-        store = catalog.create_store(name=options.store, access=access)
-    finally:
-        whole.close()
-    if store.expired:
-        raise ExpiredStoreError(f"vector store {options.store!r} has expired and takes nothing")
-    if named and store.access != access:
-        raise ConfigError(
-            f"vector store {options.store!r} has another access list: change it first "
-            "(docs/security.md), or leave --users and --groups out"
-        )
+    with closing(Catalog(database_url)) as whole:
+        catalog = whole.seen_by(Viewer(tenant=options.tenant))
+        try:
+            store = catalog.find_store(options.store)
+        except UnknownStoreError:
+            store = catalog.create_store(name=options.store, access=access)
+        if store.expired:
+            raise ExpiredStoreError(f"vector store {options.store!r} has expired and takes nothing")
+        if named and store.access != access:
+            raise ConfigError(
+                f"vector store {options.store!r} has another access list: change it first "
+                "(docs/security.md), or leave --users and --groups out"
+            )
+        note_deed(whole, f"graphs.commands.ingest {store.id}", options.tenant)
     return Destination(database_url=database_url, store_id=store.id, tenant=options.tenant)
 
 

@@ -1,14 +1,14 @@
 """Makes, lists, renews and revokes API keys, in the database itself.
 
 The server may run or not; one that runs obeys within seconds. A new key is printed once, alone on
-the standard output, and is not kept.
+the standard output, and is not kept. The audit log says who did what to which key.
 """
 
 import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from rich.table import Column, Table
 
 from graphs.access.callers import LIMITS
 from graphs.commands.command import ENDED_EARLY, ROOT, WRONG_ARGUMENTS, refuse
+from graphs.commands.deeds import note_deed
 from graphs.config import AppArgs, database_url
 from graphs.errors import ConfigError
 from graphs.serve_config.reader import read_serve_config
@@ -44,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, CorpusError, ValueError) as err:
         return refuse(console, err, WRONG_ARGUMENTS)
     try:
-        _COMMANDS[chosen.command](catalog, chosen, console)
+        key = _COMMANDS[chosen.command](catalog, chosen, console)
+        if key is not None:
+            note_deed(catalog, f"graphs.keys {chosen.command} {key.id}", key.tenant)
     except (CorpusError, ValueError) as err:
         return refuse(console, err, ENDED_EARLY)
     finally:
@@ -104,7 +107,7 @@ def _limit(text: str) -> tuple[str, int]:
     return name, int(most[:18])
 
 
-def _create(catalog: Catalog, chosen: argparse.Namespace, console: Console) -> None:
+def _create(catalog: Catalog, chosen: argparse.Namespace, console: Console) -> KeyRecord:
     grant = KeyGrant(
         tenant=chosen.tenant,
         name=chosen.name,
@@ -115,7 +118,7 @@ def _create(catalog: Catalog, chosen: argparse.Namespace, console: Console) -> N
         limits=dict(chosen.limit),
         expires_at=None if chosen.expires is None else int(time.time()) + chosen.expires,
     )
-    _show(catalog.create_key(grant), console)
+    return _shown(catalog.create_key(grant), console)
 
 
 def _listed(text: str) -> frozenset[str]:
@@ -144,22 +147,26 @@ def _cells(key: KeyRecord) -> tuple[str, ...]:
     return key.id, key.tenant, key.name, *lists, key.status_at(time.time()), used
 
 
-def _rotate(catalog: Catalog, chosen: argparse.Namespace, console: Console) -> None:
-    _show(catalog.rotate_key(None, chosen.key_id, overlap_s=chosen.overlap), console)
+def _rotate(catalog: Catalog, chosen: argparse.Namespace, console: Console) -> KeyRecord:
+    return _shown(catalog.rotate_key(None, chosen.key_id, overlap_s=chosen.overlap), console)
 
 
-def _revoke(catalog: Catalog, chosen: argparse.Namespace, console: Console) -> None:
-    catalog.revoke_key(None, chosen.key_id)
+def _revoke(catalog: Catalog, chosen: argparse.Namespace, console: Console) -> KeyRecord:
+    key = catalog.revoke_key(None, chosen.key_id)
     console.print(f"revoked {chosen.key_id}", highlight=False)
+    return key
 
 
-def _show(new: NewKey, console: Console) -> None:
+def _shown(new: NewKey, console: Console) -> KeyRecord:
     console.print(f"key {new.record.id} of tenant {new.record.tenant}; it is shown once:",
                   markup=False, highlight=False)  # fmt: skip
     print(new.token)
+    return new.record
 
 
-_COMMANDS = {"create": _create, "list": _list, "rotate": _rotate, "revoke": _revoke}
+_COMMANDS: Mapping[str, Callable[[Catalog, argparse.Namespace, Console], KeyRecord | None]] = {
+    "create": _create, "list": _list, "rotate": _rotate, "revoke": _revoke,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from graphs.commands.command import (
     command_parser,
     refuse,
 )
+from graphs.commands.deeds import note_deed
 from graphs.commands.served import read_served
 from graphs.errors import ConfigError
 from index.catalog.catalog import Catalog
@@ -30,9 +31,10 @@ It works on the database of the corpus, whether a system runs or not. `delete` r
 the tenant, waits until every Gateway knows it, and deletes files, vector stores with passages and
 vectors, uploads, responses, conversations, batches, feedback and, at the end, the keys. Searches
 forget it at once. A deletion that was killed goes on when it is begun again. Usage and the audit
-log stay, which have no text, and so do backups. People whom an identity provider vouches for come
-back with their next token, so let it give out none for this tenant before. An answer or upload that
-began before and ends after the deletion may still be kept: run it again when the longest has ended.
+log stay, which have no text; the log says who began a deletion. Backups stay, too. People whom an
+identity provider vouches for come back with their next token, so let it give out none for this
+tenant before. An answer or upload that began before and ends after the deletion may still be kept:
+run it again when the longest has ended.
 
 environment:
   RAGFLEET_DATABASE_URL  the corpus; else the config's, else .ragfleet/corpus.db
@@ -95,6 +97,7 @@ def _delete(catalog: Catalog, options: argparse.Namespace, console: Console) -> 
     if not catalog.list_tenants(options.tenant):
         console.print(f"there is nothing of tenant {options.tenant!r}", markup=False)
         return
+    note_deed(catalog, f"graphs.tenants delete {options.tenant}", options.tenant)
     if catalog.revoke_tenant(options.tenant):
         time.sleep(options.settle_s)
     num_rows = 0

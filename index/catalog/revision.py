@@ -5,7 +5,7 @@ The revisions themselves are in migrations/versions; migrations/upgrade.py bring
 
 from sqlalchemy import Connection, inspect, text
 
-REVISION = "0012"  # the newest in migrations/versions
+REVISION = "0013"  # the newest in migrations/versions
 VERSION_TABLE = "alembic_version"
 
 

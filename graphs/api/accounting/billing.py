@@ -1,4 +1,7 @@
-"""Counts what routes and the pipeline used, under the names that clients know the models by."""
+"""Counts what routes and the pipeline used, under the names that clients know the models by.
+
+Which documents were read is noted here, too.
+"""
 
 from fastapi import Request
 
@@ -48,6 +51,13 @@ def account(accounts: Accounts, model: str, trace: Trace) -> None:
     accounts.retrieved(
         trace.caller, trace.request_id, trace.documents, trace.outcome, is_batch=trace.in_batch
     )
+
+
+def note_reading(request: Request, file_id: str, action: str) -> None:
+    """Notes that a document was read itself, not for an answer."""
+    accounts: Accounts = request.app.state.accounts
+    caller, request_id = request.state.caller, request.state.request_id
+    accounts.retrieved(caller, request_id, (file_id,), "allowed", action=action)
 
 
 def _line(request: Request) -> str:

@@ -1,12 +1,15 @@
 """The limits of key and tenant: 429 for what is over them, and how they stand. Pure ASGI.
 
-Reads (GET) are not counted. See graphs/accounts for how Gateways share a limit.
+Reads (GET) are not counted, but their streams are among what runs at once (`held`). See
+graphs/accounts for how Gateways share a limit.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphs.accounts.accounts import Accounts, Admission, key_subject
@@ -58,6 +61,23 @@ class Limited:
             await self._app(scope, receive, send_with_headers if headers else send)
         finally:
             admission.close()
+
+
+@asynccontextmanager
+async def held(request: Request) -> AsyncIterator[None]:
+    """Counts a stream that is read (GET) among the requests of its key that run at once.
+
+    Raises:
+        LimitedError: too many run.
+    """
+    accounts: Accounts = request.app.state.accounts
+    admission = await accounts.hold(request.state.caller)
+    if (refusal := _refusal(admission)) is not None:
+        raise refusal
+    try:
+        yield
+    finally:
+        admission.close()
 
 
 def too_many(reason: str, wait_s: float, *, again: bool = True) -> LimitedError:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from openai.types.file_deleted import FileDeleted
 from openai.types.file_object import FileObject
 
+from graphs.api.accounting.billing import note_reading
 from graphs.api.border.form_body import FormRoute
 from graphs.api.border.json_body import RequestModel
 from graphs.api.border.replies import ListPage, json_reply, list_reply
@@ -93,6 +94,7 @@ async def get_file(file_id: str, corpus: InjectedCorpus) -> Response:
 async def get_file_content(request: Request, file_id: str, corpus: InjectedCorpus) -> Response:
     """Gives the bytes as they were uploaded; a browser shows texts and PDFs, and runs nothing."""
     data = await corpus.file_content(file_id)
+    note_reading(request, file_id, "read file")
     filename = quote((await corpus.get_file(file_id)).filename, safe="")
     kind, how = "application/octet-stream", "attachment"
     if "text/html" in request.headers.get("accept", ""):  # a person has followed a citation

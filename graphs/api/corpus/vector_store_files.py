@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from openai.types.vector_stores.file_content_response import FileContentResponse
 from openai.types.vector_stores.vector_store_file import VectorStoreFile
 from openai.types.vector_stores.vector_store_file_deleted import VectorStoreFileDeleted
 from pydantic import BaseModel
 
+from graphs.api.accounting.billing import note_reading
 from graphs.api.border.json_body import JsonRoute
 from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.corpus.vector_store_schema import (
@@ -99,11 +100,15 @@ async def modify_store_file(
 
 
 @router.get("/{file_id}/content", response_model=ContentPage, summary="Read a file's passages")
-async def get_store_file_content(store_id: str, file_id: str, corpus: InjectedCorpus) -> Response:
+async def get_store_file_content(
+    request: Request, store_id: str, file_id: str, corpus: InjectedCorpus
+) -> Response:
     """Gives the text as it was cut for search, each passage below its headings."""
+    passages = await corpus.store_file_passages(store_id, file_id)
+    note_reading(request, file_id, "read passages")
     page = ContentPage(
         object="vector_store.file_content.page",
-        data=[_content(one) for one in await corpus.store_file_passages(store_id, file_id)],
+        data=[_content(one) for one in passages],
         has_more=False,
         next_page=None,
     )

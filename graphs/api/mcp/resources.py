@@ -13,6 +13,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import TypeVar
 
+from fastapi import Request
 from mcp_types import (
     ListResourcesResult,
     ReadResourceResult,
@@ -21,6 +22,7 @@ from mcp_types import (
     TextResourceContents,
 )
 
+from graphs.api.accounting.billing import note_reading
 from graphs.api.corpus.vector_store_schema import store_object
 from graphs.api.errors import BadRequestError
 from graphs.corpus.protocols import Corpus
@@ -74,8 +76,8 @@ async def list_resources(corpus: Corpus, cursor: str | None) -> ListResourcesRes
     return ListResourcesResult(resources=found)
 
 
-async def read_resource(corpus: Corpus, uri: str) -> ReadResourceResult:
-    """Gives what lies at an address.
+async def read_resource(request: Request, corpus: Corpus, uri: str) -> ReadResourceResult:
+    """Gives what lies at an address, and notes which document that is.
 
     Raises:
         BadRequestError: nothing of ours has such an address.
@@ -88,6 +90,7 @@ async def read_resource(corpus: Corpus, uri: str) -> ReadResourceResult:
         text, kind = store.model_dump_json(), _JSON
     else:
         passages = await corpus.store_file_text(store_id, file_id)
+        note_reading(request, file_id, "read passages")
         text, kind = "\n\n".join(passages), _TEXT
     return ReadResourceResult(contents=[TextResourceContents(uri=uri, mime_type=kind, text=text)])
 

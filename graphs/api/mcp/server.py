@@ -92,7 +92,7 @@ async def _read_resource(
 ) -> ReadResourceResult:
     request = _request(context)
     try:
-        return await read_resource(_corpus(request), params.uri)
+        return await read_resource(request, _corpus(request), params.uri)
     except Exception as error:  # the last resort
         raise _error(error, request) from error
 

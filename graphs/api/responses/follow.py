@@ -6,7 +6,7 @@ It reads what any Gateway writes, so a client may come back to another one than 
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
@@ -32,6 +32,7 @@ class FollowReply(Response):
         http: how often a comment is sent, and how long a stalled client is borne.
         with_results: whether the results of the search are shown.
         starting_after: the last event that the client has; -1: none.
+        held: is open while it is sent; what it raises is answered instead.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class FollowReply(Response):
         *,
         with_results: bool,
         starting_after: int = -1,
+        held: AbstractAsyncContextManager[None] | None = None,
     ) -> None:
         super().__init__()
         self._record = record
@@ -54,11 +56,13 @@ class FollowReply(Response):
             starting_after=starting_after,
         )
         self._with_results = with_results
+        self._held = held or nullcontext()
         self._completed_at = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers, unless the client leaves first."""
-        await unless_disconnected(receive, self._stream(send))
+        async with self._held:
+            await unless_disconnected(receive, self._stream(send))
 
     async def _stream(self, send: Send) -> None:
         sender = SseSender(send, write_timeout_s=self._http.write_s)

@@ -18,6 +18,7 @@ from openai.types.responses import ResponseItemList
 from pydantic import BaseModel
 
 from graphs.api.accounting.billing import in_batch
+from graphs.api.accounting.limited import held
 from graphs.api.border.json_body import JsonRoute
 from graphs.api.border.replies import json_reply, list_reply, to_json
 from graphs.api.border.sse import STREAMED
@@ -131,6 +132,7 @@ async def get_response(
         services.config.http,
         with_results=query.with_results,
         starting_after=-1 if query.starting_after is None else query.starting_after,
+        held=held(request),
     )
 
 

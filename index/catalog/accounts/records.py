@@ -35,17 +35,19 @@ class AuditRecord:
 
     Attributes:
         at: unix seconds.
-        event: `request`: it came over HTTP; `retrieval`: passages were read for it.
+        event: `request`: it came over HTTP; `retrieval`: documents were read for it; `command`: a
+            command line worked on the database.
+        key_id: of the key that came; for a command `os:` and the user of the operating system.
         address: of the client, as far as it is known.
-        action: method and route, or what passages were read for.
+        action: method and route, how documents were read, or the command and what it did that to.
         decision: `allowed`, or why not.
-        status: of HTTP; None for a retrieval.
-        documents: ids of the files whose passages were read.
+        status: of HTTP; None for all else.
+        documents: ids of the files that were read, whole or in passages.
         seq: its place in the log; 0 until it is there.
     """
 
     at: float
-    event: Literal["request", "retrieval"]
+    event: Literal["request", "retrieval", "command"]
     request_id: str
     tenant: str
     key_id: str

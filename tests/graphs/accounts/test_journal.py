@@ -1,6 +1,7 @@
 """One record that the catalog refuses must not stop the others."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from index.catalog.accounts.records import AuditQuery, AuditRecord, UsageRecord
 
@@ -36,6 +37,20 @@ async def test_later_records_are_written(gateways):
         gateway.note(replace(NOTED, action=action))
         await gateway.journal.written()
     assert [one.action for one in gateways.catalog.audit(AuditQuery())] == ["POST /v1/batches"]
+
+
+async def test_days_that_are_over_are_deleted_from_the_folder_too(gateways, tmp_path):
+    gateways.audit = gateways.audit.model_copy(update={"folder": str(tmp_path), "kept_days": 30})
+    today = datetime.now(UTC).date()
+    old, kept = (f"audit-{today - timedelta(days=ago)}-gone.jsonl" for ago in (31, 29))
+    for name in (old, kept, "audit-notes.jsonl"):
+        (tmp_path / name).touch()
+    gateway = gateways.start()
+    gateway.note(NOTED)
+    await gateway.journal.written()
+    left = {path.name for path in tmp_path.iterdir()}
+    assert len(left) == 3  # with the one of today
+    assert left > {kept, "audit-notes.jsonl"}
 
 
 async def test_old_rows_that_cannot_be_deleted_stop_nothing(gateways):

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from dataclasses import replace
 
 from graphs.accounts.accounts import key_subject
@@ -181,6 +182,7 @@ async def test_a_clean_stop_writes_all_and_lines_say_the_same(gateways, tmp_path
     await gateway.stop()
     assert len(gateways.catalog.audit(AuditQuery(limit=9999))) == 3000
     (path,) = (tmp_path / "audit").iterdir()
+    assert re.fullmatch(r"audit-\d{4}-\d\d-\d\d-[0-9a-f]{32}\.jsonl", path.name)
     lines = path.read_text().splitlines()
     assert len(lines) == 3000
     assert '"request_id": "r2999"' in lines[-1]

@@ -8,6 +8,7 @@ import pytest
 from graphs.config import GatewayConfig
 from graphs.pipeline.events import Retrieved
 from graphs.settings import AuthSettings
+from index.catalog.accounts.records import AuditQuery
 from index.catalog.keys.records import KeyGrant
 
 TEXT = b"Bees hum in the garden."
@@ -53,6 +54,14 @@ async def test_a_link_opens_in_a_browser_and_opens_nothing_else(api_http, link):
     for other in (path, f"{path}?{query}0", f"/v1/files?{query}", f"{path[:-8]}?{query}"):
         assert (await api_http.get(other)).status_code == 401, other
     assert (await api_http.delete(f"{path[:-8]}?{query}")).status_code == 401
+
+
+async def test_who_reads_a_document_by_a_link_is_noted(api_http, api_app, link, new_key):
+    await api_http.get(link)
+    await api_app.state.accounts.journal.written()
+    (row,) = api_app.state.services.corpus._catalog.audit(AuditQuery(document=link.split("/")[3]))
+    assert (row.key_id, row.action, row.decision) == (new_key.record.id, "read file", "allowed")
+    assert row.request_id
 
 
 async def test_a_wrong_key_is_not_helped_by_a_link(api_http, link):

@@ -17,6 +17,7 @@ from graphs.commands.session import SessionError, ray_session
 from graphs.errors import ConfigError
 from index.bulk.bulk_parcel import Tally
 from index.bulk.bulk_reading import Failure
+from index.catalog.accounts.records import AuditQuery
 from index.catalog.catalog import Catalog
 from index.errors import ExpiredStoreError, LostLeaseError
 
@@ -171,6 +172,8 @@ def test_a_store_is_of_the_tenant_and_for_those_who_are_named(tmp_path):
     assert (made.tenant, made.store_id != open_to_all.store_id) == ("acme", True)
     assert store_for(url, "docs", "--tenant", "acme") == made  # as it is
     catalog = made.opened()
+    loads = catalog.audit(AuditQuery(tenant="acme"))
+    assert [row.action for row in loads] == [f"graphs.commands.ingest {made.store_id}"] * 2
     assert catalog.get_store(made.store_id).access == "|group:sales|user:ann|user:bo|"
     catalog.close()
     with pytest.raises(ConfigError, match="'docs' has another access list"):

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from graphs.access.short_key import short_key
+from graphs.commands.deeds import _user
 from graphs.keys.__main__ import main
+from index.catalog.accounts.records import AuditQuery
 from index.catalog.catalog import Catalog
 from index.catalog.keys.records import token_digest, token_id
 
@@ -57,6 +59,19 @@ def test_rotation_and_revocation(capsys, database):
     assert authenticated(database, newer).id == token_id(token)
     assert main(["revoke", token_id(token)]) == 0
     assert authenticated(database, newer) is None
+
+
+def test_what_is_done_to_a_key_stands_in_the_audit_log(capsys, database):
+    key_id = token_id(created(capsys, "--scopes", "query", "--tenant", "acme"))
+    for arguments in (["rotate", key_id], ["revoke", key_id], ["revoke", "nokey"], ["list"]):
+        main(arguments)
+    rows = Catalog(database).audit(AuditQuery(tenant="acme", key_id=f"os:{_user()}"))
+    assert [(row.event, row.action, row.decision) for row in rows] == [
+        ("command", f"graphs.keys {deed} {key_id}", "allowed")
+        for deed in ("create", "rotate", "revoke")
+    ]
+    assert {(row.address, row.request_id, row.status) for row in rows} == {("", "", None)}
+    assert len(Catalog(database).audit(AuditQuery())) == 3
 
 
 @pytest.mark.parametrize(

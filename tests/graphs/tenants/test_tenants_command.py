@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from graphs.commands.deeds import _user
 from graphs.tenants.__main__ import main
 from index.access import Viewer
+from index.catalog.accounts.records import AuditQuery
 from index.catalog.catalog import Catalog
 from index.catalog.keys.records import KeyGrant
 
@@ -57,6 +59,9 @@ def test_a_tenant_is_deleted_and_another_stays(catalog, capsys):
     assert listed(capsys) == {"birch": (3, 1, 1)}
     assert main(["delete", "acme", "--yes", "--settle-s", "0"]) == 0
     assert "there is nothing of tenant 'acme'" in capsys.readouterr().err
+    (row,) = catalog.audit(AuditQuery())
+    told = (row.event, row.tenant, row.key_id, row.action)
+    assert told == ("command", "acme", f"os:{_user()}", "graphs.tenants delete acme")
 
 
 def test_a_deletion_that_was_killed_goes_on(catalog, capsys):

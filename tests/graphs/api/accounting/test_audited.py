@@ -47,6 +47,27 @@ async def test_reads_are_noted_where_the_settings_say_so_and_nothing_where_it_is
         assert len(await rows(api_app)) == num_rows
 
 
+async def test_who_reads_a_document_itself_is_noted_though_reads_are_not(
+    api_http, api_app, api_catalog, api_ingest, caller, monkeypatch
+):
+    reader = replace(caller, scopes=frozenset({"ingest"}))
+    monkeypatch.setattr("graphs.api.border.request_caller.DEFAULT_CALLER", reader)
+    corpus = api_catalog.seen_by(reader.viewer)
+    store = corpus.create_store(name="handbook")
+    file = corpus.create_file(filename="b.txt", purpose="assistants", data=b"Bees hum.")
+    corpus.attach_file(store.id, file.id)
+    api_ingest()
+    await api_http.get(f"/v1/vector_stores/{store.id}/files/{file.id}/content")
+    await api_http.get(f"/v1/files/{file.id}/content", headers={"x-request-id": "r2"})
+    await api_http.get("/v1/files/file-none/content")
+    found = await rows(api_app)
+    assert [(one.event, one.action, one.documents) for one in found] == [
+        ("retrieval", "read passages", (file.id,)), ("retrieval", "read file", (file.id,)),
+    ]  # fmt: skip
+    assert (found[1].tenant, found[1].key_id, found[1].request_id) == ("acme", "k1", "r2")
+    assert found == api_catalog.audit(AuditQuery(document=file.id))
+
+
 async def test_what_a_path_hides_is_written_out(api_http, api_app):
     """PostgreSQL takes no NUL, and a terminal obeys what follows ESC."""
     await api_http.post("/v1/%00%1b[2J%0a\\%C3%A9")

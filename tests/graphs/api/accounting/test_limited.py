@@ -87,6 +87,28 @@ async def test_streams_at_once_are_bounded_and_a_client_that_leaves_makes_room(
     assert (await api_http.post("/v1/chat/completions", json=CHAT)).status_code == 200
 
 
+async def test_a_stream_that_is_read_counts_among_those_at_once_and_as_no_request(
+    api_http, api_app, limits
+):
+    limits(max_concurrent=1, requests_per_min=2)
+    body = {"model": "rag", "input": "Where?", "background": True}  # which nobody works on here
+    path = f"/v1/responses/{(await api_http.post('/v1/responses', json=body)).json()['id']}"
+    first = asyncio.create_task(api_http.get(path, params={"stream": True}))
+    async with asyncio.timeout(30):
+        while not api_app.state.accounts.holds._open["key:acme/k1"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    refused = await api_http.get(path, params={"stream": True})
+    assert refused.status_code == 429
+    assert "1 requests at once" in refused.json()["error"]["message"]
+    assert refused.headers["retry-after"] == "1"
+    assert (await api_http.get(path)).status_code == 200
+    first.cancel()
+    await asyncio.wait([first])
+    assert (await api_http.post(f"{path}/cancel")).status_code == 200
+    for _ in range(2):
+        assert (await api_http.get(path, params={"stream": True})).status_code == 200
+
+
 async def test_a_request_that_fails_gives_its_tokens_back(api_http, limits):
     limits(tokens_per_min=400)
     for _ in range(5):

@@ -5,6 +5,8 @@ import json
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from index.catalog.accounts.records import AuditQuery
+
 
 async def listed(client):
     """All resources, and the number of pages that they came on."""
@@ -31,6 +33,14 @@ async def test_a_store_is_read_as_json_and_a_file_as_text(client, store):
     assert json.loads(told.text)["file_counts"]["completed"] == 2
     file = (await client.read_resource(resources[2].uri)).contents[0]
     assert (file.mime_type, file.text) == ("text/plain", "Bees hum.")
+
+
+async def test_who_reads_a_file_is_noted(client, store, api_app, api_catalog):
+    uri = (await listed(client))[0][2].uri
+    await client.read_resource(uri)
+    await api_app.state.accounts.journal.written()
+    (row,) = api_catalog.audit(AuditQuery(document=uri.rpartition("/")[2]))
+    assert (row.event, row.action, row.decision) == ("retrieval", "read passages", "allowed")
 
 
 async def test_a_file_that_is_not_indexed_is_not_listed(client, api_catalog):
