@@ -30,12 +30,12 @@ from graphs.api.admin import tenants as admin_tenants
 from graphs.api.admin import usage as admin_usage
 from graphs.api.batches import batches
 from graphs.api.batches.batch_runs import BatchRuns
-from graphs.api.border.body_turns import BodyTurns
+from graphs.api.border.bodies.limits import BodyLimit
+from graphs.api.border.bodies.turns import BodyTurns
 from graphs.api.border.cors import Cors
 from graphs.api.border.head import HeadAsGet
 from graphs.api.border.known_pages import KnownPages
 from graphs.api.border.last_resort import LastResort
-from graphs.api.border.limits import BodyLimit
 from graphs.api.border.public_url import PublicUrl
 from graphs.api.border.request_caller import RequestCaller
 from graphs.api.border.request_deadline import RequestDeadline

@@ -19,9 +19,9 @@ from openai.types.completion_usage import CompletionUsage
 from pydantic import Field
 
 from graphs.api.accounting.billing import in_batch, once_of
+from graphs.api.border.bodies.strict_json import JsonRoute, RequestModel
 from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.border.fields import UNLESS_NEUTRAL, Unsupported, only
-from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.border.sse import STREAMED, Frame
 from graphs.api.chat.chat_target import RAG_MODEL, STORE_PREFIX, adapter_of

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from openai.types.create_embedding_response import Usage
 from pydantic import BaseModel, Field
 
-from graphs.api.border.json_body import JsonRoute, RequestModel
+from graphs.api.border.bodies.strict_json import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.embedding import Truncate, embedded
 from graphs.api.errors import unknown_model

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.json_body import JsonRoute, RequestModel
+from graphs.api.border.bodies.strict_json import JsonRoute, RequestModel
 from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.corpus.vector_store_schema import StoredText
 from graphs.api.services import InjectedCorpus

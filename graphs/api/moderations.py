@@ -14,9 +14,9 @@ from openai.types.moderation import (
 from openai.types.moderation_create_response import ModerationCreateResponse
 from pydantic import Discriminator, Field, Tag
 
+from graphs.api.border.bodies.strict_json import JsonRoute, RequestModel
 from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.border.fields import ContentPart, joined
-from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import InjectedServices

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, SerializeAsAny, TypeAdapter
 
 from graphs.api.accounting.billing import bill
+from graphs.api.border.bodies.strict_json import JsonRoute, RequestModel
 from graphs.api.border.disconnect import unless_disconnected
 from graphs.api.border.fields import Unsupported, only
-from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import InjectedServices

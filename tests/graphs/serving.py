@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from graphs.api.app import accounts_over, keyring_over
 from graphs.api.batches.batch_runs import BatchRuns
-from graphs.api.border.body_turns import BodyTurns
+from graphs.api.border.bodies.turns import BodyTurns
 from graphs.api.chat.resume import KnownKeys
 from graphs.api.responses.runs import Runs
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from graphs.access.callers import LIMITS
-from graphs.api.border.json_body import JsonRoute, RequestModel
+from graphs.api.border.bodies.strict_json import JsonRoute, RequestModel
 from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.errors import BadRequestError, ForbiddenError
 from graphs.api.services import InjectedCorpus, InjectedServices

@@ -9,7 +9,7 @@ from openai.types.batch_request_counts import BatchRequestCounts
 from openai.types.batch_usage import BatchUsage, InputTokensDetails, OutputTokensDetails
 from pydantic import Field
 
-from graphs.api.border.json_body import JsonRoute, RequestModel
+from graphs.api.border.bodies.strict_json import JsonRoute, RequestModel
 from graphs.api.border.public_url import public_url
 from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.corpus.vector_store_schema import Metadata

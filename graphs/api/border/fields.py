@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.json_body import RequestModel
+from graphs.api.border.bodies.strict_json import RequestModel
 
 
 def _refuse_if_set(value: object, info: ValidationInfo) -> None:

@@ -20,7 +20,7 @@ import uuid
 from fastapi import APIRouter, Request, Response
 
 from graphs.api.accounting.billing import in_batch, once_of
-from graphs.api.border.json_body import JsonRoute
+from graphs.api.border.bodies.strict_json import JsonRoute
 from graphs.api.border.sse import STREAMED
 from graphs.api.chat.chat_schema import ChatCompletionBody, RagOptions
 from graphs.api.chat.chat_shape import ChatShape, RagCompletion, ReplyHead

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from graphs.api.border.bodies.strict_json import RequestModel
 from graphs.api.border.fields import MAX_MESSAGES, CacheKey, ServiceTier, Unsupported
-from graphs.api.border.json_body import RequestModel
 from graphs.api.chat.data_sources import DataSources
 from graphs.api.chat.formats import FormatFields
 from graphs.api.chat.picking_fields import MAX_INT32, PickingFields, RefusedFields, Whole

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from graphs.api.border.bodies.strict_json import RequestModel
 from graphs.api.border.fields import Unsupported, only
-from graphs.api.border.json_body import RequestModel
 
 QueryType = Literal[
     "simple", "semantic", "vector", "vector_simple_hybrid", "vector_semantic_hybrid"

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from graphs.api.border.json_body import RequestModel
+from graphs.api.border.bodies.strict_json import RequestModel
 from graphs.api.errors import BadRequestError
 from models.constraints import JSON_OBJECT, Constraint, Grammar, JsonSchema, Regex
 from models.errors import InvalidInputError

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from graphs.api.border.bodies.strict_json import RequestModel
 from graphs.api.border.fields import Refused, Unsupported, only
-from graphs.api.border.json_body import RequestModel
 from graphs.api.errors import BadRequestError
 from graphs.config import GatewayConfig
 from models.constraints import MAX_BIASES, MAX_STOP_IDS, Sampling

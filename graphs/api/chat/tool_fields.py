@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.json_body import RequestModel
+from graphs.api.border.bodies.strict_json import RequestModel
 from graphs.api.chat.picking_fields import check_own_words
 from graphs.api.errors import BadRequestError
 from graphs.config import GatewayConfig

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from graphs.api.border.json_body import RequestModel
+from graphs.api.border.bodies.strict_json import RequestModel
 from graphs.api.errors import BadRequestError
 from index.access import MAX_PRINCIPALS, access_text, principals_of
 from index.errors import InvalidAttributesError

@@ -8,8 +8,8 @@ from openai.types.file_deleted import FileDeleted
 from openai.types.file_object import FileObject
 
 from graphs.api.accounting.billing import note_reading
-from graphs.api.border.form_body import FormRoute
-from graphs.api.border.json_body import RequestModel
+from graphs.api.border.bodies.forms import FormRoute
+from graphs.api.border.bodies.strict_json import RequestModel
 from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.corpus.access_lists import (
     MAX_ACCESS_CHARS,

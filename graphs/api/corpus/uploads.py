@@ -7,8 +7,8 @@ from openai.types.upload import Upload
 from openai.types.uploads.upload_part import UploadPart
 from pydantic import Field
 
-from graphs.api.border.form_body import FormRoute
-from graphs.api.border.json_body import RequestModel
+from graphs.api.border.bodies.forms import FormRoute
+from graphs.api.border.bodies.strict_json import RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.corpus.access_lists import AccessList, access_of
 from graphs.api.corpus.file_names import name_of_upload

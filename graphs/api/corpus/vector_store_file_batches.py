@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 from openai.types.vector_stores.vector_store_file import VectorStoreFile
 from openai.types.vector_stores.vector_store_file_batch import VectorStoreFileBatch
 
-from graphs.api.border.json_body import JsonRoute
+from graphs.api.border.bodies.strict_json import JsonRoute
 from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.corpus.vector_store_files import POLL_AFTER_MS
 from graphs.api.corpus.vector_store_schema import (

@@ -9,7 +9,7 @@ from openai.types.vector_stores.vector_store_file_deleted import VectorStoreFile
 from pydantic import BaseModel
 
 from graphs.api.accounting.billing import note_reading
-from graphs.api.border.json_body import JsonRoute
+from graphs.api.border.bodies.strict_json import JsonRoute
 from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.corpus.vector_store_schema import (
     AttachFileBody,

@@ -12,7 +12,7 @@ from openai.types.vector_stores.vector_store_file_batch import VectorStoreFileBa
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.json_body import ClosedModel, RequestModel
+from graphs.api.border.bodies.strict_json import ClosedModel, RequestModel
 from graphs.api.corpus.access_lists import AccessList, access_object
 from graphs.api.corpus.filters import FilterSpec
 from graphs.api.errors import BadRequestError

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request, Response
 from openai.types.vector_store_search_response import Content, VectorStoreSearchResponse
 from pydantic import BaseModel
 
+from graphs.api.border.bodies.strict_json import JsonRoute
 from graphs.api.border.disconnect import unless_disconnected
-from graphs.api.border.json_body import JsonRoute
 from graphs.api.border.replies import json_reply
 from graphs.api.border.timing import server_timing
 from graphs.api.corpus.vector_store_schema import RankingOptions, SearchBody

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from openai.types.vector_store import VectorStore
 from openai.types.vector_store_deleted import VectorStoreDeleted
 
-from graphs.api.border.json_body import JsonRoute
+from graphs.api.border.bodies.strict_json import JsonRoute
 from graphs.api.border.replies import ListPage, json_reply, list_reply
 from graphs.api.corpus.access_lists import access_of
 from graphs.api.corpus.vector_store_schema import (

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from openai.types.completion import Completion
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from graphs.api.border.json_body import JsonRoute
+from graphs.api.border.bodies.strict_json import JsonRoute
 from graphs.api.border.sse import STREAMED
 from graphs.api.chat.chat import create_chat_completion
 from graphs.api.chat.chat_schema import ChatCompletionBody

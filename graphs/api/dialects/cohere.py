@@ -12,8 +12,8 @@ import numpy.typing as npt
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from graphs.api.border.bodies.strict_json import JsonRoute, RequestModel
 from graphs.api.border.fields import ContentPart, Unsupported, joined
-from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.dialects.errors import COHERE_ERRORS
 from graphs.api.embedding import Truncate, embedded

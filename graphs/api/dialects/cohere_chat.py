@@ -10,7 +10,7 @@ import time
 
 from fastapi import APIRouter, Request, Response
 
-from graphs.api.border.json_body import JsonRoute
+from graphs.api.border.bodies.strict_json import JsonRoute
 from graphs.api.border.sse import STREAMED
 from graphs.api.chat.chat_target import ChatTarget, target_of
 from graphs.api.chat.formats import constraint_of

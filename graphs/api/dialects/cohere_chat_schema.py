@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from graphs.api.border.bodies.strict_json import RequestModel
 from graphs.api.border.fields import MAX_MESSAGES, Unsupported, only
-from graphs.api.border.json_body import RequestModel
 from graphs.api.chat.chat_schema import ChatCompletionBody, ChatMessage
 from graphs.api.chat.picking_fields import MAX_INT32
 from graphs.api.chat.tool_fields import FunctionTool

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, TypeAdapter
 
+from graphs.api.border.bodies.strict_json import JsonRoute, RequestModel
 from graphs.api.border.fields import only
-from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.dialects.errors import TEI_ERRORS
 from graphs.api.embedding import embedded

@@ -10,8 +10,8 @@ import asyncio
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
+from graphs.api.border.bodies.strict_json import JsonRoute, RequestModel
 from graphs.api.border.fields import Unsupported
-from graphs.api.border.json_body import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.chat.chat_target import adapter_of
 from graphs.api.errors import BadRequestError, unknown_model

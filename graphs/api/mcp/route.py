@@ -19,8 +19,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from graphs.api.border.bodies.strict_json import JsonRequest
 from graphs.api.border.disconnect import unless_disconnected
-from graphs.api.border.json_body import JsonRequest
 from graphs.api.errors import DisconnectedError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from mcp_types import CallToolResult, TextContent, Tool, ToolAnnotations
 from pydantic import BaseModel, Field, ValidationError
 
-from graphs.api.border.json_body import ClosedModel
+from graphs.api.border.bodies.strict_json import ClosedModel
 from graphs.api.border.validation import explain
 from graphs.api.chat.citations import title_of, url_of
 from graphs.api.chat.reply import answer_of

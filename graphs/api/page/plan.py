@@ -13,7 +13,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from deployments.user_config import ConfigFault, shown
-from graphs.api.border.json_body import JsonRoute, RequestModel
+from graphs.api.border.bodies.strict_json import JsonRoute, RequestModel
 from graphs.api.border.replies import json_reply
 from graphs.api.services import InjectedServices
 from graphs.errors import ConfigError

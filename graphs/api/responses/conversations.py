@@ -8,7 +8,7 @@ from openai.types.conversations import (
     ConversationItemList,
 )
 
-from graphs.api.border.json_body import JsonRoute
+from graphs.api.border.bodies.strict_json import JsonRoute
 from graphs.api.border.replies import json_reply, list_reply
 from graphs.api.responses.items import as_json, read_items, shown
 from graphs.api.responses.queries import IncludeParameters, IncludeQuery, PageQuery

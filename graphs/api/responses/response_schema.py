@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from graphs.api.border.bodies.strict_json import RequestModel
 from graphs.api.border.fields import MAX_MESSAGES, CacheKey, ServiceTier, Unsupported, only
-from graphs.api.border.json_body import RequestModel
 from graphs.api.chat.picking_fields import MAX_INT32, Whole
 from graphs.api.corpus.vector_store_schema import Metadata
 from graphs.api.responses.response_tools import FileSearch, ToolChoice, Tools

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from graphs.api.border.json_body import RequestModel
+from graphs.api.border.bodies.strict_json import RequestModel
 from graphs.api.chat.tool_fields import (
     AllowedTools,
     AllowedToolsChoice,

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from graphs.api.accounting.billing import in_batch
 from graphs.api.accounting.limited import held
-from graphs.api.border.json_body import JsonRoute
+from graphs.api.border.bodies.strict_json import JsonRoute
 from graphs.api.border.replies import json_reply, list_reply, to_json
 from graphs.api.border.sse import STREAMED
 from graphs.api.chat.reply import Delivery, EventReply

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from pydantic import ValidationError
 
-from graphs.api.border.body_turns import BodyTurns
+from graphs.api.border.bodies.turns import BodyTurns
 from graphs.api.border.validation import explain
 from graphs.api.chat.chat_schema import ChatCompletionBody
 from graphs.api.dialects.cohere_chat_schema import CohereChatBody

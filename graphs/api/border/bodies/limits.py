@@ -6,7 +6,7 @@ import re
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graphs.api.border.coded_body import CODINGS, BodyDecoder, coded
+from graphs.api.border.bodies.coded import CODINGS, BodyDecoder, coded
 from graphs.api.error_replies import error_response
 from graphs.api.errors import BodyTimeoutError, BodyTooLargeError
 from graphs.api.services import Services

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from graphs.api.border.json_body import JsonRequest, JsonRoute
+from graphs.api.border.bodies.strict_json import JsonRequest, JsonRoute
 
 _MAX_FILES = 8
 _MAX_FIELDS = 64
