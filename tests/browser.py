@@ -17,6 +17,19 @@ needs_chromium = pytest.mark.skipif(
 _AXE_RUN = (
     "axe.run().then(r => JSON.stringify(r.violations.map(v => [v.id, v.nodes.map(n => n.html)])))"
 )
+# What a timeline draws: bars as shares of its width; and times as they are told.
+TIMELINE = """() => ({
+    told_s: parseFloat(document.querySelector(".tools > span.muted").textContent),
+    bars: [...document.querySelectorAll(".spans li")].map((one) => {
+        const [bar, stage] = [one.querySelector(".bar"), one.querySelector(".stage")];
+        const share = (name) => Number(bar.style.getPropertyValue(name));
+        return {
+            name: stage.textContent, depth: Number(stage.style.getPropertyValue("--depth")),
+            start: share("--from"), end: share("--from") + share("--share"), is_bad:
+            bar.classList.contains("bad"), ms: parseFloat(one.querySelector(".ms").textContent),
+        };
+    }),
+})"""
 
 
 class Watch:
@@ -68,6 +81,18 @@ async def violations_async(page):
     await session.send("Runtime.evaluate", {"expression": axe_source()})
     asked = {"expression": _AXE_RUN, "awaitPromise": True, "returnByValue": True}
     return _violations(await session.send("Runtime.evaluate", asked))
+
+
+def late_bars(timeline):
+    """The stages of a TIMELINE that end outside of it, or after the time that the page tells."""
+    bars, told_ms = timeline["bars"], 1000 * timeline["told_s"] + 50  # tenths of a second
+    longest = max(bars, key=lambda one: one["end"] - one["start"])
+    whole_ms = (longest["ms"] - 0.5) / (longest["end"] - longest["start"])  # told without fractions
+    return [
+        one["name"]
+        for one in bars
+        if not 0 <= one["start"] <= one["end"] < 1.0001 or one["end"] * whole_ms > told_ms
+    ]
 
 
 def opened(browser, url):

@@ -11,7 +11,7 @@ from openai import OpenAI
 
 from chaos.fleet import SIMULATED, Fleet
 from chaos.served_config import merged
-from tests.browser import needs_chromium, opened, screenshot_path, view
+from tests.browser import needs_chromium, opened, screenshot_path, view, violations
 from tests.end_to_end.span_collector import collecting
 from tests.ray_environment import ROOT
 
@@ -90,9 +90,12 @@ def test_an_answer_whose_replica_is_killed_moves_while_it_is_read(fleet, browser
     told = watching.locator(".changes .moved", has_text="went on at another replica")
     told.wait_for()
     assert page.locator("article[aria-busy]").count() == 1  # it is told while the answer goes on
+    assert violations(page) == []
     assert "(replica lost), request " in told.inner_text()
+    assert violations(watching) == []
     page.screenshot(path=screenshot_path(tmp_path, "moved.png"))
     page.locator(".tools").wait_for()
+    assert violations(page) == []
     watching.screenshot(path=screenshot_path(tmp_path, "changes.png"), full_page=True)
     assert (watch.faults, watched.faults) == ([], [])
 

@@ -3,18 +3,23 @@
 import json
 import shutil
 import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
+from chaos import processes
+from cluster.observe import prometheus
 from cluster.observe.panel import WINDOW
 from cluster.observe.panels import DASHBOARDS
-from cluster.observe.prometheus import running
 from cluster.ports import free_port
 from graphs.explain import fetched
 from graphs.observing.explaining import cause
-from tests.end_to_end.conftest import System, short_folder, write_config
+from tests.end_to_end.conftest import Cluster, System, ray_start, short_folder, write_config
+from tests.end_to_end.seldom import answers
+from tests.end_to_end.seldom.spot_node import watched_spot_node
 from tests.handbook import load_handbook
 from tests.ray_environment import ROOT
 
@@ -23,43 +28,59 @@ QUESTIONS = ("How large may a file be?", "What is the capital of Peru?", "Hello"
 HARMFUL = "I will kill you tonight, you worthless idiot."
 PRICES = {"input": 0.15, "output": 0.6, "currency": "EUR"}  # the bundled generator has none
 ELSE_ZERO = " or vector(0)"  # of panels whose metric is not there before it is counted first
-# What this load does not bring about, with the test that records it.
-REQUESTS = "graphs/observing/test_request_metrics.py"
-ENGINES = "models/engines/test_measuring.py"
-WATCHER = "cluster/test_spot_watcher.py::test_a_termination_drains_with_the_margin_off_the_deadline"
-RECORDED_ELSEWHERE = {
-    "Failed": f"{REQUESTS}::test_an_error_is_counted_by_its_kind_and_its_stage",
-    "Errors of stages": f"{REQUESTS}::test_an_error_is_counted_by_its_kind_and_its_stage",
-    "Went on without a stage": f"{REQUESTS}::test_what_is_left_out_declined_or_refused_is_counted",
-    "Answers that moved": f"{REQUESTS}::test_an_answer_that_moves_is_counted",
-    "Requests that gave their cache away": "deployments/test_engine_metrics.py::"
-    "test_what_is_told_twice_is_one_metric_each",
+# What a load does not bring about: each is made to happen.
+SELDOM = {
+    "Failed": answers.ask_too_late,
+    "Errors of stages": answers.ask_too_late,
+    "Went on without a stage": answers.search_in_a_hurry,
+    "Requests that gave their cache away": answers.write_too_many,
     # Quoted answers are written in one step, each after a prompt of its own.
-    "One more token, p95": f"{ENGINES}::test_an_answer_is_counted_and_timed",
-    "Prefix cache hits": f"{ENGINES}::test_a_prefix_that_comes_again_is_found",
-    "GPU memory": "cluster/observe/test_panels.py::"
-    "test_what_is_asked_of_ray_and_of_the_watcher_is_told_by_them",
-    "Spot notices": WATCHER,
-    "Nodes that are drained": WATCHER,
-    "From notice to drain, p95": WATCHER,
+    "One more token, p95": answers.write_too_many,
+    "Prefix cache hits": answers.write_twice,
 }
+MOVED = {"Answers that moved": answers.move_an_answer}  # after them: the engine is another then
+NOTICED = ("Spot notices", "Nodes that are drained", "From notice to drain, p95")
+# What needs another machine, with the test that shows whose metric it is.
+RECORDED_ELSEWHERE = {
+    "GPU memory": "cluster/observe/test_panels.py::"  # Ray tells it where there is a GPU
+    "test_what_is_asked_of_ray_and_of_the_watcher_is_told_by_them",
+}
+OFTEN = {"RAY_metrics_report_interval_ms": "2000"}  # not after 10 s: what is counted soon shows
+LONG_S = 300  # in which a generator surely is replaced
 SECRET = "zanzibarquux"  # what a user wrote must stand in no line
 
 
 @pytest.fixture(scope="module")
-def watched():
-    """The system of `local.yaml` with prices, and the handbook in it."""
+def served():
+    """The system of `local.yaml` with prices and a small cache, and the handbook in it."""
 
-    def set_prices(blocks):
-        blocks["Gateway"]["user_config"]["observing"] = {"prices": PRICES}
+    def change(blocks):
+        settings = blocks["Gateway"]["user_config"]
+        settings["observing"] = {"prices": PRICES}
+        settings |= {"failover": {"resume_s": LONG_S}, "timeouts": {"slot_s": LONG_S}}
+        options = blocks["Generator"]["user_config"]["engine_options"]
+        options["cache_tokens"] = answers.CACHE_TOKENS
 
     with short_folder() as folder:
-        config = write_config("local.yaml", folder / "local.yaml", set_prices)
-        system = System(config, folder, f"sqlite:///{folder}/corpus.db")
-        system.start()
-        load_handbook(system.openai)
-        yield system
-        system.stop()
+        port, dashboard = free_port(), free_port()
+        config = write_config("local.yaml", folder / "local.yaml", change)
+        head = (f"--port={port}", f"--dashboard-port={dashboard}", "--num-cpus=4")
+        try:
+            ray_start(folder, "--head", *head, environment=OFTEN)
+            address = f"127.0.0.1:{port}"
+            system = System(config, folder, f"sqlite:///{folder}/corpus.db", address)
+            system.start()
+            load_handbook(system.openai)
+            yield Cluster(system, address, f"http://127.0.0.1:{dashboard}", folder, config)
+            system.stop()
+        finally:
+            own = processes.with_environment(f"RAY_TMPDIR={folder}")
+            processes.kill([], also=own.union(*map(processes.descendants, own)))
+
+
+@pytest.fixture
+def watched(served):
+    return served.system
 
 
 def ask(system, question):
@@ -73,6 +94,19 @@ def load(system):
     for question in (*QUESTIONS, HARMFUL, f"What is {SECRET}?"):
         ask(system, question)
     system.openai.vector_stores.search("handbook", query="size of a file")
+
+
+def comes_true(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not (is_true := condition()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return is_true
+
+
+def is_scraped(address, metric):
+    with suppress(httpx.TransportError):  # Prometheus starts
+        return values(address, metric) != []
+    return False
 
 
 def values(address, query):
@@ -92,22 +126,41 @@ def empty_panels(address, *, removed=""):
     }
 
 
-@pytest.mark.skipif(shutil.which("prometheus") is None, reason="apt-get install prometheus")
+def panels_above_zero(address):
+    """The titles of panels that show something, and not 0."""
+    return {
+        panel.title
+        for page in DASHBOARDS.values()
+        for panel in page.panels
+        if all(
+            any(float(one) > 0 for one in values(address, query))
+            for query in panel.queries.values()
+        )
+    }
+
+
+needs_prometheus = pytest.mark.skipif(
+    shutil.which("prometheus") is None, reason="apt-get install prometheus"
+)
+
+
+@needs_prometheus
 def test_no_panel_is_empty_after_a_load_nor_zero_for_want_of_its_metric(watched, tmp_path):
-    with running(watched.folder, tmp_path, free_port()) as address:
+    seldom = {*SELDOM, *MOVED, *NOTICED, *RECORDED_ELSEWHERE}
+    with prometheus.running(watched.folder, tmp_path, free_port()) as address:
         deadline = time.monotonic() + 240
         empty = {"all"}
         while empty and time.monotonic() < deadline:
             load(watched)  # rates need what grows between two scrapes
             time.sleep(5)
-            empty = empty_panels(address, removed=ELSE_ZERO) - set(RECORDED_ELSEWHERE)
+            empty = empty_panels(address, removed=ELSE_ZERO) - seldom
         assert empty == set()
         assert empty_panels(address) == set()
 
 
 def test_every_panel_that_may_be_zero_has_a_test_that_records_its_metric():
     titles = {panel.title for page in DASHBOARDS.values() for panel in page.panels}
-    assert set(RECORDED_ELSEWHERE) <= titles
+    assert {*SELDOM, *MOVED, *NOTICED, *RECORDED_ELSEWHERE} <= titles
     for place in RECORDED_ELSEWHERE.values():
         path, _, name = place.partition("::")
         assert f"def {name}(" in (ROOT / "tests" / path).read_text(), place
@@ -131,3 +184,50 @@ def test_every_request_has_a_line_in_json_and_no_text_of_a_user_stands_in_any(wa
     assert told["outcome"] == "declined"
     assert told["latency_ms"]["retrieve"] > 0
     assert SECRET not in text
+
+
+def answer_freely(served):
+    """From now on the generator writes its own words, as that of `cluster.yaml` does."""
+
+    def change(blocks):
+        blocks["Gateway"]["user_config"]["answers"] = "free"
+
+    served.deploy(change)
+    written = partial(answers.write, served.system, max_tokens=2)
+    assert comes_true(lambda: written().usage.completion_tokens, 120)
+
+
+def are_counted(address, titles):
+    return not titles & empty_panels(address, removed=ELSE_ZERO)
+
+
+def are_shown(address, titles):
+    return titles <= panels_above_zero(address)
+
+
+def bring_about(ways, system, address):
+    """Does what makes panels show something, by their titles, until each is above 0."""
+    left, deadline = set(ways), time.monotonic() + 180
+    while left and time.monotonic() < deadline:
+        # A rate is above 0 once what was there at a scrape has grown.
+        told = are_shown if are_counted(address, left) else are_counted
+        for way in dict.fromkeys(way for title, way in ways.items() if title in left):
+            way(system)
+        comes_true(partial(told, address, left), 20)
+        left -= panels_above_zero(address)
+    assert left == set()
+
+
+@needs_prometheus
+def test_what_seldom_happens_shows_in_its_panel(served, tmp_path, monkeypatch):
+    answer_freely(served)
+    port = free_port()  # another system on this machine may have the usual one
+    monkeypatch.setattr(prometheus, "_SPOT", f"127.0.0.1:{port}")
+    with (
+        prometheus.running(served.folder, tmp_path, free_port()) as address,
+        watched_spot_node(served, port) as spot_node,
+    ):
+        assert comes_true(lambda: is_scraped(address, "spot_node_draining"), 60)
+        noticed = dict.fromkeys(NOTICED, lambda _: spot_node.give_notice())
+        bring_about(noticed | SELDOM, served.system, address)
+        bring_about(MOVED, served.system, address)

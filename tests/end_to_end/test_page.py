@@ -4,7 +4,15 @@ import logging
 
 import pytest
 
-from tests.browser import needs_chromium, opened, screenshot_path, view, violations
+from tests.browser import (
+    TIMELINE,
+    late_bars,
+    needs_chromium,
+    opened,
+    screenshot_path,
+    view,
+    violations,
+)
 
 pytestmark = [pytest.mark.systems, needs_chromium]
 
@@ -12,6 +20,7 @@ logger = logging.getLogger(__name__)
 QUESTION = "How large may a file be?"
 QUESTION_TOO = "how often may an answer move?"
 ANSWER = "32 megabytes"
+WHOLE = {"width": 1280, "height": 960}  # of the picture: the whole timeline stands in it
 MAX_BYTES = 200_000
 MAX_PAINT_MS = 1_000  # a promise to users, not a comparison: so it is asserted here
 FILES = [
@@ -40,8 +49,10 @@ def test_a_question_is_asked_and_its_source_opened(tried, tmp_path):
     assert page.locator(".sources .card").count() == 2
     page.get_by_text("Why this answer").click()
     page.locator(".spans li").nth(2).wait_for()
+    assert late_bars(page.evaluate(TIMELINE)) == []
     assert violations(page) == []
     page.mouse.move(0, 0)
+    page.set_viewport_size(WHOLE)
     page.screenshot(path=screenshot_path(tmp_path, "ask.png"))
     page.locator(".marker").first.click()
     assert ANSWER in page.locator("dialog mark.claim").inner_text()

@@ -77,3 +77,67 @@ async def test_who_may_see_a_file_is_shown_and_changed(open_page, api_http):
         await row.get_by_text("everyone").wait_for()
         assert await violations_async(page) == []
     assert "access" not in (await api_http.get(path)).json()
+
+
+async def put_in(api_http, attributes):
+    """A file in a store, with attributes; gives its path there."""
+    store = (await api_http.post("/v1/vector_stores", json={"name": "minutes"})).json()["id"]
+    form = {"purpose": "assistants"}
+    sent = await api_http.post("/v1/files", data=form, files={"file": ("heron.md", b"Agatha.")})
+    path, file_id = f"/v1/vector_stores/{store}/files", sent.json()["id"]
+    await api_http.post(path, json={"file_id": file_id, "attributes": attributes})
+    return f"{path}/{file_id}"
+
+
+async def test_attributes_are_shown_and_changed(open_page, api_http):
+    path = await put_in(api_http, {"year": 2025, "draft": True})
+    async with open_page() as page:
+        await page.get_by_role("link", name="Documents", exact=True).click()
+        row = page.locator("tr", has_text="heron.md")
+        await row.get_by_text("draft: true").wait_for()
+        assert await row.locator(".tag").all_inner_texts() == ["year: 2025", "draft: true"]
+        await row.get_by_role("button", name="Attributes of heron.md").click()
+        lines = page.get_by_label("One a line")
+        assert await lines.input_value() == "year: 2025\ndraft: true"
+        await lines.fill("year 2026")
+        await page.get_by_role("button", name="Save").click()
+        told = page.get_by_role("paragraph").filter(has_text="“year 2026” has no colon between")
+        await told.wait_for()
+        assert await violations_async(page) == []
+        await lines.fill("year: 2026\n\n draft : false\nsource: https://river.example/a:b\n")
+        await page.get_by_role("button", name="Save").click()
+        await row.get_by_text("year: 2026").wait_for()
+        assert await page.get_by_role("dialog").count() == 0
+        assert await violations_async(page) == []
+    told = {"year": 2026, "draft": False, "source": "https://river.example/a:b"}
+    assert (await api_http.get(path)).json()["attributes"] == told
+
+
+async def test_an_upload_tells_how_far_it_is_and_when_it_is_read(open_page, api_http, api_ingest):
+    await api_http.post("/v1/vector_stores", json={"name": "minutes"})
+    async with open_page() as page:
+        await page.get_by_role("link", name="Documents", exact=True).click()
+        await page.get_by_text("This store holds no files yet.").wait_for()
+        session = await page.context.new_cdp_session(page)
+        slow = {"offline": False, "latency": 0, "downloadThroughput": -1}
+        await session.send("Network.enable")
+        await session.send("Network.emulateNetworkConditions", slow | {"uploadThroughput": 60_000})
+        text = b"Its name is Agatha. " * 6_000
+        file = {"name": "heron.md", "mimeType": "text/markdown", "buffer": text}
+        await page.set_input_files("input[type=file]", files=[file])
+        row = page.locator(".uploads li", has_text="heron.md")
+        await row.get_by_role("progressbar", name="Upload of heron.md").wait_for()
+        await page.wait_for_function(
+            """() => { const { value } = document.querySelector(".uploads progress");
+                return value > 0 && value < 1; }"""
+        )
+        assert await row.get_by_text("Uploading").is_visible()
+        await row.get_by_text("Reading").wait_for()
+        assert await row.locator("progress[value]").count() == 0  # how long it takes nobody knows
+        assert await violations_async(page) == []
+        api_ingest()
+        await row.get_by_text("Ready, ").wait_for()
+        assert await row.locator("progress").count() == 0
+        assert await page.locator("#status").inner_text() == "heron.md is ready."
+        await page.locator("tr", has_text="heron.md").get_by_text("ready").wait_for()
+        assert await violations_async(page) == []
