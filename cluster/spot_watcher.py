@@ -11,10 +11,12 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from cluster.cloud_detection import CLOUDS
 from cluster.drain import DrainError, NodeState
 from cluster.notices import Notice, NoticeKind, NoticeSource, event_id
 
 RETRY_S = 1.0
+_SIGTERM = "sigterm"  # a source beside the clouds
 _LOOK_S = 0.5  # while the node is draining
 _IDLE_LOOK_S = 5.0
 _SECONDS = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -58,6 +60,10 @@ class SpotMetrics:
         self.notices = Counter(
             "spot_notices", "Distinct notices.", ["source", "kind"], registry=registry
         )
+        # 0 from the start: of a counter that begins at 1 no rate is known.
+        for source in (*CLOUDS, _SIGTERM):
+            for kind in NoticeKind:
+                self.notices.labels(source, kind.value)
         self.notice_to_drain = Histogram(
             "spot_notice_to_drain_seconds", "From seeing a notice to the accepted drain.",
             buckets=_SECONDS, registry=registry,
@@ -125,7 +131,7 @@ class Watcher:
         self.heed(
             Notice(
                 event_id=event_id("sigterm", str(os.getpid())), kind=NoticeKind.TERMINATE,
-                deadline_s=end_s, source="sigterm",
+                deadline_s=end_s, source=_SIGTERM,
             )
         )  # fmt: skip
         self._wake.set()

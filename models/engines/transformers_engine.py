@@ -144,6 +144,7 @@ class _Counts:
 
     def __init__(self) -> None:
         self._num_asked = self._num_found = self._num_preempted = 0
+        self._waiting: set[str] = set()  # requests that may wait for room, counted already
         self._is_watching = False
 
     def watch(self, processor: Any) -> None:
@@ -156,8 +157,11 @@ class _Counts:
 
         def counted_search(request_id: str, prompt_ids: list[int]) -> int:
             found: int = search(request_id, prompt_ids)
-            self._num_asked += len(prompt_ids)
-            self._num_found += found
+            if request_id not in self._waiting:  # it is asked again at every step until it fits
+                self._waiting &= processor.scheduler.waiting_requests.keys()
+                self._waiting.add(request_id)
+                self._num_asked += len(prompt_ids)
+            self._num_found += found  # more than 0 once: then it waits no more
             return found
 
         def counted_offload() -> Any:

@@ -77,3 +77,14 @@ async def test_a_prefix_that_comes_again_is_found(held):
     num_asked = after.num_prefix_asked - before.num_prefix_asked
     assert num_asked > 100
     assert num_asked / 2 < after.num_prefix_found - before.num_prefix_found < num_asked
+
+
+@pytest.mark.parametrize("held", ["transformers"], indirect=True)
+async def test_a_request_that_waits_for_room_asks_for_its_prefix_once(held):
+    await until(held, is_idle)
+    before = held.generator.activity().engine.num_prefix_asked
+    asked = [request(f"Tell {seed}.", seed=seed, **LONG) for seed in range(40)]  # 32 slots
+    await asyncio.gather(*(write(held, one) for one in asked))
+    num_asked = held.generator.activity().engine.num_prefix_asked - before
+    ids_of = held.generator._prompting.ids
+    assert num_asked == sum(len(ids_of(one.messages)) for one in asked)

@@ -4,7 +4,7 @@ import { accessOf, editAccess } from "./access.js";
 import { ask, call, listed, upload } from "./api.js";
 import { bench } from "./bench.js";
 import { announce, button, choice, dialog, el, field, fill, formOf, problem, table } from "./dom.js";
-import { typed } from "./filters.js";
+import { typed, written } from "./filters.js";
 import { openDocument } from "./reader.js";
 
 const POLL_MS = 700;
@@ -200,14 +200,15 @@ function newStore(made) {
 /** @param {string} store @param {any} file @param {string} name @param {() => void} changed */
 function editAttributes(store, file, name, changed) {
   const text = el("textarea", { rows: "5", spellcheck: "false" });
-  text.value = Object.entries(file.attributes || {}).map(([key, one]) => `${key}: ${one}`).join("\n");
+  text.value = Object.entries(file.attributes || {})
+    .map(([key, one]) => `${key}: ${written(one)}`).join("\n");
   const told = el("div", {});
   const box = dialog(`Attributes of ${name}`, formOf("Save", [
-    field("One a line, such as “year: 2026”. Filters of questions ask for them.", text),
+    field("One a line, such as “year: 2026” or “code: \"007\"”. Filters of questions ask for them.", text),
   ], told, async () => {
     const lines = text.value.split("\n").filter((/** @type {string} */ line) => line.trim());
     const attributes = Object.fromEntries(lines.map((/** @type {string} */ line) => {
-      const at = line.indexOf(":");
+      const at = [line.indexOf(": "), line.indexOf(":")].find((one) => one > 0) || 0;
       if (at < 1) throw new Error(`“${line.trim()}” has no colon between name and value.`);
       return [line.slice(0, at).trim(), typed(line.slice(at + 1).trim())];
     }));

@@ -35,10 +35,21 @@ export function filterRows() {
 }
 
 /**
- * The value of an attribute as it is meant: true, false, a number, or a text.
+ * The value of an attribute as it is meant: true, false, a number, or a text, which may be quoted.
  * @param {string} text
  */
 export function typed(text) {
   if (text === "true" || text === "false") return text === "true";
+  if (/^"(?:[^"\\]|\\.)*"$/.test(text)) {
+    try { return JSON.parse(text); } catch { return text; }
+  }
   return text !== "" && Number.isFinite(Number(text)) ? Number(text) : text;
+}
+
+/**
+ * Writes a value so that `typed` reads the same.
+ * @param {string | number | boolean} value
+ */
+export function written(value) {
+  return typeof value === "string" && typed(value.trim()) !== value ? JSON.stringify(value) : `${value}`;
 }

@@ -90,13 +90,16 @@ function flow(passages, cited, claim) {
       nodes.push(el("h3", {}, one.title));
     }
     title = one.title;
-    let text = bodyOf(one);
-    if (at > 0 && at !== cited) text = text.slice(Math.max(0, passages[at - 1].char_end - one.char_start));
+    let signs = [...bodyOf(one)]; // characters as the server counts them, not halves of pairs
+    if (at > 0 && at !== cited) {
+      signs = signs.slice(Math.max(0, passages[at - 1].char_end - one.char_start));
+    }
     const next = passages[at + 1];
     if (next && at + 1 === cited) {
       const shared = Math.max(0, one.char_end - next.char_start);
-      text = text.slice(0, text.length - shared);
+      signs = signs.slice(0, Math.max(0, signs.length - shared));
     }
+    const text = signs.join("");
     if (text.trim()) nodes.push(el("p", {}, at === cited ? marked(text, claim) : text));
   });
   return nodes;

@@ -113,6 +113,20 @@ async def test_attributes_are_shown_and_changed(open_page, api_http):
     assert (await api_http.get(path)).json()["attributes"] == told
 
 
+async def test_attributes_that_look_like_others_are_saved_as_they_are(open_page, api_http):
+    told = {"code": "007", "flag": "true", "a:b": "x", "padded": " y ", "quoted": '"z"', "n": 7.5}
+    path = await put_in(api_http, told)
+    async with open_page() as page:
+        await page.get_by_role("link", name="Documents", exact=True).click()
+        await page.get_by_role("button", name="Attributes of heron.md").click()
+        lines = page.get_by_label("One a line")
+        assert 'code: "007"' in await lines.input_value()
+        async with page.expect_response(lambda one: one.request.method == "POST") as saved:
+            await page.get_by_role("button", name="Save").click()
+        assert (await saved.value).ok
+    assert (await api_http.get(path)).json()["attributes"] == told
+
+
 async def test_an_upload_tells_how_far_it_is_and_when_it_is_read(open_page, api_http, api_ingest):
     await api_http.post("/v1/vector_stores", json={"name": "minutes"})
     async with open_page() as page:

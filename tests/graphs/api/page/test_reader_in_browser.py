@@ -8,7 +8,7 @@ from tests.browser import needs_chromium, violations_async
 
 pytestmark = needs_chromium
 
-SENTENCES = [f"Sentence {number} tells of the heron at the river." for number in range(12)]
+SENTENCES = [f"Sentence {number} tells of the 🦅 at the river." for number in range(12)]
 TEXT = "# Birds\n\n" + " ".join(SENTENCES) + "\n\n# Boats\n\nThe ferry is named Otto.\n"
 CUT = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 40}}
 
