@@ -8,8 +8,8 @@ from tests.browser import needs_chromium, violations_async
 
 pytestmark = needs_chromium
 
-SENTENCES = [f"Sentence {number} tells of the 🦅 at the river." for number in range(12)]
-TEXT = "# Birds\n\n" + " ".join(SENTENCES) + "\n\n# Boats\n\nThe ferry is named Otto.\n"
+SENTENCES = [f"Sentence {number} tells of {'🦅 ' * 9}." for number in range(12)]
+TEXT = "# Birds\n\n" + "\n\n".join(SENTENCES) + "\n\n# Boats\n\nThe ferry is named Otto.\n"
 CUT = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 40}}
 
 
@@ -45,6 +45,7 @@ async def test_what_was_read_and_how_it_was_cut_is_shown(open_page, passages):
         assert await reader.locator(".cuts li").count() == len(passages)
         await page.keyboard.press("Escape")
         await reader.wait_for(state="detached")
+    assert passages[1]["char_start"] < passages[0]["char_end"]  # they share a piece
     for cut, passage in zip(cuts, passages, strict=True):
         where = f"{passage['title']} · characters {passage['char_start']} to {passage['char_end']}"
         told, _, text = cut.partition("\n")
@@ -52,6 +53,7 @@ async def test_what_was_read_and_how_it_was_cut_is_shown(open_page, passages):
         assert text.split() == passage["text"].removeprefix(f"{passage['title']}\n").split()
     assert heads == ["Birds", "Boats"]
     assert re.findall(r"Sentence \d+", read) == [f"Sentence {number}" for number in range(12)]
+    assert read.count("🦅") == 9 * 12
     assert read.count("The ferry is named Otto.") == 1
 
 
