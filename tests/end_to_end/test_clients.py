@@ -56,7 +56,8 @@ class Server:
     def ask(self, client, how, python=PYTHON):
         """Runs the tests of one client; gives what they printed."""
         environment = {**os.environ, "RAGFLEET_URL": self._system.url, "RAGFLEET_ANSWERS": how}
-        environment["RAGFLEET_KEY"] = self._system.key
+        # What is read of the output below must not depend on options of the run around it.
+        environment |= {"RAGFLEET_KEY": self._system.key, "PYTEST_ADDOPTS": ""}
         command = [python, "-m", "pytest", "-q", "-c", CLIENTS / "pytest.ini", "--rootdir", CLIENTS]
         done = subprocess.run(
             [*command, CLIENTS / f"{client}_client.py"], env=environment, cwd=CLIENTS,
