@@ -79,7 +79,7 @@ test-image: install .venv-launch/installed  ## take the Dockerfile's steps on a 
 test-chaos: install  ## run the short forms of what `make chaos` and `make durability` do, about 17 minutes
 	$(BIN)/python -m pytest tests/chaos -m chaos --durations 8
 
-fuzz: install  ## send 1,000 made-up requests to every operation, with four kinds of keys; about 50 minutes of CPU time, on two cores
+fuzz: install  ## send 1,000 made-up requests to every operation, with four kinds of keys; about 16 minutes on two free cores
 	@echo "fuzz.log tells of each operation as it ends"
 	RAGFLEET_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest tests/graphs/api/test_fuzzed.py -n 2 \
 	  -o log_file=fuzz.log -o log_file_mode=a -o log_file_level=INFO
