@@ -176,7 +176,7 @@ def _find_or_create(database_url: str, options: argparse.Namespace) -> Destinati
         if named and store.access != access:
             raise ConfigError(
                 f"vector store {options.store!r} has another access list: change it first "
-                "(docs/security.md), or leave --users and --groups out"
+                "(docs/SECURITY.md), or leave --users and --groups out"
             )
         note_deed(whole, f"graphs.commands.ingest {store.id}", options.tenant)
     return Destination(database_url=database_url, store_id=store.id, tenant=options.tenant)

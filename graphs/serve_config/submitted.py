@@ -144,7 +144,7 @@ def _open_ray_faults(host: str) -> Iterator[ConfigFault]:
     if not is_token_auth_enabled() or _answers_without_token(_dashboard_url()):
         message = (
             f"{reached}, and Ray would run code of whoever asks its dashboard "
-            "or its jobs: start every Ray process with RAY_AUTH_MODE=token (docs/security.md)"
+            "or its jobs: start every Ray process with RAY_AUTH_MODE=token (docs/SECURITY.md)"
         )
         yield ConfigFault(where=("http_options", "host"), message=message)
 

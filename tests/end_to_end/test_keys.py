@@ -29,7 +29,7 @@ CHANGES = {
     "Generator": {**ONE, "user_config": {"tokens_per_s": 100}},
 }
 LIMIT = 100
-REVOKED_S = 5.0  # as docs/security.md promises
+REVOKED_S = 5.0  # as docs/SECURITY.md promises
 CHAT = {"model": "generator", "messages": [{"role": "user", "content": "Hi."}], "max_tokens": 2}
 
 
