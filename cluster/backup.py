@@ -1,6 +1,7 @@
-"""Makes a backup of a corpus that may be in use, in a folder of its own.
+"""Makes a backup of a corpus that may be in use, in a folder or a bucket of S3.
 
     python -m cluster.backup backups/monday --config cluster.yaml
+    python -m cluster.backup 's3://bucket/backups/monday?region=eu-central-1'
 
 All that was acknowledged before it began is in it: documents, passages, vectors, answers, keys. The
 folder is there whole and verified, or not at all. On SQLite writers wait while the file is copied.
@@ -17,6 +18,7 @@ from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
 from cluster.keeping.backups import BackupError, make_backup
+from cluster.keeping.elsewhere import is_elsewhere, make_backup_at
 from graphs.config import AppArgs, database_url
 from index.errors import CorpusError
 
@@ -28,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     option = parser.add_argument
-    option("out", type=Path, metavar="FOLDER", help="where the backup is made; not there yet")
+    option("out", metavar="PLACE", help="a folder or s3://..., where nothing is yet")
     option("--database", default=database_url(AppArgs()), metavar="URL",
            help="default: RAGFLEET_DATABASE_URL, else that of the state folder")  # fmt: skip
     option("--config", type=Path, action="append", default=[], metavar="FILE",
@@ -36,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console(soft_wrap=True, highlight=False, markup=False)
     try:
-        told = make_backup(options.database, options.out, options.config)
+        if is_elsewhere(options.out):
+            told = make_backup_at(options.database, options.out, options.config)
+        else:
+            told = make_backup(options.database, Path(options.out), options.config)
     except (BackupError, CorpusError, SQLAlchemyError, ValueError, OSError) as err:
         console.print(f"no backup was made: {err}", style="red")
         return 1

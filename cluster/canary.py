@@ -65,8 +65,8 @@ def ask(address: str, application: str) -> list[CanaryStatus]:
 def as_table(found: Sequence[CanaryStatus]) -> Table:
     """Both versions of each Gateway, one below the other."""
     table = Table(
-        "gateway", "version", "share", "answers", "failed", "flagged", "cited", "median s",
-        "characters", "state",
+        "gateway", "version", "share", "answers", "failed", "flagged", "cited", "grounded",
+        "median s", "characters", "state",
     )  # fmt: skip
     for number, one in enumerate(found, start=1):
         what = "shadow" if one.shadow else "answers"
@@ -81,6 +81,7 @@ def _cells(figures: Figures) -> tuple[str, ...]:
     return (
         str(figures.answers),
         *("-" if share is None else f"{share:.1%}" for share in shares),
+        "-" if figures.grounded is None else f"{figures.grounded:.2f} (n={figures.num_grounded})",
         "-" if figures.median_s is None else f"{figures.median_s:.2f}",
         "-" if figures.mean_chars is None else f"{figures.mean_chars:.0f}",
     )

@@ -16,6 +16,8 @@ Errors:
 import enum
 import re
 import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 OLDEST_RAY = (2, 60)
@@ -130,6 +132,43 @@ def connect(address: str, node_id: str = "") -> RayNode:
     return RayNode(gcs, _choose_node(_living_nodes(gcs), node_id))
 
 
+@dataclass(frozen=True, kw_only=True)
+class LivingNode:
+    """A node of a Ray cluster.
+
+    Attributes:
+        node_id: 56 hex digits.
+        resources: in all, by name.
+        started_ms: since the epoch.
+    """
+
+    node_id: str
+    labels: Mapping[str, str]
+    resources: Mapping[str, float]
+    is_head: bool
+    is_draining: bool
+    started_ms: int
+
+
+def living_nodes(address: str) -> list[LivingNode]:
+    """Lists the nodes that live, the oldest first.
+
+    Raises:
+        GcsUnreachableError: GCS does not answer at the address.
+        ValueError: the address is none.
+    """
+    gcs = _open_gcs(address)
+    draining = _ask(gcs.get_draining_nodes, timeout=_RPC_TIMEOUT_S)
+    nodes = [
+        LivingNode(
+            node_id=key, labels=dict(node.labels), resources=dict(node.resources_total),
+            is_head=node.is_head_node, is_draining=key in draining, started_ms=node.start_time_ms,
+        )
+        for key, node in _living(gcs).items()
+    ]  # fmt: skip
+    return sorted(nodes, key=lambda one: one.started_ms)
+
+
 def check_ray() -> None:
     """Checks the version of Ray and its word for preemption.
 
@@ -194,11 +233,15 @@ def _ask(call: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _living_nodes(gcs: Any) -> dict[str, str]:
     """Gives the address of each living node by its hex id."""
+    return {key: node.node_manager_address for key, node in _living(gcs).items()}
+
+
+def _living(gcs: Any) -> dict[str, Any]:
     from ray.core.generated.gcs_pb2 import GcsNodeInfo
 
     nodes = _ask(gcs.get_all_node_info, timeout=_RPC_TIMEOUT_S)
     return {
-        key.hex(): node.node_manager_address
+        key.hex(): node
         for key, node in nodes.items()
         if node.state == GcsNodeInfo.GcsNodeState.ALIVE
     }

@@ -5,36 +5,44 @@
     python -m cluster.plan cluster.yaml --nodes nodes.yaml --latency 5 --rate 2 --answer 200
     python -m cluster.plan cluster.yaml --against http://127.0.0.1:8265    ... what changes
 
-Exit status: 0 good; 1 the server would refuse the config; 2 wrong options; 3 it does not run on
-these machines; 4 no number of replicas reaches the latency, or more than the config allows.
+Exit status: 0 good; 1 the server would refuse the config; 2 wrong arguments, or what they name
+cannot be read; 3 it does not run on these machines, or a size or a licence is not known; 4 no
+number of replicas reaches the latency, or more than the config allows.
 """
 
 import argparse
 import json
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import ray
 from rich.console import Console
 
+from cluster.planning.boundaries import boundaries
 from cluster.planning.calibration import read_calibration
-from cluster.planning.checkpoints import known_models
+from cluster.planning.checkpoints import known_models, known_of
 from cluster.planning.nodes import Machines, read_machines, running_machines
-from cluster.planning.planned import Plan, as_json, make_plan
+from cluster.planning.planned import Asked, Plan, as_json, make_plan
 from cluster.planning.report import print_plan
-from cluster.planning.running import running_config
-from cluster.planning.wanted import Wanted, boundaries
+from cluster.planning.running import running_config, running_nodes
+from cluster.planning.wanted import Calibration, Wanted, calls_of
 from deployments.state import models_folder, state_folder
 from graphs.errors import ConfigError
 from graphs.serve_config.config_file import parse_config_file
 from graphs.serve_config.differences import differences
+from graphs.serve_config.model_sizes import known_here
 from graphs.serve_config.reader import parse_serve_config, read_text
+from models.checkpoints.sizes import Sizes
 from models.errors import InvalidInputError
 
-GOOD, REFUSED, NO_PLACE, TOO_SLOW = 0, 1, 3, 4
+GOOD, REFUSED, WRONG_ARGUMENT, NO_PLACE, TOO_SLOW = 0, 1, 2, 3, 4
+
+
+class WrongArgumentError(Exception):
+    """An argument of the command line that is no fault of the config."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,21 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else 160)
     try:
         wanted = _wanted(parser, options)
-        text = read_text(options.config)
-        config = parse_serve_config(text, str(options.config))
-        plan = make_plan(
-            parse_config_file(text, str(options.config)), config, _machines(options),
-            models=models_folder(), known=known_models(*options.models),
-            commercial=options.commercial,
-        )  # fmt: skip
-        if wanted is not None:
-            measured = read_calibration(options.calibration)
-            plan = replace(plan, boundaries=boundaries(wanted, measured))
-        if options.against is not None:
-            running = running_config(options.against)
-            value = parse_config_file(text, str(options.config)).value
-            changes = differences(running, value, name=config.application)
-            plan = replace(plan, differences=tuple(changes))
+        plan = _plan(options, wanted)
+    except WrongArgumentError as err:
+        _refuse(console, str(err), as_text=not options.json)
+        return WRONG_ARGUMENT
     except (ConfigError, InvalidInputError) as err:
         _refuse(console, str(err), as_text=not options.json)
         return REFUSED
@@ -67,6 +64,66 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         print_plan(console, plan, wanted)
     return _status(plan)
+
+
+def _plan(options: argparse.Namespace, wanted: Wanted | None) -> Plan:
+    """Reads what the options name and makes the plan.
+
+    Raises:
+        WrongArgumentError: something that they name cannot be read.
+        ConfigError: the server would refuse the config.
+    """
+    with _named_by_an_argument():
+        text = read_text(options.config)
+        known = known_models(*options.models)
+        measured = _measured(options, wanted)
+        machines = _machines(options)
+        running = None if options.against is None else running_config(options.against)
+
+    def sizes_of(model: str, revision: str | None) -> Sizes | None:
+        return known_here(model, revision) or known_of(model, known)
+
+    config = parse_serve_config(text, str(options.config), sizes_of)
+    file = parse_config_file(text, str(options.config))
+    asked = Asked(
+        models=models_folder(), known=known, commercial=options.commercial,
+        allowed_licences=frozenset(options.allow_licence),
+        load_s={} if measured is None else measured.load_s,
+    )  # fmt: skip
+    plan = make_plan(file, config, machines, asked)
+    if wanted is not None and measured is not None:
+        wanted = replace(wanted, calls=calls_of(config.gateway, wanted.answer_tokens))
+        plan = replace(plan, boundaries=boundaries(wanted, measured))
+    if running is not None:
+        changes = differences(running, file.value, name=config.application)
+        plan = replace(plan, differences=tuple(changes))
+    return plan
+
+
+@contextmanager
+def _named_by_an_argument() -> Iterator[None]:
+    """Faults in here are those of the command line."""
+    try:
+        yield
+    except (ConfigError, InvalidInputError) as err:
+        raise WrongArgumentError(str(err)) from err
+
+
+def _measured(options: argparse.Namespace, wanted: Wanted | None) -> Calibration | None:
+    """What was measured; it must have been where a latency is asked for.
+
+    Raises:
+        ConfigError: it was not, or cannot be read.
+    """
+    if wanted is None and not options.calibration.is_file():
+        return None
+    try:
+        return read_calibration(options.calibration)
+    except ConfigError as err:
+        if wanted is not None:
+            raise
+        sys.stderr.write(f"times to load are not known: {err}\n")
+        return None
 
 
 def _refuse(console: Console, message: str, *, as_text: bool) -> None:
@@ -80,7 +137,7 @@ def _status(plan: Plan) -> int:
     if plan.faults:
         return NO_PLACE
     for one in plan.boundaries:
-        allowed = sum(
+        allowed = min(  # every question asks each shard of the Retriever
             found.most
             for name, found in plan.replicas.items()
             if name.rstrip("0123456789") == one.deployment
@@ -98,17 +155,7 @@ def _machines(options: argparse.Namespace) -> Machines | None:
     """
     if options.nodes is not None:
         return read_machines(options.nodes)
-    if options.address is None:
-        return None
-    try:
-        ray.init(options.address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError) as err:
-        raise ConfigError(f"no Ray cluster at {options.address}: {err}") from err
-    try:
-        nodes: list[Mapping[str, Any]] = ray.nodes()
-        return running_machines(nodes)
-    finally:
-        ray.shutdown()
+    return None if options.address is None else running_machines(running_nodes(options.address))
 
 
 def _wanted(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Wanted | None:
@@ -116,22 +163,37 @@ def _wanted(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Wan
         return None
     if options.latency is None or options.rate is None:
         parser.error("--latency and --rate are given together")
-    return Wanted(
-        latency_s=options.latency, rate=options.rate, prompt_tokens=options.prompt,
-        answer_tokens=options.answer, users=options.users,
-    )  # fmt: skip
+    with _named_by_an_argument():
+        return Wanted(
+            latency_s=options.latency, rate=options.rate, prompt_tokens=options.prompt,
+            answer_tokens=options.answer, users=options.users,
+        )  # fmt: skip
+
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 def seconds(text: str) -> float:
-    """`1s`, `800ms` or `1.5`."""
-    scale = 0.001 if text.endswith("ms") else 1.0
-    return float(text.removesuffix("s").removesuffix("m")) * scale
+    """`1s`, `800ms`, `5m` (minutes) or `1.5`."""
+    return _number(text, _SECONDS, "s")
 
 
 def rate(text: str) -> float:
-    """`20/s`, `90/min` or `20`, a second."""
-    scale = 60.0 if text.endswith("/min") else 1.0
-    return float(text.removesuffix("/min").removesuffix("/s")) / scale
+    """`20/s`, `90/min`, `500/h` or `20`, a second."""
+    count, _, unit = text.partition("/")
+    if unit and unit not in _SECONDS:
+        raise argparse.ArgumentTypeError(f"no unit of time is {unit!r}: {', '.join(_SECONDS)}")
+    return _number(count, {"": 1.0}, "") / _SECONDS[unit or "s"]
+
+
+def _number(text: str, units: Mapping[str, float], default: str) -> float:
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", text)
+    if found is None or (found[2] or default) not in units:
+        known = ", ".join(filter(None, units))
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number{known and f' with one of {known}'}"
+        )
+    return float(found[1]) * units[found[2] or default]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -155,7 +217,18 @@ def _parser() -> argparse.ArgumentParser:
     option("--users", type=int, default=0, help="that ask at once; 0: any number")
     option("--calibration", type=Path, default=state_folder() / "calibration.json",
            metavar="FILE", help="what cluster.calibrate kept (%(default)s)")  # fmt: skip
-    option("--commercial", action="store_true", help="refuse licences that forbid commercial use")
+    option(
+        "--commercial",
+        action="store_true",
+        help="refuse licences that forbid commercial use, and those that are not known",
+    )
+    option(
+        "--allow-licence",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="with --commercial, of a licence or a model that somebody has looked at",
+    )
     option("--json", action="store_true", help="for programs")
     return parser
 

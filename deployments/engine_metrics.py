@@ -31,11 +31,17 @@ COUNTERS: Mapping[str, str] = {
     "prefix_asked_tokens": "Tokens of prompts that were looked up in the prefix cache.",
     "prefix_found_tokens": "Those of them that were there.",
     "preemptions": "Times that a request gave its cache to another one and began anew.",
+    "drafted_tokens": "Tokens that speculative decoding drafted.",
+    "accepted_tokens": "Those of them that the model would have written.",
 }
 HISTOGRAMS: Mapping[str, tuple[str, tuple[float, ...]]] = {
     "first_token_seconds": ("From the engine's question to its first token.", _FIRST_S),
     "token_seconds": ("Time of one more token.", _TOKEN_S),
 }
+_NONE = EngineStats(
+    num_running=0, num_waiting=0, cache_use=0.0, num_prefix_asked=0, num_prefix_found=0,
+    num_preempted=0,
+)  # fmt: skip
 
 
 def told_name(name: str) -> str:
@@ -97,13 +103,13 @@ def _gauges(activity: Activity) -> dict[str, float]:
 def _increments(activity: Activity, last: EngineStats | None) -> dict[str, int]:
     """Gives what is new; the engine's own sums count since it was loaded."""
     now = activity.engine
-    asked, found, preempted = (
-        (last.num_prefix_asked, last.num_prefix_found, last.num_preempted) if last else (0, 0, 0)
-    )
+    before = last or _NONE
     return {
         "prompt_tokens": activity.num_prompt_tokens,
         "generated_tokens": activity.num_tokens,
-        "prefix_asked_tokens": now.num_prefix_asked - asked,
-        "prefix_found_tokens": now.num_prefix_found - found,
-        "preemptions": now.num_preempted - preempted,
+        "prefix_asked_tokens": now.num_prefix_asked - before.num_prefix_asked,
+        "prefix_found_tokens": now.num_prefix_found - before.num_prefix_found,
+        "preemptions": now.num_preempted - before.num_preempted,
+        "drafted_tokens": now.num_drafted - before.num_drafted,
+        "accepted_tokens": now.num_accepted - before.num_accepted,
     }

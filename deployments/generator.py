@@ -31,7 +31,7 @@ from models.generator import GeneratorConfig
 _PROBE = GenerationRequest(
     request_id="health",
     messages=(Message(role="user", content="health"),),
-    sampling=Sampling(max_tokens=1),
+    sampling=Sampling(max_tokens=1, temperature=0.0),  # every engine takes it
 )
 
 

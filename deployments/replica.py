@@ -8,7 +8,7 @@ import ray
 
 from deployments.life.model_life import LifeReport
 from deployments.model_loading import assigned_cards, assigned_share
-from models.device import memory_use
+from models.memory_use import memory_use
 
 logger = logging.getLogger(__name__)
 

@@ -5,6 +5,7 @@ a tuple. Serve itself checks nothing of a `user_config`.
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
@@ -19,6 +20,8 @@ from models.errors import InvalidInputError
 Config = TypeVar("Config")
 Place = tuple[str | int, ...]
 _MAX_SHOWN_CHARS = 200
+# What Serve called keys before, where the new name is not near.
+_RENAMED = {"max_concurrent_queries": "max_ongoing_requests"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,8 @@ def faults_of(config_class: type[Any], value: object) -> tuple[ConfigFault, ...]
 
 def unknown_key(key: object, known: Sequence[str]) -> str:
     """Tells that a key means nothing, and which one may have been meant."""
-    near = get_close_matches(str(key), known, n=1)
+    now = _RENAMED.get(str(key))
+    near = [now] if now in known else get_close_matches(str(key), known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known) or 'none'}"
     return f"unknown key {key!r}; {hint}"
 
@@ -109,6 +113,8 @@ def _foreign_values(value: object, where: Place) -> Iterator[ConfigFault]:
     elif isinstance(value, list | tuple):
         for index, one in enumerate(value):
             yield from _foreign_values(one, (*where, index))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield ConfigFault(where=where, message=f"must be a finite number, got {value}")
     elif not isinstance(value, str | int | float | None):
         message = f"must be text, a number, a truth value, a list or a mapping, got {value!r}"
         yield ConfigFault(where=where, message=message)

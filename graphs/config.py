@@ -13,13 +13,13 @@ from pydantic import Field, field_validator, model_validator
 
 from deployments.state import state_folder
 from graphs.accounts.settings import AuditSettings, ClassSettings, LimitSettings
+from graphs.observing_settings import ObservingSettings
 from graphs.settings import (
     AuthSettings,
     BatchSettings,
     CanarySettings,
     DeadlineSettings,
     FallbackSettings,
-    ObservingSettings,
     ResponseSettings,
     RoutingSettings,
     ServedNames,

@@ -10,7 +10,7 @@ It is kept for a while (graphs/observing/record.py) and read by graphs/observing
 Texts are cut, and whoever keeps it may leave them out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from index.searching.request import Hit
@@ -29,6 +29,7 @@ class FoundHit:
         dense_rank: its place in the search by meaning, from 1; None: not found there.
         lexical_rank: its place in the search by words, likewise.
         score: of the fusion.
+        store_id: empty of what came with the question.
     """
 
     chunk_id: int
@@ -40,6 +41,7 @@ class FoundHit:
     lexical_rank: int | None
     lexical_score: float | None
     score: float
+    store_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +142,7 @@ class Findings:
                     chunk_id=hit.chunk_id, file_id=hit.file_id, filename=hit.filename,
                     text=hit.text[:TEXT_CHARS], dense_rank=hit.dense_rank,
                     dense_score=hit.dense_score, lexical_rank=hit.lexical_rank,
-                    lexical_score=hit.lexical_score, score=hit.score,
+                    lexical_score=hit.lexical_score, score=hit.score, store_id=hit.store_id,
                 )
                 for hit in hits
             )  # fmt: skip
@@ -169,16 +171,26 @@ class Findings:
     @property
     def best_score(self) -> float | None:
         """The highest relevance that a reranker gave a passage; None where none was reranked."""
-        scores = [
-            one.score
-            for ranking in self.rankings
-            if ranking.stage == "rerank"
-            for one in ranking.scored
-        ]
-        return max(scores, default=None)
+        best = self._best_ranked()
+        return None if best is None else best.score
 
     @property
     def best_found(self) -> float | None:
         """The highest cosine that a search found; None where none was found by meaning."""
-        cosines = (hit.dense_score for search in self.searches for hit in search.hits)
+        cosines = (hit.dense_score for hit in self._hits())
         return max((one for one in cosines if one is not None), default=None)
+
+    @property
+    def best_store(self) -> str:
+        """The vector store of the best passage; empty: none was found in one."""
+        best = self._best_ranked()
+        hits = [one for one in self._hits() if best is None or one.chunk_id == best.chunk_id]
+        return max(hits, key=lambda one: one.dense_score or 0.0).store_id if hits else ""
+
+    def _hits(self) -> Iterator[FoundHit]:
+        return (hit for search in self.searches for hit in search.hits)
+
+    def _best_ranked(self) -> Scored | None:
+        rankings = (one for one in self.rankings if one.stage == "rerank")
+        ranked = (one for ranking in rankings for one in ranking.scored)
+        return max(ranked, key=lambda one: one.score, default=None)

@@ -1,6 +1,7 @@
 """The Gateway deployment: HTTP in front of the pipeline, which runs inside it."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -35,7 +36,8 @@ from graphs.failover import ResumingGenerator, Retries
 from graphs.generator_client import TokenCounters
 from graphs.model_reports import ModelReports
 from graphs.observing.answers import RecentAnswers
-from graphs.observing.moves import AllMoves, Move, RecentMoves
+from graphs.observing.at_work import AllWork, AtWork, OwnWork
+from graphs.observing.moves import RecentMoves
 from graphs.observing.observer import Observer
 from graphs.observing.quality_log import QualityLog, logged
 from graphs.observing.span_texts import SpanTexts
@@ -46,7 +48,7 @@ from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Scope
 from graphs.pipeline.stages import SearchStage, Stages
 from graphs.pipeline.trace import Trace
-from graphs.replicas import has_running
+from graphs.replicas import has_running, queues_of
 from graphs.settings import CanarySettings
 from graphs.shards import ShardedRetriever
 from graphs.system import SystemView
@@ -71,7 +73,7 @@ class Kept:
     second_counters: TokenCounters = field(default_factory=TokenCounters)
     begun: Begun = field(default_factory=Begun)
     moves: RecentMoves = field(default_factory=RecentMoves)
-    system: SystemView = field(default_factory=lambda: SystemView(RecentAnswers()))
+    system: SystemView = field(default_factory=SystemView)
     canary: Canary = field(default_factory=lambda: Canary(CanarySettings()))
 
 
@@ -219,8 +221,7 @@ def _ignore(_trace: Trace) -> None:
 class Gateway:
     """Serves HTTP.
 
-    Duties: build the graph of `user_config` over the handles, hand it to the HTTP application, take
-    over new settings without a restart.
+    Duties: hand the graph of `user_config` to the HTTP application, without a restart a new one.
     """
 
     def __init__(self, handles: Mapping[str, Sequence[DeploymentHandle]]) -> None:
@@ -229,10 +230,10 @@ class Gateway:
         self._meter = Meter()
         self._app: FastAPI | None = None
         self._recent = RecentAnswers()
-        every = [handle for of_role in handles.values() for handle in of_role]
-        self._moves = RecentMoves()
-        system = SystemView(self._recent, every, AllMoves(self._moves))
-        self._kept = Kept(system=system, moves=self._moves)
+        moves = RecentMoves()
+        queues = partial(queues_of, tuple(itertools.chain(*handles.values())))
+        self._work = OwnWork(self._recent, queues, moves)
+        self._kept = Kept(system=SystemView(AllWork(self._work.now)), moves=moves)
         self._warming: asyncio.Task[None] | None = None
         self._services = self._build(GatewayConfig())
 
@@ -256,12 +257,12 @@ class Gateway:
         await self._graph.reports.fresh()  # its load time is compared with `resume_s`
 
     async def canary(self) -> CanaryStatus:
-        """Tells how the second version of the generator fares at this Gateway."""
+        """Tells how the second version of the generator fares here."""
         return self._kept.canary.status()
 
-    async def moves(self) -> tuple[Move, ...]:
-        """Tells which answers of this Gateway went on at another replica."""
-        return self._moves.latest()
+    async def at_work(self) -> AtWork:
+        """Tells what this Gateway does, so that any of them can tell of all."""
+        return self._work.now()
 
     async def describe(self) -> ReplicaDescription:
         """Tells where the Gateway runs."""
@@ -281,8 +282,7 @@ class Gateway:
 
     def _build(self, config: GatewayConfig) -> Services:
         replica = describe_replica("gateway")
-        name = f"{replica.node_id}/{replica.pid}"
-        others = (self._recent.add, self._account)
+        name, others = f"{replica.node_id}/{replica.pid}", (self._recent.add, self._account)
         observer = Observer(config.observing, self._meter, name, *others)
         graph = self._graph = Graph(config, self._handles, observer, self._kept)
         return Services(

@@ -6,18 +6,11 @@ on knowing while the controller is away.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 
-
-@dataclass(frozen=True, kw_only=True)
-class QueueState:
-    """The calls of this process to one deployment: those that wait, and those at a replica."""
-
-    waiting: int
-    working: int
+from graphs.observing.at_work import QueueState
 
 
 def queues_of(handles: Iterable[DeploymentHandle]) -> Mapping[str, QueueState]:

@@ -1,4 +1,4 @@
-"""The root of all settings, who may ask, what may be waited for, observed, and who writes."""
+"""The root of all settings, who may ask, what may be waited for, and who writes."""
 
 import re
 from collections.abc import Mapping
@@ -165,59 +165,6 @@ class BatchSettings(Settings):
     poll_s: float = Field(default=5.0, gt=0)
 
 
-class Prices(Settings):
-    """What tokens cost, by the million, in `currency`; 0: nothing is counted.
-
-    Attributes:
-        input: tokens that the generator reads.
-        output: tokens that it writes.
-        currency: in three letters (ISO 4217).
-    """
-
-    input: float = Field(default=0.0, ge=0)
-    output: float = Field(default=0.0, ge=0)
-    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
-
-
-class QualityLogSettings(Settings):
-    """Which answers are kept with their questions and passages (graphs/observing/quality_log.py).
-
-    Attributes:
-        folder: on the machine of each Gateway, or one that all of them share; absolute.
-        tenants: those who agreed; `*` stands for all.
-        share: of their answers that is kept.
-        kept_days: a day is deleted when it is older.
-        max_rows: so many answers are written at once.
-        flush_s: after so long they are written, however few.
-    """
-
-    folder: str = Field(pattern=r"^/.+")
-    tenants: tuple[AgreedTenant, ...] = Field(min_length=1)
-    share: float = Field(default=1.0, gt=0, le=1)
-    kept_days: int = Field(default=30, ge=1, le=3650)
-    max_rows: int = Field(default=200, ge=1, le=1000)
-    flush_s: float = Field(default=60.0, gt=0, le=3600)
-
-
-class ObservingSettings(Settings):
-    """What is counted and kept of requests.
-
-    Attributes:
-        recent_requests: of so many requests a Gateway keeps how they came to their answers, for
-            `python -m graphs.explain`; 0: none.
-        recent_texts: whether questions and pieces of passages are kept with them, in memory.
-        prices: for the metric `ragfleet_cost`.
-        quality_log: which answers are kept on disk; None: none.
-        span_texts: tenants whose questions, passages and answers stand in spans; `*`: all.
-    """
-
-    recent_requests: int = Field(default=256, ge=0, le=10_000)
-    recent_texts: bool = True
-    prices: Prices = Prices()
-    quality_log: QualityLogSettings | None = None
-    span_texts: tuple[AgreedTenant, ...] = ()
-
-
 class CanarySettings(Settings):
     """A second version of the generator beside the first (graphs/choosing/canary.py).
 
@@ -229,7 +176,10 @@ class CanarySettings(Settings):
             that of the first version by more than this.
         max_flagged_rise: the same of answers that the safety filter ended.
         max_slowdown: the same when half of its answers take so many times longer.
-        min_answers: of each version before their times are compared.
+        max_grounded_fall: the same when the share of an answer's words that its passages have
+            (graphs/choosing/groundedness.py) is surely lower, on average, by more than this;
+            1: never.
+        min_answers: of each version before their times and their groundedness are compared.
     """
 
     share: float = Field(default=0.0, ge=0, le=1)
@@ -238,6 +188,7 @@ class CanarySettings(Settings):
     max_failed_rise: float = Field(default=0.02, ge=0, le=1)
     max_flagged_rise: float = Field(default=0.02, ge=0, le=1)
     max_slowdown: float = Field(default=2.0, ge=1)
+    max_grounded_fall: float = Field(default=0.1, ge=0, le=1)
     min_answers: int = Field(default=10, ge=2, le=500)
 
 

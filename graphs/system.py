@@ -7,7 +7,8 @@ nothing. No text of a user stands in it.
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,12 +18,11 @@ from ray._private.worker import global_worker
 from ray.exceptions import RayError
 from ray.serve.context import _get_global_client
 from ray.serve.exceptions import RayServeException
-from ray.serve.handle import DeploymentHandle
 
 from graphs.errors import StageUnavailableError
-from graphs.observing.answers import AnswerState, RecentAnswers
-from graphs.observing.moves import AllMoves, Move, RecentMoves
-from graphs.replicas import QueueState, queues_of
+from graphs.observing.answers import AnswerState
+from graphs.observing.at_work import AllWork, AtWork, QueueState
+from graphs.observing.moves import Move
 from graphs.serve_config.differences import as_config
 
 logger = logging.getLogger(__name__)
@@ -103,14 +103,18 @@ class SystemState:
     """The system at one time.
 
     Attributes:
-        answers: those of one Gateway and all tenants, newest first.
-        queues: by deployment, the calls of that Gateway.
-        moves: of answers at all Gateways and of all tenants, newest first.
+        gateway: an id of the one that tells.
+        answers: the last ones of all tenants, newest first; this and all below of all Gateways.
+        outcomes: how many answers ended in which way, in the last five minutes.
+        queues: by deployment, the calls to it.
+        moves: of answers of all tenants, newest first.
     """
 
+    gateway: str = ""
     deployments: tuple[DeploymentState, ...] = ()
     nodes: tuple[NodeState, ...] = ()
     answers: tuple[AnswerState, ...] = ()
+    outcomes: Mapping[str, int] = field(default_factory=dict)
     tokens_per_s: float = 0.0
     queues: Mapping[str, QueueState] = field(default_factory=dict)
     moves: tuple[Move, ...] = ()
@@ -128,20 +132,11 @@ class SystemView:
     """Looks at the system, for any number of people at most once a second.
 
     Args:
-        recent: the last answers.
-        handles: to the deployments whose queues are told.
-        moves: those of answers; None: none.
+        work: what all Gateways do; None: nothing.
     """
 
-    def __init__(
-        self,
-        recent: RecentAnswers,
-        handles: Sequence[DeploymentHandle] = (),
-        moves: AllMoves | None = None,
-    ) -> None:
-        self._recent = recent
-        self._handles = handles
-        self._moves = moves or AllMoves(RecentMoves())
+    def __init__(self, work: AllWork | None = None) -> None:
+        self._work = work or AllWork(lambda: AtWork(gateway=""))
         self._turn = asyncio.Lock()
         self._looked_at = float("-inf")
         self._seen: tuple[tuple[DeploymentState, ...], tuple[NodeState, ...]] = ((), ())
@@ -156,16 +151,21 @@ class SystemView:
             if time.monotonic() - self._looked_at > _FRESH_S:
                 self._seen = await asyncio.to_thread(_ask)
                 if _num_gateways(self._seen[0]) > 1:
-                    await self._moves.ask()
+                    await self._work.ask()
+                else:
+                    self._work.take(())
                 self._looked_at = time.monotonic()
         deployments, nodes = self._seen
+        work = self._work.now()
         return SystemState(
+            gateway=work.gateway,
             deployments=deployments,
             nodes=nodes,
-            answers=self._recent.latest(),
-            tokens_per_s=round(self._recent.tokens_per_s(), 1),
-            queues=queues_of(self._handles),
-            moves=self._moves.latest(),
+            answers=work.answers,
+            outcomes=work.outcomes,
+            tokens_per_s=round(work.tokens_per_s, 1),
+            queues=work.queues,
+            moves=work.moves,
         )
 
     async def running(self) -> RunningConfig:
@@ -181,7 +181,8 @@ class SystemView:
 def _ask() -> tuple[tuple[DeploymentState, ...], tuple[NodeState, ...]]:
     details, name, nodes = _told()
     found = details["applications"].get(name, {}).get("deployments", {})
-    leaving = global_worker.gcs_client.get_draining_nodes(timeout=_ASK_S)
+    with _lost_as_unavailable():
+        leaving = global_worker.gcs_client.get_draining_nodes(timeout=_ASK_S)
     return tuple(map(deployment_of, found.values())), tuple(node_of(one, leaving) for one in nodes)
 
 
@@ -192,11 +193,18 @@ def _num_gateways(deployments: tuple[DeploymentState, ...]) -> int:
 
 def _told() -> tuple[Mapping[str, Any], str, Sequence[Mapping[str, Any]]]:
     """Gives what Serve tells of itself, the name of the application that asks, and Ray's nodes."""
-    try:
+    with _lost_as_unavailable():
         # As Serve's REST API asks: its public calls tell nothing of single replicas.
         controller = _get_global_client()._controller
         details = ray.get(controller.get_serve_instance_details.remote(), timeout=_ASK_S)
         return details, serve.get_replica_context().app_name, ray.nodes()
+
+
+@contextmanager
+def _lost_as_unavailable() -> Iterator[None]:
+    """The head may be lost between any two questions."""
+    try:
+        yield
     except (RayError, RayServeException) as err:
         raise StageUnavailableError("Serve's controller does not answer") from err
 

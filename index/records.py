@@ -148,6 +148,7 @@ class StoreFileRecord:
     usage_bytes: int
     created_at: int
     chunking: Chunking | None
+    access: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,9 +168,8 @@ class Attachment:
 class FileBatchRecord:
     """Files that were put into a vector store together.
 
-    The counts are of the files that still belong to it: not of those that left the store or were
-    attached again since. `cancelled` means that a cancellation stopped at least one file; none is
-    in progress after that.
+    The counts are of files that still belong to it, not of those that left or were attached again.
+    `cancelled`: a cancellation stopped at least one file; none is in progress after that.
     """
 
     id: str

@@ -124,6 +124,8 @@ class Sampling:
         top_k: at most so many candidates; 0 means all.
         min_p: least probability of a candidate, as a share of the likeliest one's, 0..1.
         seed: a 64-bit integer; the same seed and prompt give the same answer.
+        seed_is_drawn: whether nobody named the seed, nor is there anything written by it that is
+            not in the request, so that any other one will do, and none.
         stop: up to 4 strings before which the answer ends.
         stop_token_ids: up to 64 ids that end the answer as the model's own end does.
         ignore_eos: whether the model's own end is a token like any other.
@@ -145,6 +147,7 @@ class Sampling:
     top_k: int | None = None
     min_p: float = 0.0
     seed: int | None = None
+    seed_is_drawn: bool = False
     stop: tuple[str, ...] = ()
     stop_token_ids: tuple[int, ...] = ()
     ignore_eos: bool = False

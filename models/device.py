@@ -3,13 +3,11 @@
 import fcntl
 import gc
 import logging
-import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +45,7 @@ logger = logging.getLogger(__name__)
 ALL_CPUS = Share()
 # What a CUDA process takes before it allocates anything: about 0.5 GB.
 _CONTEXT_BYTES = 512 * 2**20
+_ASK_ROOM = "import torch; [print(*torch.cuda.mem_get_info(n)) for n in range({})]"
 _UNUSABLE_PART = 0.05  # of a card, that the driver and rounding take
 _CACHE_PART = 0.9  # of what is left beside the weights; the rest is for activations
 
@@ -79,6 +78,13 @@ def has_gpu(share: Share) -> bool:
         raise InvalidInputError(msg)
     logger.warning("num_gpus is %g, but there is no GPU: the CPU serves instead", share.num_gpus)
     return False
+
+
+def as_served(share: Share) -> Share:
+    """Gives a share of the CPU where that serves in the place of a GPU; else the share itself."""
+    if not share.allow_cpu or has_gpu(share):
+        return share
+    return replace(share, num_gpus=0.0)
 
 
 def pick_device(share: Share) -> "torch.device":
@@ -146,16 +152,38 @@ def check_room(share: Share, *, free_bytes: int, total_bytes: int) -> None:
         raise GpuMemoryError(msg)
 
 
+def check_cards(share: Share) -> None:
+    """Looks whether a share is there on each of its GPUs, for processes that are yet to start.
+
+    The driver is asked by a process that ends: this one would keep half a gigabyte of a card.
+
+    Raises:
+        GpuMemoryError: it is not; the message names the processes that hold the rest.
+    """
+    if share.num_gpus <= 0:
+        return
+    asked = subprocess.run(
+        [sys.executable, "-c", _ASK_ROOM.format(max(1, int(share.num_gpus)))],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if asked.returncode != 0:
+        logger.warning("the driver does not tell what is free: %s", asked.stderr.strip()[-200:])
+        return
+    for line in asked.stdout.splitlines():
+        free, total = map(int, line.split())
+        check_room(share, free_bytes=free, total_bytes=total)
+
+
 def _holders() -> str:
     """The processes on the GPUs that this one sees, as the driver names them."""
     try:
-        lines = _compute_apps("pid,process_name,used_memory")
+        lines = compute_apps("pid,process_name,used_memory")
     except (OSError, subprocess.SubprocessError):
         return "unknown, nvidia-smi does not answer"
     return "; ".join(lines) or "processes that nvidia-smi does not see"
 
 
-def _compute_apps(fields: str) -> list[str]:
+def compute_apps(fields: str) -> list[str]:
     """Asks the driver for a line for each process on the GPUs.
 
     Raises:
@@ -196,85 +224,6 @@ def cache_bytes(share: Share, *, total_bytes: int, held_bytes: int) -> int:
         )
         raise GpuMemoryError(msg)
     return int(_CACHE_PART * room)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemoryUse:
-    """Where this process computes, with the processes that it started: vLLM has some.
-
-    Attributes:
-        device: `cpu`, or the GPU's name.
-        num_bytes: what they use there; on a GPU what torch has reserved in this process, and what
-            the driver says of the others.
-    """
-
-    device: str
-    num_bytes: int
-
-
-def memory_use(share: Share) -> MemoryUse:
-    """Tells where this process computes, without loading torch for that."""
-    torch = sys.modules.get("torch")
-    others = _descendants(os.getpid())
-    if share.num_gpus > 0 and torch is not None and torch.cuda.is_available():
-        of_others = _driver.used_bytes(others) if others else 0
-        return MemoryUse(
-            device=str(torch.cuda.get_device_name(0)),
-            num_bytes=int(torch.cuda.memory_reserved(0)) + of_others,
-        )
-    return MemoryUse(device="cpu", num_bytes=sum(map(_resident_bytes, {os.getpid(), *others})))
-
-
-def _descendants(pid: int) -> set[int]:
-    """The processes that a process has started, and those that they have."""
-    found: set[int] = set()
-    for task in Path("/proc", str(pid), "task").glob("*/children"):
-        try:
-            children = {int(one) for one in task.read_text().split()}
-        except OSError:  # the thread has ended
-            continue
-        found |= children.union(*map(_descendants, children))
-    return found
-
-
-def _resident_bytes(pid: int) -> int:
-    try:
-        pages = int(Path("/proc", str(pid), "statm").read_text().split()[1])
-    except OSError:  # it has ended
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-class _DriverTold:
-    """What the driver last said that processes use, asked again beside whoever wants to know."""
-
-    def __init__(self) -> None:
-        self._used: dict[int, int] = {}
-        self._asking: threading.Thread | None = None
-
-    def used_bytes(self, pids: Iterable[int]) -> int:
-        """Gives what these use on all GPUs, by an answer that may be one call old."""
-        if self._asking is None or not self._asking.is_alive():
-            self._asking = threading.Thread(target=self.ask, daemon=True)
-            self._asking.start()
-        return sum(self._used.get(pid, 0) for pid in pids)
-
-    def ask(self) -> None:
-        """Asks it; where it does not answer, nothing is known."""
-        used = {}
-        try:
-            lines = _compute_apps("pid,used_memory")
-        except (OSError, subprocess.SubprocessError):
-            lines = []
-        for line in lines:
-            pid, _, told = line.partition(",")
-            amount, _, unit = told.strip().partition(" ")
-            if unit == "MiB" and amount.isdecimal():
-                used[int(pid)] = int(amount) * 2**20
-        self._used = used
-
-
-_driver = _DriverTold()
 
 
 @contextmanager

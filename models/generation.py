@@ -3,7 +3,7 @@
 Engines speak token ids, in and out: a stream can then go on elsewhere from the ids delivered.
 """
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -258,6 +258,7 @@ class EngineStats:
         num_prefix_asked: tokens of prompts that were looked up in the prefix cache.
         num_prefix_found: those of them that were there.
         num_preempted: times that a request gave its cache to another one and began anew.
+        num_drafted, num_accepted: tokens that were drafted; those that the model took.
     """
 
     num_running: int
@@ -266,6 +267,8 @@ class EngineStats:
     num_prefix_asked: int
     num_prefix_found: int
     num_preempted: int
+    num_drafted: int = 0
+    num_accepted: int = 0
 
 
 class GenerationEngine(Protocol):
@@ -273,11 +276,11 @@ class GenerationEngine(Protocol):
 
     Attributes:
         constraints: the kinds that its answers can be held to.
-        unserved: fields of `Sampling` that it cannot honour, and that are refused therefore.
+        unserved: what of `Sampling`, `constraint` and `tools` it refuses, and why.
     """
 
     constraints: frozenset[ConstraintKind]
-    unserved: frozenset[str]
+    unserved: Mapping[str, str]
 
     def generate(self, request: EngineRequest) -> AsyncGenerator[EngineStep, None]:
         """Decodes one request; closing the iterator frees its slot.
@@ -285,16 +288,12 @@ class GenerationEngine(Protocol):
         Raises:
             EngineStoppedError: the engine died or was closed.
         """
-        ...
 
     def check(self) -> None:
         """Raises EngineStoppedError when no request could be decoded."""
-        ...
 
     def stats(self) -> EngineStats:
         """Tells how full it is."""
-        ...
 
     def close(self) -> None:
         """Ends every request and frees the memory; may be called twice."""
-        ...

@@ -16,17 +16,13 @@ from models.detokenizer import AnswerText
 from models.device import ALL_CPUS, Share, has_gpu
 from models.engines.answer_masks import AnswerMasks
 from models.engines.end_ids import end_ids_of
-from models.engines.loading import load_engine
+from models.engines.loading import computing_of, load_engine
 from models.engines.mask_maker import MaskMaker
 from models.engines.masks import forced_rest
 from models.engines.measuring import Activity, Measuring
 from models.engines.settling import check_request, settled
 from models.engines.token_bytes import TokenBytes
-from models.errors import (
-    InvalidInputError,
-    check_limits,
-    check_load_timeout,
-)
+from models.errors import InvalidInputError, check_limits, check_load_timeout
 from models.generation import (
     EngineRequest,
     EngineStep,
@@ -36,7 +32,7 @@ from models.generation import (
     Sampling,
 )
 from models.hub import check_model, is_pinned, resolve
-from models.identity import ModelIdentity, hash_model, hash_template
+from models.identity import ModelIdentity, hash_computing, hash_model, hash_template
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,8 +130,12 @@ class Generator:
         text_config = AutoConfig.from_pretrained(folder).get_text_config()
         model_limit = int(text_config.max_position_embeddings)
         self._vocabulary_size = int(text_config.vocab_size)
-        self.context_tokens = min(config.context_tokens or model_limit, model_limit)
-        self._profile = self._make_profile(folder)
+        check_limits(config, {"context_tokens": (1, model_limit)})
+        self.context_tokens = config.context_tokens or model_limit
+        computing = computing_of(
+            config.engine, config.engine_options, context_tokens=self.context_tokens, share=share
+        )
+        self._profile = self._make_profile(folder, hash_computing(computing))
         self.identity = self._profile.identity
         self._prompting = Prompting(
             self._tokenizer, config.template_options, model=config.model,
@@ -173,7 +173,7 @@ class Generator:
             ModelChangedError: no adapter that is held here has begun this answer.
         """
         check_request(
-            request, self._engine, name=self._config.engine,
+            request, self._engine, self._config, name=self._config.engine,
             vocabulary_size=self._vocabulary_size,
         )  # fmt: skip
         adapter = self.adapters.digest_for(request.adapter, request.identity)
@@ -207,15 +207,15 @@ class Generator:
         engine_request = await self.prepare(request)
         num_prompt = engine_request.answer_start
         prompt_ids = engine_request.prompt_ids[:num_prompt]
-        form = self._prompting.form(prompt_ids, request.tools)
+        form = self._prompting.form(
+            prompt_ids, request.tools, is_free=request.constraint is None
+        )  # fmt: skip
         answer = AnswerText(
             self._tokenizer, request, self.adapters.identity_of(engine_request.adapter),
             self._bytes.written,
             form=form, hidden_ids=self._prompting.hidden_ids(form),
         )  # fmt: skip
-        if (
-            engine_request.max_tokens == 0
-        ):  # the last id was delivered, but not that it was the last
+        if engine_request.max_tokens == 0:  # all ids were delivered, but not that they are all
             yield answer.extend(EngineStep(token_ids=(), finish_reason="length"), num_prompt)
             return
         with self.adapters.in_use(engine_request.adapter):
@@ -281,7 +281,7 @@ class Generator:
         """Ends every request and frees the memory."""
         self._engine.close()
 
-    def _make_profile(self, folder: Path) -> GeneratorProfile:
+    def _make_profile(self, folder: Path, computing: str) -> GeneratorProfile:
         config = self._config
         return GeneratorProfile(
             identity=ModelIdentity(
@@ -291,6 +291,7 @@ class Generator:
                 else f"content:{hash_model(folder)}",
                 template=hash_template(self._tokenizer.chat_template, config.template_variables),
                 engine=config.engine,
+                computing=computing,
             ),
             tokenizer_json=self._tokenizer.backend_tokenizer.to_str(),
             special_tokens=control_tokens(self._tokenizer),

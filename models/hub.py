@@ -39,7 +39,7 @@ def resolve(model: str, revision: str | None, cache: Path) -> Path:
         InvalidInputError: the id has no known form, or a hub id is not pinned.
         ModelNotFoundError: nothing is there.
         DownloadError: the files did not come.
-        UnsafeModelError: the folder holds only pickled weights, or a hash differs.
+        UnsafeModelError: the folder holds only pickled weights or GGUF, or a hash differs.
     """
     check_model(model, revision)
     if model.startswith(_BUNDLED):
@@ -112,6 +112,9 @@ def _local_folder(folder: Path, cache: Path) -> Path:
         raise ModelNotFoundError(msg)
     names = [path for path in folder.iterdir() if path.is_file()]
     if not any(path.suffix == ".safetensors" for path in names):
+        if any(path.suffix == ".gguf" for path in names):
+            msg = f"{folder} has GGUF weights, which are not served: take .safetensors"
+            raise UnsafeModelError(msg)
         pickles = sorted(path.name for path in names if path.suffix in _PICKLES)
         msg = f"{folder} has no .safetensors weights (found {pickles}); pickled ones are refused"
         raise UnsafeModelError(msg)

@@ -26,7 +26,7 @@ _DIGEST_CHARS = 16
 class ModelIdentity:
     """What a generator serves.
 
-    Not part of it: the sampling that a request gets which names none, and the dtype.
+    Not part of it: the sampling that a request gets which names none, and the kind of the GPU.
 
     Attributes:
         model: the model id, for people; a folder may have another name on another machine, so it
@@ -35,6 +35,8 @@ class ModelIdentity:
         adapter: the LoRA adapter over it; empty: none.
         template: sha256 of the chat template and its options.
         engine: kind of the engine: two kinds do not round alike.
+        computing: sha256 of those of the engine's settings that change its numbers
+            (`models.engines.loading.computing_of`).
     """
 
     model: str
@@ -42,17 +44,34 @@ class ModelIdentity:
     template: str
     engine: str
     adapter: str = ""
+    computing: str = ""
 
     @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits."""
-        parts = (self.source, self.template, self.engine, self.adapter)
+        parts = (self.source, self.template, self.engine, self.adapter, self.computing)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_DIGEST_CHARS]
 
 
 def hash_template(template: object, options: Mapping[str, object]) -> str:
     """Hashes a chat template, or several by name, with the variables that it is filled with."""
-    text = json.dumps([template, dict(options)], sort_keys=True, default=str)
+    return _hash_json([template, dict(options)])
+
+
+def hash_computing(settings: Mapping[str, object]) -> str:
+    """Hashes settings of an engine; their order is none of them, at any depth."""
+    return _hash_json(_named(settings))
+
+
+def _named(value: object) -> object:
+    """The same with names for keys: YAML's may be numbers, which have no order beside names."""
+    if isinstance(value, Mapping):
+        return {str(key): _named(one) for key, one in value.items()}
+    return [_named(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _hash_json(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -83,6 +83,14 @@ async def violations_async(page):
     return _violations(await session.send("Runtime.evaluate", asked))
 
 
+async def focused(page):
+    """What has the focus, as it is called."""
+    return await page.evaluate(
+        """() => document.activeElement.getAttribute("aria-label")
+            || document.activeElement.textContent"""
+    )
+
+
 def late_bars(timeline):
     """The stages of a TIMELINE that end outside of it, or after the time that the page tells."""
     bars, told_ms = timeline["bars"], 1000 * timeline["told_s"] + 50  # tenths of a second
@@ -108,6 +116,12 @@ def view(page, name):
     """Goes to a view of the page."""
     page.get_by_role("link", name=name, exact=True).click()
     page.get_by_role("heading", level=1, name=name).wait_for()
+
+
+async def view_async(page, name):
+    """The same, of a page of Playwright's asynchronous driver."""
+    await page.get_by_role("link", name=name, exact=True).click()
+    await page.get_by_role("heading", level=1, name=name).wait_for()
 
 
 def screenshot_path(folder, name):

@@ -13,6 +13,7 @@ WITH_CLUSTERS = (
     "tests/cluster/launch/test_head.py",
     "tests/cluster/planning/test_packing_ray.py",
     "tests/cluster/test_spot.py",
+    "tests/cluster/test_spot_mix_ray.py",
     "tests/graphs/commands/test_ingest_kill.py",
 )
 
@@ -45,6 +46,11 @@ def pytest_addoption(parser):
     parser.addoption(
         "--served-requests", type=int, default=400,
         help="the same that tests/end_to_end/isolation/test_isolation.py sends to a served system",
+    )  # fmt: skip
+    parser.addoption(
+        "--packings", type=int, default=4,
+        help="random clusters on which tests/cluster/planning/test_packing_ray.py asks Ray for "
+        "replicas; 200 take about 20 minutes",
     )  # fmt: skip
 
 

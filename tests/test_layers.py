@@ -35,9 +35,10 @@ FORBIDDEN = {
 # room is named by a sub-folder, or by the modules that stand in the folder itself.
 ROOMS = {
     "models": (
-        "errors device folders scores identity constraints generation tokens token_counter "
-        "chat detokenizer gptq personal_data",
+        "errors device memory_use folders scores identity constraints generation tokens "
+        "token_counter chat detokenizer gptq personal_data",
         "bundled fetching",
+        "checkpoints",
         "hub",
         "encoders",
         "adapters",
@@ -55,7 +56,8 @@ ROOMS = {
         "bulk",
     ),
     "graphs": (
-        "errors caller deadline together settings findings accounts config corpus router_weights",
+        "errors caller deadline together settings observing_settings findings accounts config "
+        "corpus router_weights",
         "access",
         "serve_config",
         "pipeline",
@@ -69,14 +71,14 @@ ROOMS = {
     ),
     "graphs.api": (
         "errors",
-        "error_replies",
+        "error_replies faults",
         "services",
         "border",
         "accounting",
         "corpus",
         "chat",
-        "completions docs documented embedding embeddings feedback health models moderations "
-        "openapi rerank requests token_input claiming",
+        "completions docs documented embedding embeddings engine_fields feedback health models "
+        "moderations openapi rerank requests token_input claiming",
         "responses",
         "batches",
         "admin dialects mcp page",

@@ -68,7 +68,11 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         console.print(f"note: {note}", markup=False, highlight=False)
     questions = limited(found.questions, options.limit)
     prices = _prices(options)
-    before: Scores | None = _baseline(options.baseline, prices) if options.baseline else None
+    before: Scores | None = None
+    if options.baseline:
+        before = _baseline(options.baseline, prices, questions)
+        if num_others := len(questions) - len(before):
+            console.print(f"note: {num_others} questions are not in {options.baseline.name}")
     urls = [options.base_url, *([options.against] if options.against else [])]
     with ExitStack() as stack:
         systems = [
@@ -161,14 +165,20 @@ def _report(
     return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
 
 
-def _baseline(path: Path, prices: Prices | None) -> Scores:
-    """Reads what `--out` wrote; its tokens cost what those of today do.
+def _baseline(path: Path, prices: Prices | None, asked: Sequence[Question]) -> Scores:
+    """Reads what `--out` wrote of these questions; its tokens cost what those of today do.
 
     Raises:
         QuestionSetError: it is something else.
     """
     try:
         questions = json.loads(path.read_text(encoding="utf-8"))["questions"]
+        texts = {question.id: question.text for question in asked}  # an id may be a line's number
+        questions = {
+            identifier: one
+            for identifier, one in questions.items()
+            if one["question"] == texts.get(identifier)
+        }
         return {
             identifier: scores | _taken_before(questions[identifier]["reply"], prices)
             for identifier, scores in _scores_of(questions).items()

@@ -103,8 +103,11 @@ def failures(after: Scores, before: Scores | None, limits: Limits) -> list[str]:
     level = 1 - (1 - _LEVEL) / max(1, len(limits.drops))
     gained = differences(before, after, level=level)
     for name, allowed in limits.drops.items():
-        if name in gained and gained[name].high < -allowed:
-            one = gained[name]
+        if name not in gained:
+            told.append(f"{name}: of no question is it known of both versions")
+            continue
+        one = gained[name]
+        if one.high < -allowed:
             told.append(
                 f"{name}: lost {shown(-one.mean)} ({shown(-one.high)} to {shown(-one.low)}), "
                 f"more than {shown(allowed)}"

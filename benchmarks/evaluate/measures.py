@@ -14,7 +14,8 @@ _WORD = re.compile(r"\w+")
 # As they stand in reports, in this order.
 MEASURES = (
     "recall", "ndcg", "mrr", "facts", "reference", "cited_precision", "cited_recall",
-    "declined_rightly", "grounded", "answered_in_s", "tokens", "cost",
+    "declined_rightly", "answered", "declined", "grounded", "replied", "answered_in_s", "tokens",
+    "cost",
 )  # fmt: skip
 LOWER_IS_BETTER = frozenset({"answered_in_s", "tokens", "cost"})
 _MILLION = 1_000_000
@@ -65,11 +66,18 @@ class Reply:
 
 
 def measured(question: Question, reply: Reply, prices: Prices | None = None) -> Mapping[str, float]:
-    """Gives the measures that can be taken of a question."""
+    """Gives the measures that can be taken of a question.
+
+    Whether it was declined rightly is told of all questions and of each kind by itself, since one
+    hides what the other loses: `answered` of those that have an answer, `declined` of the others.
+    Where the system replied with an error, it did neither and took no time.
+    """
     declined = is_decline(reply.answer) or not reply.answer.strip()
+    is_right = declined != question.expects_answer and not reply.error
     values = {
-        "declined_rightly": float(declined != question.expects_answer),
-        "answered_in_s": reply.latency_s,
+        "declined_rightly": float(is_right),
+        "answered" if question.expects_answer else "declined": float(is_right),
+        "replied": float(not reply.error),
     }
     if question.documents or question.contexts:
         values |= _retrieval(question, reply.found)
@@ -86,6 +94,7 @@ def measured(question: Question, reply: Reply, prices: Prices | None = None) -> 
     if reply.grounded is not None and not declined:
         values["grounded"] = reply.grounded
     if not reply.error:
+        values["answered_in_s"] = reply.latency_s
         values |= taken(reply.num_prompt_tokens, reply.num_completion_tokens, prices)
     return values
 

@@ -5,10 +5,13 @@ questions.jsonl      ours: {"question": ..., "documents": [file names], "facts":
 a folder             BEIR: queries.jsonl and qrels/test.tsv (or qrels.tsv); a document's name is
 its corpus id, as `graphs.commands.ingest corpus.jsonl` names it
 .jsonl, .json, .csv  RAGAS: user_input, reference, reference_contexts; its older names
-question, ground_truth(s) and contexts, too
+question, ground_truth(s) and contexts, too. What a system once said and read is not looked at:
+`response`, `retrieved_contexts`, and `answer` with `contexts` beside it; `answer` alone is right
 """
 
+import ast
 import csv
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,9 +21,10 @@ from typing import Any
 _QRELS = ("qrels/test.tsv", "qrels.tsv", "qrels/dev.tsv")
 _RAGAS_NAMES = {
     "user_input": ("user_input", "question"),
-    "reference": ("reference", "ground_truth", "ground_truths", "answer"),
+    "reference": ("reference", "ground_truth", "ground_truths"),
     "contexts": ("reference_contexts", "contexts"),
 }
+_READ = ("contexts", "retrieved_contexts")  # beside an `answer`: by the system that gave it
 _NUM_COLUMNS = 3  # of a line of qrels
 
 
@@ -76,7 +80,7 @@ def read_set(path: Path) -> QuestionSet:
 
 def _read_file(path: Path) -> QuestionSet:
     rows = list(_rows(path))
-    known = {name for names in _RAGAS_NAMES.values() for name in names} - {"question"}
+    known = {name for names in _RAGAS_NAMES.values() for name in names} - {"question"} | {"answer"}
     is_ragas = bool(rows) and not {"turns", "documents", "facts", "expect"} & rows[0].keys()
     read = _ragas if is_ragas and known & rows[0].keys() else _own
     questions = [read(row, f"{path}:{number}") for number, row in enumerate(rows, start=1)]
@@ -86,7 +90,7 @@ def _read_file(path: Path) -> QuestionSet:
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     text = path.read_text(encoding="utf-8-sig")
     if path.suffix == ".csv":
-        yield from csv.DictReader(text.splitlines())
+        yield from csv.DictReader(io.StringIO(text, newline=""))
         return
     if path.suffix == ".json":
         value = _parsed(text, str(path))
@@ -94,7 +98,8 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
             raise QuestionSetError(f"{path} must hold a list, got {type(value).__name__}")
         yield from (_mapping(one, f"{path}:{number}") for number, one in enumerate(value, start=1))
         return
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not splitlines(): JSON may hold U+2028 and others of its ends of lines.
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             yield _mapping(_parsed(line, f"{path}:{number}"), f"{path}:{number}")
 
@@ -137,6 +142,11 @@ def _ragas(row: Mapping[str, Any], place: str) -> Question:
     }
     if not isinstance(found["user_input"], str):
         raise QuestionSetError(f"{place}: needs the text `user_input`, got {sorted(row)}")
+    if row.get("answer"):
+        if any(row.get(name) for name in _READ):
+            found["contexts"] = row.get("reference_contexts")
+        else:
+            found["reference"] = found["reference"] or row["answer"]
     reference = _texts(found["reference"] or ())
     return Question(
         id=str(row.get("id") or place.rpartition(":")[2]),
@@ -147,12 +157,14 @@ def _ragas(row: Mapping[str, Any], place: str) -> Question:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    """Reads texts, also one alone, and a list that a CSV holds as JSON."""
+    """Reads texts, also one alone, and a list that a CSV holds as JSON or as Python writes it."""
     if isinstance(value, str) and value.startswith("["):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = [value]
+        for read in (json.loads, ast.literal_eval):
+            try:
+                value = read(value)
+                break
+            except (ValueError, SyntaxError):
+                continue
     return (value,) if isinstance(value, str) else tuple(str(one) for one in value)
 
 

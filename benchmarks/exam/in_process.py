@@ -29,6 +29,7 @@ from deployments.state import models_folder
 from graphs.api.app import build_app
 from graphs.api.services import Services
 from graphs.choosing.router import Router
+from graphs.errors import ConfigError
 from graphs.gateway import Graph, Kept
 from graphs.observing.observer import Observer
 from graphs.pipeline.quoting.words import content_stems
@@ -152,13 +153,19 @@ class _Stream:
 def served(config_file: Path, router: Router | None = None) -> Iterator[str]:
     """Serves a Serve config from this process, with an empty corpus; gives the base URL.
 
-    A `router` puts a small generator beside the other and decides between them.
+    A `router` puts a small generator beside the other and decides between them. Whoever asks is let
+    in without a key: nobody else reaches it, and its corpus is its own.
 
     Raises:
-        ConfigError: the file has faults.
+        ConfigError: the file has faults, or its generator answers in its own words.
         TimeoutError: it does not start.
     """
     config = read_serve_config(config_file)
+    if config.gateway.answers != "quote":
+        raise ConfigError(
+            f"{config_file}: the generator answers in its own words (`answers: free`), which no "
+            f"stand-in does: serve it, and ask that with --base-url"
+        )
     with tempfile.TemporaryDirectory() as folder:
         server = _Server(config, f"sqlite:///{folder}/corpus.db", router)
         thread = threading.Thread(target=server.run, name="in-process", daemon=True)
@@ -230,10 +237,12 @@ async def _services(config: ServeConfig, database_url: str, router: Router | Non
     if router is not None:
         deployed["small_generator"] = _Handle("GeneratorSmall", SmallWriter(generator))
     handles = {role: (cast(DeploymentHandle, handle),) for role, handle in deployed.items()}
-    observer = Observer(config.gateway.observing, Meter(), "in process")
-    graph = Graph(config.gateway, handles, observer, Kept(), router)
+    auth = config.gateway.auth.model_copy(update={"keys": False})
+    gateway = config.gateway.model_copy(update={"auth": auth})
+    observer = Observer(gateway.observing, Meter(), "in process")
+    graph = Graph(gateway, handles, observer, Kept(), router)
     return Services(
-        config=config.gateway,
+        config=gateway,
         pipeline=graph,
         embedder=graph.embedder,
         reranker=graph.reranker,

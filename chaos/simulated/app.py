@@ -6,6 +6,7 @@ request, so what two replicas wrote together can be compared with what one would
 Quality is not simulated.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from chaos.simulated.generator import Generator, SimulatedGeneratorConfig, diges
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
 from models.embedder import Embeddings
-from models.errors import InvalidInputError
+from models.errors import InvalidInputError, check_limits
 from models.personal_data import find_personal_data
 from models.reranker import RerankScores
 from models.safety import MODERATION_CATEGORIES, PERSONAL_DATA, Verdict
@@ -32,15 +33,45 @@ HARMFUL = "forbidden"  # the one word that the safety filter flags
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoSettings:
-    """A simulated model has none, but for the generator."""
+class SimulatedModelConfig:
+    """How a simulated model that writes nothing behaves.
+
+    Attributes:
+        work_s: seconds that a call takes, one after the other.
+    """
+
+    work_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Checks the range."""
+        check_limits(self, {"work_s": (0, 60)})
+
+
+class _Model:
+    """Works on one call at a time, for as long as its settings say."""
+
+    def __init__(self) -> None:
+        self._config = SimulatedModelConfig()
+        self._is_free = asyncio.Lock()
+
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+        """Takes over the settings."""
+        self._config = parse_config(SimulatedModelConfig, user_config)
+
+    async def _work(self) -> None:
+        if self._config.work_s:
+            async with self._is_free:
+                await asyncio.sleep(self._config.work_s)
+
+    async def check_health(self) -> None:
+        """Is healthy while its event loop runs."""
 
 
 # Read by graphs/serve_config: the blocks that differ from those of `graphs.app:build`.
 BLOCKS: Mapping[str, type[Any]] = {
-    "Embedder": NoSettings,
-    "Reranker": NoSettings,
-    "SafetyFilter": NoSettings,
+    "Embedder": SimulatedModelConfig,
+    "Reranker": SimulatedModelConfig,
+    "SafetyFilter": SimulatedModelConfig,
     "Generator": SimulatedGeneratorConfig,
 }
 
@@ -74,12 +105,8 @@ def _words(text: str) -> list[str]:
 
 
 @serve.deployment
-class Embedder:
+class Embedder(_Model):
     """Embeds a text as the signs of its words' hashes, so that texts with common words are near."""
-
-    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
-        """Refuses settings: there are none."""
-        parse_config(NoSettings, user_config)
 
     async def embed(
         self,
@@ -96,6 +123,7 @@ class Embedder:
         if dimensions not in (None, _DIM):
             msg = f"dimensions must be {_DIM}, got {dimensions}"
             raise InvalidInputError(msg)
+        await self._work()
         rows = np.stack([_vector(text) for text in texts])
         counts = np.asarray([len(text.split()) for text in texts], dtype=np.int32)
         return Embeddings(vectors=rows, token_counts=counts, fingerprint=_FINGERPRINT)
@@ -115,9 +143,6 @@ class Embedder:
         """Tells where it runs."""
         return describe_replica("simulated:embedder")
 
-    async def check_health(self) -> None:
-        """Is healthy while its event loop runs."""
-
 
 def _vector(text: str) -> np.ndarray[Any, np.dtype[np.float32]]:
     vector = np.full(_DIM, 1e-3, dtype=np.float32)
@@ -129,12 +154,8 @@ def _vector(text: str) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 @serve.deployment
-class Reranker:
+class Reranker(_Model):
     """Scores a document by the share of the query's words that it holds."""
-
-    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
-        """Refuses settings: there are none."""
-        parse_config(NoSettings, user_config)
 
     async def rerank(
         self, query: str, documents: Sequence[str], *, weight: float = 1.0
@@ -144,6 +165,7 @@ class Reranker:
         if not wanted or not documents:
             msg = f"query and documents must not be empty, got {len(documents)} documents"
             raise InvalidInputError(msg)
+        await self._work()
         shares = [len(wanted & set(_words(document))) / len(wanted) for document in documents]
         return RerankScores(scores=np.asarray(shares, np.float32), num_tokens=len(wanted))
 
@@ -157,31 +179,22 @@ class Reranker:
         """Tells where it runs."""
         return describe_replica("simulated:reranker")
 
-    async def check_health(self) -> None:
-        """Is healthy while its event loop runs."""
-
 
 @serve.deployment
-class SafetyFilter:
+class SafetyFilter(_Model):
     """Flags texts that hold the word `HARMFUL`."""
-
-    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
-        """Refuses settings: there are none."""
-        parse_config(NoSettings, user_config)
 
     async def classify(self, texts: Sequence[str], *, weight: float = 1.0) -> tuple[Verdict, ...]:
         """Judges every text; see `models.safety.SafetyClassifier`."""
         if not texts:
             msg = "texts must not be empty"
             raise InvalidInputError(msg)
+        await self._work()
         return tuple(_verdict(text) for text in texts)
 
     async def describe(self) -> ReplicaDescription:
         """Tells where it runs."""
         return describe_replica("simulated:safety")
-
-    async def check_health(self) -> None:
-        """Is healthy while its event loop runs."""
 
 
 def _verdict(text: str) -> Verdict:

@@ -2,14 +2,13 @@
 
 import asyncio
 import hashlib
-import json
 import os
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import ray
 from ray import serve
@@ -18,6 +17,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from chaos.simulated.room import Room
+from chaos.simulated.served import Served, write_served
 from deployments.life.drain_watch import DrainWatch
 from deployments.replica import ReplicaDescription, describe_replica
 from deployments.user_config import parse_config
@@ -56,6 +56,10 @@ class SimulatedGeneratorConfig:
         ledger: folder of files `PID.json`, each a `Served`, written when a stream begins or ends:
             they outlive the replica. None: none are written.
         version: stands for the weights: another one is another model and writes other words.
+        first_word: of every answer; empty: made up as the others.
+        repeats: whether it writes the words of the last turn in the place of made-up ones, as what
+            keeps to its passages does.
+        breaks: whether every answer ends with a fault of the model after its first word.
     """
 
     tokens_per_s: float = 10.0
@@ -66,6 +70,9 @@ class SimulatedGeneratorConfig:
     temperature: float = 0.0
     ledger: str | None = None
     version: int = 0
+    first_word: str = ""
+    repeats: bool = False
+    breaks: bool = False
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -75,6 +82,12 @@ class SimulatedGeneratorConfig:
         sizes = ("max_concurrent_requests", "cache_tokens", "max_answer_tokens", "context_tokens")
         check_limits(self, dict.fromkeys(sizes, (1, inf)) | {"temperature": (0, 2)})
 
+    def check_whole(self) -> None:
+        """Raises RuntimeError, as a model with a fault does, if it is to break."""
+        if self.breaks:
+            msg = f"version {self.version} breaks, as it was told to"
+            raise RuntimeError(msg)
+
     @property
     def identity(self) -> ModelIdentity:
         """Names the model that these settings stand for."""
@@ -82,26 +95,6 @@ class SimulatedGeneratorConfig:
         return ModelIdentity(
             model="simulated:generator", source=source, template="", engine="simulated"
         )
-
-
-class Served(TypedDict):
-    """What one replica has done since it started.
-
-    Attributes:
-        active: ids of the requests that decode now; a request may stand there more than once.
-        slots: streams that decode at once.
-        num_requests: streams that began.
-        num_resumed: those of them that went on after tokens of another replica.
-        num_tokens: tokens that were written.
-    """
-
-    pid: int
-    active: list[str]
-    slots: int
-    tokens_per_s: float
-    num_requests: int
-    num_resumed: int
-    num_tokens: int
 
 
 @serve.deployment
@@ -164,13 +157,14 @@ class Generator:
                     yield chunk
                     if chunk.finish_reason is None:
                         self._check_drain()
+                    config.check_whole()
             finally:
                 self._active.remove(request.request_id)
                 await self._note()
 
     async def _note(self) -> None:
         if self._config.ledger is not None:
-            _write(Path(self._config.ledger), await self.served())
+            write_served(Path(self._config.ledger), await self.served())
 
     def _check_drain(self) -> None:
         if self._drain.is_over:
@@ -222,20 +216,14 @@ def _room(config: SimulatedGeneratorConfig) -> Room:
     return Room(config.max_concurrent_requests, config.cache_tokens)
 
 
-def _write(folder: Path, served: Served) -> None:
-    """Writes a record, whole or not at all."""
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{served['pid']}.new"
-    path.write_text(json.dumps(served))
-    path.rename(path.with_suffix(".json"))
-
-
 class _Answer:
     """One answer: what was delivered is played again, as `models.generator` does."""
 
     def __init__(self, request: GenerationRequest, config: SimulatedGeneratorConfig) -> None:
         self._request = request
         self._identity = config.identity.digest
+        self._first_word = config.first_word
+        self._read = request.messages[-1].text.split() if config.repeats else []
         self._num_prompt = sum(len(turn.text.split()) for turn in request.messages)
         room = config.context_tokens - self._num_prompt
         if room < 1:
@@ -268,14 +256,14 @@ class _Answer:
     def chunks(self) -> Iterator[GenerationChunk]:
         """Gives one chunk a token; the last has a `finish_reason`."""
         delivered = self._request.delivered_token_ids
-        text = "".join(self._stops.push(_word(token_id)) for token_id in delivered)
+        text = "".join(self._stops.push(self._word(token_id)) for token_id in delivered)
         owed = text[self._request.num_delivered_chars :]
         if len(delivered) >= self._max_tokens:
             yield self._chunk(len(delivered), (), owed + self._stops.flush())
             return
         for position in range(len(delivered), self._max_tokens):
-            token_id = digest(self._key, position) % _NUM_WORDS
-            owed += self._stops.push(_word(token_id))
+            token_id = self._token_id(position)
+            owed += self._stops.push(self._word(token_id))
             if position == self._max_tokens - 1 and not self._stops.stopped:
                 owed += self._stops.flush()
             yield self._chunk(position, (token_id,), owed)
@@ -295,6 +283,15 @@ class _Answer:
             identity=self._identity,
         )
 
+    def _token_id(self, position: int) -> int:
+        """Below `_NUM_WORDS`: made up; that itself: the first word; above: of the last turn."""
+        if position == 0 and self._first_word:
+            return _NUM_WORDS
+        if self._read:
+            return _NUM_WORDS + 1 + position % len(self._read)
+        return digest(self._key, position) % _NUM_WORDS
 
-def _word(token_id: int) -> str:
-    return f"w{token_id} "
+    def _word(self, token_id: int) -> str:
+        if token_id > _NUM_WORDS:
+            return f"{self._read[token_id - _NUM_WORDS - 1]} "
+        return f"{self._first_word} " if token_id == _NUM_WORDS else f"w{token_id} "

@@ -32,7 +32,8 @@ from index.catalog.revision import REVISION, stored_revision
 from models.errors import InvalidInputError
 from models.folders import whole_or_nothing
 
-_TOLD, _CATALOG, _CONFIGS = "backup.json", "catalog.db", "config"
+TOLD = "backup.json"  # what says what the others must be
+_CATALOG, _CONFIGS = "catalog.db", "config"
 _FORMAT = 1
 _BLOCK = 2**20
 
@@ -88,7 +89,7 @@ def make_backup(url: str, out: Path, configs: Sequence[Path] = ()) -> Backup:
             names = _copy_configs(configs, folder / _CONFIGS)
             files = [_CATALOG, *(f"{_CONFIGS}/{name}" for name in names)]
             told = _described(folder, files, started_at, engine.dialect.name)
-            (folder / _TOLD).write_text(json.dumps(asdict(told), indent=2) + "\n")
+            (folder / TOLD).write_text(json.dumps(asdict(told), indent=2) + "\n")
     finally:
         engine.dispose()
     return told
@@ -101,7 +102,7 @@ def read_backup(folder: Path) -> Backup:
         BackupError: it is none, of a format that this version does not know, or damaged.
     """
     try:
-        told = parse_config(Backup, json.loads((folder / _TOLD).read_text()))
+        told = parse_config(Backup, json.loads((folder / TOLD).read_text()))
     except (OSError, ValueError, InvalidInputError) as err:
         raise BackupError(f"{folder} is no backup: {err}") from err
     if told.format != _FORMAT:

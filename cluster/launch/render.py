@@ -19,6 +19,7 @@ from typing import Any
 
 import jsonschema
 import yaml
+from ray._private.ray_constants import DEFAULT_OBJECT_STORE_MEMORY_PROPORTION
 from rich.console import Console
 
 from deployments.user_config import unknown_key
@@ -53,7 +54,8 @@ def render(values: Mapping[str, Any]) -> dict[str, str]:
     """
     _check(values)
     chart = {**values, "serve_config_text": _serve_config(values)}
-    known = {**chart, "common": read_text(_HERE / "ray_up" / "common.yaml").rstrip()}
+    common = read_text(_HERE / "ray_up" / "common.yaml").rstrip()
+    known = {**chart, **_ray_memory(values), "common": common}
     files = {
         name: _filled(read_text(_HERE / source), known, source)
         for name, source in TEMPLATES.items()
@@ -83,6 +85,17 @@ def _serve_config(values: Mapping[str, Any]) -> str:
     dumped: str = yaml.safe_dump(config, sort_keys=False, width=100).rstrip()
     parse_serve_config(dumped, f"{served} with these values")
     return dumped
+
+
+def _ray_memory(values: Mapping[str, Any]) -> dict[str, int]:
+    """Bytes that Ray gives away on a node, beside its object store, by what a worker may take."""
+    units = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+    share = 1 - DEFAULT_OBJECT_STORE_MEMORY_PROPORTION
+    taken = {name: str(values[f"{name}_memory"]) for name in ("on_demand", "spot")}
+    return {
+        f"{name}_ray_memory": int(int(one[:-2]) * units[one[-2:]] * share)
+        for name, one in taken.items()
+    }
 
 
 def _filled(text: str, known: Mapping[str, Any], source: str) -> str:

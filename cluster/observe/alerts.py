@@ -7,6 +7,8 @@ docs/runbook.md. What to do is a line or two each.
 from dataclasses import dataclass
 from typing import Literal
 
+from cluster.observe.panel import FAILED
+
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
@@ -26,10 +28,14 @@ class Alert:
     runbook: str
 
 
-_FAILED = (
-    'sum(rate(ray_ragfleet_requests_total{outcome!~"answered|declined|refused|cancelled"}[5m]))'
-)
 _ALL = "sum(rate(ray_ragfleet_requests_total[5m]))"
+# How Serve's controller tells, all the time, what a deployment is; below this it has failed. What
+# it tells of a replica ends with the replica, so a lost one is missing, and not unhealthy.
+_UPDATING = 3
+_WANTED = "max by (deployment) (ray_serve_autoscaling_target_replicas)"
+_HEALTHY = "sum by (deployment) (ray_serve_deployment_replica_healthy)"
+# Each replica counts all files: none says more than another one, nor does a new one.
+_UNREAD = 'sum by (status, replica) (ray_ragfleet_files{status="failed"})'
 _CHATS = 'sum(rate(ray_ragfleet_requests_total{operation="chat"}[30m]))'
 
 ALERTS = (
@@ -42,8 +48,8 @@ ALERTS = (
     ),
     Alert(
         name="RagfleetRequestsFail", severity="page", wait="5m",
-        expr=f"{_FAILED} / {_ALL} > 0.05",
-        says="{{ $value | humanizePercentage }} of the requests end with an error",
+        expr=f"sum(rate({FAILED}[5m])) / {_ALL} > 0.05 and sum(increase({FAILED}[5m])) > 4",
+        says="{{ $value | humanizePercentage }} of the requests end with an error of the server",
         runbook="The panel `Errors of stages` names stage and error; `overloaded` wants more "
         "replicas, `unavailable` a look at that deployment.",
     ),
@@ -57,10 +63,17 @@ ALERTS = (
     ),
     Alert(
         name="RagfleetReplicaUnhealthy", severity="page", wait="5m",
-        expr="min by (deployment) (ray_serve_deployment_replica_healthy) < 1",
-        says="a replica of {{ $labels.deployment }} is not healthy",
-        runbook="Serve starts another; if it fails again, `/v1/models` and `serve status` tell the "
-        "reason, most often a model that cannot be loaded.",
+        expr=f"min by (deployment) (ray_serve_deployment_status) < {_UPDATING}",
+        says="a replica of {{ $labels.deployment }} is not healthy, and none takes its place",
+        runbook="Serve tries again and again; `/v1/models` and `serve status` tell the reason, "
+        "most often a model that cannot be loaded or a machine that has gone.",
+    ),
+    Alert(
+        name="RagfleetReplicasMissing", severity="ticket", wait="30m",
+        expr=f"{_WANTED} > ({_HEALTHY} or 0 * {_WANTED})",
+        says="{{ $labels.deployment }} does not get the {{ $value }} replicas that it wants",
+        runbook="`ray status` tells what no machine has room for; a replica that starts for so "
+        "long has its reason in its log under `logs/serve/`.",
     ),
     Alert(
         name="RagfleetStageLeftOut", severity="ticket", wait="10m",
@@ -87,7 +100,8 @@ ALERTS = (
     ),
     Alert(
         name="RagfleetAnswersMove", severity="ticket", wait="10m",
-        expr=f"sum(rate(ray_ragfleet_migrations_total[10m])) / {_ALL} > 0.05",
+        expr="sum(rate(ray_ragfleet_migrations_total[10m])) / "
+        "sum(rate(ray_ragfleet_requests_total[10m])) > 0.05",
         says="generators are lost while they write",
         runbook="With a spot notice it is as it should be; without one, see the log of the "
         "generator replicas for the reason behind `migrating`.",
@@ -101,7 +115,9 @@ ALERTS = (
     ),
     Alert(
         name="RagfleetIngestionFails", severity="ticket", wait="0m",
-        expr='delta(ray_ragfleet_files{status="failed"}[15m]) > 0',
+        # Unlike `delta` exact, and none where files are deleted.
+        expr=f"max by (status) ({_UNREAD}) - "
+        f"min by (status) (min_over_time(({_UNREAD})[15m:])) > 0",
         says="{{ $value }} more files could not be read",
         runbook="`GET /v1/vector_stores/{id}/files?filter=failed` tells the reason of each.",
     ),
@@ -125,5 +141,12 @@ ALERTS = (
         says="a spot watcher does not reach its cloud's metadata service",
         runbook="Without it a machine goes unannounced: see the log of `python -m cluster.spot` on "
         "that machine, and its firewall.",
+    ),
+    Alert(
+        name="RagfleetNotScraped", severity="ticket", wait="5m",
+        expr='up{job=~"ray|spot",optional=""} == 0',
+        says="nothing is told by {{ $labels.job }} at {{ $labels.instance }}",
+        runbook="What is not scraped raises no alert: see whether the process runs (`ray status`, "
+        "`python -m cluster.spot`) and whether Prometheus reaches its port.",
     ),
 )  # fmt: skip

@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from graphs.api.faults import HARMLESS
+
 WINDOW = "$__rate_interval"
+# Of a metric that is not there until it is counted first; nothing is added to one that is.
+ELSE_ZERO = " or on() vector(0)"
+# What a reader of the dashboard of a model chooses: a deployment, a label of all metrics there.
+OF_MODEL = 'deployment=~"$model"'
+# Requests that the server failed; what clients ask in vain is none of them.
+FAILED = f'ray_ragfleet_requests_total{{outcome!~"{"|".join(HARMLESS)}"}}'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +51,7 @@ def rate(metric: str, by: str = "", where: str = "") -> str:
 
 def seldom(metric: str, by: str) -> str:
     """Asks for the growth of a counter that is not there until it is counted first."""
-    return f"{rate(metric, by)} or vector(0)"
+    return f"{rate(metric, by)}{ELSE_ZERO}"
 
 
 def quantile(share: float, metric: str, by: str = "", where: str = "") -> str:

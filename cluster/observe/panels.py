@@ -8,14 +8,27 @@ does.
 from collections.abc import Mapping
 
 from cluster.observe.engine_panels import ENGINE_PANELS
-from cluster.observe.panel import Dashboard, Panel, mean, quantile, rate, seldom
+from cluster.observe.panel import (
+    ELSE_ZERO,
+    FAILED,
+    OF_MODEL,
+    WINDOW,
+    Dashboard,
+    Panel,
+    mean,
+    quantile,
+    rate,
+    seldom,
+)
 
 _REQUESTS = "ray_ragfleet_requests_total"
 _DURATION = "ray_gen_ai_server_request_duration_seconds"
 _FIRST = "ray_gen_ai_server_time_to_first_token_seconds"
 _EACH = "ray_gen_ai_server_time_per_output_token_seconds"
 _STAGE = "ray_ragfleet_stage_duration_seconds"
-_MODEL = 'model=~"$model"'
+_CHAT = 'operation="chat"'
+_ANSWERED, _DECLINED = f'{_CHAT},outcome="answered"', f'{_CHAT},outcome="declined"'
+_COST = "sum by (currency) (increase(ray_ragfleet_cost_total[1h]))"
 _STORE = 'store=~"$store"'
 
 OVERVIEW = Dashboard(
@@ -29,19 +42,15 @@ OVERVIEW = Dashboard(
         Panel(
             title="Failed", unit="percentunit",
             queries={
-                "share": "(sum(rate(ray_ragfleet_requests_total"
-                '{outcome!~"answered|declined|refused|cancelled"}[$__rate_interval])) or vector(0))'
-                f" / {rate(_REQUESTS)}"
+                "share": f"(sum(rate({FAILED}[{WINDOW}])){ELSE_ZERO}) / {rate(_REQUESTS)}"
             },
-            says="requests that an error ended",
+            says="requests that an error of the server ended; not what clients ask in vain",
         ),
         Panel(
             title="Declined", unit="percentunit",
             queries={
-                "share": "(sum(rate(ray_ragfleet_requests_total"
-                '{operation="chat",outcome="declined"}[$__rate_interval])) or vector(0))'
-                """ / (sum(rate(ray_ragfleet_requests_total{operation="chat"}"""
-                "[$__rate_interval])) > 0 or vector(1))"
+                "share": f"({rate(_REQUESTS, where=_DECLINED)}{ELSE_ZERO}) / "
+                f"({rate(_REQUESTS, where=_CHAT)} > 0 or vector(1))"
             },
             says="chats whose documents hold no answer: rises when documents are missing",
         ),
@@ -115,62 +124,71 @@ OVERVIEW = Dashboard(
         ),
         Panel(
             title="Cost of an hour",
-            queries={"{{currency}}": "sum by (currency) "
-                     "(increase(ray_ragfleet_cost_total[1h])) or vector(0)"},
+            queries={"{{currency}}": f"{_COST}{ELSE_ZERO}"},
             says="by observing.prices of the Gateway's settings",
         ),
         Panel(
             title="Cost of an answer",
             queries={
-                "{{currency}}": "sum by (currency) (increase(ray_ragfleet_cost_total[1h])) / on() "
-                "group_left() (sum(increase(ray_ragfleet_requests_total"
-                '{operation="chat",outcome="answered"}[1h])) > 0) or vector(0)'
+                "{{currency}}": f"{_COST} / on() group_left() "
+                f"(sum(increase({_REQUESTS}{{{_ANSWERED}}}[1h])) > 0){ELSE_ZERO}"
             },
             says="what all chats of an hour cost, the declined ones too, by those answered",
+        ),
+        Panel(title="Files that wait", queries={"jobs": "max(ray_ragfleet_ingest_jobs)"}),
+        Panel(
+            title="Longest wait for ingestion", unit="s",
+            queries={"lag": "max(ray_ragfleet_ingest_lag_seconds)"},
         ),
     ),
 )  # fmt: skip
 
 MODEL = Dashboard(
     title="Ragfleet: one model",
-    variables={"model": "label_values(ray_ragfleet_batch_items_count, model)"},
+    variables={"model": "label_values(ray_ragfleet_memory_bytes, deployment)"},
     panels=(
         Panel(
             title="Items of a batch",
-            queries={"mean {{model}}": mean("ray_ragfleet_batch_items", "model", _MODEL)},
+            queries={"mean {{model}}": mean("ray_ragfleet_batch_items", "model", OF_MODEL)},
         ),
         Panel(
             title="Batches a second", unit="ops",
-            queries={"{{model}}": rate("ray_ragfleet_batch_items_count", "model", _MODEL)},
+            queries={"{{model}}": rate("ray_ragfleet_batch_items_count", "model", OF_MODEL)},
         ),
         Panel(
             title="Time of a batch, p95", unit="s",
             queries={
-                "{{model}}": quantile(0.95, "ray_ragfleet_batch_duration_seconds", "model", _MODEL)
+                "{{model}}": quantile(
+                    0.95, "ray_ragfleet_batch_duration_seconds", "model", OF_MODEL
+                )
             },
         ),
         Panel(
             title="Calls that wait for the next batch",
             queries={
-                "{{model}}": f"sum by (model) (ray_ragfleet_batch_waiting_calls{{{_MODEL}}})"
+                "{{model}}": f"sum by (model) (ray_ragfleet_batch_waiting_calls{{{OF_MODEL}}})"
             },
         ),
         Panel(
             title="Memory by replica", unit="bytes",
-            queries={"{{deployment}} {{replica}} {{device}}": "ray_ragfleet_memory_bytes"},
+            queries={
+                "{{deployment}} {{replica}} {{device}}": f"ray_ragfleet_memory_bytes{{{OF_MODEL}}}"
+            },
             says="of the GPU where the replica has one, else main memory",
         ),
         *ENGINE_PANELS,
         Panel(
             title="Calls in work",
             queries={
-                "{{deployment}}": "sum by (deployment) (ray_serve_replica_processing_queries)"
+                "{{deployment}}": "sum by (deployment) "
+                f"(ray_serve_replica_processing_queries{{{OF_MODEL}}})"
             },
         ),
         Panel(
             title="Calls in queues",
             queries={
-                "{{deployment}}": "sum by (deployment) (ray_serve_deployment_queued_queries)"
+                "{{deployment}}": "sum by (deployment) "
+                f"(ray_serve_deployment_queued_queries{{{OF_MODEL}}})"
             },
         ),
     ),
@@ -195,23 +213,24 @@ STORE = Dashboard(
         Panel(
             title="Best relevance of a request",
             queries={
-                "median {{scorer}}": quantile(0.5, "ray_ragfleet_retrieval_score", "scorer"),
-                "p10 {{scorer}}": quantile(0.1, "ray_ragfleet_retrieval_score", "scorer"),
+                f"{name} {{{{scorer}}}}": quantile(
+                    share, "ray_ragfleet_retrieval_score", "scorer", _STORE
+                )
+                for name, share in (("median", 0.5), ("p10", 0.1))
             },
-            says="falls when questions are about what no document says",
+            says="whose best passage is of the store; falls when no document says what is asked",
         ),
         Panel(
             title="Passages of an answer",
-            queries={"mean": mean("ray_ragfleet_passages_given")},
+            queries={"mean": mean("ray_ragfleet_passages_given", where=_STORE)},
         ),
         Panel(
             title="Files by status",
-            queries={"{{status}}": "max by (status) (ray_ragfleet_files)"},
-        ),
-        Panel(title="Files that wait", queries={"jobs": "max(ray_ragfleet_ingest_jobs)"}),
-        Panel(
-            title="Longest wait for ingestion", unit="s",
-            queries={"lag": "max(ray_ragfleet_ingest_lag_seconds)"},
+            queries={
+                "{{status}}": "sum by (status) (max by (status, store) "
+                f"(ray_ragfleet_files{{{_STORE}}}))"
+            },
+            says="`in_progress`: they wait, or are read",
         ),
     ),
 )  # fmt: skip
@@ -248,25 +267,25 @@ CLUSTER = Dashboard(
             title="GPU memory", unit="percentunit",
             queries={
                 "{{ip}} {{GpuIndex}}": "sum by (ip, GpuIndex) (ray_node_gram_used) / sum by "
-                "(ip, GpuIndex) (ray_node_gram_used + ray_node_gram_available) or vector(0)"
+                f"(ip, GpuIndex) (ray_node_gram_used + ray_node_gram_available){ELSE_ZERO}"
             },
         ),
         Panel(
             title="Spot notices", unit="short",
             queries={
-                "{{source}} {{kind}}": "sum by (source, kind) (increase(spot_notices_total[1h])) "
-                "or vector(0)"
+                "{{source}} {{kind}}": "sum by (source, kind) (increase(spot_notices_total[1h]))"
+                f"{ELSE_ZERO}"
             },
         ),
         Panel(
             title="Nodes that are drained",
-            queries={"draining": "sum(spot_node_draining) or vector(0)"},
+            queries={"draining": f"sum(spot_node_draining){ELSE_ZERO}"},
         ),
         Panel(
             title="From notice to drain, p95", unit="s",
             queries={
                 "p95": "histogram_quantile(0.95, sum by (le) "
-                "(rate(spot_notice_to_drain_seconds_bucket[1h]))) or vector(0)"
+                f"(rate(spot_notice_to_drain_seconds_bucket[1h]))){ELSE_ZERO}"
             },
         ),
     ),

@@ -20,6 +20,7 @@ SCRAPE_S = 5
 _STOP_S = 10
 _KEPT = "15d"
 _SPOT = "127.0.0.1:9465"
+_OPTIONAL = {"optional": "yes"}
 
 
 class NoPrometheusError(RuntimeError):
@@ -35,7 +36,8 @@ def config(ray_folder: Path) -> str:
     found = ray_folder / "ray" / "session_latest" / "prom_metrics_service_discovery.json"
     scrapes = [
         {"job_name": "ray", "file_sd_configs": [{"files": [str(found)], "refresh_interval": "5s"}]},
-        {"job_name": "spot", "static_configs": [{"targets": [_SPOT]}]},
+        # Most machines have no watcher: that it is silent is no alert (RagfleetNotScraped).
+        {"job_name": "spot", "static_configs": [{"targets": [_SPOT], "labels": _OPTIONAL}]},
     ]
     every = f"{SCRAPE_S}s"
     return yaml.safe_dump(

@@ -9,6 +9,8 @@ from deployments.user_config import parse_config
 from graphs.errors import ConfigError
 from models.errors import InvalidInputError
 
+_COMMAND = "python -m cluster.calibrate URL --config FILE"
+
 
 def read_calibration(path: Path) -> Calibration:
     """Reads what was kept.
@@ -19,11 +21,13 @@ def read_calibration(path: Path) -> Calibration:
     try:
         return parse_config(Calibration, json.loads(path.read_text()))
     except FileNotFoundError as err:
-        command = "python -m cluster.calibrate URL --config FILE"
-        msg = f"{path}: nothing is measured yet; run `{command}` first"
+        msg = f"{path}: nothing is measured yet; run `{_COMMAND}` first"
         raise ConfigError(msg) from err
-    except (OSError, ValueError, InvalidInputError) as err:
+    except OSError as err:
         raise ConfigError(f"{path}: {err}") from err
+    except (ValueError, InvalidInputError, TypeError) as err:
+        msg = f"{path} is not what this version measures; run `{_COMMAND}` again ({err})"
+        raise ConfigError(msg) from err
 
 
 def write_calibration(path: Path, measured: Calibration) -> None:

@@ -12,6 +12,8 @@ from graphs.serve_config.places import MARKET, SPOT
 from graphs.serve_config.reader import read_text
 from models.errors import check_limits
 
+ACCELERATOR = "accelerator_type:"  # a resource of Ray, of which each node has 1
+_ACCELERATOR_LABEL = "ray.io/accelerator-type"
 _MEMORY_PART = 0.7  # of a node's memory, that Ray offers to actors which ask for some
 _MAX_NODES = 1000  # of a type
 
@@ -25,6 +27,7 @@ class NodeType:
         cpus: of each.
         gpus: of each.
         gpu_memory_gb: of one GPU, in 10^9 bytes; None: not known.
+        accelerator: the GPUs as Ray names them, such as `L4` or `A100`; None: not known.
         memory_gb: of each machine.
         labels: with which `ray start` runs there.
         resources: further ones of Ray.
@@ -35,6 +38,7 @@ class NodeType:
     cpus: float = 0.0
     gpus: int = 0
     gpu_memory_gb: float | None = None
+    accelerator: str | None = None
     memory_gb: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, float] = field(default_factory=dict)
@@ -53,7 +57,9 @@ class NodeType:
     def offered(self) -> dict[str, float]:
         """What Ray has on one of them."""
         memory = {"memory": self.memory_gb * 1e9 * _MEMORY_PART} if self.memory_gb else {}
-        return {"CPU": self.cpus, "GPU": float(self.gpus), **memory, **self.resources}
+        named = self.accelerator or self.labels.get(_ACCELERATOR_LABEL)
+        kind = {f"{ACCELERATOR}{named}": 1.0} if named else {}
+        return {"CPU": self.cpus, "GPU": float(self.gpus), **memory, **kind, **self.resources}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +124,13 @@ def _running(node: Mapping[str, Any]) -> NodeType:
     others = {
         name: float(value)
         for name, value in resources.items()
-        if name not in own and not name.startswith(("node:", "accelerator_type:"))
+        if name not in own and not name.startswith(("node:", ACCELERATOR))
     }
+    kinds = [name.removeprefix(ACCELERATOR) for name in resources if name.startswith(ACCELERATOR)]
     labels = {k: v for k, v in node.get("Labels", {}).items() if k != "ray.io/node-id"}
     memory_gb = round(resources.get("memory", 0) / 1e9 / _MEMORY_PART)
     return NodeType(
         cpus=float(resources.get("CPU", 0)), gpus=int(resources.get("GPU", 0)),
         memory_gb=float(memory_gb) or None, labels=labels, resources=others,
+        accelerator=kinds[0] if kinds else None,
     )  # fmt: skip

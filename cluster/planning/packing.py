@@ -3,23 +3,26 @@
 Serve asks Ray for each replica by itself, first with `label_selector`, then with each selector of
 `fallback_strategy`, and Ray spreads: it goes round the nodes and takes the next one with room. A
 share of a GPU comes from one GPU, the fullest that has room, and a whole number from GPUs that are
-free altogether. Ray picks the node by the sum of its GPUs, so a replica may wait for ever at a node
-whose rest is in pieces (ray-project/ray issues 20933, 23492, 52133).
+free altogether. Ray picks the node by the sum of its GPUs, so a replica may wait at a node whose
+rest is in pieces, though another has room, until something else happens there (ray-project/ray
+issues 20933, 23492, 52133).
 
 Which node comes first is chance, and so is which deployment. A plan therefore tells the worst of
-many orders; what it says fits, fits in all of them.
+`ORDERS` orders, among them such as are likely to leave a replica waiting. There are more than can
+be tried: what it says fits, fits in all that were (docs/planning.md has what others leave).
 """
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from cluster.planning.nodes import Machines, NodeType
 from graphs.serve_config.places import fits
 
 _UNIT = 10_000  # Ray counts resources in ten-thousandths
-ORDERS = 24
+ORDERS = 481
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,17 @@ class Demand:
     resources: Mapping[str, float]
     selectors: tuple[Mapping[str, str], ...] = ()
     max_per_node: int | None = None
+
+    @cached_property
+    def units(self) -> Mapping[str, int]:
+        """What it asks for in ten-thousandths, without what it does not."""
+        found = {name: round(value * _UNIT) for name, value in self.resources.items()}
+        return {name: amount for name, amount in found.items() if amount}
+
+    @property
+    def words(self) -> str:
+        """What it asks for, for people."""
+        return ", ".join(f"{value:g} {key}" for key, value in self.resources.items() if value)
 
 
 @dataclass(kw_only=True)
@@ -69,22 +83,21 @@ class Node:
         most = demand.max_per_node
         if most is not None and self.replicas.count(demand.name) >= most:
             return False
-        wanted = {name: round(value * _UNIT) for name, value in demand.resources.items()}
-        gpu = wanted.pop("GPU", 0)
-        return sum(self.gpus) >= gpu and all(
-            self.free.get(name, 0) >= amount for name, amount in wanted.items() if amount
+        return all(
+            (sum(self.gpus) if name == "GPU" else self.free.get(name, 0)) >= amount
+            for name, amount in demand.units.items()
         )
 
     def take(self, demand: Demand) -> bool:
         """Places a replica here, if its GPUs can be had in one piece."""
-        chosen = _chosen_gpus(self.gpus, round(demand.resources.get("GPU", 0) * _UNIT))
+        chosen = _chosen_gpus(self.gpus, demand.units.get("GPU", 0))
         if chosen is None:
             return False
         for index, amount in chosen.items():
             self.gpus[index] -= amount
-        for name, value in demand.resources.items():
-            if name != "GPU" and value:
-                self.free[name] -= round(value * _UNIT)
+        for name, amount in demand.units.items():
+            if name != "GPU":
+                self.free[name] -= amount
         self.replicas.append(demand.name)
         return True
 
@@ -118,6 +131,11 @@ class Placement:
 
     nodes: tuple[Node, ...]
     waiting: tuple[str, ...]
+
+    def told(self) -> object:
+        """What is the same of two orders that came to the same end, whichever nodes are alike."""
+        nodes = sorted((one.kind, sorted(one.replicas), sorted(one.gpus)) for one in self.nodes)
+        return str(nodes), tuple(sorted(self.waiting))
 
     def placed(self, name: str) -> int:
         """Replicas of a deployment that have a place."""
@@ -208,11 +226,37 @@ def pack(counts: Mapping[str, int], demands: Mapping[str, Demand], machines: Mac
         machines: that are there.
     """
     nodes = [Node.of(name, one) for name, one in machines.nodes()]
-    tried = []
-    for number in range(ORDERS):
-        generator = random.Random(number)
-        wanted = [demands[name] for name, count in counts.items() for _ in range(count)]
-        if number:  # the first keeps the order of the file
-            generator.shuffle(wanted)
-        tried.append(place(wanted, nodes, generator))
-    return Packing(placements=tuple(tried))
+    wanted = [demands[name] for name, count in counts.items() for _ in range(count)]
+    tried: dict[object, Placement] = {}
+    for number, order in enumerate(_orders(wanted)):
+        placement = place(order, nodes, random.Random(number))
+        tried.setdefault(placement.told(), placement)
+    return Packing(placements=tuple(tried.values()))
+
+
+def _orders(wanted: Sequence[Demand]) -> Iterator[Sequence[Demand]]:
+    """That of the file, some by chance, and some that are likely to leave a replica waiting.
+
+    What comes last finds the least, large ones are the hardest to place, and small shares that come
+    first leave no GPU whole.
+    """
+    yield wanted
+    chance = random.Random(0)
+    for number in range(ORDERS - 1 if wanted else 0):
+        mixed = chance.sample(wanted, len(wanted))
+        match number % 4:
+            case 0:
+                yield mixed
+            case 1:
+                large = max(mixed, key=_gpus)
+                mixed.remove(large)
+                yield [*mixed, large]
+            case 2:
+                yield sorted(mixed, key=lambda one: _gpus(one) >= 1)
+            case _:
+                noise = chance.choice((0.0, 0.3))
+                yield sorted(mixed, key=lambda one: _gpus(one) + chance.gauss(0, noise))
+
+
+def _gpus(demand: Demand) -> float:
+    return demand.resources.get("GPU", 0.0)

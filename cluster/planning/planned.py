@@ -6,8 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from cluster.planning.checkpoints import KnownModel
-from cluster.planning.licences import commercial_use
-from cluster.planning.memory import PROCESS_BYTES
+from cluster.planning.faults import (
+    crowded_faults,
+    licence_faults,
+    memory_faults,
+    packing_faults,
+    place_faults,
+    resume_faults,
+)
 from cluster.planning.nodes import Machines
 from cluster.planning.packing import Packing, pack
 from cluster.planning.replicas import Replicas, replicas_of
@@ -16,8 +22,11 @@ from deployments.user_config import ConfigFault
 from graphs.serve_config.checks import own_application
 from graphs.serve_config.config_file import ConfigFile
 from graphs.serve_config.differences import Difference
-from graphs.serve_config.places import fits, may_be_on_spot, selectors_of, shutdown_faults
+from graphs.serve_config.places import MARGIN_S, may_be_on_spot
 from graphs.serve_config.reader import ServeConfig
+
+_NO_MACHINES = "no machines are given (--nodes FILE or --address): memory, places and losses are "
+_NO_MACHINES += "not checked"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +42,7 @@ class Plan:
         boundaries: what was asked of latency and rate, and the replicas that it takes.
         differences: from what runs.
         faults: what keeps it from running, with file and line.
+        notes: what was not checked, and why.
     """
 
     config: ServeConfig
@@ -42,7 +52,8 @@ class Plan:
     at_most: Packing | None = None
     boundaries: tuple[Boundary, ...] = ()
     differences: tuple[Difference, ...] = ()
-    faults: tuple[str, ...] = field(default=())
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def price_per_hour(self) -> dict[str, float | None]:
         """Of all machines, those on demand and those on spot; None where a price is missing."""
@@ -55,14 +66,27 @@ class Plan:
         return sums
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a plan looks at beside the config and the machines.
+
+    Attributes:
+        models: the folder of models on this machine.
+        known: models that need not lie here.
+        commercial: whether a licence that does not allow commercial use is a fault.
+        allowed_licences: names of licences and models that do nevertheless.
+        load_s: deployment -> seconds that its model took to load, where that was measured.
+    """
+
+    models: Path
+    known: Mapping[str, KnownModel]
+    commercial: bool = False
+    allowed_licences: frozenset[str] = frozenset()
+    load_s: Mapping[str, float] = field(default_factory=dict)
+
+
 def make_plan(
-    file: ConfigFile,
-    config: ServeConfig,
-    machines: Machines | None,
-    *,
-    models: Path,
-    known: Mapping[str, KnownModel],
-    commercial: bool,
+    file: ConfigFile, config: ServeConfig, machines: Machines | None, asked: Asked
 ) -> Plan:
     """Places a config without faults on machines.
 
@@ -70,26 +94,70 @@ def make_plan(
         file: the config with its lines.
         config: the same, typed.
         machines: None: no machines are looked at.
-        models: the folder of models on this machine.
-        known: models that need not lie here.
-        commercial: whether a licence that forbids commercial use is a fault.
+        asked: what else.
     """
-    replicas = replicas_of(config, machines or Machines(node_types={}), models, known)
-    faults = list(_licence_faults(replicas)) if commercial else []
+    replicas = replicas_of(config, machines or Machines(node_types={}), asked.models, asked.known)
+    faults = list(licence_faults(replicas, asked.allowed_licences)) if asked.commercial else []
+    faults += resume_faults(replicas, config.gateway.failover.resume_s, asked.load_s)
     if machines is None:
-        return Plan(config=config, machines=None, replicas=replicas, faults=_told(file, faults))
+        return Plan(
+            config=config, machines=None, replicas=replicas, faults=_told(file, faults),
+            notes=(_NO_MACHINES, *_unknown(replicas)),
+        )  # fmt: skip
     demands = {name: one.demand for name, one in replicas.items()}
     least = pack({name: one.least for name, one in replicas.items()}, demands, machines)
     most = pack({name: one.most for name, one in replicas.items()}, demands, machines)
-    faults += [*_place_faults(file, machines), *_memory_faults(replicas)]
+    faults += [*place_faults(file, machines, asked.load_s), *memory_faults(replicas)]
     faults += [
-        *_packing_faults(replicas, least, machines),
-        *_crowded_faults(replicas, most, machines),
+        *packing_faults(replicas, least, machines),
+        *crowded_faults(replicas, most, machines),
     ]
     return Plan(
         config=config, machines=machines, replicas=replicas, at_least=least, at_most=most,
         faults=_told(file, faults),
+        notes=(*_unchecked(replicas), *_loads(file, replicas, machines, asked.load_s)),
     )  # fmt: skip
+
+
+def _unknown(replicas: Mapping[str, Replicas]) -> Iterator[str]:
+    for name, one in replicas.items():
+        for model in one.models:
+            if model.unknown:
+                yield f"{name}: the memory of {model.name} is not known: {model.unknown}"
+
+
+def _loads(
+    file: ConfigFile,
+    replicas: Mapping[str, Replicas],
+    machines: Machines,
+    load_s: Mapping[str, float],
+) -> Iterator[str]:
+    """Which load times stand beside a spot notice: what was measured, and what was not."""
+    if not any(one.is_spot for one in machines.node_types.values()):
+        return
+    place, _ = own_application(file.value)
+    blocks = file.value["applications"][place]["deployments"]
+    names = [one["name"] for one in blocks if may_be_on_spot(one) and replicas[one["name"]].models]
+    known = [f"{name} {load_s[name]:.0f} s" for name in names if name in load_s]
+    unknown = [name for name in names if name not in load_s]
+    if known:
+        yield f"time to load, as measured, that a spot notice has to leave: {', '.join(known)}"
+    if unknown:
+        yield f"time to load is not measured (python -m cluster.calibrate): {', '.join(unknown)}"
+    for name in names:
+        late = load_s.get(name, 0.0) >= machines.notice_s - MARGIN_S
+        if late and replicas[name].least <= 1:
+            yield f"{name}: the only replica is lost with its spot node before another is loaded"
+
+
+def _unchecked(replicas: Mapping[str, Replicas]) -> Iterator[str]:
+    """What could not be held to the machines."""
+    for name, one in replicas.items():
+        if one.on_gpu and one.models and one.share_bytes is None:
+            yield f"{name}: its share of a GPU is not checked, no node tells gpu_memory_gb"
+        for model in one.models:
+            if model.checkpoint is not None and model.checkpoint.shape is None and one.on_gpu:
+                yield f"{name}: what {model.name} takes beside its weights is not known"
 
 
 def _told(file: ConfigFile, faults: list[ConfigFault]) -> tuple[str, ...]:
@@ -104,99 +172,11 @@ def _told(file: ConfigFile, faults: list[ConfigFault]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _place_faults(file: ConfigFile, machines: Machines) -> Iterator[ConfigFault]:
-    place, _ = own_application(file.value)
-    types = machines.node_types.values()
-    for block in file.value["applications"][place]["deployments"]:
-        name = block["name"]
-        if may_be_on_spot(block) and any(one.is_spot for one in types):
-            for fault in shutdown_faults(block, machines.notice_s):
-                yield fault.under((name,))
-        for where, selector in selectors_of(block):
-            if not any(fits(selector, one.labels) for one in types):
-                known = sorted({f"{k}: {v}" for one in types for k, v in one.labels.items()})
-                message = f"no node has the labels {dict(selector)}; there are "
-                yield ConfigFault(
-                    where=(name, *where), message=message + (", ".join(known) or "none")
-                )
-
-
-def _memory_faults(replicas: Mapping[str, Replicas]) -> Iterator[ConfigFault]:
-    for name, one in replicas.items():
-        needed, share = one.memory_bytes, one.share_bytes
-        if needed is not None and share is not None and needed > share:
-            message = (
-                f"needs {needed / 1e9:.1f} GB of GPU memory, its share is {share / 1e9:.1f} GB: "
-                f"{'; '.join(m.memory.formula for m in one.models if m.memory)}"
-            )
-            yield ConfigFault(where=(name, "ray_actor_options"), key="num_gpus", message=message)
-
-
-def _packing_faults(
-    replicas: Mapping[str, Replicas], least: Packing, machines: Machines
-) -> Iterator[ConfigFault]:
-    for name, one in replicas.items():
-        fewest, most = least.fits(name)
-        if fewest == one.least:
-            continue
-        asked = ", ".join(
-            f"{value:g} {key}" for key, value in one.demand.resources.items() if value
-        )
-        words = f"{fewest} of {one.least} replicas find a place"
-        if most > fewest:
-            words += f" in the worst order of starts ({most} in the best)"
-        message = f"{words}; each asks for {asked}{_largest(one, machines)}"
-        yield ConfigFault(where=(name,), key="ray_actor_options", message=message)
-
-
-def _crowded_faults(
-    replicas: Mapping[str, Replicas], most: Packing, machines: Machines
-) -> Iterator[ConfigFault]:
-    """Nodes whose replicas take more memory than they have; told at the one that takes most.
-
-    Only models on CPUs are counted, and libraries of all others: what an index takes is not known.
-    """
-    taken = {
-        name: PROCESS_BYTES if one.on_gpu or not one.models else one.memory_bytes or PROCESS_BYTES
-        for name, one in replicas.items()
-    }
-    for placement in most.placements:
-        for node in placement.nodes:
-            memory_gb = machines.node_types[node.kind].memory_gb
-            needed = sum(taken[name] for name in node.replicas)
-            if memory_gb is not None and needed > memory_gb * 1e9:
-                largest = max(node.replicas, key=lambda name: taken[name])
-                message = (
-                    f"a {node.kind} node of {memory_gb:g} GB may get replicas that take "
-                    f"{needed / 1e9:.1f} GB; set memory or max_replicas_per_node"
-                )
-                yield ConfigFault(where=(largest,), key="ray_actor_options", message=message)
-                return
-
-
-def _largest(one: Replicas, machines: Machines) -> str:
-    """Tells where no node has as much of something, however empty."""
-    offered = [node_type.offered() for _, node_type in machines.nodes()]
-    for resource, value in one.demand.resources.items():
-        most = max((node.get(resource, 0.0) for node in offered), default=0.0)
-        if value > most:
-            return f"; the largest node has {most:g} {resource}"
-    return ""
-
-
-def _licence_faults(replicas: Mapping[str, Replicas]) -> Iterator[ConfigFault]:
-    for name, one in replicas.items():
-        for model in one.models:
-            licence = model.checkpoint.licence if model.checkpoint else None
-            if commercial_use(licence) == "no":
-                message = f"the licence of {model.name} ({licence}) forbids commercial use"
-                yield ConfigFault(where=(name, "user_config"), key="model", message=message)
-
-
 def as_json(plan: Plan) -> dict[str, Any]:
     """The plan for programs; sizes in bytes, prices an hour."""
     return {
         "faults": list(plan.faults),
+        "notes": list(plan.notes),
         "deployments": {name: _deployment(plan, name) for name in plan.replicas},
         "left": plan.at_least.left() if plan.at_least else None,
         "homeless_after_loss_of": _homeless(plan),
@@ -226,7 +206,7 @@ def _deployment(plan: Plan, name: str) -> dict[str, Any]:
             {
                 "model": model.name,
                 "licence": model.checkpoint.licence if model.checkpoint else None,
-                "source": model.checkpoint.source if model.checkpoint else "not known",
+                "source": model.checkpoint.source if model.checkpoint else model.unknown,
                 "memory": None if model.memory is None else vars(model.memory),
             }
             for model in one.models

@@ -4,9 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.planning.checkpoints import Checkpoint, KnownModel, checkpoint_of
+from cluster.planning.checkpoints import (
+    Checkpoint,
+    KnownModel,
+    UnknownModelError,
+    checkpoint_of,
+)
 from cluster.planning.memory import Memory, encoder_memory, generator_memory
-from cluster.planning.nodes import Machines
+from cluster.planning.nodes import ACCELERATOR, Machines
 from cluster.planning.packing import Demand
 from deployments.embedder import ServedEmbedders
 from deployments.user_config import parse_config
@@ -17,6 +22,8 @@ from models.encoders.encoder import EncoderConfig
 from models.engines.vllm_config import VllmEngineConfig
 from models.generator import GeneratorConfig
 
+_OF_ACCELERATOR = 0.001  # what Ray adds to a demand that names an accelerator
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedModel:
@@ -26,11 +33,13 @@ class LoadedModel:
         name: its id.
         checkpoint: what it is made of; None: nothing is known of it.
         memory: what it takes in a replica; None likewise.
+        unknown: why nothing is known.
     """
 
     name: str
     checkpoint: Checkpoint | None
     memory: Memory | None
+    unknown: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +115,7 @@ def _replicas(
     least, most = _counts(block)
     return Replicas(
         demand=demand, least=least, most=most, on_gpu=on_gpu,
-        models=tuple(_models(block.settings, models, known, on_gpu=on_gpu)),
+        models=tuple(_models(block.settings, models, known, num_gpus if on_gpu else 0.0)),
         share_bytes=_share(demand, block.settings, machines) if on_gpu else None,
     )  # fmt: skip
 
@@ -120,6 +129,8 @@ def _demand(name: str, block: DeploymentBlock) -> Demand:
         "memory": float(given.get("memory") or 0),
         **{key: float(value) for key, value in (given.get("resources") or {}).items()},
     }
+    if given.get("accelerator_type"):
+        resources[f"{ACCELERATOR}{given['accelerator_type']}"] = _OF_ACCELERATOR
     selectors = [given.get("label_selector") or {}]
     selectors += [one["label_selector"] for one in given.get("fallback_strategy") or ()]
     most = block.deployment.max_replicas_per_node
@@ -139,7 +150,7 @@ def _counts(block: DeploymentBlock) -> tuple[int, int]:
 
 
 def _models(
-    settings: object, folder: Path, known: Mapping[str, KnownModel], *, on_gpu: bool
+    settings: object, folder: Path, known: Mapping[str, KnownModel], num_gpus: float
 ) -> list[LoadedModel]:
     configs: list[EncoderConfig | GeneratorConfig] = []
     if isinstance(settings, EncoderConfig | GeneratorConfig):
@@ -151,19 +162,24 @@ def _models(
         configs.append(judge)
     found = []
     for config in configs:
-        made_of = checkpoint_of(config.model, config.revision, folder, known)
-        memory = None if made_of is None else _memory(config, made_of, on_gpu=on_gpu)
+        try:
+            made_of = checkpoint_of(config.model, config.revision, folder, known)
+        except UnknownModelError as err:
+            unknown = LoadedModel(name=config.model, checkpoint=None, memory=None, unknown=str(err))
+            found.append(unknown)
+            continue
+        memory = _memory(config, made_of, num_gpus)
         found.append(LoadedModel(name=config.model, checkpoint=made_of, memory=memory))
     return found
 
 
 def _memory(
-    config: EncoderConfig | GeneratorConfig, made_of: Checkpoint, *, on_gpu: bool
+    config: EncoderConfig | GeneratorConfig, made_of: Checkpoint, num_gpus: float
 ) -> Memory:
     if isinstance(config, EncoderConfig):
-        return encoder_memory(config, made_of, on_gpu=on_gpu)
+        return encoder_memory(config, made_of, on_gpu=num_gpus > 0)
     engine = parse_config(ENGINES[config.engine], config.engine_options)
-    return generator_memory(config, engine, made_of, on_gpu=on_gpu)
+    return generator_memory(config, engine, made_of, on_gpu=num_gpus > 0, num_gpus=num_gpus)
 
 
 def _share(demand: Demand, settings: object, machines: Machines) -> int | None:
@@ -172,6 +188,7 @@ def _share(demand: Demand, settings: object, machines: Machines) -> int | None:
         one.gpu_memory_gb
         for one in machines.node_types.values()
         if one.gpus and any(fits(selector, one.labels) for selector in demand.selectors)
+        if all(name in one.offered() for name in demand.resources if name.startswith(ACCELERATOR))
     ]
     if not sizes or None in sizes:
         return None

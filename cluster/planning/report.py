@@ -8,12 +8,14 @@ from rich.table import Table
 from cluster.planning.licences import commercial_use
 from cluster.planning.planned import Plan, as_json
 from cluster.planning.replicas import Replicas
-from cluster.planning.wanted import Wanted
+from cluster.planning.wanted import Wanted, latency_of
 
 
 def print_plan(console: Console, plan: Plan, wanted: Wanted | None) -> None:
-    """Writes all tables that the plan has something for, the faults last."""
+    """Writes all tables that the plan has something for, what was not checked, the faults last."""
     console.print(Group(*_tables(plan, wanted)))
+    for note in plan.notes:
+        console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
     for fault in plan.faults:
         console.print(fault, style="red", markup=False, highlight=False, soft_wrap=True)
 
@@ -42,15 +44,12 @@ def _deployments(plan: Plan) -> Table:
         "Replicas", "deployment", "least..most", "each asks for", "places", "survives losses of"
     )
     for name, one in plan.replicas.items():
-        asked = ", ".join(
-            f"{value:g} {key}" for key, value in one.demand.resources.items() if value
-        )
         places, losses = "", ""
         if plan.at_least is not None and plan.at_most is not None:
             least, most = plan.at_least.fits(name)[0], plan.at_most.fits(name)[0]
             places = f"{least} of {one.least}, {most} of {one.most}"
             losses = _nodes(plan.at_least.survives(name))
-        table.add_row(name, f"{one.least}..{one.most}", asked, places, losses)
+        table.add_row(name, f"{one.least}..{one.most}", one.demand.words, places, losses)
     return table
 
 
@@ -66,7 +65,7 @@ def _models(plan: Plan) -> Table:
     for name, one in plan.replicas.items():
         for model in one.models:
             memory, licence = "not known", None
-            formula = "give its sizes with --models"
+            formula = f"{model.unknown}; give its sizes with --models"
             if model.memory is not None:
                 memory, formula = f"{model.memory.total / 1e9:.2f}", model.memory.formula
             if model.checkpoint is not None:
@@ -119,10 +118,11 @@ def _costs(plan: Plan, wanted: Wanted | None) -> Table:
 
 
 def _boundaries(plan: Plan) -> Table:
-    table = _table("For the rate in time", "deployment", "replicas", "latency, s", "busy")
+    table = _table("For the rate in time", "deployment", "replicas", "95 of 100 within, s", "busy")
     for one in plan.boundaries:
         number = "no number is enough" if one.replicas is None else str(one.replicas)
         table.add_row(one.deployment, number, f"{one.latency_s:.3f}", f"{one.busy:.0%}")
+    table.add_row("a whole question", "", f"{latency_of(plan.boundaries):.3f}", "")
     return table
 
 

@@ -1,18 +1,12 @@
-"""Replicas that a rate within a latency takes: queues before what one replica is known to do.
-
-Encoders, search and filter are M/M/c queues (Erlang's C formula); a generator decodes many answers
-at once, each step taking longer the more there are, so its answers share the steps (processor
-sharing with a limit of slots). Figures of one replica come from `python -m cluster.calibrate`.
-"""
+"""What a service is asked for, what one replica of each model does, and what that takes."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from graphs.config import GatewayConfig
+from models.encoders.encoder import CHARS_A_TOKEN
 from models.errors import InvalidInputError, check_limits
-
-_MAX_REPLICAS = 10_000
-_BUSIEST = 0.85  # part of its capacity beyond which a queue is no longer steady in practice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +19,7 @@ class Wanted:
         prompt_tokens: of a question with its passages.
         answer_tokens: of an answer.
         users: that ask at once; 0: any number. They bound what can be under way.
+        calls: deployment -> calls that a question makes, where they are not one.
     """
 
     latency_s: float
@@ -32,13 +27,46 @@ class Wanted:
     prompt_tokens: int = 1000
     answer_tokens: int = 200
     users: int = 0
+    calls: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
         check_limits(self, {"prompt_tokens": (0, math.inf), "answer_tokens": (1, math.inf)})
         check_limits(self, {"users": (0, math.inf)})
         for name in ("latency_s", "rate"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
+                raise InvalidInputError(f"{name} must be above 0, got {getattr(self, name)}")
+
+    def calls_of(self, name: str) -> float:
+        """Calls of a deployment that a question makes."""
+        return self.calls.get(name, 1.0)
+
+    def waits_of(self, name: str) -> float:
+        """How many of them it waits for: pieces are judged while the next one is written."""
+        return min(self.calls_of(name), 2.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writing:
+    """What one generator that writes does.
+
+    Attributes:
+        prefill_tokens_per_s: prompt tokens a second.
+        step_s: seconds of a decoding step with one answer.
+        step_s_per_answer: seconds that each further answer adds to a step.
+        slots: answers that it decodes at once.
+    """
+
+    prefill_tokens_per_s: float
+    step_s: float
+    step_s_per_answer: float
+    slots: int
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        check_limits(self, {"slots": (1, math.inf), "step_s_per_answer": (0, math.inf)})
+        for name in ("prefill_tokens_per_s", "step_s"):
+            if not 0 < getattr(self, name) < math.inf:
                 raise InvalidInputError(f"{name} must be above 0, got {getattr(self, name)}")
 
 
@@ -47,18 +75,21 @@ class Calibration:
     """What one replica of each model does, as measured.
 
     Attributes:
-        service_s: deployment -> seconds that it works for one question, alone.
-        prefill_tokens_per_s: prompt tokens a second of one generator.
-        step_s: seconds of a decoding step with one answer.
-        step_s_per_answer: seconds that each further answer adds to a step.
-        slots: answers that a generator decodes at once.
+        work_s: deployment -> seconds that it worked, for each question that was asked alone; of
+            the filter, for each call.
+        writing: of the generator; None: it only quotes, so it is among `work_s`.
+        load_s: deployment -> seconds that its model took to load, where that is known.
     """
 
-    service_s: Mapping[str, float]
-    prefill_tokens_per_s: float
-    step_s: float
-    step_s_per_answer: float
-    slots: int
+    work_s: Mapping[str, tuple[float, ...]]
+    writing: Writing | None
+    load_s: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        for name, work_s in self.work_s.items():
+            if any(not 0 < one < math.inf for one in work_s):
+                raise InvalidInputError(f"work_s of {name} must be above 0, got {min(work_s)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,107 +99,32 @@ class Boundary:
     Attributes:
         deployment: which.
         replicas: that it takes; None: no number does.
+        mean_s: that a question spends there, in all calls that it waits for.
         latency_s: 95 of 100 questions spend less there.
         busy: part of its time that a replica works.
     """
 
     deployment: str
     replicas: int | None
+    mean_s: float
     latency_s: float
     busy: float
 
 
-def boundaries(wanted: Wanted, measured: Calibration) -> tuple[Boundary, ...]:
-    """The fewest replicas of each model with which a question is answered in time.
+def latency_of(found: Sequence[Boundary]) -> float:
+    """Seconds within which 95 of 100 questions are answered.
 
-    Encoders get a fifth of the time together, or what they need alone if that is more; the
-    generator gets the rest.
+    Hardly any question is slow at every model, so what the models' 95th percentiles have above
+    their means is added as independent deviations are: by the root of the sum of squares.
     """
-    found = []
-    alone = sum(measured.service_s.values())
-    budget = max(wanted.latency_s / 5, 3.5 * alone)
-    for name, service_s in measured.service_s.items():
-        share = budget * service_s / alone if alone else budget
-        found.append(_queue(name, service_s, wanted.rate, share))
-    left = wanted.latency_s - sum(one.latency_s for one in found)
-    found.append(_generators(wanted, measured, left))
-    return tuple(found)
+    return sum(one.mean_s for one in found) + math.hypot(
+        *(max(0.0, one.latency_s - one.mean_s) for one in found)
+    )
 
 
-def waits(servers: int, load: float) -> float:
-    """Erlang's C: the part of calls that wait, of `load` (rate x service time) at `servers`."""
-    if load >= servers:
-        return 1.0
-    blocked = 1.0  # Erlang's B, by its recurrence
-    for number in range(1, servers + 1):
-        blocked = load * blocked / (number + load * blocked)
-    return blocked / (1 - load / servers * (1 - blocked))
-
-
-def sojourn_95_s(servers: int, service_s: float, rate: float) -> float:
-    """The 95th percentile of waiting and work in an M/M/c queue; infinite where it grows."""
-    load = rate * service_s
-    if load >= servers:
-        return math.inf
-    waiting, leave = waits(servers, load), servers / service_s - rate
-    work = 1 / service_s
-    low, high = 0.0, 100 * service_s + 100 / leave
-
-    def above(time: float) -> float:
-        """P(T > time), T = exponential work + a wait that is exponential with chance `waiting`."""
-        if math.isclose(leave, work):
-            return math.exp(-work * time) * (1 + waiting * work * time)
-        late = (math.exp(-leave * time) * work - math.exp(-work * time) * leave) / (work - leave)
-        return waiting * late + (1 - waiting) * math.exp(-work * time)
-
-    for _ in range(80):
-        middle = (low + high) / 2
-        low, high = (middle, high) if above(middle) > 0.05 else (low, middle)
-    return high
-
-
-def _queue(name: str, service_s: float, rate: float, share_s: float) -> Boundary:
-    # 3 times the work is the 95th percentile of the work alone: no number of replicas is faster.
-    goal = max(share_s, 3.05 * service_s)
-    for number in range(max(1, math.ceil(rate * service_s / _BUSIEST)), _MAX_REPLICAS):
-        latency = sojourn_95_s(number, service_s, rate)
-        if latency <= goal:
-            return Boundary(
-                deployment=name, replicas=number, latency_s=latency,
-                busy=rate * service_s / number,
-            )  # fmt: skip
-    return Boundary(deployment=name, replicas=None, latency_s=math.inf, busy=1.0)
-
-
-def answer_s(wanted: Wanted, measured: Calibration, rate: float) -> tuple[float, float]:
-    """Mean seconds of an answer, and answers at once, at one generator with this rate.
-
-    By Little's law n = rate x time(n), where time(n) grows with n; infinite where it never meets.
-    """
-    prefill = wanted.prompt_tokens / measured.prefill_tokens_per_s
-    base = prefill + wanted.answer_tokens * (measured.step_s - measured.step_s_per_answer)
-    # A prompt that is read holds up the steps of all others.
-    each = wanted.answer_tokens * measured.step_s_per_answer
-    busy = rate * (each + prefill)
-    if busy >= 1:
-        return math.inf, math.inf
-    time = max(base + each, base / (1 - busy))
-    return time, rate * time
-
-
-def _generators(wanted: Wanted, measured: Calibration, left_s: float) -> Boundary:
-    alone_s, _ = answer_s(wanted, measured, 1e-9)
-    if left_s <= alone_s:
-        return Boundary(deployment="Generator", replicas=None, latency_s=alone_s, busy=0.0)
-    for number in range(1, _MAX_REPLICAS):
-        time, at_once = answer_s(wanted, measured, wanted.rate / number)
-        if wanted.users:
-            at_once = min(at_once, wanted.users / number)
-        # Arrivals are random: 2 deviations above the mean have to find a slot.
-        peak = at_once + 2 * math.sqrt(at_once)
-        if time <= left_s and peak <= measured.slots:
-            return Boundary(
-                deployment="Generator", replicas=number, latency_s=time,
-                busy=at_once / measured.slots,
-            )  # fmt: skip
-    return Boundary(deployment="Generator", replicas=None, latency_s=math.inf, busy=1.0)
+def calls_of(gateway: GatewayConfig, answer_tokens: int) -> dict[str, float]:
+    """Calls of a question where they are not one: the filter judges the answer in pieces."""
+    checks = gateway.safety
+    pieces = math.ceil(answer_tokens * CHARS_A_TOKEN / checks.segment_chars)
+    judged = checks.check_question + (pieces if checks.check_answer else 0)
+    return {"SafetyFilter": float(judged)}

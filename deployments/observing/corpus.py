@@ -2,36 +2,61 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from typing import Protocol
 
-from deployments.observing.metrics import OTHER, Meter
+from deployments.observing.metrics import MAX_VALUES, OTHER, Meter
 from index.catalog.catalog import Catalog
-from index.catalog.jobs import Backlog
 from index.errors import CorpusUnavailableError
 
 logger = logging.getLogger(__name__)
 
-_PERIOD_S = 15.0
+# Ray shows a gauge for two of its intervals after it was set, of 10 s each unless one sets them.
+_PERIOD_S = 8.0
 _NUM_STORES = 20  # that are told apart, the largest
 
 
 async def watch_ingestion(catalog: Catalog, meter: Meter, *, period_s: float = _PERIOD_S) -> None:
     """Records what waits and what failed, again and again; a lost database is waited for."""
+    files = StoreFiles(meter)
     while True:
         try:
-            record_backlog(meter, await asyncio.to_thread(catalog.backlog))
+            backlog = await asyncio.to_thread(catalog.backlog)
+            meter.record("ragfleet_ingest_jobs", backlog.num_jobs)
+            meter.record("ragfleet_ingest_lag_seconds", backlog.lag_s)
+            files.record(backlog.files)
         except CorpusUnavailableError as err:
             logger.warning("the backlog of the corpus is not known: %s", err)
         await asyncio.sleep(period_s)
 
 
-def record_backlog(meter: Meter, backlog: Backlog) -> None:
-    """Records what waits for ingestion, and how files of vector stores are."""
-    meter.record("ragfleet_ingest_jobs", backlog.num_jobs)
-    meter.record("ragfleet_ingest_lag_seconds", backlog.lag_s)
-    for status, count in backlog.num_files.items():
-        meter.record("ragfleet_files", count, status=status)
+class StoreFiles:
+    """Records how many files of which status stores have, of few stores by their ids.
+
+    All files are in the sum over stores, always: the alert about failed ones goes by it. So the
+    labels that a meter gives up are not waited for.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._named: set[str] = set()
+
+    def record(self, files: Mapping[str, Mapping[str, int]]) -> None:
+        """Takes the files of stores by status; an empty id stands for all other stores."""
+        told = {name: Counter[str]() for name in (*self._named, OTHER)}
+        for store, counts in files.items():
+            told.setdefault(self._name(store), Counter()).update(counts)
+        statuses = sorted({status for counts in files.values() for status in counts})
+        for name, counts in told.items():
+            for status in statuses:
+                self._meter.record("ragfleet_files", counts[status], status=status, store=name)
+
+    def _name(self, store: str) -> str:
+        if store and (store in self._named or len(self._named) < MAX_VALUES - 1):
+            self._named.add(store)
+            return store
+        return OTHER
 
 
 class SizedIndex(Protocol):

@@ -1,10 +1,12 @@
 """Every metric of ours, and the meter that records them through Ray.
 
 Ray exports them on each node as `ray_<name>`, counters as `ray_<name>_total`, with the labels
-`deployment`, `replica` and `application` beside ours. Names and buckets are those that
-OpenTelemetry's GenAI conventions have; `ragfleet_engine_*` of the engines, and what Ray and the
-spot watcher export, stand beside them. Every label has few values: kinds of errors, stages,
-categories; of what clients name themselves (vector stores), only the first few are told apart.
+`deployment`, `replica` and `application` beside ours. Names, labels and buckets of `gen_ai_*` are
+those of OpenTelemetry's conventions (open-telemetry/semantic-conventions-genai, docs/gen-ai), but
+that the time to the first token goes on to a minute. `ragfleet_engine_*` of the engines, and what
+Ray and the spot watcher export, stand beside them. Every label has few values: kinds of errors,
+stages, categories; of what clients name themselves (vector stores), only the first few are told
+apart.
 """
 
 import logging
@@ -20,12 +22,16 @@ MAX_VALUES = 40  # of one label of one metric; what comes later is `other`
 OTHER = "other"
 
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
-_FIRST_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0)
+_FIRST_S = (
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+    30.0, 60.0,
+)  # fmt: skip
 _TOKEN_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 _STAGE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SHARES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 _COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-_TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536)
+_TOKENS = tuple(4**power for power in range(14))  # to 67,108,864
+_GEN_AI = ("gen_ai_operation_name", "gen_ai_provider_name")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,20 +55,21 @@ class Metric:
 
 METRICS: Mapping[str, Metric] = {
     "gen_ai_server_request_duration_seconds": Metric(
-        kind="histogram", labels=("gen_ai_operation_name", "error_type"), buckets=_SECONDS,
-        help="A chat or a search, from its start in the pipeline to its end; error_type is empty "
-        "where none ended it.",
+        kind="histogram", labels=(*_GEN_AI, "error_type"), buckets=_SECONDS,
+        help="A chat or a retrieval, from its start in the pipeline to its end; error_type is "
+        "empty where none ended it.",
     ),
     "gen_ai_server_time_to_first_token_seconds": Metric(
-        kind="histogram", labels=("gen_ai_operation_name",), buckets=_FIRST_S,
+        kind="histogram", labels=_GEN_AI, buckets=_FIRST_S,
         help="To the first checked piece of an answer.",
     ),
     "gen_ai_server_time_per_output_token_seconds": Metric(
-        kind="histogram", labels=("gen_ai_operation_name",), buckets=_TOKEN_S,
-        help="Time of generating by tokens written.",
+        kind="histogram", labels=_GEN_AI, buckets=_TOKEN_S,
+        help="From the first token of an answer to its last, by the tokens after the first; 0 "
+        "where all come at once, as a quote does.",
     ),
     "gen_ai_client_token_usage": Metric(
-        kind="histogram", labels=("gen_ai_token_type",), buckets=_TOKENS,
+        kind="histogram", labels=(*_GEN_AI, "gen_ai_token_type"), buckets=_TOKENS,
         help="Tokens of one generation, input and output.",
     ),
     "ragfleet_requests": Metric(
@@ -85,11 +92,13 @@ METRICS: Mapping[str, Metric] = {
         kind="counter", labels=("stage", "error_type"), help="Runs of stages that an error ended."
     ),
     "ragfleet_retrieval_score": Metric(
-        kind="histogram", labels=("scorer",), buckets=_SHARES,
-        help="Best relevance of a request, of the reranker or as the cosine of the search.",
+        kind="histogram", labels=("scorer", "store"), buckets=_SHARES,
+        help="Best relevance of a request, of the reranker or as the cosine of the search; by the "
+        "vector store of its best passage.",
     ),
     "ragfleet_passages_given": Metric(
-        kind="histogram", buckets=_COUNTS, help="Passages that an answer was written from."
+        kind="histogram", labels=("store",), buckets=_COUNTS,
+        help="Passages that an answer was written from, by the vector store of the best one.",
     ),
     "ragfleet_degraded": Metric(
         kind="counter", labels=("stage",), help="Requests that went on without this stage."
@@ -125,7 +134,9 @@ METRICS: Mapping[str, Metric] = {
         kind="gauge", help="Since when the file that waits longest has waited."
     ),
     "ragfleet_files": Metric(
-        kind="gauge", labels=("status",), help="Files of all vector stores by their status."
+        kind="gauge", labels=("status", "store"),
+        help="Files of vector stores by their status, of the stores with the most files, and of "
+        "all others.",
     ),
     "ragfleet_index_passages": Metric(
         kind="gauge", labels=("store",),

@@ -6,7 +6,7 @@ from typing import Any
 from deployments.batching.batcher import Batcher
 from deployments.model_loading import assigned_share
 from deployments.observing.metrics import Meter
-from models.device import memory_use
+from models.memory_use import memory_use
 
 # Items of a batch, calls that wait for the next one, and how long it took in seconds.
 BatchObserver = Callable[[int, int, float], None]

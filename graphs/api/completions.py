@@ -29,7 +29,7 @@ from graphs.api.chat.formats import FormatFields, constraint_of
 from graphs.api.chat.logprobs import completion_logprobs
 from graphs.api.chat.picking_fields import MAX_INT32, PickingFields, Whole, check_own_words
 from graphs.api.chat.reply import Answer, Delivery, EventReply, answer_of
-from graphs.api.chat.resume import resumption_of
+from graphs.api.chat.resume import Resumption, resumption_of
 from graphs.api.error_replies import ErrorReply
 from graphs.api.errors import BadRequestError, unknown_model
 from graphs.api.services import InjectedServices, Services
@@ -102,7 +102,7 @@ async def create_completion(
         messages=(Message(role="user", content=prompts[0]),),
         adapter=adapter,
         retrieves=False,
-        sampling=_sampling(body, resumption.seed),
+        sampling=_sampling(body, resumption),
         constraint=_constraint(body, services.config),
         retrieval=services.config.retrieval,
         identity=resumption.last.identity if resumption.last else None,
@@ -224,11 +224,11 @@ def _constraint(body: CompletionBody, config: GatewayConfig) -> Constraint | Non
     return found[1] if found else None
 
 
-def _sampling(body: CompletionBody, seed: int | None) -> Sampling:
+def _sampling(body: CompletionBody, resumption: Resumption) -> Sampling:
     stops = [body.stop] if isinstance(body.stop, str) else body.stop or []
     return body.sampling(
         max_tokens=body.max_tokens or _DEFAULT_TOKENS,
-        seed=seed if body.seed is None else body.seed,
+        **resumption.seed_of(body.seed),
         stop=tuple(one for one in stops if one),
         top_logprobs=body.logprobs,
     )

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from graphs.api.engine_fields import section
+
 Fate = Literal["honoured", "one value", "refused", "no effect"]
 
 
@@ -254,6 +256,7 @@ def page() -> str:
     for group, fields in GROUPS.items():
         rows = [f"| `{name}` | {one.fate} | {one.why} |" for name, one in fields.items()]
         parts += ["", f"## {group}", "", "| field | | |", "|---|---|---|", *rows]
+    parts += section()
     return "\n".join(parts) + "\n"
 
 

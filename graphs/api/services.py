@@ -15,12 +15,12 @@ from graphs.config import GatewayConfig
 from graphs.corpus.protocols import Corpora, Corpus
 from graphs.model_reports import NoReports, Reports
 from graphs.observing.record import RecentRequests
+from graphs.observing_settings import ObservingSettings
 from graphs.pipeline.events import ChatRequest, Event
 from graphs.pipeline.relevance import ScoredHit
 from graphs.pipeline.retrieval import Scope
 from graphs.pipeline.stages import EmbedStage, RerankStage, SafetyStage, SearchStage
 from graphs.pipeline.trace import Trace
-from graphs.settings import ObservingSettings
 from graphs.system import RunningConfig, SystemState
 from models.token_counter import TokenCounter
 

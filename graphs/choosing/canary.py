@@ -1,7 +1,7 @@
 """A second version of the generator beside the first: who gets it, and whether it is as good.
 
     question --hash of conversation or key--> share: the second version | the rest: the first
-    answers  --> a tally each: failed, flagged, seconds, characters, cited
+    answers  --> a tally each: failed, flagged, seconds, characters, cited, grounded
     verdict  --> as good: goes on | worse: rolled back, all questions go to the first
 
 Each Gateway judges by the answers that it has passed on; what is rolled back stays so until the
@@ -84,6 +84,7 @@ class Canary:
             self._shadow(request, second)
         version = first if second is None or chosen == FIRST else second
         with self._tallies[chosen].watched() as answer:
+            answer.request = request if self.settings.share else None
             async with aclosing(version(request)) as events:
                 async for event in events:
                     answer.see(event)
@@ -116,6 +117,7 @@ class Canary:
     async def _throw_away(self, request: ChatRequest, second: Answer) -> None:
         try:
             with self._tallies[SECOND].watched() as answer:
+                answer.request = request
                 async with aclosing(second(request)) as events:
                     async for event in events:
                         answer.see(event)
@@ -140,6 +142,7 @@ class Canary:
         """Says why the second version is worse, if it surely is."""
         found = self._rise("failed", self.settings.max_failed_rise)
         found = found or self._rise("flagged", self.settings.max_flagged_rise) or self._slowness()
+        found = found or self._ungroundedness()
         if found:
             logger.critical("the second version of the generator is rolled back: %s", found)
         return found
@@ -150,6 +153,14 @@ class Canary:
         if whole < FEWEST or sure_rise(before, (part, whole)) <= most:
             return None
         return f"{part} of {whole} answers {name}, of the first version {share_of(before) or 0:.1%}"
+
+    def _ungroundedness(self) -> str | None:
+        before, now = self._tallies[FIRST].ungrounded(), self._tallies[SECOND].ungrounded()
+        fewest, most = self.settings.min_answers, self.settings.max_grounded_fall
+        if min(before[1], now[1]) < fewest or sure_rise(before, now) <= most:
+            return None
+        was, is_now = (1 - lacking / count for lacking, count in (before, now))
+        return f"passages have {is_now:.0%} of the words of its answers, {was:.0%} of the first's"
 
     def _slowness(self) -> str | None:
         usual = self._tallies[FIRST].seconds()

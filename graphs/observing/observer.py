@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from graphs.observing.record import RecentRequests
 from graphs.observing.request_metrics import Recorder, record_trace
+from graphs.observing_settings import ObservingSettings
 from graphs.pipeline.trace import Trace, log_trace
-from graphs.settings import ObservingSettings
 
 
 class Observer:

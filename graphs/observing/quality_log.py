@@ -4,7 +4,8 @@
 
 Kept are questions to documents that were answered or declined, of tenants that agreed, where the
 request does not say otherwise. Personal data that rules find are blotted out first. What waits to
-be written is lost with its process; files of days past `kept_days` are deleted.
+be written is lost with its process. Days past `kept_days` are deleted within the hour, whether
+anybody asks or not.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import os
 import shutil
 import threading
 import time
+import weakref
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
@@ -23,14 +25,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from graphs.observing_settings import QualityLogSettings
 from graphs.pipeline.events import ChatRequest, Event, Finished, Retrieved, TextDelta
 from graphs.pipeline.prompt import NO_ANSWER
-from graphs.settings import EVERY_TENANT, QualityLogSettings
+from graphs.settings import EVERY_TENANT
 from models.personal_data import blot_personal_data
 
 logger = logging.getLogger(__name__)
 
 _MAX_WAITING = 2000  # rows; what comes while a disk is full is dropped
+_DELETE_S = 3600.0  # between two looks at what is too old, as the audit log has
 _numbers = count(1)  # of the files of this process, whoever writes them
 
 
@@ -70,9 +74,10 @@ class LoggedAnswer:
 
 
 class QualityLog:
-    """Collects rows and writes them in files, on a thread; what is too old is deleted at once.
+    """Collects rows and writes them in files, on a thread; another one deletes what is too old.
 
-    Rows of one that nobody has any more are written all the same: its timer holds it.
+    Rows of one that nobody has any more are written all the same: its timer holds it. Days are
+    deleted as long as somebody has it.
 
     Args:
         settings: what is kept, of whom, and where.
@@ -89,8 +94,10 @@ class QualityLog:
         self._rows: list[LoggedAnswer] = []
         self._writing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        old = (Path(settings.folder), settings.kept_days)
-        threading.Thread(target=delete_old, args=old, daemon=True).start()
+        gone = threading.Event()
+        weakref.finalize(self, gone.set)
+        old = (Path(settings.folder), settings.kept_days, gone)
+        threading.Thread(target=_keep_deleting, args=old, daemon=True).start()
 
     def wants(self, request: ChatRequest) -> bool:
         """Says whether an answer may be kept, and is in the sample; one that goes on is known."""
@@ -139,7 +146,6 @@ class QualityLog:
             await asyncio.to_thread(write_rows, folder, rows, next(_numbers))
         except OSError as err:  # answers go on without it
             logger.warning("the quality log is not written, %d answers: %s", len(rows), err)
-        await asyncio.to_thread(delete_old, folder, self._settings.kept_days)
 
 
 async def logged(
@@ -236,6 +242,12 @@ def _plain(row: LoggedAnswer) -> dict[str, Any]:
     del told["tenant"]  # the folder says it
     told["passages"] = [asdict(one) for one in row.passages]
     return told
+
+
+def _keep_deleting(folder: Path, kept_days: int, gone: threading.Event) -> None:
+    while not gone.is_set():
+        delete_old(folder, kept_days)
+        gone.wait(_DELETE_S)
 
 
 def delete_old(folder: Path, kept_days: int, today: datetime | None = None) -> None:

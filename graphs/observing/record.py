@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from graphs.findings import Findings
+from graphs.observing_settings import ObservingSettings
 from graphs.pipeline.events import Generated, Span
 from graphs.pipeline.trace import Trace
-from graphs.settings import ObservingSettings
 
 
 @dataclass(frozen=True, kw_only=True)

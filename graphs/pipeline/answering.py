@@ -7,6 +7,7 @@ The task decodes as fast as it can, whatever the right side does.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -63,6 +64,8 @@ class _Decoded:
     tokens: TokenQueue = field(default_factory=TokenQueue)
     num_reasoning_tokens: int = 0
     num_told_moves: int = 0
+    first_at: float | None = None  # when tokens came, and came last
+    last_at: float = 0.0
 
     def add(self, chunk: GenerationChunk, trace: Trace) -> None:
         """Takes note of the next piece of the answer."""
@@ -75,7 +78,10 @@ class _Decoded:
             )  # fmt: skip
         self.identity, self.writer = chunk.identity, chunk.writer
         self.model = self.model or chunk.model
-        trace.writer = chunk.writer
+        trace.writer, trace.model = chunk.writer, self.model
+        if chunk.token_ids or chunk.text:  # the generator elsewhere tells of no ids
+            self.last_at = time.perf_counter()
+            self.first_at = self.first_at or self.last_at
         self.taken.set()
         self.num_prompt_tokens = max(self.num_prompt_tokens, chunk.num_prompt_tokens)
         self.num_migrations = chunk.attempt
@@ -103,6 +109,8 @@ class _Decoded:
             num_prompt_tokens=self.num_prompt_tokens,
             num_completion_tokens=self.num_completion_tokens,
             num_migrations=self.num_migrations,
+            writer=self.writer,
+            decoding_ms=1000 * (self.last_at - (self.first_at or self.last_at)),
         )
 
 

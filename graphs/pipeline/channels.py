@@ -14,6 +14,7 @@ from graphs.config import SafetySettings
 from graphs.pipeline.events import Citation, Event, TextDelta
 from graphs.pipeline.markers import MarkerFilter, Piece, Verbatim
 from graphs.pipeline.segments import TEXT, THOUGHT, Channel, Segment, Segmenter, TokenQueue
+from models.chat.harmony import HarmonyReader
 from models.chat.parts import Arguments, Called, Part, PartReader, Said, Thought
 from models.chat.reply import ReplyForm, reader_of
 from models.chat.thinking import ThinkingReader
@@ -46,7 +47,7 @@ class Channels:
         if chunk.form is not None and self._form is None:  # each replica at work tells it anew
             self._form = chunk.form
             self._reader = reader_of(chunk.form)
-        if isinstance(self._reader, ThinkingReader) and self._reader.is_thinking:
+        if isinstance(self._reader, ThinkingReader | HarmonyReader) and self._reader.is_thinking:
             self.num_reasoning_tokens += len(chunk.token_ids)
         return [one for part in self._reader.push(chunk.text) for one in self._segments(part)]
 

@@ -179,12 +179,16 @@ class Generated:
     Attributes:
         stage: `generate`, `condense` or `expand`.
         num_migrations: how often it went on at another replica.
+        writer: the generator that wrote it; empty: the first one, or nobody.
+        decoding_ms: of the answer, from its first tokens to its last.
     """
 
     stage: str
     num_prompt_tokens: int
     num_completion_tokens: int
     num_migrations: int = 0
+    writer: str = ""
+    decoding_ms: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,11 +271,7 @@ class Finished:
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """The answer goes on at another replica. No part of it: another making of it moves otherwise.
-
-    Attributes:
-        num_migrations: how often it has moved until now.
-    """
+    """The answer has moved so often until now. No part of it: made again, it moves otherwise."""
 
     num_migrations: int
 

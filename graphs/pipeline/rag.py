@@ -225,7 +225,7 @@ class RagPipeline:
         """Settles the prompt, what may be answered, and a seed for a request that names none."""
         sampling = request.sampling
         if sampling.seed is None:
-            sampling = replace(sampling, seed=secrets.randbits(63))
+            sampling = replace(sampling, seed=secrets.randbits(63), seed_is_drawn=True)
         sampling = replace(sampling, rank=_RANKS[request.caller.service_class])
         if evidence is None:
             return GenerationRequest(

@@ -30,6 +30,14 @@ from graphs.pipeline.events import Generated, Span, StageTime
 logger = logging.getLogger(__name__)
 
 _tracer = otel.get_tracer("ragfleet")
+# What OpenTelemetry's conventions for generative AI call who answers, and what is asked.
+PROVIDER = "ragfleet"
+GEN_AI_OPERATIONS: Mapping[str, str] = {"chat": "chat", "search": "retrieval"}
+_OF_OPERATION = {
+    ours: {"gen_ai.operation.name": theirs, "gen_ai.provider.name": PROVIDER}
+    for ours, theirs in GEN_AI_OPERATIONS.items()
+}
+_REQUEST_ID = "ragfleet.request_id"
 # The stage that runs: those that it calls stand below it.
 _stage: ContextVar[int | None] = ContextVar("stage", default=None)
 
@@ -56,6 +64,7 @@ class Trace:
         adapter: the generator's LoRA adapter that was asked for; empty: the generator itself.
         documents: ids of the files whose passages were read.
         writer: the generator that wrote the answer; empty: none did, or there is but one.
+        model: the id of its model, likewise.
     """
 
     def __init__(
@@ -73,7 +82,7 @@ class Trace:
         self.once = once
         self.in_batch = in_batch
         self.adapter = ""
-        self.writer = ""
+        self.writer = self.model = ""
         self.documents: tuple[str, ...] = ()
         self.outcome = "cancelled"
         self.num_passages = 0
@@ -83,8 +92,9 @@ class Trace:
         self.latency_ms = 0.0
         self.findings = Findings()
         self._began = time.perf_counter()
-        self._root = _tracer.start_span(f"rag.{operation}")
-        self._root.set_attribute("ragfleet.request_id", request_id)
+        self._root = _tracer.start_span(
+            f"rag.{operation}", attributes=_OF_OPERATION[operation] | {_REQUEST_ID: request_id}
+        )
         self._num_begun = 0
         self._spans: list[Span] = []
         self._degraded: list[str] = []
@@ -122,7 +132,7 @@ class Trace:
                 yield
             except Exception as err:
                 error = code_of(err)
-                span.set_status(StatusCode.ERROR, error)
+                _end_badly(span, error)
                 raise
             finally:
                 _stage.reset(set_before)
@@ -221,8 +231,10 @@ class Trace:
                 ("output", sum(one.num_completion_tokens for one in self._generated)),
             ):
                 root.set_attribute(f"gen_ai.usage.{kind}_tokens", count)
+            if self.model:
+                root.set_attribute("gen_ai.response.model", self.model)
             if self.outcome not in ENDS:
-                root.set_status(StatusCode.ERROR, self.outcome)
+                _end_badly(root, self.outcome)
         root.end()
 
     def _now_ms(self) -> float:
@@ -231,6 +243,11 @@ class Trace:
 
 # How requests end that no error ends; the other outcomes are codes of errors.
 ENDS = ("answered", "declined", "refused", "cancelled")
+
+
+def _end_badly(span: otel.Span, code: str) -> None:
+    span.set_status(StatusCode.ERROR, code)
+    span.set_attribute("error.type", code)
 
 
 def code_of(err: BaseException) -> str:

@@ -61,13 +61,14 @@ class Writer:
     async def _text(self, stage: str, asked: GenerationRequest, trace: Trace) -> str:
         texts: list[str] = []
         num_prompt_tokens = num_tokens = num_migrations = 0
+        writer = ""
         try:
             async with aclosing(self._generator.stream(asked)) as chunks:
                 async for chunk in chunks:
                     texts.append(chunk.text)
                     num_prompt_tokens = max(num_prompt_tokens, chunk.num_prompt_tokens)
                     num_tokens = chunk.position + len(chunk.token_ids)
-                    num_migrations = chunk.attempt
+                    num_migrations, writer = chunk.attempt, chunk.writer
         finally:
             trace.count(
                 Generated(
@@ -75,6 +76,7 @@ class Writer:
                     num_prompt_tokens=num_prompt_tokens,
                     num_completion_tokens=num_tokens,
                     num_migrations=num_migrations,
+                    writer=writer,
                 )
             )
         return "".join(texts).strip()

@@ -23,43 +23,82 @@ from graphs.serve_config.blocks import (
     settings_faults,
 )
 from graphs.serve_config.config_file import ConfigFile
-from graphs.serve_config.contradictions import contradictions, language_faults
+from graphs.serve_config.contradictions import (
+    contradictions,
+    language_faults,
+    speculation_faults,
+)
 from graphs.serve_config.generator_choice import choice_faults
 from graphs.serve_config.gpus import gpu_faults
 from graphs.serve_config.imported import PREFIX_ROUTER, same_path
+from graphs.serve_config.instance import instance_faults, request_timeout_faults
+from graphs.serve_config.model_sizes import SizesOf, known_here, size_faults
 from graphs.serve_config.places import place_faults
-from graphs.serve_config.scaling import scaling_faults, without_policies
+from graphs.serve_config.resources import resource_faults
+from graphs.serve_config.runtime_env import runtime_env_faults
+from graphs.serve_config.scaling import (
+    application_policy_faults,
+    scaling_faults,
+    unwarned,
+    without_policies,
+)
+from graphs.serve_config.times import time_faults
 
-_MAX_PORT = 2**16 - 1
+_OLD_OPTIONS = ("host", "port")
 
 
-def faults_in(file: ConfigFile) -> list[ConfigFault]:
-    """Finds every fault; other applications in the file are checked as far as Serve knows them."""
+def faults_in(file: ConfigFile, sizes_of: SizesOf = known_here) -> list[ConfigFault]:
+    """Finds every fault; other applications in the file are checked as far as Serve knows them.
+
+    Args:
+        file: the config.
+        sizes_of: what is known of models; by default, of those whose files lie here.
+    """
     value = file.value
     if not isinstance(value, Mapping):
         return [ConfigFault(where=(), message=f"must be a mapping, got {shown(value)}")]
     routers = [*_router_faults(value)]  # which end the check of Serve's schema
-    of_schema = routers or faults_of(ServeDeploySchema, without_policies(value))
-    faults = [*file.repeated_keys(), *of_schema]
-    faults += [*_port_faults(value), *_route_faults(value)]
+    with unwarned():
+        of_schema = routers or faults_of(ServeDeploySchema, _told_by_schema(value))
+    faults = [*file.repeated_keys(), *of_schema, *_old_option_faults(value)]
+    faults += _route_faults(value)
     own = own_applications(value)
+    is_alone = len(own) == len(list(_applications(value)))
+    faults += instance_faults(value, is_alone=is_alone, has_haproxy=has_haproxy())
     faults += open_host_faults(value, [value["applications"][index] for index in own])
     if len(own) != 1:
         faults.append(_no_one_application(value, len(own)))
     for index, blocks in own.items():
         place = ("applications", index)
-        found = _application_faults(value["applications"][index], blocks)
+        application = value["applications"][index]
+        found = _application_faults(application, blocks, sizes_of)
         faults += [fault.under(place) for fault in found]
+        faults += request_timeout_faults(value, gateway_settings(application))
     return faults
 
 
-def _port_faults(value: Mapping[str, Any]) -> Iterator[ConfigFault]:
-    """Serve's schema takes any whole number there; its proxy fails with it."""
-    options = value.get("http_options")
-    port = options.get("port") if isinstance(options, Mapping) else None
-    if isinstance(port, int) and not 1 <= port <= _MAX_PORT:
-        message = f"must be in 1..{_MAX_PORT}, got {port}"
-        yield ConfigFault(where=("http_options", "port"), message=message)
+def _told_by_schema(value: Mapping[str, Any]) -> object:
+    """The config without what Serve's schema would import, or tells with no place."""
+    bare: Any = without_policies(value)
+    applications = bare.get("applications")
+    if not isinstance(applications, list):
+        return bare
+    kept = [
+        {key: one for key, one in application.items() if key not in _OLD_OPTIONS}
+        if isinstance(application, Mapping)
+        else application
+        for application in applications
+    ]
+    return {**bare, "applications": kept}
+
+
+def _old_option_faults(value: Mapping[str, Any]) -> Iterator[ConfigFault]:
+    """Finds what an application had before one Serve ran several."""
+    for index, application in _applications(value):
+        for key in _OLD_OPTIONS:
+            if key in application:
+                message = f"{key} stands in http_options, no application has its own"
+                yield ConfigFault(where=("applications", index), key=key, message=message)
 
 
 def open_host_faults(
@@ -94,7 +133,8 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _asks_for_keys(application: Mapping[str, Any]) -> bool:
+def gateway_settings(application: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The `user_config` of the Gateway, as far as it is one."""
     blocks = application.get("deployments")
     gateway = next(
         (
@@ -105,7 +145,11 @@ def _asks_for_keys(application: Mapping[str, Any]) -> bool:
         {},
     )
     settings = gateway.get("user_config")
-    auth = settings.get("auth") if isinstance(settings, Mapping) else None
+    return settings if isinstance(settings, Mapping) else {}
+
+
+def _asks_for_keys(application: Mapping[str, Any]) -> bool:
+    auth = gateway_settings(application).get("auth")
     return isinstance(auth, Mapping) and auth.get("keys") is True
 
 
@@ -175,7 +219,15 @@ def own_application(value: Mapping[str, Any]) -> tuple[int, Blocks]:
     return found
 
 
-def _application_faults(application: Mapping[str, Any], blocks: Blocks) -> Iterator[ConfigFault]:
+def _application_faults(
+    application: Mapping[str, Any], blocks: Blocks, sizes_of: SizesOf
+) -> Iterator[ConfigFault]:
+    if "route_prefix" in application and application["route_prefix"] is None:
+        message = "must be a path such as '/', got null: HTTP would reach nothing"
+        yield ConfigFault(where=("route_prefix",), message=message)
+    yield from application_policy_faults(application)
+    env = runtime_env_faults(application.get("runtime_env"))
+    yield from (fault.under(("runtime_env",)) for fault in env)
     given = application.get("args") or {}
     faults = faults_of(AppArgs, given)
     yield from (fault.under(("args",)) for fault in faults)
@@ -194,6 +246,8 @@ def _application_faults(application: Mapping[str, Any], blocks: Blocks) -> Itera
         yield from _wrong_names([label for label, _ in named], expected)
     yield from choice_faults(named, args)
     yield from language_faults(named)
+    yield from speculation_faults(named)
+    yield from size_faults(named, expected, sizes_of)
     for (place, name), block in named:
         yield from (fault.under(place) for fault in _block_faults(name, block, expected, args))
 
@@ -218,7 +272,12 @@ def _block_faults(
     yield from scaling_faults(expected.get(name), block)
     if name not in expected:
         return
-    yield from place_faults(block)
+    for found in (place_faults, resource_faults, time_faults):
+        yield from found(block)
+    options = block.get("ray_actor_options")
+    env = options.get("runtime_env") if isinstance(options, Mapping) else None
+    under = ("ray_actor_options", "runtime_env")
+    yield from (fault.under(under) for fault in runtime_env_faults(env))
     user_config = block.get("user_config")
     if isinstance(user_config, Mapping):
         faults = settings_faults(expected[name], user_config)

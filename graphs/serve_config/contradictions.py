@@ -15,6 +15,7 @@ _ENGINES: dict[str, type[TransformersEngineConfig] | type[VllmEngineConfig]] = {
 }
 _ENGLISH = "bundled:embedder"  # knows no other language
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_GGUF = (".gguf", "-gguf")  # a file, or a hub repository as those who make them call it
 
 Settings = Mapping[str, Any]
 Named = Sequence[tuple[tuple[Place, str], Settings]]  # place and name, and the block
@@ -49,6 +50,28 @@ def language_faults(named: Named) -> Iterator[ConfigFault]:
             message = f"foreign_cosine needs a multilingual embedder, got {cosine} with {_ENGLISH}"
             where = (*place, "user_config", "retrieval")
             yield ConfigFault(where=where, key="foreign_cosine", message=message)
+
+
+def speculation_faults(named: Named) -> Iterator[ConfigFault]:
+    """Finds generators that speculate where their answers are held to a form, or have adapters.
+
+    Args:
+        named: the blocks of the application.
+    """
+    settings = {name: _under(block, "user_config") for (_, name), block in named}
+    quotes = settings.get("Gateway", {}).get("answers") == "quote"
+    for (place, name), block in named:
+        own = _under(block, "user_config")
+        options = _under(_under(own, "engine_options"), "options")
+        if not name.startswith("Generator") or options.get("speculative_config") is None:
+            continue
+        message = "speculative_config in options leaves out the logits processor that "
+        if quotes:
+            said = message + "`answers: quote` holds answers by; set `answers: free`"
+            yield ConfigFault(where=(*place, "user_config"), key="engine_options", message=said)
+        if own.get("max_adapters"):
+            said = message + "keeps adapters apart; take out max_adapters or it"
+            yield ConfigFault(where=(*place, "user_config"), key="max_adapters", message=said)
 
 
 def _under(settings: Settings, key: str) -> Settings:
@@ -115,21 +138,27 @@ def _pickled_faults(user_config: Settings) -> Iterator[ConfigFault]:
     if not isinstance(model, str) or model.startswith("bundled:"):
         return
     message = None
+    if model.lower().endswith(_GGUF) or _has_only(Path(model), (".gguf",)):
+        message = f"model must have .safetensors, GGUF is not served ({model!r}): take the "
+        message += "checkpoint that it was made of, or a GPTQ one"
+        yield ConfigFault(where=("user_config",), key="model", message=message)
+        return
     if model.endswith(_PICKLED):
         message = "model must be a folder with .safetensors, got a pickled file"
-    elif Path(model).is_dir() and _has_only_pickles(Path(model)):
+    elif _has_only(Path(model), _PICKLED):
         message = "model must have .safetensors, this folder has pickled weights alone"
     if message is not None:
         message += f" ({model!r}); convert it with `save_pretrained(..., safe_serialization=True)`"
         yield ConfigFault(where=("user_config",), key="model", message=message)
 
 
-def _has_only_pickles(folder: Path) -> bool:
+def _has_only(folder: Path, kinds: Sequence[str]) -> bool:
+    """Whether a folder is there and has weights of these kinds, and none that are served."""
     try:
         suffixes = {path.suffix for path in folder.iterdir()}
-    except OSError:
+    except (OSError, ValueError):  # or what is named is no path
         return False
-    return ".safetensors" not in suffixes and bool(suffixes & set(_PICKLED))
+    return ".safetensors" not in suffixes and bool(suffixes & set(kinds))
 
 
 def _above(value: object, limit: object) -> bool:

@@ -1,4 +1,7 @@
-"""What is wrong between the Gateway's choice of a generator and the generators that there are."""
+"""What is wrong between the Gateway's choice of a generator and the generators that there are.
+
+And deployments without which work stands still, where they may have no replica.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +12,12 @@ from graphs.config import AppArgs
 from graphs.errors import ConfigError
 from graphs.router_weights import read_weights
 from graphs.serve_config.blocks import CANARY, SMALL
+
+_WOKEN_BY_NOBODY = {
+    CANARY: "no question wakes a second version",
+    SMALL: "no question wakes a small generator",
+    "Gateway": "batches and responses in the background would stop while nobody asks",
+}
 
 Named = Sequence[tuple[tuple[Place, str], Mapping[str, Any]]]  # place and name, and the block
 
@@ -21,7 +30,7 @@ def choice_faults(named: Named, args: AppArgs) -> Iterator[ConfigFault]:
         args: of its builder, which say which generators there are.
     """
     for (place, name), block in named:
-        if name in (CANARY, SMALL):
+        if name in _WOKEN_BY_NOBODY:
             yield from (fault.under(place) for fault in _sleeping(name, block))
         settings = block.get("user_config")
         if name == "Gateway" and isinstance(settings, Mapping):
@@ -32,8 +41,7 @@ def choice_faults(named: Named, args: AppArgs) -> Iterator[ConfigFault]:
 def _sleeping(name: str, block: Mapping[str, Any]) -> Iterator[ConfigFault]:
     scaling = block.get("autoscaling_config")
     if isinstance(scaling, Mapping) and scaling.get("min_replicas") == 0:
-        which = "a second version" if name == CANARY else "a small generator"
-        message = f"min_replicas must be at least 1, got 0: no question wakes {which}"
+        message = f"min_replicas must be at least 1, got 0: {_WOKEN_BY_NOBODY[name]}"
         yield ConfigFault(where=("autoscaling_config",), key="min_replicas", message=message)
 
 

@@ -15,9 +15,6 @@ def gpu_faults(
 
     What replicas on one card ask for together is at most 1: Ray places no more there.
     """
-    if issubclass(kind, GeneratorConfig) and block.get("placement_group_bundles"):
-        spread = "a model is split over the GPUs of one node: set num_gpus instead"
-        yield ConfigFault(where=(), key="placement_group_bundles", message=spread)
     options = block.get("ray_actor_options")
     num_gpus = options.get("num_gpus") if isinstance(options, Mapping) else None
     if not isinstance(num_gpus, int | float) or num_gpus <= 0:

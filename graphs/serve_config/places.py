@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 from deployments.user_config import ConfigFault, Place
 
 MARKET = "ray.io/market-type"
 SPOT = "spot"
-_MARKETS = ("on-demand", SPOT)
+ON_DEMAND = "on-demand"
+_MARKETS = (ON_DEMAND, SPOT)
 # Those that Ray sets itself (ray.io/... is its own namespace).
 _RAY_LABELS = (
     MARKET,
@@ -65,17 +67,30 @@ def may_be_on_spot(block: Mapping[str, Any]) -> bool:
     )
 
 
-def shutdown_faults(block: Mapping[str, Any], notice_s: float) -> Iterator[ConfigFault]:
+def shutdown_faults(
+    block: Mapping[str, Any], notice_s: float, load_s: float | None = None
+) -> Iterator[ConfigFault]:
     """Finds a graceful shutdown that a notice leaves no time for.
 
-    Serve stops a replica at `notice - graceful_shutdown_timeout_s`, with or without another one.
+    Serve stops a replica at `notice - graceful_shutdown_timeout_s`, with or without another one. A
+    model that takes longer to load than any notice is at work elsewhere or not at all: of it, no
+    more than `MARGIN_S` can be asked.
+
+    Args:
+        block: of one deployment.
+        notice_s: that a spot node gives.
+        load_s: what its model was measured to take; None: it was not.
     """
     given = block.get("graceful_shutdown_timeout_s", _DEFAULT_SHUTDOWN_S)
-    most = notice_s - MARGIN_S
+    most, words = notice_s - MARGIN_S, "and less what a model takes to load, which is not measured"
+    if load_s is not None and load_s < most:
+        most, words = most - load_s, f"and less the {load_s:.0f} s that the model took to load"
+    elif load_s is not None:
+        words = f"though the model takes {load_s:.0f} s to load: a second replica must be there"
     if isinstance(given, int | float) and given >= most:
         message = (
             f"graceful_shutdown_timeout_s must be below {most:g}, got {given:g}: a spot notice of "
-            f"{notice_s:g} s less {MARGIN_S:g} s, and less what a model takes to load"
+            f"{notice_s:g} s less {MARGIN_S:g} s, {words}"
         )
         yield ConfigFault(where=(), key="graceful_shutdown_timeout_s", message=message)
 
@@ -91,6 +106,8 @@ def _fallback_faults(block: Mapping[str, Any]) -> Iterator[ConfigFault]:
 
 
 def _label_fault(key: str, value: str) -> str | None:
+    if f"ray.io/{key}" == MARKET:  # others may be labels that nodes are started with
+        return f"no node has the label {key!r} of itself; did you mean {MARKET!r}?"
     if key.startswith("ray.io/") and key not in _RAY_LABELS:
         near = get_close_matches(key, _RAY_LABELS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"Ray has {', '.join(_RAY_LABELS)}"
@@ -110,6 +127,7 @@ def _named(value: str) -> list[str]:
     return [bare]
 
 
+@lru_cache(maxsize=1024)  # a plan asks the same of every node, thousands of times
 def _takes(value: str, label: str | None) -> bool:
     is_named = label in _named(value)
     return not is_named if value.startswith("!") else is_named

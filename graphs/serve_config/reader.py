@@ -18,6 +18,7 @@ from graphs.errors import ConfigError
 from graphs.serve_config.blocks import expected_blocks
 from graphs.serve_config.checks import faults_in, own_application
 from graphs.serve_config.config_file import ConfigFile, parse_config_file
+from graphs.serve_config.model_sizes import SizesOf, known_here
 
 Settings = TypeVar("Settings")
 
@@ -88,14 +89,19 @@ def read_serve_config(path: Path) -> ServeConfig:
     return parse_serve_config(read_text(path), str(path))
 
 
-def parse_serve_config(text: str, name: str) -> ServeConfig:
+def parse_serve_config(text: str, name: str, sizes_of: SizesOf = known_here) -> ServeConfig:
     """Reads the text of a file.
+
+    Args:
+        text: of the file.
+        name: of the file.
+        sizes_of: what is known of models; by default, of those whose files lie here.
 
     Raises:
         ConfigError: it has faults.
     """
     file = parse_config_file(text, name)
-    file.refuse(faults_in(file))
+    file.refuse(faults_in(file, sizes_of))
     return _typed(file)
 
 

@@ -1,6 +1,8 @@
 """What is wrong with an `autoscaling_config`, its policy included."""
 
+import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -15,6 +17,7 @@ from models.generator import GeneratorConfig
 
 POLICY = "deployments.scaling:LoadPolicy"
 _WHERE = ("autoscaling_config", "policy")
+_SERVES_OWN = AutoscalingConfig.default()  # what `num_replicas: auto` stands for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +35,33 @@ def scaling_faults(kind: type[Any] | None, block: Mapping[str, Any]) -> Iterator
         kind: the class of the block's settings; None where it is not known.
         block: of one deployment.
     """
+    if block.get("num_replicas") == "auto":
+        message = "num_replicas must be a whole number or be left out, got 'auto': what "
+        message += "autoscaling_config leaves out would be Serve's "
+        message += f"({_SERVES_OWN.min_replicas} to {_SERVES_OWN.max_replicas} replicas, "
+        message += f"{_SERVES_OWN.target_ongoing_requests:g} requests each); name them there and "
+        message += "leave num_replicas out"
+        yield ConfigFault(where=(), key="num_replicas", message=message)
     scaling = block.get("autoscaling_config")
     if not isinstance(scaling, Mapping):  # Serve's schema of a block takes any mapping there
         return
     bare = {key: value for key, value in scaling.items() if key != "policy"}
-    for fault in faults_of(AutoscalingConfig, bare):
-        yield fault.under(("autoscaling_config",))
+    with unwarned():
+        faults = faults_of(AutoscalingConfig, bare)
+    yield from (fault.under(("autoscaling_config",)) for fault in faults)
+    if not faults and "max_replicas" not in scaling and block.get("num_replicas") != "auto":
+        message = "missing key 'max_replicas': Serve takes 1, and nothing is ever scaled"
+        yield ConfigFault(where=("autoscaling_config",), message=message)
     if "policy" in scaling:
         yield from _policy_faults(kind, scaling["policy"])
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Lets Serve's checks be silent where they warn of what times.py refuses."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def _policy_faults(kind: type[Any] | None, policy: object) -> Iterator[ConfigFault]:
@@ -60,6 +82,18 @@ def _policy_faults(kind: type[Any] | None, policy: object) -> Iterator[ConfigFau
             known = f"it tells {', '.join(told)}" if told else "it tells nothing of its load"
             message = f"this deployment does not tell {name!r}: {known}"
             yield ConfigFault(where=where, key=name, message=message)
+
+
+def application_policy_faults(application: Mapping[str, Any]) -> Iterator[ConfigFault]:
+    """Finds a policy of a whole application, which Serve asks in the place of those of its blocks.
+
+    Args:
+        application: of ours.
+    """
+    if application.get("autoscaling_policy") is not None:
+        message = "autoscaling_policy would take the place of those of all blocks: set policy in "
+        message += "the autoscaling_config of a block"
+        yield ConfigFault(where=(), key="autoscaling_policy", message=message)
 
 
 def _foreign_faults(written: str) -> Iterator[ConfigFault]:

@@ -19,7 +19,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, delete, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Update,
+    case,
+    delete,
+    func,
+    select,
+    update,
+)
 
 from index.catalog.attributes import make_storable
 from index.catalog.database import Database, log_changes
@@ -32,6 +42,8 @@ from index.records import ChunkDraft, IngestErrorCode, Job, StoreFileStatus, Vec
 
 MAX_ATTEMPTS = 5  # a file that took this many workers down is given up
 MAX_MESSAGE_CHARS = 500
+_MOST_STORES = 20  # whose files are told apart
+_NO_FILES: Mapping[str, int] = dict.fromkeys(get_args(StoreFileStatus), 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +53,18 @@ class Backlog:
     Attributes:
         num_jobs: files that wait or are in work.
         lag_s: since when the first of them has waited, in seconds; 0 without any.
-        num_files: files of all vector stores by status.
+        files: of the vector stores with the most files, their number by status, by the id of the
+            store; those of all others together, by an empty id.
     """
 
     num_jobs: int
     lag_s: float
-    num_files: Mapping[str, int]
+    files: Mapping[str, Mapping[str, int]]
+
+    @property
+    def num_files(self) -> Mapping[str, int]:
+        """Files of all vector stores by status."""
+        return {one: sum(counts[one] for counts in self.files.values()) for one in _NO_FILES}
 
 
 class Jobs(Database):
@@ -75,7 +93,7 @@ class Jobs(Database):
         return None
 
     def backlog(self) -> Backlog:
-        """Counts what is still to be ingested, and the files of all stores by status."""
+        """Counts what is still to be ingested, and the files of the stores by status."""
         created_at = (
             select(store_files.c.created_at)
             .join(
@@ -86,14 +104,12 @@ class Jobs(Database):
             .order_by(jobs.c.id)
             .limit(1)
         )
-        counts = select(store_files.c.status, func.count()).group_by(store_files.c.status)
         with self._read() as connection:
             num_jobs = connection.execute(select(func.count()).select_from(jobs)).scalar_one()
             oldest = connection.execute(created_at).scalar()
-            num_files = {row[0]: row[1] for row in connection.execute(counts)}
+            files = _files_by_store(connection)
         lag_s = max(0.0, self._clock() - oldest) if oldest is not None else 0.0
-        known = dict.fromkeys(get_args(StoreFileStatus), 0)
-        return Backlog(num_jobs=num_jobs, lag_s=lag_s, num_files=known | num_files)
+        return Backlog(num_jobs=num_jobs, lag_s=lag_s, files=files)
 
     def renew_job(self, job: Job, lease_s: float) -> bool:
         """Extends the lease from now on; False when the job is lost: drop the work."""
@@ -171,6 +187,17 @@ class Jobs(Database):
                     error_code="server_error",
                     error_message=message,
                 )
+
+
+def _files_by_store(connection: Connection) -> dict[str, dict[str, int]]:
+    in_store, status, number = store_files.c.store_id, store_files.c.status, func.count()
+    most = select(in_store).group_by(in_store).order_by(number.desc(), in_store).limit(_MOST_STORES)
+    told = connection.execute(most).scalars().all()
+    store = case((in_store.in_(told), in_store), else_="").label("store")
+    counts: dict[str, dict[str, int]] = {one: dict(_NO_FILES) for one in ("", *told)}
+    for row in connection.execute(select(store, status, number).group_by("store", status)):
+        counts[row[0]][row[1]] = row[2]
+    return counts
 
 
 def _is_free(now: float) -> ColumnElement[bool]:

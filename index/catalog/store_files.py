@@ -218,4 +218,5 @@ def store_file_record(row: AnyRow) -> StoreFileRecord:
         usage_bytes=row.usage_bytes,
         created_at=row.created_at,
         chunking=chunking_of(row),
+        access=row.access,
     )

@@ -140,6 +140,7 @@ FAMILIES: dict[str, CallSyntax] = {
 
 # What a template of a family holds, the most telling first.
 _SIGNS = (
+    (r"<\|START_ACTION\|>", ""),  # Command R7B and A, whose calls are not read
     (r"^(?!.*tool_calls>).*｜DSML｜", "deepseek_v32"),
     (r"<\|tool_calls_section_begin\|>", "kimi_k2"),
     (r"<\|tool_call>call:", "gemma4"),
@@ -158,7 +159,7 @@ _SIGNS = (
     (r"<tool_calls>", "jamba"),
     (r"<\|tool_call_start\|>|<\|tool_list_start\|>", "lfm2"),
     (r"\[func(tion)?_name\d?\(", "pythonic"),
-    (r'"parameters": ', "llama3_json"),
+    (r'\{\\?"name\\?": [^,]*,[^a-zA-Z]*"parameters\\?": ', "llama3_json"),  # no list of tools
 )
 
 

@@ -20,6 +20,28 @@ _GAP = "GAP: /[ \\n]{0,4}/"  # between thoughts and calls
 _NUMBER = "NUMBER: /:(0|[1-9][0-9]{0,3})/"  # of a call among those of a chat
 
 
+class Literals:
+    """Writes texts as terminals: control tokens by id, all else by its characters.
+
+    Args:
+        control_ids: the model's control tokens and their ids.
+    """
+
+    def __init__(self, control_ids: Mapping[str, int]) -> None:
+        self._control_ids = control_ids
+        known = sorted(control_ids, key=len, reverse=True)
+        self._control = re.compile("|".join(map(re.escape, known)) or r"(?!)")
+
+    def __call__(self, text: str) -> str:
+        """Writes one text."""
+        terminals, end = [], 0
+        for found in self._control.finditer(text):
+            terminals += [_quoted(text[end : found.start()])]
+            terminals += [f"<[{self._control_ids[found.group()]}]>"]
+            end = found.end()
+        return " ".join(one for one in [*terminals, _quoted(text[end:])] if one)
+
+
 class CallGrammar:
     """Writes the grammars of one model.
 
@@ -30,9 +52,7 @@ class CallGrammar:
 
     def __init__(self, syntax: CallSyntax, control_ids: Mapping[str, int]) -> None:
         self._syntax = syntax
-        self._control_ids = control_ids
-        known = sorted(control_ids, key=len, reverse=True)
-        self._control = re.compile("|".join(map(re.escape, known)) or r"(?!)")
+        self._literal = Literals(control_ids)
 
     def rules(self, use: ToolUse, *, after_thoughts: bool) -> str:
         """Writes the grammar of an answer.
@@ -78,7 +98,7 @@ class CallGrammar:
         if not self._syntax.anywhere and not self._syntax.is_bare:
             msg = "this model writes calls as JSON, so no other JSON can be asked for beside tools"
             raise InvalidInputError(msg)
-        answer = f"%json {_with_form(json.loads(schema))}"
+        answer = f"%json {with_form(json.loads(schema))}"
         return [f"start: {calls} | {gap}answer", f"answer: {answer}"]
 
     def _calls(self, use: ToolUse) -> str:
@@ -101,7 +121,7 @@ class CallGrammar:
     def _rest_of_call(self, name: str, tool: Tool) -> list[str]:
         after = self._literal(self._syntax.after)
         if self._syntax.parameters is None:
-            return [f"{name}_rest: %json {_with_form(tool.schema())} {after}"]
+            return [f"{name}_rest: %json {with_form(tool.schema())} {after}"]
         arguments = ParameterGrammar(self._syntax.parameters, self._literal)
         return [f"{name}_rest: {name}_args {after}", *arguments.rules(f"{name}_args", tool)]
 
@@ -121,15 +141,6 @@ class CallGrammar:
             *(f"BEGIN_{at}: /{begin}/" for at, begin in enumerate(begins)),
             f"TEXT: /(.|\\n)*/ & ~/{any_begin}(.|\\n)*/",
         ]
-
-    def _literal(self, text: str) -> str:
-        """Writes a text as terminals: control tokens by id, all else by its characters."""
-        terminals, end = [], 0
-        for found in self._control.finditer(text):
-            terminals += [_quoted(text[end : found.start()])]
-            terminals += [f"<[{self._control_ids[found.group()]}]>"]
-            end = found.end()
-        return " ".join(one for one in [*terminals, _quoted(text[end:])] if one)
 
 
 def _text_or_calls(trigger: str, mark: str) -> list[str]:
@@ -152,7 +163,8 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False) if text else ""
 
 
-def _with_form(schema: dict[str, object] | bool) -> str:
+def with_form(schema: dict[str, object] | bool) -> str:
+    """Writes a schema as llguidance reads it, with the one way to write a value."""
     if isinstance(schema, bool):
         schema = {} if schema else {"not": {}}
     return json.dumps({**schema, "x-guidance": JSON_FORM})

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from models.chat.literals import LiteralReader, QuotedReader, quoted
-from models.chat.parameters import Parameters
+from models.chat.parameters import NULLS, Parameters
 
 
 class ArgumentsReader(Protocol):
@@ -68,9 +68,14 @@ class ParametersReader:
         notation: the marks around each.
         end: the mark after all of them.
         texts: names of those that are written as they are.
+        nullable: names of those of them that may be null.
     """
 
-    def __init__(self, notation: Parameters, end: str, texts: frozenset[str]) -> None:
+    def __init__(
+        self, notation: Parameters, end: str, texts: frozenset[str],
+        nullable: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
+        self._nullable = nullable
         self.is_ended = False
         self._notation = notation
         self._end = "".join(end.split())
@@ -121,6 +126,9 @@ class ParametersReader:
         name = name.strip(self._notation.quote)
         self._held, self._is_new = "", True
         opening, self._opening = self._opening, ", "
+        if name in self._nullable and not self._notation.tells_texts:
+            self._step = self._read_null
+            return f'{opening}"{quoted(name)}": '
         if is_told or (name in self._texts and not self._notation.tells_texts):
             self._step = self._read_text
             return f'{opening}"{quoted(name)}": "'
@@ -128,6 +136,19 @@ class ParametersReader:
         self._literal = QuotedReader(mark) if mark else LiteralReader()
         self._step = self._read_value
         return f'{opening}"{quoted(name)}": '
+
+    def _read_null(self, char: str) -> str:
+        """Reads a text as long as it may be null."""
+        self._held += char
+        seen = "".join(self._held.split())
+        ends = [f"{null}{self._after}" for null in NULLS]
+        if seen in ends:
+            self._held, self._step = "", self._read_begin
+            return "null"
+        if any(one.startswith(seen) for one in ends):
+            return ""
+        held, self._held, self._step = self._held, "", self._read_text
+        return '"' + "".join(self._read_text(one) for one in held)
 
     def _read_text(self, char: str) -> str:
         is_new, self._is_new = self._is_new, False

@@ -3,29 +3,31 @@ r"""Arguments that are written one by one, not as a JSON object: which are texts
     <parameter=city>\nNew "York"\n</parameter>\n     [get_weather(city="New York", days=3)]
     |  begin  |name| |   text   |     after               name|value|between
 
-A text is a parameter whose schema asks for a string and says nothing else of it than its length or
-its choices; it is written as it is. Any other value is JSON. What is read of both is a JSON object.
+A text is a parameter whose schema asks for a string, or for one or null, and says nothing else of
+it than its length, its choices, its format or a pattern of the whole; it is written as it is, and
+null as `null` or `None`. Any other value is JSON. What is read of both is a JSON object. Formats
+of texts are not held to.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
+from models.chat.argument_schemas import SECTIONS, refusal, variants, without_null
 from models.chat.literals import bare
-from models.chat.tools import PLAIN_KEYS, Tool
+from models.chat.tools import Tool
 from models.constraints import MAX_CHARS
-from models.errors import InvalidInputError
 
 _MAX_COUNTED_CHARS = 256  # of a text: a longer one is held to its length as JSON
-_NOTES = frozenset({"title", "description", "default", "examples"})
-_TEXT_KEYS = _NOTES | {"type", "enum", "const", "minLength", "maxLength"}
-_MAX_DEPTH = 8
-_MAX_VARIANTS = 64  # of the arguments of a tool: choices within choices multiply
-_SECTIONS = ("$defs", "definitions")
-_NAME = re.compile(r"[^\s<>=\"'(),\[\]{}\ud800-\udfff]{1,64}")
+_TEXT_KEYS = frozenset(
+    {
+        *("type", "enum", "const", "minLength", "maxLength", "pattern", "format"),
+        *("title", "description", "default", "examples"),
+    }
+)
+NULLS = ("null", "None")  # as models write it, who see Python's in their templates
 _SURROGATE = re.compile(r"[\ud800-\udfff]")  # no text in UTF-8 has one
 # One way to write a value, as in `models.engines.grammar_check`.
 JSON_FORM = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
@@ -80,11 +82,19 @@ class Parameters:
         """Names the parameters that are written as they are."""
         if self.quotes_texts:
             return frozenset()
-        found = [one["properties"] for one in _variants(tool)]
+        found = [one["properties"] for one in variants(tool)]
         names = {name for one in found for name in one}
         return frozenset(
             name for name in names if all(self._is_text(one[name]) for one in found if name in one)
         )
+
+    def nullable(self, tool: Tool) -> frozenset[str]:
+        """Names those of them that may be null as well."""
+        found = [one["properties"] for one in variants(tool)]
+        return frozenset(
+            name for name in self.texts(tool)
+            if any(without_null(one[name])[1] for one in found if name in one)
+        )  # fmt: skip
 
     def _value(self, value: Any) -> str:
         before, after = self.before_value, self.after
@@ -99,6 +109,9 @@ class Parameters:
         return f"{before}{value}{after}"
 
     def _is_text(self, schema: Any) -> bool:
+        schema, may_be_null = without_null(schema)
+        if may_be_null and self.tells_texts:
+            return False
         if not isinstance(schema, dict) or not _TEXT_KEYS.issuperset(schema):
             return False
         choices = _choices(schema)
@@ -110,7 +123,8 @@ class Parameters:
             )
         lengths = schema.get("minLength", 0), schema.get("maxLength", 0)
         is_counted = all(isinstance(n, int) and n <= _MAX_COUNTED_CHARS for n in lengths)
-        return schema.get("type") == "string" and is_counted
+        is_held = "pattern" not in schema or _whole_pattern(schema) is not None
+        return schema.get("type") == "string" and is_counted and is_held
 
 
 class ParameterGrammar:
@@ -132,12 +146,12 @@ class ParameterGrammar:
             InvalidInputError: the schema says more than which parameters there are, or more than
                 a grammar may hold.
         """
-        texts, variants = self._notation.texts(tool), _variants(tool)
-        ones = [f"{name}_v{number}" for number in range(len(variants))]
+        texts, found = self._notation.texts(tool), variants(tool)
+        ones = [f"{name}_v{number}" for number in range(len(found))]
         rules = [f"{name}: {' | '.join(ones)}"]
-        defined = {key: value for key, value in tool.schema().items() if key in _SECTIONS}
+        defined = {key: value for key, value in tool.schema().items() if key in SECTIONS}
         num_chars = 0
-        for one, schema in zip(ones, variants, strict=True):
+        for one, schema in zip(ones, found, strict=True):
             declared, required = schema["properties"], set(schema["required"])
             rules += self._order(one, [key in required for key in declared])
             for at, (key, wanted) in enumerate(declared.items()):
@@ -145,9 +159,7 @@ class ParameterGrammar:
                 more = self._parameter(f"{one}_{at}", key, wanted, defined, is_text=is_text)
                 num_chars += sum(map(len, more))
                 if num_chars > MAX_CHARS:  # definitions stand in the grammar once a parameter
-                    raise _refusal(
-                        tool, f"make a grammar of at most {MAX_CHARS} characters", "more"
-                    )
+                    raise refusal(tool, f"make a grammar of at most {MAX_CHARS} characters", "more")
                 rules += more
         return rules
 
@@ -179,12 +191,14 @@ class ParameterGrammar:
         begin, after = self._literal(f"{notation.begin}{key}{marks[0]}"), self._literal(marks[1])
         if not is_text:
             return [f"{name}: {begin} {self._value(schema, defined)} {after}"]
+        schema, may_be_null = without_null(schema)
+        nulls = NULLS if may_be_null else ()
         choices = _choices(schema)
         if choices is not None:
-            return [f"{name}: {begin} ({' | '.join(_terminal(one) for one in choices)}) {after}"]
-        lower, upper = schema.get("minLength", 0), schema.get("maxLength", "")
+            ones = " | ".join(map(_terminal, [*choices, *nulls]))
+            return [f"{name}: {begin} ({ones}) {after}"]
         mark = escaped(marks[1].strip())
-        text, name_of_text = f"(.|\\n){{{lower},{upper}}}", name.upper()
+        text, name_of_text = _text_pattern(schema, nulls), name.upper()
         lead, is_token, rest = after.partition("<[")
         if is_token:  # what stands before it is one terminal with the text
             lead = escaped(json.loads(lead.strip() or '""'))
@@ -192,7 +206,8 @@ class ParameterGrammar:
         else:
             lead, end = "", f"{name}_end[lazy]: {name_of_text} {after}"
         # The mark may not be spelled by other ids either: it is read as the end of the text.
-        whole = f"{name_of_text}: /{text}{lead}/ & ~/(.|\\n)*{mark}(.|\\n)*/"
+        held = [f"/{one}{lead}/" for one in text]
+        whole = f"{name_of_text}: {' & '.join(held)} & ~/(.|\\n)*{mark}(.|\\n)*/"
         return [f"{name}: {begin} {name}_end", end, whole]
 
     def _value(self, schema: Any, defined: dict[str, Any]) -> str:
@@ -208,6 +223,23 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\^$.|?*+(){}\[\]/])", r"\\\1", text).replace("\n", r"\n")
 
 
+def _text_pattern(schema: dict[str, Any], nulls: tuple[str, ...]) -> list[str]:
+    """Gives the regular expressions that a text has to match, all of them."""
+    lower, upper = schema.get("minLength", 0), schema.get("maxLength", "")
+    held = [f"(.|\\n){{{lower},{upper}}}"]
+    if pattern := _whole_pattern(schema):
+        held.append(f"({pattern})")
+    return [f"({'|'.join([one, *nulls])})" if nulls else one for one in held]
+
+
+def _whole_pattern(schema: dict[str, Any]) -> str | None:
+    """Gives the pattern of a text as Lark writes it; None: there is none, or of a part alone."""
+    pattern = schema.get("pattern")
+    if not isinstance(pattern, str) or not re.fullmatch(r"\^[^|^$\n]*\$", pattern):
+        return None
+    return re.sub(r"(?<!\\)/", r"\/", pattern[1:-1])
+
+
 def _choices(schema: dict[str, Any]) -> list[Any] | None:
     """Lists all values that a schema lets through; None: it has no list of them."""
     if "const" in schema:
@@ -218,74 +250,3 @@ def _choices(schema: dict[str, Any]) -> list[Any] | None:
 
 def _terminal(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
-
-
-def _variants(tool: Tool) -> list[dict[str, Any]]:
-    """Gives what the arguments may be: schemas of which each lists all of its parameters.
-
-    Raises:
-        InvalidInputError: there is more to the arguments than parameters, or too much of it.
-    """
-    root = tool.schema()
-    found = list(islice(_resolved(tool, root, root, depth=0), _MAX_VARIANTS + 1))
-    if len(found) > _MAX_VARIANTS:
-        raise _refusal(tool, f"leave at most {_MAX_VARIANTS} choices of parameters", "more")
-    return found
-
-
-def _resolved(
-    tool: Tool, root: dict[str, Any], schema: dict[str, Any], *, depth: int
-) -> Iterator[dict[str, Any]]:
-    """Follows references and choices at the top of a schema, where the parameters are told."""
-    if depth > _MAX_DEPTH:
-        raise _refusal(tool, f"have at most {_MAX_DEPTH} references in a row", "more")
-    if "$ref" in schema:
-        rest = {key: value for key, value in schema.items() if key != "$ref"}
-        found = _defined(tool, root, schema["$ref"])
-        yield from _resolved(tool, root, _joined(tool, rest, found), depth=depth + 1)
-    elif isinstance(choices := schema.get("anyOf"), list) and choices:
-        rest = {key: value for key, value in schema.items() if key != "anyOf"}
-        for one in choices:
-            yield from _resolved(tool, root, _joined(tool, rest, one), depth=depth + 1)
-    else:
-        yield _checked(tool, schema)
-
-
-def _joined(tool: Tool, schema: dict[str, Any], more: Any) -> dict[str, Any]:
-    if not isinstance(more, dict):
-        return schema
-    declared, required = more.get("properties", {}), more.get("required", [])
-    if not isinstance(declared, dict) or not isinstance(required, list):
-        raise _refusal(tool, "have properties that are an object, and required a list", "others")
-    declared = {**schema.get("properties", {}), **declared}
-    required = [*schema.get("required", []), *required]
-    return {**schema, **more, "properties": declared, "required": required}
-
-
-def _defined(tool: Tool, root: dict[str, Any], reference: Any) -> Any:
-    section, _, name = str(reference).removeprefix("#/").partition("/")
-    defined = root.get(section) if section in _SECTIONS else None
-    found = defined.get(name) if isinstance(defined, dict) else None
-    if found is None:
-        raise _refusal(tool, f"have its references in {' or '.join(_SECTIONS)}", reference)
-    return found
-
-
-def _checked(tool: Tool, schema: dict[str, Any]) -> dict[str, Any]:
-    if more := sorted(set(schema) - PLAIN_KEYS):
-        raise _refusal(tool, "hold properties alone", more[0])
-    declared: dict[str, Any] = schema.get("properties", {})
-    required: list[str] = schema.get("required", [])
-    for name in [*declared, *required]:
-        if not isinstance(name, str) or name not in declared or not _NAME.fullmatch(name):
-            raise _refusal(tool, "declare its parameters by names without marks", str(name)[:80])
-        if not isinstance(declared[name], dict | bool):
-            raise _refusal(tool, f"tell of {name!r} by a schema", str(declared[name])[:80])
-    return {**schema, "properties": declared, "required": required}
-
-
-def _refusal(tool: Tool, duty: str, got: object) -> InvalidInputError:
-    return InvalidInputError(
-        "this model writes arguments one by one, so the schema of tool "
-        f"{tool.name!r} must {duty}, got {got!r}"
-    )

@@ -5,12 +5,14 @@ it writes a system turn and tools, how it wants arguments, and how many calls a 
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2.exceptions import TemplateError
 
 from models.chat.families import GENERIC, family_of, syntax_of
+from models.chat.harmony import CHANNEL, HARMONY, MARKS, MESSAGE, is_harmony
 from models.chat.reply import ReplyForm
 from models.chat.thinking import marks_of, thinking_of
 from models.chat.told_tools import told
@@ -21,6 +23,12 @@ from models.generation import Effort, Message, ToolCall
 from models.token_counter import SpecialTokens
 
 _PROBE = "probe_x7"
+# Variables by which templates turn thoughts on and off, or say how long they may be.
+_SWITCHES = ("enable_thinking", "thinking")
+_EFFORT = "reasoning_effort"
+_TAIL_IDS = 8  # of a prompt: the mark that ends thoughts, and what may stand behind it
+# What Harmony's templates know of; its models think always.
+_HARMONY_EFFORTS: dict[Effort, Effort] = {"none": "low", "minimal": "low", "xhigh": "high"}
 _ASKED = Message(role="user", content="a")
 
 
@@ -50,6 +58,15 @@ class Prompting:
         added = tokenizer.added_tokens_decoder.items()
         self._ids = {str(token.content): int(token_id) for token_id, token in added}
         self.control_ids = {str(one.content): int(at) for at, one in added if one.special}
+        # llguidance takes added tokens of this form for control tokens, whatever they say they are:
+        # Qwen's <tool_call> is one.
+        self.grammar_ids = {
+            name: at for name, at in self._ids.items()
+            if name in self.control_ids or re.fullmatch(r"<.*>", name, re.DOTALL)
+        }  # fmt: skip
+        self.is_harmony = is_harmony(template)
+        if self.is_harmony:
+            self._check_harmony(tool_parser or reasoning_parser)
         self._thinking = self._marks(template, reasoning_parser)
         self._turns = TurnWriter(template, self._special.with_more(self._thought_marks()))
         self._has_system = _PROBE in self._tried([Message(role="system", content=_PROBE), _ASKED])
@@ -59,7 +76,13 @@ class Prompting:
         self._told_in = syntax_of(tool_parser or GENERIC)
         if not self._has_tools and tool_parser:
             self.family = tool_parser
+        self._switches = tuple(name for name in _SWITCHES if self._is_switch(name))
+        self._thinks_unasked = bool(self._thinking) and (
+            reasoning_parser is not None or any(map(self._closes, self._switches))
+        )
         self._fit_calls()
+        if self.is_harmony:
+            self.family, self._turns.splits_calls = HARMONY if self._has_tools else "", True
 
     def ids(
         self, messages: Sequence[Message], use: ToolUse | None = None, effort: Effort | None = None
@@ -75,7 +98,7 @@ class Prompting:
                 "a `tool_parser` in its settings says so"
             )
             raise InvalidInputError(msg)
-        if effort not in {None, "none"} and not self._thinking:
+        if effort not in {None, "none"} and not (self._thinking or self.is_harmony):
             msg = f"{self._model} does not reason, so reasoning_effort must be 'none', got {effort}"
             raise InvalidInputError(msg)
         try:
@@ -93,19 +116,50 @@ class Prompting:
         ids: list[list[int]] = encoded["input_ids"]
         return ids
 
-    def form(self, prompt_ids: Sequence[int], use: ToolUse | None) -> ReplyForm:
-        """Says what may stand in the answer to a prompt."""
+    def form(
+        self, prompt_ids: Sequence[int], use: ToolUse | None, *, is_free: bool = True
+    ) -> ReplyForm:
+        """Says what may stand in the answer to a prompt.
+
+        Args:
+            prompt_ids: of the prompt, which may have begun thoughts.
+            use: the tools.
+            is_free: whether nothing holds the answer, but for tools.
+        """
+        if self.is_harmony:
+            return ReplyForm(tools=HARMONY if use else "", thinking=HARMONY)
         return ReplyForm(
             tools=self.family if use else "",
             thinking=self._thinking,
             is_thinking=bool(self._thinking) and self._is_open(prompt_ids),
+            # What is held to a form cannot end thoughts that it has not begun.
+            may_lack_mark=self._thinks_unasked
+            and is_free
+            and use is None
+            and self._is_untold(prompt_ids),
             texts=syntax_of(self.family).texts(use) if use else (),
+            nullable=syntax_of(self.family).nullable(use) if use else (),
+            calls_end_thoughts=use is None or self.call_id is not None,
         )
+
+    @property
+    def call_id(self) -> int | None:
+        """The id that opens a call wherever it stands; None: several ids spell that mark."""
+        syntax = syntax_of(self.family)
+        return self._ids.get(syntax.trigger) if syntax.anywhere else None
 
     @property
     def end_id(self) -> int:
         """The tokenizer's own end of a sequence."""
         return int(self._tokenizer.eos_token_id)
+
+    @property
+    def answer_head(self) -> tuple[int, ...]:
+        """The ids that an answer has before its text: Harmony's channel of answers."""
+        if not self.is_harmony:
+            return ()
+        (channel,) = self.encode(["final"])
+        return self._ids[CHANNEL], *channel, self._ids[MESSAGE]
 
     def thought_ids(self) -> tuple[int, int] | None:
         """Gives the ids around thoughts; None: the model does not think."""
@@ -116,8 +170,11 @@ class Prompting:
 
     def hidden_ids(self, form: ReplyForm) -> frozenset[int]:
         """Gives the control tokens that are no part of an answer's text."""
-        marks = "".join(syntax_of(form.tools).marks) if form.tools else ""
-        marks += "".join(self._thought_marks())
+        if self.is_harmony:
+            marks = "".join(MARKS)
+        else:
+            marks = "".join(syntax_of(form.tools).marks) if form.tools else ""
+            marks += "".join(self._thought_marks())
         return frozenset(one for name, one in self.control_ids.items() if name not in marks)
 
     @property
@@ -135,6 +192,14 @@ class Prompting:
         msg = f"reasoning_parser {name!r} needs the tokens {marks}, which {self._model} lacks"
         raise InvalidInputError(msg)
 
+    def _check_harmony(self, parser: str | None) -> None:
+        if parser is not None:
+            msg = f"{self._model} writes Harmony's channels, so there is no parser to set, got "
+            raise InvalidInputError(f"{msg}{parser!r}")
+        if missing := [mark for mark in MARKS if mark not in self.control_ids]:
+            msg = f"Harmony's channels need control tokens, and {self._model} lacks {missing[0]}"
+            raise InvalidInputError(msg)
+
     def _thought_marks(self) -> tuple[str, ...]:
         if not self._thinking:
             return ()
@@ -147,19 +212,40 @@ class Prompting:
         last = next((one for one in reversed(prompt_ids) if ids and one in ids), None)
         return ids is not None and last == ids[0]
 
+    def _is_untold(self, prompt_ids: Sequence[int]) -> bool:
+        """Says whether a prompt neither begins thoughts nor ends with the end of some."""
+        marks = marks_of(self._thinking)
+        tail = str(self._tokenizer.decode(prompt_ids[-_TAIL_IDS:])).rstrip()
+        return not self._is_open(prompt_ids) and not tail.endswith(marks.end)
+
+    def _closes(self, switch: str) -> bool:
+        """Says whether a prompt ends thoughts for a model that is to have none, and only then."""
+        ends = [
+            self._tried([_ASKED], options={switch: value})
+            .rstrip()
+            .endswith(marks_of(self._thinking).end)
+            for value in (True, False)
+        ]
+        return ends == [False, True]
+
     def _filled(
         self, messages: Sequence[Message], use: ToolUse | None, effort: Effort | None = None, *,
         tokenize: bool,
     ) -> Any:  # fmt: skip
         tools = None
         if not self._has_tools:
-            messages = told(messages, use, self._told_in, has_system=self._has_system)
+            messages = told(
+                messages, use, self._told_in, has_system=self._has_system,
+                broken=self._turns.broken,
+            )  # fmt: skip
         elif use is not None:
             tools = [self._turns.clean(tool.as_json()) for tool in use.tools]
         chosen: dict[str, object] = {}
         if effort is not None:
-            chosen = {"reasoning_effort": effort, "enable_thinking": effort != "none"}
-        return self._fill(self._turns.write(messages), tools, chosen, tokenize=tokenize)
+            value = _HARMONY_EFFORTS.get(effort, effort) if self.is_harmony else effort
+            chosen = dict.fromkeys(self._switches, effort != "none") | {_EFFORT: value}
+        turns = self._turns.write(messages, is_told=not self._has_tools)
+        return self._fill(turns, tools, chosen, tokenize=tokenize)
 
     def _fill(
         self, turns: list[TemplateTurn], tools: Any, options: Mapping[str, Any], *, tokenize: bool
@@ -169,11 +255,21 @@ class Prompting:
             **({"return_dict": True} if tokenize else {}), **{**self._options, **options},
         )  # fmt: skip
 
-    def _tried(self, messages: Sequence[Message], use: ToolUse | None = None) -> str:
+    def _is_switch(self, name: str) -> bool:
+        """Says whether a variable of the template makes another prompt."""
+        on, off = (self._tried([_ASKED], options={name: value}) for value in (True, False))
+        return on != off
+
+    def _tried(
+        self, messages: Sequence[Message], use: ToolUse | None = None, *,
+        options: Mapping[str, object] | None = None,
+    ) -> str:  # fmt: skip
         """Writes a prompt as text; empty when the template refuses the chat."""
         tools = None if use is None else [tool.as_json() for tool in use.tools]
         try:
-            return str(self._fill(self._turns.write(messages), tools, {}, tokenize=False))
+            return str(
+                self._fill(self._turns.write(messages), tools, options or {}, tokenize=False)
+            )
         except (TemplateError, TypeError, ValueError):
             return ""
 

@@ -25,10 +25,15 @@ class CallReader:
     Args:
         syntax: how it writes calls.
         texts: tools and their parameters that are written as they are.
+        nullable: those of them that may be null.
     """
 
-    def __init__(self, syntax: CallSyntax, texts: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, syntax: CallSyntax, texts: Sequence[tuple[str, str]] = (),
+        nullable: Sequence[tuple[str, str]] = (),
+    ) -> None:  # fmt: skip
         self._syntax = syntax
+        self._nullable = nullable
         self._texts = texts
         self._step: Callable[[str], list[Part]] = self._say
         self._held = ""  # of the answer, not yet told apart
@@ -144,8 +149,13 @@ class CallReader:
         self._held = ""
         self._arguments = JsonObject()
         if self._syntax.parameters:
-            texts = frozenset(name for tool, name in self._texts if tool == self._name)
-            self._arguments = ParametersReader(self._syntax.parameters, self._syntax.after, texts)
+            texts, nullable = (
+                frozenset(name for tool, name in named if tool == self._name)
+                for named in (self._texts, self._nullable)
+            )
+            self._arguments = ParametersReader(
+                self._syntax.parameters, self._syntax.after, texts, nullable
+            )
         self._step = self._read_arguments
         self._num_calls += 1
         return [Called(index=self._num_calls - 1, name=self._name)]

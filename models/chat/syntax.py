@@ -68,6 +68,13 @@ class CallSyntax:
             return ()
         return tuple((one.name, name) for one in use.tools for name in self.parameters.texts(one))
 
+    def nullable(self, use: ToolUse) -> tuple[tuple[str, str], ...]:
+        """Names those of them that may be null."""
+        if self.parameters is None:
+            return ()
+        of = self.parameters.nullable
+        return tuple((one.name, name) for one in use.tools for name in of(one))
+
     def written(self, calls: tuple[tuple[str, str], ...]) -> str:
         """Writes calls, each a name and its arguments as JSON, as the model itself would.
 

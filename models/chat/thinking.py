@@ -3,7 +3,8 @@
     <think> thoughts </think>   answer
     |------- Thought --------|  |-- read by the next reader --|
 
-Some templates write the first mark into the prompt; then an answer begins with thoughts.
+Some templates write the first mark into the prompt; then an answer begins with thoughts. Models
+forget the last one before they call a tool: there the mark that opens a call ends thoughts as well.
 """
 
 import re
@@ -74,11 +75,19 @@ class ThinkingReader:
         marks: around thoughts.
         is_begun: whether the answer begins with thoughts, without the first mark.
         answer: reads what follows them.
+        trigger: opens a call, and ends thoughts; empty: nothing but their own mark does.
+        is_held: whether an answer without the first mark is held back until the last one tells that
+            its begin was thoughts, or until there is no more of it.
     """
 
-    def __init__(self, marks: ThinkingMarks, *, is_begun: bool, answer: PartReader) -> None:
+    def __init__(
+        self, marks: ThinkingMarks, *, is_begun: bool, answer: PartReader, trigger: str = "",
+        is_held: bool = False,
+    ) -> None:  # fmt: skip
         self._marks = marks
+        self._is_held = is_held
         self._answer = answer
+        self._ends = tuple(mark for mark in (marks.end, trigger) if mark)
         self._state = "thinking" if is_begun else "start"
         self._label = "" if is_begun else marks.label  # yet to come
         self._has_thought = False
@@ -110,6 +119,7 @@ class ThinkingReader:
         if self._state == "thinking":
             is_label = self._label.startswith(held.strip())
             return [] if is_label else self._thought(held.rstrip())
+        held = held.lstrip() if self._is_held else held
         said = self._answer.push(held) if self._state == "start" else []
         return [*said, *self._answer.flush()]
 
@@ -118,7 +128,15 @@ class ThinkingReader:
         if seen.startswith(begin):
             self._state, self._held = "thinking", seen.removeprefix(begin)
         elif seen and not begin.startswith(seen):
-            self._state = "gap"
+            self._state = self._unmarked()
+
+    def _unmarked(self) -> str:
+        """Says what a text is that begins without the first mark."""
+        found = [(at, mark) for mark in self._ends if (at := self._held.find(mark)) >= 0]
+        if found and min(found)[1] == self._marks.end and self._is_held:
+            self._label = ""
+            return "thinking"
+        return "start" if self._is_held and not found else "gap"
 
     def _think(self) -> list[Part]:
         if self._label:
@@ -126,15 +144,18 @@ class ThinkingReader:
             if self._label.startswith(seen) and seen != self._label:
                 return []
             self._held, self._label = seen.removeprefix(self._label), ""
-        thought, end, rest = self._held.partition(self._marks.end)
-        if end:
-            self._state, self._held = "gap", rest
-            return self._thought(thought.rstrip())
-        size = len(self._held)
-        starts = range(max(0, size - len(self._marks.end) + 1), size)
-        is_open = (at for at in starts if self._marks.end.startswith(self._held[at:]))
-        settled = self._held[: next(is_open, size)].rstrip()
-        self._held = self._held[len(settled) :]
+        held = self._held
+        found = [(at, mark) for mark in self._ends if (at := held.find(mark)) >= 0]
+        if found:
+            at, mark = min(found)
+            after = at + len(mark) if mark == self._marks.end else at  # a call is read by the next
+            self._state, self._held = "gap", held[after:]
+            return self._thought(held[:at].rstrip())
+        is_open = (
+            at for at in range(len(held)) if any(one.startswith(held[at:]) for one in self._ends)
+        )
+        settled = held[: next(is_open, len(held))].rstrip()
+        self._held = held[len(settled) :]
         return self._thought(settled)
 
     def _thought(self, text: str) -> list[Part]:

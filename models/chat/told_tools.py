@@ -6,7 +6,7 @@ user        <tool_response> a result </tool_response>
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -23,9 +23,16 @@ def tools_text(use: ToolUse) -> str:
 
 
 def told(
-    messages: Sequence[Message], use: ToolUse | None, syntax: CallSyntax, *, has_system: bool
+    messages: Sequence[Message],
+    use: ToolUse | None,
+    syntax: CallSyntax,
+    *,
+    has_system: bool,
+    broken: Callable[[str], str],
 ) -> list[Message]:
     """Gives the chat without tools, calls and turns of tools.
+
+    Texts are broken here, and must not be once more: the marks of calls may be control tokens.
 
     Args:
         messages: oldest first.
@@ -33,11 +40,12 @@ def told(
         syntax: the form of a call.
         has_system: whether the template has a system turn; without one, the tools are told in the
             first turn of the user.
+        broken: gives a text with its control tokens broken.
     """
-    turns = _joined([_plain(message, syntax) for message in messages])
+    turns = _joined([_plain(message, syntax, broken) for message in messages])
     if use is None:
         return turns
-    text, role = _instructions(use, syntax), "system" if has_system else "user"
+    text, role = _instructions(use, syntax, broken), "system" if has_system else "user"
     place = next((at for at, turn in enumerate(turns) if turn.role == role), None)
     if place is None:
         return [Message(role="system", content=text), *turns] if has_system else turns
@@ -45,20 +53,31 @@ def told(
     return [*turns[:place], replace(turns[place], content=content), *turns[place + 1 :]]
 
 
-def _instructions(use: ToolUse, syntax: CallSyntax) -> str:
+def _instructions(use: ToolUse, syntax: CallSyntax, broken: Callable[[str], str]) -> str:
     return (
-        f"You may call these functions, whose parameters are JSON schemas:\n{tools_text(use)}\n"
+        "You may call these functions, whose parameters are JSON schemas:\n"
+        f"{broken(tools_text(use))}\n"
         f"To call one, write:\n{syntax.example}"
     )
 
 
-def _plain(message: Message, syntax: CallSyntax) -> Message:
+def _plain(message: Message, syntax: CallSyntax, broken: Callable[[str], str]) -> Message:
+    text = broken(message.text)
     if message.role == "tool":
-        return Message(role="user", content=_RESULT.format(message.text))
+        return Message(role="user", content=_RESULT.format(text))
     if not message.tool_calls:
-        return message
-    calls = syntax.written(tuple((one.name, one.arguments) for one in message.tool_calls))
-    return Message(role="assistant", content=f"{message.text}\n{calls}".strip())
+        return replace(message, content=text)
+    given = tuple((broken(one.name), _unescaped(one.arguments)) for one in message.tool_calls)
+    calls = syntax.written(tuple((name, broken(arguments)) for name, arguments in given))
+    return Message(role="assistant", content=f"{text}\n{calls}".strip())
+
+
+def _unescaped(arguments: str) -> str:
+    r"""Writes arguments anew, since an escape such as \u003c could hide a control token."""
+    try:
+        return json.dumps(json.loads(arguments), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return arguments
 
 
 def _joined(messages: Sequence[Message]) -> list[Message]:

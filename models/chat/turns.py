@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NotRequired, TypedDict
 
+from models.chat.harmony import is_harmony
 from models.errors import InvalidInputError
 from models.generation import Message, ToolCall
 from models.token_counter import SpecialTokens
@@ -36,6 +37,7 @@ class TemplateTurn(TypedDict):
     content: str
     name: NotRequired[str]
     reasoning_content: NotRequired[str]
+    thinking: NotRequired[str]
     tool_calls: NotRequired[list[TemplateToolCall]]
     tool_call_id: NotRequired[str]
 
@@ -55,12 +57,21 @@ class TurnWriter:
         self._has_developer = re.search(r"""['"]developer['"]""", text) is not None
         # Kimi's templates write the id of a call in the place of its name.
         self._has_named_ids = "<|tool_call_argument_begin|>" in text
+        self._has_channels = is_harmony(template)
         self._has_short_ids = re.search(r"id\s*\|\s*length\s*!=\s*9", text) is not None
         self.writes_arguments = False
         self.splits_calls = False
 
-    def write(self, messages: Sequence[Message]) -> list[TemplateTurn]:
+    def broken(self, text: str) -> str:
+        """Gives a text with its control tokens broken."""
+        return self._special.neutralise(text)
+
+    def write(self, messages: Sequence[Message], *, is_told: bool = False) -> list[TemplateTurn]:
         """Gives the turns, in the same order: one a message, but where calls are split.
+
+        Args:
+            messages: oldest first.
+            is_told: whether `told_tools` made them: their texts are broken, but for its marks.
 
         Raises:
             InvalidInputError: the arguments of a tool call are no JSON object.
@@ -70,7 +81,11 @@ class TurnWriter:
         if self._has_named_ids:
             messages = list(_with_named_ids(messages))
         names = {call.id: call.name for message in messages for call in message.tool_calls}
-        return [self._turn(message, names) for message in messages]
+        turns = [self._turn(message, names) for message in messages]
+        if is_told:
+            for turn, message in zip(turns, messages, strict=True):
+                turn["content"] = message.text
+        return turns
 
     def clean(self, value: Any) -> Any:
         """Gives a JSON value with its control tokens broken."""
@@ -85,6 +100,10 @@ class TurnWriter:
         )
         if message.thoughts:
             turn["reasoning_content"] = self._special.neutralise(message.thoughts)
+        if self._has_channels and message.tool_calls:
+            # One or the other, of what stands before a call; both are refused by the template.
+            texts = (turn.pop("reasoning_content", ""), turn["content"])
+            turn["content"], turn["thinking"] = "", "\n\n".join(filter(None, texts))
         if message.tool_calls:
             turn["tool_calls"] = [self._call(call) for call in message.tool_calls]
         if message.tool_call_id is not None:

@@ -2,6 +2,7 @@
 
 constraint | tools -> grammar -> GrammarMask --.
 thoughts of a reasoning model ----------------> ThinkingMask around it
+channels of gpt-oss --------------------------> HeadedMask around it
 """
 
 from collections.abc import Sequence
@@ -9,10 +10,11 @@ from dataclasses import replace
 
 from models.chat.families import syntax_of
 from models.chat.grammar import CallGrammar
+from models.chat.harmony_grammar import harmony_rules
 from models.chat.prompting import Prompting
 from models.constraints import Constraint, ConstraintKind, Grammar, TokenMask
 from models.engines.mask_maker import MaskMaker
-from models.engines.thinking_mask import ThinkingMask
+from models.engines.thinking_mask import HeadedMask, ThinkingMask
 from models.errors import InvalidInputError
 from models.generation import Effort, GenerationRequest
 
@@ -59,6 +61,11 @@ class AnswerMasks:
         ids = self._prompting.thought_ids()
         constraint = self._held_to(request, after_thoughts=ids is not None)
         inner = None if constraint is None else await self._served(constraint, request)
+        if self._prompting.is_harmony and inner is not None and request.tools is None:
+            return HeadedMask(
+                head=self._prompting.answer_head, answer=inner,
+                vocabulary_size=self._maker.vocabulary_size,
+            )  # fmt: skip
         if ids is None or not self._kinds:  # an engine without masks lets thoughts run free
             return inner
         limit = self._max_thought_tokens
@@ -71,6 +78,7 @@ class AnswerMasks:
             begin_id=ids[0], end_id=ids[1], is_begun=form.is_thinking, limit=int(limit * share),
             stop_ids=frozenset(ends), answer=inner,
             vocabulary_size=self._maker.vocabulary_size,
+            call_id=self._prompting.call_id if request.tools else None,
         )  # fmt: skip
 
     def _held_to(self, request: GenerationRequest, *, after_thoughts: bool) -> Constraint | None:
@@ -80,10 +88,13 @@ class AnswerMasks:
         if request.constraint is not None:
             msg = "an answer that may call tools can be held to a JSON schema alone"
             raise InvalidInputError(msg)
-        use, syntax = request.tools, syntax_of(self._prompting.family)
+        use = request.tools
+        if self._prompting.is_harmony:
+            return Grammar(rules=harmony_rules(use, self._prompting.grammar_ids))
+        syntax = syntax_of(self._prompting.family)
         if self._prompting.takes_one_call:
             use = replace(use, parallel=False)
-        grammar = CallGrammar(syntax, self._prompting.control_ids)
+        grammar = CallGrammar(syntax, self._prompting.grammar_ids)
         return Grammar(rules=grammar.rules(use, after_thoughts=after_thoughts))
 
     async def _served(self, constraint: Constraint, request: GenerationRequest) -> TokenMask:

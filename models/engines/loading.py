@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from models.adapters.held import AdapterRoom
-from models.device import Share
+from models.device import Share, as_served
 from models.errors import check_names
 from models.generation import GenerationEngine
 
@@ -41,17 +42,43 @@ def load_engine(
         InvalidInputError: an option is unknown or outside its limits.
     """
     if name == "vllm":
-        from models.engines.vllm_config import VllmEngineConfig
         from models.engines.vllm_engine import VllmEngine
 
-        vllm_config = _parse(VllmEngineConfig, options)
         return VllmEngine(
-            folder, vllm_config, context_tokens=context_tokens, share=share, adapters=adapters
-        )
-    from models.engines.transformers_engine import TransformersEngine, TransformersEngineConfig
+            folder, _vllm_config(options), context_tokens=context_tokens, share=share,
+            adapters=adapters,
+        )  # fmt: skip
+    from models.engines.transformers_engine import TransformersEngine
 
-    config = _parse(TransformersEngineConfig, options)
+    config = _transformers_config(options)
     return TransformersEngine(folder, config, context_tokens=context_tokens, share=share)
+
+
+def computing_of(
+    name: EngineName, options: Mapping[str, Any], *, context_tokens: int, share: Share
+) -> dict[str, object]:
+    """Gives what changes the numbers of an answer; arguments and errors as of `load_engine`.
+
+    Two replicas that differ in it must not go on with each other's answers: sums are rounded
+    otherwise on a CPU, and where a model is split; some rotary embeddings of vLLM go by the longest
+    context.
+    """
+    split = {"num_gpus": ceil(as_served(share).num_gpus)}
+    if name == "vllm":
+        return _vllm_config(options).computing | split | {"context_tokens": context_tokens}
+    return _transformers_config(options).computing | split
+
+
+def _vllm_config(options: Mapping[str, Any]) -> "VllmEngineConfig":
+    from models.engines.vllm_config import VllmEngineConfig
+
+    return _parse(VllmEngineConfig, options)
+
+
+def _transformers_config(options: Mapping[str, Any]) -> "TransformersEngineConfig":
+    from models.engines.transformers_engine import TransformersEngineConfig
+
+    return _parse(TransformersEngineConfig, options)
 
 
 def _parse(config_class: type[_Config], options: Mapping[str, Any]) -> _Config:

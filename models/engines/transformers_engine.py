@@ -5,7 +5,7 @@ Loads full-precision and GPTQ checkpoints; the latter run through GPTQModel's ke
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +17,8 @@ from models.constraints import ALL_KINDS, ConstraintKind
 from models.device import Share, cache_bytes, pick_device
 from models.errors import EngineStoppedError, InvalidInputError, check_limits
 from models.generation import EngineRequest, EngineStats, EngineStep
+
+UNSERVED: Mapping[str, str] = {"priority": "it decodes requests in the order that they came"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +44,17 @@ class TransformersEngineConfig:
         sizes = ("max_concurrent_requests", "cache_tokens", "page_tokens", "max_batch_tokens")
         check_limits(self, dict.fromkeys(sizes, (1, inf)))
 
+    @property
+    def computing(self) -> dict[str, object]:
+        """The settings that change an answer's numbers; the other ones say what runs when."""
+        return {"dtype": self.dtype}
+
 
 class TransformersEngine:
     """One loaded model behind transformers' continuous batching. See `GenerationEngine`."""
 
     constraints: frozenset[ConstraintKind] = ALL_KINDS
-    unserved: frozenset[str] = frozenset({"priority"})
+    unserved: Mapping[str, str] = UNSERVED
 
     def __init__(
         self, folder: Path, config: TransformersEngineConfig, *, context_tokens: int,

@@ -5,7 +5,7 @@ vLLM is the optional extra `gpu`; it is imported when this engine is chosen and 
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import fields
 from itertools import count
@@ -14,9 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from models.adapters.files import Adapter
 from models.adapters.held import AdapterRoom
-from models.constraints import ALL_KINDS, ConstraintKind
-from models.device import Share, vllm_fraction
-from models.engines.vllm_config import TOLD_ELSEWHERE, VllmEngineConfig
+from models.constraints import ConstraintKind
+from models.device import Share, as_served, check_cards, vllm_fraction
+from models.engines.vllm_config import (
+    TOLD_ELSEWHERE,
+    UNSERVED_SPECULATING_ON_CPU,
+    VllmEngineConfig,
+)
 from models.errors import (
     EngineBusyError,
     EngineStoppedError,
@@ -35,9 +39,6 @@ class VllmEngine:
     All requests have to come from one event loop, the one of the first.
     """
 
-    constraints: frozenset[ConstraintKind] = ALL_KINDS
-    unserved: frozenset[str] = frozenset()
-
     def __init__(
         self,
         folder: Path,
@@ -49,9 +50,15 @@ class VllmEngine:
     ) -> None:
         from vllm import AsyncEngineArgs
 
+        self.constraints: frozenset[ConstraintKind] = config.constraints
+        self.unserved: Mapping[str, str] = config.unserved
+        self._speculates = config.speculates
+        if self._speculates:
+            self.unserved = {**self.unserved, **_unserved_here(adapters)}
         known = {one.name for one in fields(AsyncEngineArgs)}
         check_names("engine_options.options", config.options, known - set(TOLD_ELSEWHERE))
-        num_gpus = share.num_gpus
+        share = as_served(share)
+        check_cards(share)  # vLLM itself does not tell who holds what it lacks
         memory = vllm_fraction(share, config.gpu_memory_utilization)
         arguments = AsyncEngineArgs(
             model=str(folder),
@@ -59,7 +66,7 @@ class VllmEngine:
             max_model_len=context_tokens,
             max_num_seqs=config.max_concurrent_requests,
             gpu_memory_utilization=memory,
-            tensor_parallel_size=max(1, int(num_gpus)),
+            tensor_parallel_size=max(1, int(share.num_gpus)),
             trust_remote_code=False,
             # Requests of equal priority are served as they come.
             **{"scheduling_policy": "priority", **_lora(adapters), **config.options},
@@ -77,13 +84,15 @@ class VllmEngine:
         from vllm.exceptions import GracefulHTTPError, VLLMClientError, VLLMError
         from vllm.inputs.engine import tokens_input
 
+        from models.engines.vllm_picking import sampling_params
+
         self.check()
         self._loop = asyncio.get_running_loop()
         try:
             prompt = tokens_input(list(request.prompt_ids))
             outputs = self._engine.generate(
                 prompt,
-                _sampling(request, self._end_ids),
+                sampling_params(request, self._end_ids, speculates=self._speculates),
                 uuid.uuid4().hex,
                 priority=request.sampling.place,
                 lora_request=self._adapters[request.adapter] if request.adapter else None,
@@ -158,6 +167,20 @@ class VllmEngine:
         return self._kept[-1]
 
 
+def _unserved_here(adapters: AdapterRoom | None) -> Mapping[str, str]:
+    """Gives what else of a request is refused where vLLM speculates, on this machine.
+
+    Raises:
+        InvalidInputError: adapters are to be served as well.
+    """
+    from vllm.platforms import current_platform
+
+    if adapters is not None:
+        msg = "speculative_config does not go with max_adapters: rows without an adapter need the"
+        raise InvalidInputError(f"{msg} logits processor that it leaves out")
+    return UNSERVED_SPECULATING_ON_CPU if current_platform.is_cpu() else {}
+
+
 def _lora(adapters: AdapterRoom | None) -> dict[str, Any]:
     """Gives vLLM's arguments for adapters; those that retire have room beside the new ones."""
     if adapters is None:
@@ -174,7 +197,7 @@ def _environment(config: VllmEngineConfig, share: Share) -> dict[str, str]:
     """Gives what vLLM's processes read from the environment alone."""
     # Forked from a process that has threads, one may wait for ever for a lock.
     made = {"VLLM_WORKER_MULTIPROC_METHOD": "spawn"}
-    if share.num_gpus == 0 and share.num_threads is not None:
+    if as_served(share).num_gpus == 0 and share.num_threads is not None:
         # Bound threads of two replicas would share the same cores.
         made |= {"OMP_NUM_THREADS": str(share.num_threads), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
     if config.batch_invariant:
@@ -197,8 +220,9 @@ def _start(arguments: Any, environment: Mapping[str, str], keep_stats: Any = Non
         for name, value in environment.items():
             stack.enter_context(set_env_var(name, value))
         config = arguments.create_engine_config()
-        name = processor_name(uses_second_runner=config.use_v2_model_runner)
-        config.model_config.logits_processors = [name]
+        if config.speculative_config is None:  # vLLM has either the one or the other
+            name = processor_name(uses_second_runner=config.use_v2_model_runner)
+            config.model_config.logits_processors = [name]
         try:
             return AsyncLLM.from_vllm_config(
                 config,
@@ -220,25 +244,6 @@ def _end_ids(engine: Any) -> tuple[int, ...]:
         engine.input_processor.generation_config_fields, engine.renderer.get_eos_token_id()
     )
     return tuple(sorted(params.all_stop_token_ids))
-
-
-def _sampling(request: EngineRequest, end_ids: Sequence[int]) -> Any:
-    """Gives vLLM's parameters: greedy, since all that a request says is in the scores already."""
-    from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
-
-    from models.engines.vllm_picking import picking_arguments
-
-    return SamplingParams(
-        max_tokens=request.max_tokens,
-        temperature=0.0,
-        extra_args=picking_arguments(request, end_ids),
-        logprobs=request.sampling.top_logprobs,
-        stop_token_ids=list(request.sampling.stop_token_ids),
-        ignore_eos=request.sampling.ignore_eos,
-        detokenize=False,
-        output_kind=RequestOutputKind.DELTA,
-    )
 
 
 def _step(completion: Any, top_logprobs: int | None = None) -> EngineStep:

@@ -2,7 +2,8 @@
 
 vLLM's own penalties, masks and draws are not used: its grammars begin where generation begins, its
 penalties take the delivered ids for the prompt's, and its draws are no function of the position, so
-none of them goes on where a lost answer is resumed.
+none of them goes on where a lost answer is resumed. Where it speculates it loads no processor: then
+draws are its own, and the rest is refused (`models.engines.vllm_config.UNSERVED_SPECULATING`).
 
 vLLM has two model runners, each with an interface of its own for what changes logits; there is a
 class for each here, over the same steps as the transformers engine's. They run in vLLM's core
@@ -19,6 +20,7 @@ from typing import Any
 
 import torch
 from vllm import SamplingParams
+from vllm.sampling_params import RequestOutputKind
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor, process_dict_updates
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsContext
 from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as SlotLogitsProcessor
@@ -29,6 +31,33 @@ from models.engines.picking import Picking, Row, picked_scores, row_of
 from models.generation import EngineRequest
 
 _KEY = "picking"
+
+
+def sampling_params(
+    request: EngineRequest, end_ids: Sequence[int], *, speculates: bool
+) -> SamplingParams:
+    """Gives vLLM's parameters: greedy, since all that a request says is in the scores already.
+
+    Args:
+        request: what is asked.
+        end_ids: the ids that end an answer of the model.
+        speculates: whether no processor is loaded, so that vLLM draws, without a seed.
+    """
+    picking: dict[str, Any] = {"extra_args": None, "temperature": 0.0}
+    if speculates:
+        names = ("temperature", "top_p", "top_k")
+        picking |= {name: getattr(request, name) for name in names}
+    else:
+        picking["extra_args"] = picking_arguments(request, end_ids)
+    return SamplingParams(
+        **picking,
+        max_tokens=request.max_tokens,
+        logprobs=request.sampling.top_logprobs,
+        stop_token_ids=list(request.sampling.stop_token_ids),
+        ignore_eos=request.sampling.ignore_eos,
+        detokenize=False,
+        output_kind=RequestOutputKind.DELTA,
+    )
 
 
 def picking_arguments(request: EngineRequest, end_ids: Sequence[int]) -> dict[str, Any] | None:

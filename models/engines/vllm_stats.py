@@ -12,6 +12,7 @@ class KeptStats(StatLoggerBase):  # type: ignore[misc]  # vLLM is not followed
 
     def __init__(self, vllm_config: Any, engine_index: int = 0) -> None:
         self._num_waiting = self._num_asked = self._num_found = self._num_preempted = 0
+        self._num_drafted = self._num_accepted = 0
         self._cache_use = 0.0
 
     def record(
@@ -28,6 +29,9 @@ class KeptStats(StatLoggerBase):  # type: ignore[misc]  # vLLM is not followed
             self._cache_use = scheduler_stats.kv_cache_usage
             self._num_asked += scheduler_stats.prefix_cache_stats.queries
             self._num_found += scheduler_stats.prefix_cache_stats.hits
+            if (drafts := scheduler_stats.spec_decoding_stats) is not None:
+                self._num_drafted += drafts.num_draft_tokens
+                self._num_accepted += drafts.num_accepted_tokens
         if iteration_stats is not None:
             self._num_preempted += iteration_stats.num_preempted_reqs
 
@@ -47,4 +51,6 @@ class KeptStats(StatLoggerBase):  # type: ignore[misc]  # vLLM is not followed
             num_prefix_asked=self._num_asked,
             num_prefix_found=self._num_found,
             num_preempted=self._num_preempted,
+            num_drafted=self._num_drafted,
+            num_accepted=self._num_accepted,
         )

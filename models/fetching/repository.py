@@ -36,7 +36,7 @@ def safe_files(model: str, revision: str) -> tuple[RemoteFile, ...]:
 
     Raises:
         ModelNotFoundError: the hub does not answer, is not to be asked, or has no such commit.
-        UnsafeModelError: a file would lie outside of the folder.
+        UnsafeModelError: a file would lie outside of the folder, or the weights are GGUF.
     """
     from httpx2 import HTTPError
     from huggingface_hub import HfApi
@@ -58,6 +58,9 @@ def safe_files(model: str, revision: str) -> tuple[RemoteFile, ...]:
     names = set(filter_repo_objects(listed, allow_patterns=list(_SAFE_FILES)))
     found = [one for one in siblings if one.rfilename in names]
     _refuse_foreign_paths(names)
+    if any(one.endswith(".gguf") for one in listed) and not any(map(_is_weights, listed)):
+        msg = f"{model} has GGUF weights, which are not served: take .safetensors"
+        raise UnsafeModelError(msg)
     return tuple(
         RemoteFile(
             name=one.rfilename,
@@ -67,6 +70,10 @@ def safe_files(model: str, revision: str) -> tuple[RemoteFile, ...]:
         )
         for one in sorted(found, key=lambda one: one.rfilename)
     )
+
+
+def _is_weights(name: str) -> bool:
+    return name.endswith(".safetensors")
 
 
 def _refuse_foreign_paths(names: Iterable[str]) -> None:

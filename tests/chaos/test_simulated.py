@@ -39,15 +39,16 @@ def text(chunks):
     return "".join(chunk.text for chunk in chunks)
 
 
-async def test_a_resumed_answer_is_the_rest_of_the_unbroken_one():
-    made = await generator()
+@pytest.mark.parametrize("repeats", [False, True])
+async def test_a_resumed_answer_is_the_rest_of_the_unbroken_one(repeats):
+    made = await generator(repeats=repeats)
     whole = await answer(made, request())
     assert [chunk.position for chunk in whole] == [0, *range(12)]
     assert (whole[0].token_ids, whole[0].text) == ((), "")
     for cut in range(14):
         ids = tuple(token_id for chunk in whole[:cut] for token_id in chunk.token_ids)
         rest = await answer(
-            await generator(),
+            await generator(repeats=repeats),
             replace(
                 request(), delivered_token_ids=ids, num_delivered_chars=len(text(whole[:cut])),
                 attempt=1,
@@ -57,6 +58,11 @@ async def test_a_resumed_answer_is_the_rest_of_the_unbroken_one():
         assert rest[-1].finish_reason == "length"
         assert {chunk.attempt for chunk in rest} == {1}
         assert rest[0].position == len(ids)
+
+
+async def test_what_repeats_writes_the_words_of_the_last_turn_over_and_over():
+    made = await generator(repeats=True, first_word="So")
+    assert text(await answer(made, request(max_tokens=6))) == "So port is it? Which port "
 
 
 async def test_only_a_sampled_answer_depends_on_its_seed():

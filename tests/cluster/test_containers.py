@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from graphs.serve_config.reader import read_serve_config
+
 ROOT = Path(__file__).parents[2]
 LAUNCH = ROOT / "cluster" / "launch"
 
@@ -52,6 +54,25 @@ def test_every_variable_of_compose_is_in_the_example():
     wanted = set(re.findall(r"(?<!\$)\$\{(\w+)", (LAUNCH / "compose.yaml").read_text()))
     example = (LAUNCH / "env.example").read_text()
     assert wanted == set(re.findall(r"^(\w+)=", example, re.MULTILINE))
+
+
+def test_prometheus_sees_nothing_of_the_corpus():
+    assert not [one for one in services()["prometheus"]["volumes"] if one.startswith("state:")]
+
+
+def test_a_gpu_is_reserved_where_the_image_wants_one():
+    (over,) = yaml.safe_load((LAUNCH / "compose.gpu.yaml").read_text())["services"].values()
+    assert (over["build"], over["image"]) == ({"target": "gpu"}, "ragfleet:gpu")
+    (device,) = over["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    assert services()["ragfleet"]["build"]["target"] == "cpu"
+
+
+def test_one_gpu_serves_no_model_that_nothing_provides():
+    """Compose, SkyPilot and the image of GPUs serve it, and mount no folder of weights."""
+    models = read_serve_config(LAUNCH / "one-gpu.yaml").models
+    assert len(models) == 4
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+", one) for one in models)  # of the hub, by commit
 
 
 def test_files_that_compose_mounts_are_there():

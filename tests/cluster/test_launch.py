@@ -106,7 +106,7 @@ def test_every_container_of_ray_has_the_token_that_kuberay_reads(rendered):
     options = service["spec"]["rayClusterConfig"]["authOptions"]
     assert options == {"mode": "token", "secretName": "ragfleet"}
     for pod in pods(rendered):
-        for container in pod["containers"]:
+        for container in containers(pod):
             own = {one["name"]: one for one in container["env"] if "AUTH" in one["name"]}
             if container["name"] == "spot-watcher":  # the one that KubeRay does not know
                 secret = own["RAY_AUTH_TOKEN"]["valueFrom"]["secretKeyRef"]
@@ -123,10 +123,14 @@ def pods(rendered):
     return [group["template"]["spec"] for group in groups]
 
 
+def containers(pod):
+    return [*pod.get("initContainers", ()), *pod["containers"]]
+
+
 def test_no_container_is_root_or_writes_its_image(rendered):
     for pod in pods(rendered):
         assert pod["securityContext"]["runAsNonRoot"] is True
-        for container in pod["containers"]:
+        for container in containers(pod):
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
                 "readOnlyRootFilesystem": True,
@@ -148,7 +152,7 @@ def test_the_figures_of_spot_watchers_can_be_scraped(rendered):
     (policy,) = [one for one in rendered["kuberay/around.yaml"] if one["kind"] == "NetworkPolicy"]
     ports = [{one["port"] for one in rule.get("ports", ())} for rule in policy["spec"]["ingress"]]
     assert {8080, 9465} in ports
-    watcher = pods(rendered)[-1]["containers"][-1]["command"][2]
+    watcher = pods(rendered)[-1]["initContainers"][0]["command"][2]
     (config,) = rendered["ray_up/aws.yaml"]
     for command in (watcher, config["worker_start_ray_commands"][-1]):
         assert "cluster.spot" in command
@@ -157,7 +161,7 @@ def test_the_figures_of_spot_watchers_can_be_scraped(rendered):
 
 def test_no_secret_is_written_down(rendered):
     for pod in pods(rendered):
-        for container in pod["containers"]:
+        for container in containers(pod):
             for one in container["env"]:
                 if re.search(r"TOKEN|PASSWORD|DATABASE", one["name"]):
                     assert "secretKeyRef" in one["valueFrom"]
@@ -203,17 +207,6 @@ def test_no_secret_gets_into_an_image(rendered):
     assert secret <= set(lines)
 
 
-def test_spot_workers_are_labelled_and_watched(rendered):
-    (service,) = rendered["kuberay/rayservice.yaml"]
-    groups = {g["groupName"]: g for g in service["spec"]["rayClusterConfig"]["workerGroupSpecs"]}
-    for name, group in groups.items():
-        assert group["rayStartParams"]["labels"] == f"ray.io/market-type={name}"
-    spot = groups["spot"]["template"]["spec"]
-    (watcher,) = [one for one in spot["containers"] if one["name"] == "spot-watcher"]
-    assert "exec python -m cluster.spot --address" in watcher["command"][2]
-    subprocess.run(["sh", "-n", "-c", watcher["command"][2]], check=True)
-
-
 @pytest.mark.parametrize("cloud", ["aws", "gcp", "azure"])
 def test_a_ray_up_file_is_what_ray_takes(rendered, cloud):
     schema = json.loads((Path(ray.__file__).parent / "autoscaler" / "ray-schema.json").read_text())
@@ -229,32 +222,36 @@ def test_the_start_commands_are_shell(rendered):
     (config,) = rendered["ray_up/aws.yaml"]
     commands = config["head_start_ray_commands"] + config["worker_start_ray_commands"]
     assert "$RAY_HEAD_IP" in " ".join(commands)
-    for command in [*commands, *config["setup_commands"]]:
+    for command in [*commands, *config["head_setup_commands"], *config["worker_setup_commands"]]:
         subprocess.run(["sh", "-n", "-c", command], check=True)
 
 
 def test_the_repository_lies_where_the_user_of_ray_up_may_write(rendered):
     (config,) = rendered["ray_up/aws.yaml"]
-    assert config["file_mounts"] == {"~/ragfleet": "."}
+    assert config["file_mounts"] == {"~/ragfleet": ".", "~/ragfleet.env": "~/ragfleet.env"}
     commands = [
         command
-        for name in ("setup_commands", "head_start_ray_commands", "worker_start_ray_commands")
+        for name in config
+        if name.endswith(("_setup_commands", "_start_ray_commands"))
         for command in config[name]
     ]
+    assert len(commands) == 5
     assert all(command.startswith("cd ~/ragfleet && ") for command in commands)
 
 
 def test_every_other_way_to_start_ray_reads_the_variables_of_a_node(rendered):
     (up,), (sky,) = rendered["ray_up/aws.yaml"], rendered["skypilot.yaml"]
     starts = [*up["head_start_ray_commands"], *up["worker_start_ray_commands"]]
-    for command in [*starts, sky["run"]]:
+    node = (LAUNCH / "ray_up" / "node.sh").read_text()
+    assert all(". cluster/launch/ray_up/node.sh" in command for command in starts)
+    for command in (node, sky["run"]):
         assert ". cluster/node.env" in command
     subprocess.run(["sh", "-n", "-c", sky["run"]], check=True)
 
 
 def test_no_start_counts_on_the_python_of_an_image(rendered):
-    (up,), (sky,) = rendered["ray_up/aws.yaml"], rendered["skypilot.yaml"]
-    for setup in (up["setup_commands"][0], sky["setup"]):
+    (sky,) = rendered["skypilot.yaml"]
+    for setup in ((LAUNCH / "ray_up" / "setup.sh").read_text(), sky["setup"]):
         assert "uv venv -q --python 3.11 --seed .venv" in setup
         assert "python3.11" not in setup
     assert sky["secrets"] == {"RAGFLEET_DATABASE_URL": None}

@@ -1,16 +1,15 @@
 """`python -m cluster.plan`: what it tells of the shipped files, and its exit status."""
 
+import argparse
 import json
-import struct
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 import yaml
 
 from cluster.plan import main, rate, seconds
-from cluster.planning.checkpoints import checkpoint_of, known_models, read_checkpoint
-from cluster.planning.licences import commercial_use
-from graphs.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 CLUSTER, LOCAL = ROOT / "cluster.yaml", ROOT / "local.yaml"
@@ -80,7 +79,45 @@ def test_what_the_server_refuses_has_status_1(capsys, tmp_path):
     status, out = run(capsys, copied(tmp_path, "top_k: 8 ", "topk: 8 "))
     assert status == 1
     assert "unknown key 'topk'; did you mean 'top_k'?" in out
-    assert run(capsys, tmp_path / "none.yaml")[0] == 1
+
+
+def test_a_wrong_argument_is_no_fault_of_the_config(capsys, tmp_path):
+    (tmp_path / "bad.yaml").write_text("node_types: {a: {gpu: 1}}")
+    (tmp_path / "sizes.yaml").write_text("org/x: {parameter: 1}")
+    timed = (CLUSTER, "--latency", "5s", "--rate")
+    for arguments in (
+        (tmp_path / "none.yaml",),
+        (CLUSTER, "--nodes", tmp_path / "bad.yaml"),
+        (CLUSTER, "--nodes", tmp_path / "none.yaml"),
+        (CLUSTER, "--models", tmp_path / "sizes.yaml"),
+        (CLUSTER, "--against", tmp_path / "none.yaml"),
+        (*timed, "1/s", "--calibration", tmp_path / "none.json"),
+        (*timed, "0", "--calibration", tmp_path / "none.json"),
+    ):
+        assert run(capsys, *arguments)[0] == 2, arguments
+    for arguments in ((*timed, "1/d"), (*timed, "-1"), (CLUSTER, "--latency", "nan"), timed[:3]):
+        with pytest.raises(SystemExit) as ended:
+            main([str(one) for one in arguments])
+        assert ended.value.code == 2, arguments
+
+
+def answer_as_no_ray(server):
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(b"HTTP/1.1 400 \r\n")
+
+
+@pytest.mark.timeout(30)  # Ray tries for 40 s
+def test_a_cluster_that_is_not_there_is_told_within_seconds(capsys):
+    status, out = run(capsys, CLUSTER, "--address", "127.0.0.1:9")
+    assert (status, "no Ray cluster at 127.0.0.1:9" in out) == (2, True)
+    with socket.create_server(("", 0)) as server:  # Ray takes 127.0.0.1 as this machine's address
+        port = server.getsockname()[1]
+        answer = threading.Thread(target=answer_as_no_ray, args=[server])
+        answer.start()
+        status, out = run(capsys, CLUSTER, "--address", f"127.0.0.1:{port}")
+        answer.join()
+    assert (status, "is no Ray" in out) == (2, True)
 
 
 # What only the machines tell: the change of the config, that of the machines, what is told.
@@ -128,7 +165,7 @@ def test_a_nodes_file_with_a_fault_is_told_with_its_line(capsys, tmp_path):
     path = tmp_path / "nodes.yaml"
     path.write_text("node_types:\n  a:\n    cpu: 4\n")
     status, out = run(capsys, CLUSTER, "--nodes", path)
-    assert status == 1
+    assert status == 2
     assert "nodes.yaml:3: " in out
     assert "did you mean 'cpus'?" in out
 
@@ -138,11 +175,13 @@ def test_a_latency_that_the_replicas_do_not_reach_has_status_4(capsys, tmp_path)
     calibration.write_text(
         json.dumps(
             {
-                "service_s": {"Embedder": 0.01, "Reranker": 0.1},
-                "prefill_tokens_per_s": 4000.0,
-                "step_s": 0.02,
-                "step_s_per_answer": 0.0005,
-                "slots": 64,
+                "work_s": {"Embedder": [0.01], "Reranker": [0.1, 0.12]},
+                "writing": {
+                    "prefill_tokens_per_s": 4000.0,
+                    "step_s": 0.02,
+                    "step_s_per_answer": 0.0005,
+                    "slots": 64,
+                },
             }
         )
     )
@@ -153,7 +192,37 @@ def test_a_latency_that_the_replicas_do_not_reach_has_status_4(capsys, tmp_path)
         "Embedder", "Reranker", "Generator",
     }  # fmt: skip
     assert run(capsys, CLUSTER, *asked, "--rate", "500/s")[0] == 4
-    assert run(capsys, CLUSTER, "--latency", "1s", "--rate", "1", "--calibration", tmp_path)[0] == 1
+    assert run(capsys, CLUSTER, "--latency", "1s", "--rate", "1", "--calibration", tmp_path)[0] == 2
+
+
+def test_every_question_asks_each_shard(capsys, tmp_path):
+    calibration = tmp_path / "calibration.json"
+    calibration.write_text(json.dumps({"work_s": {"Retriever": [0.1]}, "writing": None}))
+    path = copied(tmp_path, "    args: {} ", "    args: {retriever_shards: 3} ")
+    config = yaml.safe_load(path.read_text())
+    blocks = config["applications"][0]["deployments"]
+    (one,) = [block for block in blocks if block["name"] == "Retriever"]
+    blocks.remove(one)
+    one["autoscaling_config"] = {"min_replicas": 1, "max_replicas": 2}
+    blocks += [{**one, "name": f"Retriever{shard}"} for shard in range(3)]
+    path.write_text(yaml.safe_dump(config))
+    asked = ("--latency", "2s", "--calibration", calibration)
+    status, found = as_json(capsys, path, *asked, "--rate", "12/s")
+    assert (status, found["boundaries"][0]["replicas"]) == (0, 2)
+    status, found = as_json(capsys, path, *asked, "--rate", "20/s")
+    assert (status, found["boundaries"][0]["replicas"]) == (4, 3)
+
+
+def test_a_calibration_of_another_version_is_no_fault_where_no_latency_is_asked_for(
+    capsys, tmp_path
+):
+    calibration = tmp_path / "calibration.json"
+    calibration.write_text('{"service_s": {}}')
+    assert main([str(CLUSTER), "--calibration", str(calibration)]) == 0
+    assert "run `python -m cluster.calibrate URL --config FILE` again" in capsys.readouterr().err
+    assert (
+        run(capsys, CLUSTER, "--latency", "1s", "--rate", "1", "--calibration", calibration)[0] == 2
+    )
 
 
 def test_changes_against_another_file_are_told(capsys, tmp_path):
@@ -161,36 +230,12 @@ def test_changes_against_another_file_are_told(capsys, tmp_path):
     _, found = as_json(capsys, path, "--against", CLUSTER)
     (change,) = found["differences"]
     assert change["effect"] == "in place"
-    assert run(capsys, path, "--against", "http://127.0.0.1:9")[0] == 1
+    assert run(capsys, path, "--against", "http://127.0.0.1:9")[0] == 2
 
 
 def test_units():
-    assert [seconds(one) for one in ("1s", "800ms", "1.5")] == [1.0, 0.8, 1.5]
-    assert [rate(one) for one in ("20/s", "90/min", "3")] == [20.0, 1.5, 3.0]
-
-
-def test_a_name_alone_tells_size_and_bits(tmp_path):
-    found = checkpoint_of("org/Some-7B-Instruct-AWQ", "0" * 40, tmp_path, known_models())
-    assert found.weight_bytes == int(7e9 * 4 / 8 * 1.2)
-    assert checkpoint_of("org/unnamed", "0" * 40, tmp_path, {}) is None
-
-
-def test_headers_of_weights_and_the_card_are_read(tmp_path):
-    header = json.dumps({"a": {"dtype": "F16", "shape": [4, 8], "data_offsets": [0, 64]}}).encode()
-    (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
-    (tmp_path / "README.md").write_text("---\ntags: [a]\nlicense: cc-by-nc-4.0\n---\n")
-    sizes = {"num_attention_heads": 2, "hidden_size": 8, "num_hidden_layers": 1}
-    sizes |= {"intermediate_size": 16, "vocab_size": 4, "max_position_embeddings": 32}
-    (tmp_path / "config.json").write_text(json.dumps(sizes))
-    found = read_checkpoint("org/x", tmp_path)
-    assert (found.weight_bytes, found.parameters, found.licence) == (64, 32.0, "cc-by-nc-4.0")
-    assert commercial_use(found.licence) == "no"
-    (tmp_path / "model.safetensors").write_bytes(b"no weights")
-    with pytest.raises(OSError, match="no safetensors file"):
-        read_checkpoint("org/x", tmp_path)
-
-
-def test_a_table_of_models_with_a_fault_is_refused(tmp_path):
-    (tmp_path / "models.yaml").write_text("org/x: {parameter: 1}")
-    with pytest.raises(ConfigError, match="did you mean 'parameters'"):
-        known_models(tmp_path / "models.yaml")
+    assert [seconds(one) for one in ("1s", "800ms", "1.5", "5m")] == [1.0, 0.8, 1.5, 300.0]
+    assert [rate(one) for one in ("20/s", "90/min", "3", "36/h")] == [20.0, 1.5, 3.0, 0.01]
+    for wrong in ("5 days", "s", "", "1e9999s", "-1s", "inf"):
+        with pytest.raises(argparse.ArgumentTypeError, match="is no number"):
+            seconds(wrong)

@@ -28,15 +28,19 @@ def test_every_number_has_its_metric():
 
 
 def test_sums_of_the_engine_are_counted_once():
-    first, second = activity(num_preempted=3, num_prefix_asked=8), activity(num_preempted=4)
+    first, second = (
+        activity(num_preempted=3, num_drafted=8),
+        activity(num_preempted=4, num_drafted=9),
+    )
     assert _increments(first, None)["preemptions"] == 3
     told = _increments(second, first.engine)
-    assert (told["preemptions"], told["generated_tokens"]) == (1, 10)
+    assert (told["preemptions"], told["drafted_tokens"], told["generated_tokens"]) == (1, 1, 10)
 
 
 def test_what_is_told_twice_is_one_metric_each():
     made = EngineMetrics("bundled:generator")
     for num in (1, 2):
-        made.record(activity(num_preempted=num, num_prefix_asked=num, num_prefix_found=num))
+        sums = ("preempted", "prefix_asked", "prefix_found", "drafted", "accepted")
+        made.record(activity(**{f"num_{name}": num for name in sums}))
     assert set(made._made) == {*GAUGES, *COUNTERS, *HISTOGRAMS}
     assert told_name("cache_use") == "ragfleet_engine_cache_use"

@@ -3,12 +3,15 @@
 import asyncio
 from contextlib import aclosing
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
 from deployments import generator as module
-from deployments.generator import Generator
+from deployments.generator import _PROBE, Generator
+from graphs.api.engine_fields import ENGINES
 from models.device import Share
+from models.engines.settling import check_request
 from models.errors import (
     EngineStoppedError,
     ModelChangedError,
@@ -213,3 +216,9 @@ async def test_autoscaling_is_told_the_tokens_of_all_models_that_have_streams(lo
             model.load = lambda load=load: load
         assert await made.record_autoscaling_stats() == {"tokens": 42, "cache_use": 0.6}
         loads[0].go_on()
+
+
+@pytest.mark.parametrize("refused", ENGINES.values(), ids=ENGINES)
+def test_every_engine_takes_the_request_that_probes_its_health(refused):
+    engine, usual = SimpleNamespace(unserved=refused), SimpleNamespace(temperature=1.0)
+    check_request(_PROBE, engine, usual, name="e", vocabulary_size=9)

@@ -179,6 +179,7 @@ def use_small_models(blocks):
     for name in ("Embedder", "Reranker", "SafetyFilter"):
         blocks[name]["user_config"] = {"model": f"bundled:{name.lower()}"}
     blocks["SafetyFilter"]["user_config"] = {"model": "bundled:safety"}
+    blocks["Ingester"]["user_config"]["max_chunk_tokens"] = 254  # what that embedder reads
     blocks["Generator"]["user_config"] = {
         "model": "bundled:generator",
         "engine": "transformers",

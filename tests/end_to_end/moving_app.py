@@ -2,15 +2,15 @@
 
 from ray.serve import Application
 
-from chaos.simulated.app import NoSettings, Reranker, SafetyFilter
+from chaos.simulated.app import Reranker, SafetyFilter, SimulatedModelConfig
 from chaos.simulated.generator import Generator, SimulatedGeneratorConfig
 from deployments.embedder import Embedder
 from graphs.app import compose
 from graphs.config import AppArgs
 
 BLOCKS = {
-    "Reranker": NoSettings,
-    "SafetyFilter": NoSettings,
+    "Reranker": SimulatedModelConfig,
+    "SafetyFilter": SimulatedModelConfig,
     "Generator": SimulatedGeneratorConfig,
 }
 

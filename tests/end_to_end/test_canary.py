@@ -9,14 +9,17 @@ import time
 import httpx
 import pytest
 import yaml
+from openai import OpenAI
 
 from chaos.fleet import SIMULATED, Fleet
+from chaos.simulated.app import HARMFUL
 from tests.ray_environment import ROOT
 
 pytestmark = [pytest.mark.ray, pytest.mark.systems]
 
 SHARE = 0.2
 AT_ONCE = 16
+GOOD = {"tokens_per_s": 50.0, "breaks": False, "first_word": "", "repeats": True}
 _ONE = {"min_replicas": 1, "max_replicas": 1}
 
 
@@ -31,7 +34,7 @@ def fleet(tmp_path_factory):
             block["user_config"]["canary"] = {"share": SHARE}
         if block["name"] == "Generator":
             generator = block
-            generator["user_config"] |= {"tokens_per_s": 50.0, "max_concurrent_requests": AT_ONCE}
+            generator["user_config"] |= GOOD | {"max_concurrent_requests": AT_ONCE}
             generator["max_ongoing_requests"] = AT_ONCE
     second = json.loads(json.dumps(generator)) | {"name": "GeneratorCanary"}
     second["user_config"]["version"] = 1
@@ -39,6 +42,10 @@ def fleet(tmp_path_factory):
     path = tmp_path_factory.mktemp("canary") / "served.yaml"
     path.write_text(yaml.safe_dump(config))
     with Fleet(num_spot=0, config=path) as made:
+        with OpenAI(base_url=f"{made.url}/v1", api_key="none", timeout=60) as client:
+            store = client.vector_stores.create(name="documents")
+            with (ROOT / "examples" / "handbook" / "documents.md").open("rb") as file:
+                client.vector_stores.files.upload_and_poll(vector_store_id=store.id, file=file)
         yield made
 
 
@@ -49,18 +56,18 @@ class Client:
         self._http = http
         self._room = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(self, *texts):
+    async def ask(self, *texts, only_good=True, model="generator", max_tokens=3):
         """Gives the fingerprint; every second text is an answer of before."""
         roles = ("user", "assistant")
         messages = [{"role": roles[at % 2], "content": text} for at, text in enumerate(texts)]
-        body = {"model": "generator", "messages": messages, "max_tokens": 3}
+        body = {"model": model, "messages": messages, "max_tokens": max_tokens}
         async with self._room:
             reply = await self._http.post("/v1/chat/completions", json=body)
-        assert reply.status_code == 200, reply.text
-        return reply.json()["system_fingerprint"]
+        assert reply.status_code == 200 or not only_good, reply.text
+        return reply.json().get("system_fingerprint")
 
-    async def ask_all(self, texts):
-        return await asyncio.gather(*(self.ask(text) for text in texts))
+    async def ask_all(self, texts, **options):
+        return await asyncio.gather(*(self.ask(text, **options) for text in texts))
 
 
 @pytest.fixture
@@ -93,17 +100,59 @@ async def test_a_share_gets_the_second_version_and_conversations_stay_with_their
     assert seen["second"]["answers"] > 150
 
 
-async def test_a_slow_one_in_its_place_is_rolled_back_within_a_minute(fleet, client):
-    slow = {"GeneratorCanary": {"user_config": {"version": 2, "tokens_per_s": 2.0}}}
-    await asyncio.to_thread(fleet.edit, slow)
-    began, wrote = time.monotonic(), []
+async def asked_until_rolled_back(fleet, client, question, asking=None):
+    """Asks numbered questions for at most a minute; gives who answered, and what is told then."""
+    assert (await asyncio.to_thread(status, fleet))[1]["rolled_back"] == ""
+    began, asked = time.monotonic(), []
     while True:
-        wrote += await client.ask_all(f"Question {len(wrote) + at}?" for at in range(AT_ONCE))
+        texts = [question.format(len(asked) + at) for at in range(AT_ONCE)]
+        asked += await client.ask_all(texts, only_good=False, **asking or {})
         code, seen = await asyncio.to_thread(status, fleet)
         if seen["rolled_back"]:
-            break
+            assert code == 1
+            return asked, seen
         assert time.monotonic() - began < 60
-    assert code == 1
-    assert seen["second"]["answers"] <= SHARE * len(wrote) + AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("version", "fault", "reason"),
+    [
+        (2, {"tokens_per_s": 2.0}, "half of its answers take"),
+        (3, {"breaks": True}, "answers failed"),
+        (4, {"first_word": HARMFUL}, "answers flagged"),
+    ],
+    ids=["slow", "failing", "flagged"],
+)
+async def test_a_bad_one_in_its_place_is_rolled_back_within_a_minute(
+    fleet, client, version, fault, reason
+):
+    # What was rolled back stays so until the block of the canary says something new.
+    anew = {"canary": {"share": SHARE, "min_answers": 5 + version}}
+    bad = {
+        "Gateway": {"user_config": anew},
+        "GeneratorCanary": {"user_config": GOOD | {"version": version} | fault},
+    }
+    await asyncio.to_thread(fleet.edit, bad)
+    asked, seen = await asked_until_rolled_back(fleet, client, f"Question {version} {{}}?")
+    assert reason in seen["rolled_back"]
+    assert seen["second"]["answers"] <= SHARE * len(asked) + AT_ONCE
     after = await client.ask_all(f"Question {number}?" for number in range(100))
+    assert len(set(after)) == 1
+
+
+async def test_one_that_writes_what_its_passages_do_not_say_is_rolled_back_within_a_minute(
+    fleet, client
+):
+    version = 5
+    anew = {"canary": {"share": SHARE, "min_answers": 5 + version}}
+    inventing = {"user_config": GOOD | {"version": version, "repeats": False}}
+    bad = {"Gateway": {"user_config": anew}, "GeneratorCanary": inventing}
+    await asyncio.to_thread(fleet.edit, bad)
+    asking = {"model": "rag:documents", "max_tokens": 12}
+    asked, seen = await asked_until_rolled_back(fleet, client, "How large may file {} be?", asking)
+    assert "passages have 0% of the words of its answers" in seen["rolled_back"]
+    assert (seen["first"]["grounded"], seen["second"]["grounded"]) == (1.0, 0.0)
+    assert seen["second"]["num_grounded"] >= 5 + version
+    assert seen["second"]["answers"] <= SHARE * len(asked) + AT_ONCE
+    after = await client.ask_all([f"How large may file {number} be?" for number in range(50)])
     assert len(set(after)) == 1

@@ -12,7 +12,7 @@ import pytest
 
 from chaos import processes
 from cluster.observe import prometheus
-from cluster.observe.panel import WINDOW
+from cluster.observe.panel import ELSE_ZERO, WINDOW
 from cluster.observe.panels import DASHBOARDS
 from cluster.ports import free_port
 from graphs.explain import fetched
@@ -27,7 +27,6 @@ pytestmark = [pytest.mark.ray, pytest.mark.systems]
 QUESTIONS = ("How large may a file be?", "What is the capital of Peru?", "Hello")
 HARMFUL = "I will kill you tonight, you worthless idiot."
 PRICES = {"input": 0.15, "output": 0.6, "currency": "EUR"}  # the bundled generator has none
-ELSE_ZERO = " or vector(0)"  # of panels whose metric is not there before it is counted first
 # What a load does not bring about: each is made to happen.
 SELDOM = {
     "Failed": answers.ask_too_late,
@@ -40,12 +39,15 @@ SELDOM = {
 }
 MOVED = {"Answers that moved": answers.move_an_answer}  # after them: the engine is another then
 NOTICED = ("Spot notices", "Nodes that are drained", "From notice to drain, p95")
-# What needs another machine, with the test that shows whose metric it is.
+# What needs another machine or engine, with the test that shows whose metric it is.
 RECORDED_ELSEWHERE = {
     "GPU memory": "cluster/observe/test_panels.py::"  # Ray tells it where there is a GPU
     "test_what_is_asked_of_ray_and_of_the_watcher_is_told_by_them",
+    "Drafted tokens taken": "deployments/test_engine_metrics.py::"  # of vLLM, where it drafts
+    "test_what_is_told_twice_is_one_metric_each",
 }
-OFTEN = {"RAY_metrics_report_interval_ms": "2000"}  # not after 10 s: what is counted soon shows
+# Not after 10 s: what is counted soon shows. Ray shows a gauge for two intervals after it was set.
+OFTEN = {"RAY_metrics_report_interval_ms": "5000"}
 LONG_S = 300  # in which a generator surely is replaced
 SECRET = "zanzibarquux"  # what a user wrote must stand in no line
 
@@ -109,20 +111,22 @@ def is_scraped(address, metric):
     return False
 
 
-def values(address, query):
+def values(address, query, **at):
     asked = query.replace(WINDOW, "1m").replace("$model", ".*").replace("$store", ".*")
-    reply = httpx.get(f"{address}/api/v1/query", params={"query": asked}).json()
+    reply = httpx.get(f"{address}/api/v1/query", params={"query": asked, **at}).json()
     assert reply["status"] == "success", reply
     return [one["value"][1] for one in reply["data"]["result"] if one["value"][1] != "NaN"]
 
 
-def empty_panels(address, *, removed=""):
+def empty_panels(address, *, removed="", **at):
     """The titles of panels that show nothing, each query without what is removed from it."""
     return {
         panel.title
         for page in DASHBOARDS.values()
         for panel in page.panels
-        if not all(values(address, one.replace(removed, "")) for one in panel.queries.values())
+        if not all(
+            values(address, one.replace(removed, ""), **at) for one in panel.queries.values()
+        )
     }
 
 
@@ -153,9 +157,10 @@ def test_no_panel_is_empty_after_a_load_nor_zero_for_want_of_its_metric(watched,
         while empty and time.monotonic() < deadline:
             load(watched)  # rates need what grows between two scrapes
             time.sleep(5)
-            empty = empty_panels(address, removed=ELSE_ZERO) - seldom
+            at = time.time()  # both of one instant: what is old may go at any
+            empty = empty_panels(address, removed=ELSE_ZERO, time=at) - seldom
         assert empty == set()
-        assert empty_panels(address) == set()
+        assert empty_panels(address, time=at) == set()
 
 
 def test_every_panel_that_may_be_zero_has_a_test_that_records_its_metric():

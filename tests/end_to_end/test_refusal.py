@@ -121,6 +121,8 @@ def test_serve_deploy_is_refused_where_no_file_is_found(node):
     config = yaml.safe_load((node.folder / "other.yaml").read_text())
     (application,) = config["applications"]
     application["deployments"] = [b for b in application["deployments"] if b["name"] != "Generator"]
+    application["deployments"][0]["num_replicas"] = "auto"
+    application["runtime_env"] = {"env_var": {"A": "b"}}
     (node.folder / "other.yaml").write_text(yaml.safe_dump(config))
     status, words = node.serve("deploy", "other.yaml")
     assert status == 0, words
@@ -129,6 +131,8 @@ def test_serve_deploy_is_refused_where_no_file_is_found(node):
         assert time.monotonic() < deadline, told
         time.sleep(0.5)
     assert "Reranker.user_config: unknown key 'max_token'; did you mean 'max_tokens'?" in told
+    assert "Gateway: num_replicas must be a whole number or be left out, got 'auto'" in told
+    assert "runtime_env: unknown key 'env_var'; did you mean 'env_vars'?" in told
     assert node.num_replicas_ever() == 0
 
 

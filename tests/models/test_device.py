@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from models import device as module
+from models import memory_use as using
 from models.device import (
     Share,
+    as_served,
     cache_bytes,
+    check_cards,
     check_room,
     has_gpu,
-    memory_use,
     one_at_a_time,
     pick_device,
     torch_fraction,
@@ -23,6 +25,7 @@ from models.device import (
 )
 from models.engines.transformers_engine import bytes_a_token
 from models.errors import GpuMemoryError, InvalidInputError
+from models.memory_use import memory_use
 
 GIB = 2**30
 CARD = 80 * GIB
@@ -76,8 +79,8 @@ def test_on_a_gpu_the_driver_tells_what_other_processes_of_ours_use(card, monkey
         monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Card")
         monkeypatch.setattr(torch.cuda, "memory_reserved", lambda *_: 5 * 2**20)
-        monkeypatch.setattr(module, "_driver", module._DriverTold())
-        module._driver.ask()
+        monkeypatch.setattr(using, "_driver", using._DriverTold())
+        using._driver.ask()
         use = memory_use(Share(num_gpus=1))
         process.kill()
     assert (use.device, use.num_bytes) == ("Card", 705 * 2**20)
@@ -117,6 +120,34 @@ def test_a_share_that_is_taken_is_refused_and_its_holders_named(card, monkeypatc
     with pytest.raises(GpuMemoryError, match=r"num_gpus 0\.7 means .*held by: 77, python, 40000"):
         pick_device(Share(num_gpus=0.7))
     assert card == []
+
+
+def test_each_card_of_a_share_is_looked_at_from_a_process_that_ends(monkeypatch):
+    free = {"told": f"{CARD} {CARD}\n{GIB} {CARD}\n", "asked": []}
+
+    def run(command, **_):
+        if command[0] != sys.executable:
+            return SimpleNamespace(stdout="pid, process_name, used\n77, python, 40000 MiB\n")
+        free["asked"].append(command[-1])
+        return SimpleNamespace(stdout=free["told"], stderr="no driver", returncode=not free["told"])
+
+    monkeypatch.setattr(module.subprocess, "run", run)
+    with pytest.raises(GpuMemoryError, match=r"1\.1 GB of 85\.9 GB are free; held by: 77, python"):
+        check_cards(Share(num_gpus=2))
+    assert free["asked"] == ["import torch; [print(*torch.cuda.mem_get_info(n)) for n in range(2)]"]
+    free["told"] = f"{CARD} {CARD}\n"
+    check_cards(Share(num_gpus=0.5))
+    free["told"] = ""
+    check_cards(Share(num_gpus=1))  # vLLM will tell what it lacks
+    check_cards(Share())
+    assert len(free["asked"]) == 3
+
+
+def test_where_the_cpu_serves_there_is_no_share_of_a_gpu(no_gpu):
+    assert as_served(Share(num_gpus=2, num_cpus=3, allow_cpu=True)) == Share(
+        num_cpus=3, allow_cpu=True
+    )
+    assert as_served(Share(num_gpus=2)) == Share(num_gpus=2)
 
 
 def test_without_nvidia_smi_nobody_is_named():

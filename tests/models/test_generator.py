@@ -41,6 +41,12 @@ def request(question, delivered=(), **sampling):
     )
 
 
+def test_a_context_above_the_model_s_own_is_refused_before_it_loads(tmp_path):
+    config = GeneratorConfig(model="bundled:generator", context_tokens=1025)
+    with pytest.raises(InvalidInputError, match=r"context_tokens must be in 1\.\.1024, got 1025"):
+        Generator(config, cache=tmp_path)
+
+
 async def test_requests_decoded_together_equal_generate_token_for_token(generator):
     import torch
 

@@ -32,3 +32,10 @@ def test_a_folder_with_safe_weights_is_used_as_it_is(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"")
     assert resolve(str(tmp_path), None, tmp_path) == tmp_path
+
+
+def test_gguf_is_refused_by_its_name(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model-Q4_K_M.gguf").write_bytes(b"GGUF")
+    with pytest.raises(UnsafeModelError, match=r"GGUF weights, which are not served"):
+        resolve(str(tmp_path), None, tmp_path)

@@ -1,4 +1,4 @@
-"""A reasoning model made of the bundled weights: two of their tokens are the marks of thoughts."""
+"""A reasoning model of the bundled weights: their tokens are the marks of thoughts and calls."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from models.generator import Generator, GeneratorConfig
 from tests.models.writing import write
 
 FULL = Path(__file__).parents[2] / "models/bundled/generator-full"
-MARKS = {"[19]": "<think>", "[20]": "</think>"}
+MARKS = {"[19]": "<think>", "[20]": "</think>", "[18]": "<tool_call>"}
 LIMIT = 6
 pytestmark = pytest.mark.filterwarnings("ignore")  # torchao warns at import
 
@@ -107,6 +107,16 @@ async def test_a_call_that_is_asked_for_stands_behind_thoughts(generator):
         parts = [part for part in parts_of(chunks) if not isinstance(part, Thought)]
         assert parts[0] == Called(index=0, name="clock")
         assert [part.text for part in parts[1:] if part.text.strip()] == ["{}"]
+
+
+async def test_a_call_within_thoughts_ends_them_and_is_held_to_its_form(generator):
+    use = ToolUse(tools=(Tool(name="clock"),), parallel=False)
+    opened = generator._tokenizer("Hm. <tool_call>", add_special_tokens=False)["input_ids"]
+    _, _, chunks = await write(generator, request(delivered=opened, max_tokens=100, tools=use))
+    assert chunks[-1].finish_reason == "stop"
+    thought, called, given = (one for one in parts_of(chunks) if one != Said(text="\n"))
+    assert (thought, called) == (Thought(text="Hm."), Called(index=0, name="clock"))
+    assert given.text == "{}"
 
 
 async def test_effort_is_refused_by_a_model_that_does_not_reason(tmp_path):

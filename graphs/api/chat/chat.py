@@ -129,7 +129,7 @@ def _head(
 def _sampling(body: ChatCompletionBody, resumption: Resumption) -> Sampling:
     return body.sampling(
         max_tokens=body.max_completion_tokens or body.max_tokens,
-        seed=resumption.seed if body.seed is None else body.seed,
+        **resumption.seed_of(body.seed),
         stop=tuple(body.stop or ()),
         top_logprobs=body.top_logprobs or 0 if body.logprobs else None,
     )

@@ -16,6 +16,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from graphs.api.errors import BadRequestError, KeyReusedError, ResumeMismatchError
 from graphs.caller import Caller
@@ -70,6 +71,14 @@ class Resumption:
     def seed(self) -> int | None:
         """The seed of a request that names none: the same for the same key, 0..2^63-1."""
         return int.from_bytes(self.fingerprint[:8]) >> 1 if self.has_key else None
+
+    def seed_of(self, named: int | None) -> dict[str, Any]:
+        """Gives the fields of `Sampling` that say the seed; `named`: by the client.
+
+        From the start any other seed would do, where nobody named one; not where it goes on.
+        """
+        is_drawn = self.has_key and named is None and self.last is None
+        return {"seed": self.seed if named is None else named, "seed_is_drawn": is_drawn}
 
 
 def resumption_of(

@@ -244,19 +244,20 @@ def store_object(record: StoreRecord) -> VectorStore:
 
 
 def store_file_object(record: StoreFileRecord) -> VectorStoreFile:
-    """Makes OpenAI's object of a file in a store."""
+    """Makes OpenAI's object of a file in a store, with its `filename` and `access` beside."""
     error = None
     if record.error_code is not None:
         error = LastError(code=record.error_code, message=record.error_message or "")
-    strategy: dict[str, Any] = {}
+    listed = access_object(record.access)
+    beside: dict[str, Any] = {"filename": record.filename}
+    if listed is not None:
+        beside["access"] = listed
     if record.chunking is not None:
         sizes = StaticFileChunkingStrategy(
             max_chunk_size_tokens=record.chunking.max_chunk_tokens,
             chunk_overlap_tokens=record.chunking.chunk_overlap_tokens,
         )
-        strategy["chunking_strategy"] = StaticFileChunkingStrategyObject(
-            type="static", static=sizes
-        )
+        beside["chunking_strategy"] = StaticFileChunkingStrategyObject(type="static", static=sizes)
     return VectorStoreFile(
         id=record.file_id,
         object="vector_store.file",
@@ -266,7 +267,7 @@ def store_file_object(record: StoreFileRecord) -> VectorStoreFile:
         status=record.status,
         last_error=error,
         attributes=record.attributes,
-        **strategy,
+        **beside,
     )
 
 

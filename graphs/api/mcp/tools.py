@@ -117,7 +117,7 @@ async def _ask(sent: AskArguments, request: Request) -> CallToolResult:
         request_id=request.state.request_id,
         messages=(Message(role="user", content=sent.question),),
         stores=_stores(sent.store, services),
-        sampling=Sampling(seed=secrets.randbits(63)),
+        sampling=Sampling(seed=secrets.randbits(63), seed_is_drawn=True),
         retrieval=services.config.retrieval,
         filters=parse_filter(sent.filters) if sent.filters else None,
         caller=request.state.caller,

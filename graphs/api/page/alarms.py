@@ -3,23 +3,19 @@
 Alerts that look back over time are Prometheus's (cluster/observe/alerts.py); these need none.
 """
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from pydantic import BaseModel
 
-from graphs.api.errors import ERROR_TABLE, SERVER, ApiError
-from graphs.errors import GraphError
+from graphs.api.faults import is_fault
 from graphs.model_reports import ModelReport
-from graphs.observing.answers import AnswerState
+from graphs.observing.answers import WINDOW_S
 from graphs.system import DeploymentState, SystemState
-from index.errors import CorpusError
-from models.errors import ModelError
 
 _NEARLY_FULL = 0.8
-# Of the last answers of a Gateway; fewer tell nothing.
-_MIN_ANSWERS, _FAILED_SHARE, _ANSWERS_S = 10, 0.2, 300
+# Of the answers of all Gateways; fewer tell nothing.
+_MIN_ANSWERS, _FAILED_SHARE = 10, 0.2
 
 
 class Alarm(BaseModel):
@@ -42,7 +38,7 @@ def alarms_of(state: SystemState, reports: Mapping[str, ModelReport]) -> list[Al
         reports: of the models, by the name of their deployment.
     """
     found = [alarm for one in state.deployments for alarm in _of_deployment(one, state, reports)]
-    return [*found, *_of_answers(state.answers)]
+    return [*found, *_of_answers(state.outcomes)]
 
 
 def _of_deployment(
@@ -66,29 +62,10 @@ def _of_deployment(
         yield Alarm(where=one.name, severity="ticket", says=says)
 
 
-def _of_answers(answers: tuple[AnswerState, ...]) -> Iterator[Alarm]:
-    since = time.time() - _ANSWERS_S
-    recent = [one.outcome for one in answers if one.ended_at > since]
-    failed = sum(outcome in _FAULTS for outcome in recent)
-    if len(recent) >= _MIN_ANSWERS and failed >= _FAILED_SHARE * len(recent):
-        says = f"{failed} of the last {len(recent)} answers of this Gateway ended with an error"
+def _of_answers(outcomes: Mapping[str, int]) -> Iterator[Alarm]:
+    total = sum(outcomes.values())
+    failed = sum(count for outcome, count in outcomes.items() if is_fault(outcome))
+    if total >= _MIN_ANSWERS and failed >= _FAILED_SHARE * total:
+        when = f"in the last {WINDOW_S // 60} minutes"
+        says = f"{failed} of {total} answers {when} ended with an error"
         yield Alarm(where="answers", severity="page", says=says)
-
-
-def _statuses(error: type[Exception]) -> Iterator[tuple[str, int]]:
-    """Gives the codes of this class and those below, with the status of each."""
-    kind = next(ERROR_TABLE[one] for one in error.__mro__ if one in ERROR_TABLE)
-    yield str(getattr(error, "code", SERVER)), kind.status
-    for below in error.__subclasses__():
-        yield from _statuses(below)
-
-
-def _faults() -> frozenset[str]:
-    """The codes of what is the server's own fault; the others are mistakes of who asks."""
-    trees = (ApiError, GraphError, ModelError, CorpusError)
-    every = [one for tree in trees for one in _statuses(tree)]
-    of_clients = {code for code, status in every if status < 500}
-    return frozenset({SERVER, *(code for code, _ in every)} - (of_clients - {SERVER}))
-
-
-_FAULTS = _faults()

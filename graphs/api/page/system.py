@@ -108,14 +108,14 @@ class LastMove(BaseModel):
 
 
 class System(BaseModel):
-    """The system; `answers`, `running`, `tokens_per_s` and queues are of the Gateway that tells.
+    """The system, of all Gateways together; `running` alone is of the one that tells, `gateway`.
 
-    `answers` are those of the caller's tenant alone; all else is of everyone together. `moves` are
-    those at all Gateways.
+    `answers` are those of the caller's tenant alone; all else is of everyone together.
     """
 
     object: Literal["system"]
     created_at: float
+    gateway: str
     deployments: list[ServedDeployment]
     nodes: list[Node]
     answers: list[LastAnswer]
@@ -210,6 +210,7 @@ async def _look(services: Services, traffic: Traffic, audience: Audience) -> Sys
     return System(
         object="system",
         created_at=time.time(),
+        gateway=state.gateway,
         deployments=[_served(one, state, reports) for one in state.deployments],
         nodes=[_node(one, state.deployments) for one in state.nodes],
         answers=[_answer(one) for one in state.answers if audience.hears(one.tenant, one.ended_at)],

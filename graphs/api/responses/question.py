@@ -90,7 +90,6 @@ class Question(BaseModel):
         settings = config.retrieval.overridden(self.options)
         if settings.top_k > settings.num_candidates:
             settings = settings.overridden({"num_candidates": settings.top_k})
-        only_best = self.top_p == 0  # no mass but that of the best token
         return ChatRequest(
             request_id=request_id,
             messages=tuple(self.turns),
@@ -100,13 +99,7 @@ class Question(BaseModel):
             adapter=self.adapter,
             retrieves=self.retrieves,
             stores=None if self.stores is None else tuple(self.stores),
-            sampling=Sampling(
-                max_tokens=self.max_tokens,
-                temperature=0 if only_best else self.temperature,
-                top_p=None if only_best else self.top_p,
-                seed=self.seed,
-                top_logprobs=self.top_logprobs,
-            ),
+            sampling=self._sampling(),
             constraint=None if self.schema_text is None else JsonSchema(schema=self.schema_text),
             retrieval=settings,
             filters=None if self.filters is None else parse_filter(self.filters),
@@ -116,6 +109,17 @@ class Question(BaseModel):
             in_batch=in_batch,
             may_be_logged=self.may_be_logged,
             cache_key=self.cache_key,
+        )
+
+    def _sampling(self) -> Sampling:
+        only_best = self.top_p == 0  # no mass but that of the best token
+        return Sampling(
+            max_tokens=self.max_tokens,
+            temperature=0 if only_best else self.temperature,
+            top_p=None if only_best else self.top_p,
+            seed=self.seed,
+            seed_is_drawn=True,
+            top_logprobs=self.top_logprobs,
         )
 
 

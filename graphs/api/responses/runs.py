@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from functools import partial
 
 from pydantic import ValidationError
@@ -156,6 +157,8 @@ class Runs(LeasedWork):
             chat = question.chat(
                 config, caller, request_id=record.id, once=record.id, identity=identity
             )
+            if known:  # its rest has to fit them
+                chat = replace(chat, sampling=replace(chat.sampling, seed_is_drawn=False))
         except (ApiError, ValidationError, CorpusError) as err:  # of another version, say
             logger.warning("response %s cannot be worked on: %r", record.id, err)
             await self._fail(run, err, again=False)

@@ -96,7 +96,7 @@ async def evaluated(app, questions, *arguments):
         return await asyncio.to_thread(main, command)
 
 
-DROPS = [x for name in ("facts", "ndcg", "declined_rightly") for x in ("--drop", f"{name}=0.01")]
+DROPS = [x for name in ("facts", "ndcg", "declined") for x in ("--drop", f"{name}=0.01")]
 
 
 async def test_a_good_system_is_measured_as_such_and_reports_are_written(tmp_path, questions):
@@ -119,7 +119,7 @@ async def test_a_good_system_is_measured_as_such_and_reports_are_written(tmp_pat
     ("worse", "lost"),
     [
         (lambda: app_of(Words(scoring=lambda score: 1 - score)), "facts"),  # a worse reranker
-        (lambda: app_of(Words(), rerank_threshold=0.05), "declined_rightly"),  # a lower threshold
+        (lambda: app_of(Words(), rerank_threshold=0.05), "declined"),  # a lower threshold
     ],
 )
 async def test_a_planted_regression_fails_and_none_passes(tmp_path, questions, capsys, worse, lost):
@@ -129,6 +129,21 @@ async def test_a_planted_regression_fails_and_none_passes(tmp_path, questions, c
     assert await evaluated(app_of(Words()), questions, *against) == 0
     assert await evaluated(worse(), questions, *against) == 1
     assert f"fails: {lost}: lost" in capsys.readouterr().out
+
+
+async def test_a_baseline_of_other_questions_is_no_baseline(tmp_path, questions, capsys):
+    """An id may be no more than the number of a line."""
+    out, others = tmp_path / "before.json", tmp_path / "others.jsonl"
+    rows = [{"question": f"What weighs the {n}?", "facts": [["much"]]} for n in NAMES]
+    others.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    mine = [json.loads(line) for line in questions.read_text().splitlines()]
+    questions.write_text("".join(json.dumps(row | {"id": ""}) + "\n" for row in mine))
+    assert await evaluated(app_of(Words()), others, "--no-grounding", "--out", str(out)) == 0
+    against = ["--no-grounding", "--baseline", str(out), "--drop", "facts=0.9"]
+    assert await evaluated(app_of(Words()), questions, *against) == 1
+    told = capsys.readouterr().out
+    assert f"note: {len(mine)} questions are not in before.json" in told
+    assert "fails: facts: of no question is it known of both versions" in told
 
 
 async def test_a_version_whose_answers_are_dearer_fails_at_the_prices_of_today(

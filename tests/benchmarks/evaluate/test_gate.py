@@ -59,6 +59,23 @@ def test_only_questions_of_both_versions_are_compared():
     assert (gained["facts"].mean, gained["facts"].num_questions) == (1.0, 1)
 
 
+def test_a_measure_that_no_question_of_both_versions_has_fails_its_limit():
+    limits = Limits(least={}, drops={"facts": 0.5})
+    told = ["facts: of no question is it known of both versions"]
+    assert failures({"a": {"facts": 1.0}}, {"b": {"facts": 1.0}}, limits) == told
+    assert failures({"a": {"facts": 1.0}}, {"a": {"facts": 1.0}}, limits) == []
+
+
+@pytest.mark.parametrize("expects_answer", [True, False])
+def test_an_error_is_neither_an_answer_nor_a_decline_and_took_no_time(expects_answer):
+    question = Question(id="q", text="?", expects_answer=expects_answer)
+    refused = Reply(
+        answer="", cited=(), passages=(), found=(), latency_s=0.01, request_id="", error="503"
+    )
+    kind = "answered" if expects_answer else "declined"
+    assert measured(question, refused) == {"declined_rightly": 0.0, kind: 0.0, "replied": 0.0}
+
+
 def test_an_interval_holds_its_mean_about_as_often_as_it_says():
     rng = np.random.default_rng(3)
     held = [
@@ -114,6 +131,8 @@ def test_a_question_without_answer_is_right_when_declined():
     nothing = Question(id="q", text="?", expects_answer=False)
     assert measured(nothing, reply("I don't know.", (), ()))["declined_rightly"] == 1.0
     assert measured(nothing, reply("It is 8."))["declined_rightly"] == 0.0
+    assert measured(nothing, reply("It is 8."))["declined"] == 0.0
+    assert measured(QUESTION, reply("It is 8."))["answered"] == 1.0
     assert measured(QUESTION, reply("I don't know.", ()))["declined_rightly"] == 0.0
 
 

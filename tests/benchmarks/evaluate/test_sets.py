@@ -108,3 +108,44 @@ def test_a_folder_that_is_no_set_and_qrels_that_are_none_are_told(beir):
     (beir / "qrels" / "test.tsv").write_text("q1\td1\t1\nq1\td1\n")
     with pytest.raises(QuestionSetError, match=r"test.tsv:2: needs query, document and score"):
         read_set(beir)
+
+
+@pytest.mark.parametrize("odd", ["\u2028", "\u2029", "\x85", "\x0b", "\x1c"])
+def test_a_line_ends_where_json_lines_end(tmp_path, odd):
+    path = tmp_path / "q.jsonl"
+    row = {"question": f"What is{odd}this?", "facts": [["a"]]}
+    path.write_text((json.dumps(row, ensure_ascii=False) + "\r\n") * 2, newline="")
+    assert [one.text for one in read_set(path).questions] == [row["question"]] * 2
+
+
+def test_ends_of_lines_within_a_cell_are_kept_and_python_lists_are_lists(tmp_path):
+    path = tmp_path / "q.csv"
+    path.write_text(
+        "user_input,reference,reference_contexts\r\nHow?,\"one\ntwo\",\"['it''s', 'b']\"\r\n"
+        "Why?,[see the manual],[1\r\n",
+        newline="",
+    )
+    one, two = read_set(path).questions
+    assert (one.reference, one.contexts) == ("one\ntwo", ("its", "b"))
+    assert (two.reference, two.contexts) == ("[see the manual]", ("[1",))
+
+
+@pytest.mark.parametrize(
+    ("row", "reference", "contexts"),
+    [
+        # What the system said and read, when the set was evaluated with it.
+        ({"answer": "said", "contexts": ["read"], "ground_truth": "right"}, "right", ()),
+        ({"answer": "said", "contexts": ["read"]}, "", ()),
+        ({"response": "said", "retrieved_contexts": ["read"], "reference": "right"}, "right", ()),
+        # A set of 0.1 that was only made: its contexts are those that hold the answer.
+        ({"ground_truth": "right", "contexts": ["gold"]}, "right", ("gold",)),
+        # What people write down: a question and its answer.
+        ({"answer": "right"}, "right", ()),
+    ],
+)
+def test_what_a_system_said_is_no_reference_and_what_it_read_holds_no_answer(
+    tmp_path, row, reference, contexts
+):
+    path = write_lines(tmp_path / "q.jsonl", {"question": "How?"} | row)
+    (one,) = read_set(path).questions
+    assert (one.reference, one.contexts) == (reference, contexts)

@@ -106,8 +106,11 @@ def left_for_pods(gib):
 def test_a_worker_fits_its_machine(objects, values, cloud, group):
     key = group.replace("-", "_")
     cpus, gib, gpus = MACHINES[values[f"{cloud}_{key}"]]
-    containers = templates(objects)[group]["spec"]["containers"]
-    requests = [one["resources"]["requests"] for one in containers]
+    pod = templates(objects)[group]["spec"]
+    containers = pod["containers"]
+    sidecars = pod.get("initContainers", ())
+    assert all(one["restartPolicy"] == "Always" for one in sidecars)  # which count with the others
+    requests = [one["resources"]["requests"] for one in (*containers, *sidecars)]
     # The kubelet keeps a tenth of a core of 8, and what runs on every node asks for about 0.4.
     assert sum(cores_of(one["cpu"]) for one in requests) <= cpus - 0.5
     assert sum(bytes_of(one["memory"]) for one in requests) <= left_for_pods(gib)
@@ -143,6 +146,9 @@ def test_the_schema_of_the_chart_names_every_value(values):
         ({"on_demand_nodes": 0}, "on_demand_nodes: 0 is less than the minimum of 1"),
         ({"keys": "yes"}, "keys: 'yes' is not of type 'boolean'"),
         ({"name": "Rag_Fleet"}, "name: 'Rag_Fleet' does not match '^[a-z]"),
+        ({"image": "registry.example/ragfleet"}, "image: 'registry.example/ragfleet' does not"),
+        ({"image": "registry.example:5000/ragfleet"}, "image: 'registry.example:5000/ragfleet' d"),
+        ({"image": "ragfleet@sha256:0"}, "image: 'ragfleet@sha256:0' does not match"),
         ({"storage": 200}, "storage: 200 is not of type 'string'"),
         ({"image_pull_secrets": [{"nam": "x"}]}, "image_pull_secrets.0: 'name' is a required"),
         ({"redis_address": "redis"}, "redis_address: 'redis' does not match"),
@@ -157,6 +163,13 @@ def test_a_value_of_another_kind_is_refused_without_helm(values, own, told, tmp_
     assert launch.main(arguments) == 1
     assert told in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "image", ["mine:1", "mine:5000/of/us:1.2-gpu", f"mine/us@sha256:{'0a' * 32}"]
+)
+def test_an_image_is_pinned_by_a_tag_or_a_digest(values, image):
+    assert f"image: {image}\n" in render(values | {"image": image})["kuberay/rayservice.yaml"]
 
 
 @pytest.mark.parametrize("address", ["redis:6379", "redis://redis:6379", "rediss://a.b-c.d:6380"])
@@ -195,7 +208,7 @@ OTHERS = [
     {},
     {"name": "other", "namespace": "elsewhere", "on_demand_nodes": 1, "on_demand_kept": 0},
     {
-        "image": "mine@sha256:0",
+        "image": f"mine:5000/of/us:1@sha256:{'0a' * 32}",
         "image_pull_secrets": [{"name": "of-mine"}],
         "storage": "2Ti",
         "gpu_resource": "amd.com/gpu",
@@ -240,7 +253,7 @@ def test_helm_refuses_a_value_that_would_be_overlooked(helm, values, own, told):
         helm.Chart.load(CHART).render(given, name="mine", namespace="ragfleet")
 
 
-@pytest.mark.parametrize("version", ["1.27.0", "1.37.0"])
+@pytest.mark.parametrize("version", ["1.29.0", "1.37.0"])
 def test_kubernetes_takes_the_objects_and_the_pods(objects, version):
     checker = pytest.importorskip("kubernetes_validate", reason="`make test-launch` installs it")
     for kind in ("PersistentVolumeClaim", "PodDisruptionBudget", "NetworkPolicy"):

@@ -22,10 +22,11 @@ def program():
     return found or pytest.skip("`make test-launch` installs Compose")
 
 
-def read(program, file, *, env=()):
-    """What Compose makes of a file: its status, its config, what it says."""
+def read(program, *files, env=()):
+    """What Compose makes of files: its status, their config, what it says."""
+    given = [word for file in files for word in ("-f", file)]
     ended = subprocess.run(
-        [program, "--env-file", os.devnull, "-f", file, "config", "--format", "json"],
+        [program, "--env-file", os.devnull, *given, "config", "--format", "json"],
         capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"], **dict(env)},
     )  # fmt: skip
     return ended.returncode, json.loads(ended.stdout or "null"), ended.stderr
@@ -48,6 +49,18 @@ def test_compose_takes_the_file_with_what_the_example_asks_for(program):
     # Its shells read these, so Compose has to leave them as they are.
     assert 'printf %s "$$REDIS_PASSWORD"' in config["services"]["redis"]["command"][2]
     assert "#$$hash ~* &* +@all\nEND\n" in config["services"]["redis"]["command"][2]
+
+
+def test_compose_reserves_a_gpu_for_the_image_that_wants_one(program):
+    files = (LAUNCH / "compose.yaml", LAUNCH / "compose.gpu.yaml")
+    status, config, told = read(program, *files, env=filled())
+    assert (status, told) == (0, "")
+    service = config["services"]["ragfleet"]
+    assert (service["build"]["target"], service["image"]) == ("gpu", "ragfleet:gpu")
+    assert service["build"]["dockerfile"] == "cluster/launch/Dockerfile"
+    (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["count"], device["capabilities"]) == ("nvidia", 1, ["gpu"])
+    assert service["read_only"] is True
 
 
 @pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "REDIS_PASSWORD", "RAY_AUTH_TOKEN"])

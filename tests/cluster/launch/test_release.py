@@ -39,7 +39,9 @@ case "$*" in *"${{FAILS:-none}}"*) exit 3;; esac
     return run
 
 
-CHECKS = ["python -m graphs.commands.check", "python -m cluster.plan"]
+CHECKS = [
+    "python -m graphs.commands.check", "python -m cluster.plan", "python -m benchmarks.answers",
+]  # fmt: skip
 
 
 def test_the_chart_is_what_was_checked(release, tmp_path):
@@ -52,8 +54,9 @@ def test_the_chart_is_what_was_checked(release, tmp_path):
     lines = (tmp_path / "calls").read_text().splitlines()
     folder = lines[0].split()[-1]
     assert lines[1].endswith(f"{folder}/serve.yaml")
-    assert f"--namespace there --values {folder}/helm.yaml" in lines[3]
-    assert lines[4].endswith("rollout mine --namespace there")
+    assert f"answers --in-process --config {folder}/serve.yaml --half dev" in lines[3]
+    assert f"--namespace there --values {folder}/helm.yaml" in lines[4]
+    assert lines[5].endswith("rollout mine --namespace there")
 
 
 def test_a_release_that_does_not_come_to_run_has_failed(release):
@@ -67,9 +70,27 @@ def test_a_cluster_without_kubernetes_gets_the_config_itself(release):
     assert calls == [*CHECKS, "python -m cluster.plan", "serve deploy --address http://head:8265"]
 
 
-@pytest.mark.parametrize("gate", ["graphs.commands.check", "cluster.plan", "cluster.launch.render"])
+def test_a_staging_that_serves_the_release_is_asked_instead(release, tmp_path):
+    own = {"STORE": "s", "QUESTIONS": "q.jsonl", "GATES": "--drop facts=0.02"}
+    status, calls = release(VALUES="my.yaml", STAGING="http://staging/v1", **own)
+    assert (status, calls[4]) == (0, "python -m benchmarks.evaluate")
+    exam, questions = (tmp_path / "calls").read_text().splitlines()[3:5]
+    assert exam.endswith("answers --base-url http://staging/v1 --half dev --least-right 0.7")
+    assert questions.endswith(
+        "--base-url http://staging/v1 --store s --questions q.jsonl --drop facts=0.02"
+    )
+
+
+def test_questions_want_a_system_that_serves_the_release(release):
+    status, calls = release(DASHBOARD="http://head:8265", QUESTIONS="q.jsonl")
+    assert (status != 0, calls) == (True, CHECKS)
+
+
+@pytest.mark.parametrize("gate", ["graphs.commands.check", "cluster.plan", "cluster.launch.render",
+                                  "benchmarks.answers", "benchmarks.evaluate"])  # fmt: skip
 def test_nothing_is_deployed_behind_a_closed_gate(release, gate):
-    status, calls = release(VALUES="my.yaml", DASHBOARD="http://head:8265", FAILS=gate)
+    asked = {"STAGING": "http://staging/v1", "STORE": "s", "QUESTIONS": "q.jsonl"}
+    status, calls = release(VALUES="my.yaml", DASHBOARD="http://head:8265", FAILS=gate, **asked)
     assert status == 3
     assert not [one for one in calls if one.startswith(("helm", "serve"))]
 

@@ -172,6 +172,15 @@ def test_a_pod_on_a_spot_machine_hears_that_it_will_be_taken_away():
     assert template["block_device_mappings"][0]["ebs"][0]["volume_size"] == 200
 
 
+def test_whoever_makes_the_cluster_may_use_it():
+    """EKS knows entries of its API alone, and of Terraform's provider nobody gets one by itself."""
+    access = read("aws").resources["aws_eks_cluster.ragfleet"]["access_config"][0]
+    assert access == {
+        "authentication_mode": "API",
+        "bootstrap_cluster_creator_admin_permissions": True,
+    }
+
+
 def test_machines_reach_an_api_that_operators_alone_may_reach():
     """AKS adds the address of a load balancer by itself, that of a NAT gateway of ours not."""
     cluster = read("azure").resources["azurerm_kubernetes_cluster.ragfleet"]

@@ -39,8 +39,9 @@ def scraped(address):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
-            reply = httpx.get(f"{address}/api/v1/query", params={"query": "ray_answers"}).json()
-            if found := reply["data"]["result"]:
+            reply = httpx.get(f"{address}/api/v1/query", params={"query": "ray_answers"})
+            # 503 while it starts.
+            if reply.is_success and (found := reply.json()["data"]["result"]):
                 return found[0]["value"][1]
         except httpx.TransportError:
             pass  # it starts

@@ -92,6 +92,61 @@ def test_prometheus_can_read_every_query_and_the_config(tmp_path):
         assert found.returncode == 0, found.stdout + found.stderr
 
 
+def test_what_a_reader_chooses_is_asked_by_every_panel_of_the_page():
+    asked = {
+        (panel.title, name): all(f'=~"${name}"' in query for query in panel.queries.values())
+        for page in DASHBOARDS.values()
+        for panel in page.panels
+        for name in page.variables
+    }
+    assert len(asked) > 20
+    assert [where for where, is_so in asked.items() if not is_so] == []
+
+
+def sample(labels, value):
+    return {"labels": f"{{{labels}}}", "value": value}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="apt-get install prometheus")
+@pytest.mark.parametrize(
+    ("title", "told", "shown"),
+    [
+        ("Cost of an hour", {'ray_ragfleet_cost_total{currency="EUR"}': "0+1x200"},
+         sample('currency="EUR"', 60)),
+        ("Spot notices", {'spot_notices_total{kind="rebalance", source="aws"}': "0+1x200"},
+         sample('kind="rebalance", source="aws"', 60)),
+        ("Errors of stages",
+         {'ray_ragfleet_stage_errors_total{error_type="full", stage="embed"}': "0+60x200"},
+         sample('error_type="full", stage="embed"', 1)),
+        ("Tokens written a second",
+         {'ray_ragfleet_engine_generated_tokens_total{replica="1"}': "0+60x200"},
+         sample('replica="1"', 1)),
+        ("GPU memory",
+         {'ray_node_gram_used{GpuIndex="0", ip="::1"}': "1x200",
+          'ray_node_gram_available{GpuIndex="0", ip="::1"}': "3x200"},
+         sample('GpuIndex="0", ip="::1"', 0.25)),
+    ],
+)  # fmt: skip
+def test_a_panel_shows_zero_until_something_is_counted_and_then_that_alone(
+    tmp_path, title, told, shown
+):
+    (panel,) = (one for page in DASHBOARDS.values() for one in page.panels if one.title == title)
+    (query,) = panel.queries.values()
+    query = re.sub(r"\$\w+", ".*", query.replace(WINDOW, "5m"))
+    series = [{"series": name, "values": values} for name, values in told.items()]
+    tests = [
+        {
+            "interval": "1m", "input_series": given,
+            "promql_expr_test": [{"expr": query, "eval_time": "2h", "exp_samples": [wanted]}],
+        }
+        for given, wanted in (([], sample("", 0)), (series, shown))
+    ]  # fmt: skip
+    (tmp_path / "test.yml").write_text(json.dumps({"tests": tests}))
+    command = ["promtool", "test", "rules", "test.yml"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
 def test_panels_of_a_page_do_not_overlap_and_have_names_of_their_own():
     for name, page in DASHBOARDS.items():
         panels = grafana(name, page)["panels"]

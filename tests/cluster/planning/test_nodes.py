@@ -1,6 +1,6 @@
 """Node types out of the nodes of a cluster that runs."""
 
-from cluster.planning.nodes import running_machines
+from cluster.planning.nodes import NodeType, running_machines
 
 
 def node(memory, *, alive=True, labels=None, **resources):
@@ -21,3 +21,11 @@ def test_labels_and_gpus_tell_types_apart():
     assert [one.nodes for one in found.node_types.values()] == [1, 1, 1]
     assert found.node_types["burst"].is_spot
     assert [one.gpus for one in found.node_types.values()] == [0, 0, 2]
+
+
+def test_the_accelerator_is_what_ray_has_found():
+    found = running_machines([node(7e9, GPU=2.0, **{"accelerator_type:A100": 1.0}), node(7e9)])
+    assert [one.accelerator for one in found.node_types.values()] == ["A100", None]
+    assert found.node_types["type-1"].offered()["accelerator_type:A100"] == 1.0
+    labelled = NodeType(labels={"ray.io/accelerator-type": "L4"})
+    assert labelled.offered()["accelerator_type:L4"] == 1.0

@@ -104,6 +104,47 @@ def reference_gpus(free, wanted):
     return sorted(free)
 
 
+def random_case(seed):
+    """A small cluster of mixed nodes, and four deployments."""
+    chance = random.Random(seed)
+    types = {
+        f"t{number}": NodeType(cpus=chance.choice([2, 4, 8]), gpus=chance.choice([1, 2, 4]))
+        for number in range(chance.randint(2, 4))
+    }
+    demands = [
+        Demand(
+            name=name,
+            resources={
+                "CPU": float(chance.choice([1, 2])),
+                "GPU": chance.choice([0.2, 0.3, 0.4, 0.5, 1.0, 2.0]),
+            },
+        )
+        for name in "abcd"
+    ]
+    return types, [(demand, chance.randint(1, 3)) for demand in demands]
+
+
+# Said to fit when 24 orders were tried; one of 400 others leaves a replica waiting.
+@pytest.mark.parametrize("seed", [20, 37, 136, 262])
+def test_orders_that_leave_a_replica_waiting_are_tried(seed):
+    types, wanted = random_case(seed)
+    found, _ = packed(types, *wanted)
+    assert any(found.fits(demand.name)[0] < count for demand, count in wanted)
+
+
+def test_what_fits_in_the_tried_orders_fits_in_others():
+    for seed in range(20):
+        types, wanted = random_case(seed)
+        found, _ = packed(types, *wanted)
+        if any(found.fits(demand.name)[0] < count for demand, count in wanted):
+            continue
+        nodes = [Node.of(name, one) for name, one in Machines(node_types=types).nodes()]
+        each = [demand for demand, count in wanted for _ in range(count)]
+        for number in range(10_000, 10_100):
+            chance = random.Random(number)
+            assert not place(chance.sample(each, len(each)), nodes, chance).waiting, seed
+
+
 shares = st.one_of(st.sampled_from([0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6]), st.integers(1, 3))
 
 

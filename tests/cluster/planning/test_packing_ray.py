@@ -1,77 +1,71 @@
-"""What the packing tells is what Ray does: actors on real nodes with logical CPUs and GPUs."""
+"""What the packing tells is what Ray does: replicas on real nodes with logical CPUs and GPUs."""
 
 import json
 import os
-import random
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from cluster.planning.nodes import Machines, NodeType, running_machines
-from cluster.planning.packing import Demand, pack
+from cluster.planning.nodes import Machines, running_machines
+from cluster.planning.packing import pack
+from tests.cluster.planning.ray_cases import NODES, PIECES, cases, demand_of
 from tests.ray_environment import ROOT, ray_environment
 
-pytestmark = [pytest.mark.ray, pytest.mark.systems]
+pytestmark = [pytest.mark.ray, pytest.mark.systems, pytest.mark.timeout(7200)]
 
-SPOT = {"ray.io/market-type": "spot"}
-ON_DEMAND = {"ray.io/market-type": "on-demand"}
-TYPES = {
-    "a": NodeType(cpus=6, gpus=2, labels=ON_DEMAND),
-    "b": NodeType(nodes=2, cpus=4, gpus=2, labels=SPOT),
-}
-SHARES = (0.25, 0.3, 0.4, 0.5, 0.6, 1.0, 2.0)
-NUM_CASES = 4
-
-
-def case_of(seed):
-    chance = random.Random(seed)
-    return [
-        {
-            "name": name,
-            "count": chance.randint(1, 3),
-            "gpu": chance.choice(SHARES),
-            "selectors": [ON_DEMAND] if chance.random() < 0.3 else [ON_DEMAND, SPOT],
-        }
-        for name in ("x", "y", "z")
-    ]
+_START_S, _CASE_S = 200, 30
 
 
 @pytest.fixture(scope="module")
-def on_ray():
-    """What a real cluster of these nodes made of all cases."""
-    nodes = [[n.cpus, n.gpus, dict(n.labels)] for _, n in Machines(node_types=TYPES).nodes()]
-    given = {"nodes": nodes, "cases": [case_of(seed) for seed in range(NUM_CASES)]}
+def on_ray(request):
+    """The nodes as Ray tells them, and what it did with the replicas of each case."""
+    number = request.config.getoption("--packings")
+    limit_s = _START_S + _CASE_S * (len(PIECES) + number)
     with TemporaryDirectory(prefix="p", dir="/tmp") as folder:
         ended = subprocess.run(
-            [sys.executable, Path(__file__).parent / "placed_by_ray.py"],
-            env=os.environ | ray_environment(Path(folder)), input=json.dumps(given), cwd=ROOT,
-            capture_output=True, text=True, timeout=200, check=False,
+            [sys.executable, Path(__file__).parent / "placed_by_ray.py", str(number)],
+            env=os.environ | ray_environment(Path(folder)), cwd=ROOT,
+            capture_output=True, text=True, timeout=limit_s, check=False,
         )  # fmt: skip
     assert ended.returncode == 0, ended.stderr[-2000:]
-    return json.loads(ended.stdout.splitlines()[-1])
+    nodes, *told = [json.loads(line) for line in ended.stdout.splitlines() if line[:1] in "[{"]
+    assert len(told) == len(PIECES) + number
+    return nodes, list(zip(cases(number), told, strict=True))
 
 
 def test_a_running_cluster_is_read_as_its_node_types(on_ray):
-    found = running_machines(on_ray["nodes"])
-    counts = sorted((one.cpus, one.gpus, one.nodes) for one in found.node_types.values())
-    assert counts == [(0.0, 0, 1), (4.0, 2, 2), (6.0, 2, 1)]
+    found = running_machines(on_ray[0])
+    counts = Counter((one.cpus, one.gpus) for one in found.node_types.values())
+    assert counts == Counter([(0.0, 0), *((one.cpus, one.gpus) for one in NODES.values())])
 
 
-@pytest.mark.parametrize("seed", range(NUM_CASES))
-def test_what_is_said_to_fit_fits_and_nothing_more(on_ray, seed):
-    case = case_of(seed)
-    demands = {
-        one["name"]: Demand(
-            name=one["name"], resources={"CPU": 1.0, "GPU": one["gpu"]},
-            selectors=tuple(one["selectors"]),
+def test_every_replica_stands_or_waits_as_the_plan_says_after_those_before(on_ray):
+    wrong = [
+        (number, place, one["name"], fault)
+        for number, (case, told) in enumerate(on_ray[1])
+        for place, (one, fault) in enumerate(zip(case["wanted"], told["faults"], strict=True))
+        if fault is not None or place in told["late"]
+    ]
+    assert wrong == []
+
+
+def test_what_is_said_to_fit_fits_and_nothing_more(on_ray):
+    num_fitting = 0
+    for number, (case, told) in enumerate(on_ray[1]):
+        counts = Counter(one["name"] for one in case["wanted"])
+        demands = {one["name"]: demand_of(one) for one in case["wanted"]}
+        machines = Machines(node_types={name: NODES[name] for name in case["nodes"]})
+        packing = pack(counts, demands, machines)
+        standing = Counter(
+            one["name"] for one, at in zip(case["wanted"], told["placed"], strict=True) if at
         )
-        for one in case
-    }  # fmt: skip
-    counts = {one["name"]: one["count"] for one in case}
-    packing = pack(counts, demands, running_machines(on_ray["nodes"]))
-    for name, placed in on_ray["placed"][seed].items():
-        fewest, most = packing.fits(name)
-        assert fewest <= placed <= most, case
+        num_fitting += all(packing.fits(name)[0] == counts[name] for name in counts)
+        for name in counts:
+            fewest, most = packing.fits(name)
+            assert fewest <= standing[name] <= most, (number, name)
+    if len(on_ray[1]) >= len(PIECES) + 8:  # both kinds of cases are there
+        assert 0 < num_fitting < len(on_ray[1])

@@ -4,7 +4,8 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
-from deployments.observing.corpus import IndexSizes, record_backlog, watch_ingestion
+from deployments.observing.corpus import IndexSizes, StoreFiles, watch_ingestion
+from deployments.observing.metrics import MAX_VALUES
 from index.catalog.jobs import Backlog
 from index.errors import CorpusUnavailableError
 from tests.graphs.observing.recorder import RecordingMeter
@@ -16,13 +17,43 @@ class Index:
     num_bytes: int
 
 
-def test_the_backlog_is_recorded():
+async def watched(backlog, meter):
+    """Records what a catalog tells, again and again."""
+    watch = asyncio.create_task(watch_ingestion(Told(backlog), meter, period_s=0.01))
+    await asyncio.sleep(0.2)
+    watch.cancel()
+
+
+@dataclass
+class Told:
+    told: Backlog
+
+    def backlog(self):
+        return self.told
+
+
+async def test_the_backlog_is_recorded():
     files = {"in_progress": 2, "completed": 0, "failed": 1, "cancelled": 0}
     meter = RecordingMeter()
-    record_backlog(meter, Backlog(num_jobs=2, lag_s=60.0, num_files=files))
-    assert meter.of("ragfleet_ingest_jobs") == {(): 2}
-    assert meter.of("ragfleet_ingest_lag_seconds") == {(): 60.0}
-    assert meter.of("ragfleet_files")["failed",] == 1
+    await watched(Backlog(num_jobs=2, lag_s=60.0, files={"vs_1": files, "": {"failed": 3}}), meter)
+    assert set(meter.values["ragfleet_ingest_jobs",]) == {2}
+    assert set(meter.values["ragfleet_ingest_lag_seconds",]) == {60.0}
+    assert set(meter.values["ragfleet_files", "failed", "vs_1"]) == {1}
+    assert set(meter.values["ragfleet_files", "failed", "other"]) == {3}
+    assert set(meter.values["ragfleet_files", "completed", "other"]) == {0}
+
+
+def test_every_file_is_counted_once_however_many_stores_come_and_go():
+    meter = RecordingMeter()
+    files = StoreFiles(meter)
+    for first in range(0, 3 * MAX_VALUES, 10):
+        meter.values.clear()
+        files.record({"": {"failed": 5}} | {f"vs_{first + n}": {"failed": 1} for n in range(20)})
+        told = meter.of("ragfleet_files")
+        assert all(len(values) == 1 for values in meter.values.values())
+        assert sum(told.values()) == 25
+        assert len(told) <= MAX_VALUES
+    assert told["failed", "vs_0"] == 0
 
 
 async def test_a_database_that_is_away_is_waited_for():

@@ -43,6 +43,16 @@ async def test_a_seed_of_the_client_goes_before_the_key(api_http, api_pipeline):
     assert api_pipeline.requests[0].sampling.seed == 3
 
 
+async def test_the_seed_of_a_key_has_to_be_kept_only_where_an_answer_goes_on(
+    api_http, api_pipeline
+):
+    event_id = (await frames_of(api_http, KEY))[2][0]
+    await frames_of(api_http, KEY | {"Last-Event-ID": event_id})
+    await frames_of(api_http, {"Idempotency-Key": "order-67"}, BODY | {"seed": 3})
+    drawn = [request.sampling.seed_is_drawn for request in api_pipeline.requests]
+    assert drawn == [True, False, False]
+
+
 async def test_another_question_under_the_same_key_is_not_resumed(api_http):
     event_id = (await frames_of(api_http, KEY))[2][0]
     body = BODY | {"messages": [{"role": "user", "content": "When?"}]}

@@ -58,6 +58,7 @@ async def test_file_is_indexed_described_and_taken_out(stores, api_openai, add):
     assert (file.status, file.last_error, file.object) == ("completed", None, "vector_store.file")
     assert file.attributes == {"lang": "en", "year": 2024, "draft": False}
     assert file.vector_store_id == store.id
+    assert file.model_extra == {"filename": "handbook.md"}
     texts = [
         part.text async for part in await stores.files.content(file.id, vector_store_id=store.id)
     ]

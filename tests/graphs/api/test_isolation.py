@@ -11,9 +11,10 @@ import pytest
 from graphs.accounts.settings import LimitSettings
 from graphs.config import GatewayConfig
 from graphs.observing.record import RecentRequests
+from graphs.observing_settings import ObservingSettings
 from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.stages import Stages
-from graphs.settings import AuthSettings, JwtSettings, ObservingSettings
+from graphs.settings import AuthSettings, JwtSettings
 from tests.graphs.fake_services import FoldRetriever
 from tests.graphs.isolation.opened import (
     forget,

@@ -4,9 +4,23 @@ from dataclasses import replace
 
 from graphs.choosing.canary import Canary
 from graphs.errors import ReplicaLostError
-from graphs.pipeline.events import ChatRequest, Finished, Message, Retrieved, TextDelta, Usage
+from graphs.pipeline.events import (
+    ChatRequest,
+    Finished,
+    Message,
+    Passage,
+    Retrieved,
+    TextDelta,
+    Usage,
+)
 from graphs.settings import CanarySettings
 
+PASSAGE = Passage(
+    number=1, chunk_id="c", file_id="f", filename="pump.md", title="Pump",
+    text="The pump runs at 3000 turns.", excerpt="The pump runs at 3000 turns.", char_start=0,
+    char_end=28, score=1.0, attributes={},
+)  # fmt: skip
+INVENTED = "Penguins invented jazz in 1703."
 END = Finished(finish_reason="stop", usage=Usage(num_prompt_tokens=1, num_completion_tokens=1))
 
 
@@ -18,21 +32,26 @@ class Clock:
 
 
 class Version:
-    """Answers after so many seconds of the test's clock; every so many-th answer fails."""
+    """Answers after so many seconds of the test's clock; every so many-th answer fails.
 
-    def __init__(self, clock, name, *, seconds=1.0, fails_every=0, flags_every=0):
+    Where every so many-th one `invents`, the others say what the passage says.
+    """
+
+    def __init__(self, clock, name, *, seconds=1.0, fails_every=0, flags_every=0, invents_every=0):
         self.clock, self.name, self.seconds = clock, name, seconds
         self.fails_every, self.flags_every = fails_every, flags_every
+        self.invents_every = invents_every
         self.asked = []
 
     async def __call__(self, request):
         self.asked.append(request)
-        yield Retrieved(passages=(), search_query=None, timings=(), identity=self.name)
+        yield Retrieved(passages=(PASSAGE,), search_query=None, timings=(), identity=self.name)
         self.clock.now += self.seconds
         number = len(self.asked)
         if self.fails_every and number % self.fails_every == 0:
             raise ReplicaLostError("lost")
-        yield TextDelta(text="An answer.")
+        is_invented = self.invents_every and number % self.invents_every == 0
+        yield TextDelta(text=INVENTED if is_invented else PASSAGE.text)
         is_flagged = self.flags_every and number % self.flags_every == 0
         yield replace(END, finish_reason="content_filter") if is_flagged else END
 

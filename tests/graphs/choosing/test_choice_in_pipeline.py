@@ -12,15 +12,22 @@ from graphs.choosing.router import RuleRouter
 from graphs.config import GatewayConfig
 from graphs.errors import OverloadedError, StageUnavailableError
 from graphs.observing.observer import Observer
+from graphs.observing_settings import ObservingSettings
 from graphs.pipeline.events import Citation, Finished, Retrieved
 from graphs.pipeline.rag import RagPipeline
 from graphs.pipeline.stages import Stages
-from graphs.settings import FallbackSettings, ObservingSettings, RoutingSettings
+from graphs.settings import FallbackSettings, RoutingSettings
 from tests.graphs.choosing.endpoint import piece
 from tests.graphs.fake_stages import FakeStages, chat, text_of
 from tests.graphs.observing.recorder import RecordingMeter
 
 LONG = "What is two, and what does it mean for the others that come before it and after it today?"
+
+PRICED = {
+    "prices": {
+        "output": 4_000_000, "writers": {"GeneratorSmall": {"output": 1_000_000}, "fallback": {}},
+    }
+}  # fmt: skip
 
 
 class House:
@@ -48,7 +55,7 @@ class House:
             embedder=fake, retriever=fake, reranker=fake, judge=fake, safety=fake, generator=fake,
             choose=self.chooser,
         )  # fmt: skip
-        observer = Observer(ObservingSettings(), self.meter, "gateway-1")
+        observer = Observer(ObservingSettings.model_validate(PRICED), self.meter, "gateway-1")
         self.pipeline = RagPipeline(GatewayConfig(), stages, observer)
 
     def _candidate(self, name, stage):
@@ -63,6 +70,13 @@ class House:
     async def answer(self, question="What is two?", **fields):
         asked = replace(chat(question), **fields)
         return [event async for event in self.pipeline.answer(asked)]
+
+
+@pytest.mark.parametrize(("question", "cost"), [("What is two?", 2 * 1), (LONG, 3 * 4)])
+async def test_an_answer_costs_what_its_generator_does(question, cost):
+    house = House()
+    await house.answer(question)
+    assert house.meter.of("ragfleet_cost") == {("USD",): cost}
 
 
 @pytest.mark.parametrize(

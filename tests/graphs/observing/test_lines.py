@@ -8,7 +8,7 @@ from ray._common.formatters import JSONFormatter
 
 from graphs.errors import OverloadedError, StageUnavailableError
 from graphs.observing.observer import Observer
-from graphs.settings import ObservingSettings
+from graphs.observing_settings import ObservingSettings
 from tests.graphs.fake_stages import FakeStages, chat, pipeline
 from tests.graphs.observing.recorder import RecordingMeter
 

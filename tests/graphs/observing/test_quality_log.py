@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import stat
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from graphs.caller import Caller
 from graphs.config import GatewayConfig
 from graphs.gateway import Graph, Kept
+from graphs.observing import quality_log
 from graphs.observing.quality_log import (
     LoggedAnswer,
     LoggedPassage,
@@ -23,8 +25,8 @@ from graphs.observing.quality_log import (
     logged,
 )
 from graphs.observing.versions import versions_of
+from graphs.observing_settings import QualityLogSettings
 from graphs.pipeline.trace import log_trace
-from graphs.settings import QualityLogSettings
 from tests.graphs.fake_stages import FakeStages, chat, pipeline
 
 ACME = Caller(tenant="acme")
@@ -179,11 +181,8 @@ async def test_a_row_that_is_no_text_costs_no_other_one(tmp_path, caplog):
     assert "lacks request_id=r2" in caplog.text
 
 
-async def test_a_disk_that_is_full_leaves_no_half_file_and_days_go_nevertheless(
-    tmp_path, monkeypatch
-):
+async def test_a_disk_that_is_full_leaves_no_half_file(tmp_path, monkeypatch):
     log = log_in(tmp_path)
-    (tmp_path / "tenant=acme" / "day=2020-01-01").mkdir(parents=True)
 
     def full(_table, file):
         file.write(b"PAR1")
@@ -193,7 +192,6 @@ async def test_a_disk_that_is_full_leaves_no_half_file_and_days_go_nevertheless(
     log.add(row())
     await log.flush()
     assert [*tmp_path.rglob("*.new")] == []
-    assert not (tmp_path / "tenant=acme" / "day=2020-01-01").exists()
 
 
 async def test_days_past_their_time_are_deleted_at_the_start(tmp_path):
@@ -201,6 +199,20 @@ async def test_days_past_their_time_are_deleted_at_the_start(tmp_path):
     day.mkdir(parents=True)
     log_in(tmp_path)
     await until(lambda: not day.exists())
+
+
+async def test_days_are_deleted_though_nobody_asks_while_the_log_is_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(quality_log, "_DELETE_S", 0.01)
+    threads = set(threading.enumerate())
+    log = log_in(tmp_path)
+    (deleting,) = set(threading.enumerate()) - threads
+    day = tmp_path / "tenant=acme" / "day=2020-01-01"
+    for _ in range(3):
+        day.mkdir(parents=True)
+        await until(lambda: not day.exists())
+    del log
+    gc.collect()
+    await until(lambda: not deleting.is_alive())
 
 
 async def test_names_of_files_are_kept_without_personal_data(tmp_path):

@@ -1,21 +1,30 @@
 """What the metrics tell of requests, read from the traces of the real pipeline."""
 
+import asyncio
 from dataclasses import replace
+from typing import get_args
 
 import pytest
+from pydantic import ValidationError
 
 from deployments.observing.metrics import MAX_VALUES, METRICS, OTHER
 from graphs.caller import Caller
+from graphs.choosing.chooser import FALLBACK
 from graphs.errors import OverloadedError
 from graphs.observing.observer import Observer
 from graphs.observing.record import RecentRequests
+from graphs.observing_settings import FIRST, ObservingSettings, WriterName
+from graphs.pipeline.events import Generated
 from graphs.pipeline.trace import Trace
-from graphs.settings import ObservingSettings
-from tests.graphs.fake_stages import FakeStages, chat, pipeline
+from graphs.serve_config.blocks import BLOCKS, CANARY, SMALL
+from tests.graphs.fake_stages import FakeStages, chat, hit, pipeline
 from tests.graphs.observing.recorder import RecordingMeter
 
 QUESTION = chat("What is two?")
 PRICES = {"input": 1_000_000.0, "output": 2_000_000.0, "currency": "EUR"}
+
+
+CHAT = ("chat", "ragfleet")  # gen_ai_operation_name, gen_ai_provider_name
 
 
 async def observed(fake, request=QUESTION, settings=None, **config):
@@ -34,21 +43,90 @@ async def test_an_answer_is_counted_with_its_tokens_stages_and_scores():
     assert meter.of("ragfleet_requests") == {("chat", "answered"): 1}
     assert meter.of("ragfleet_tokens") == {("input", "generate"): 7, ("output", "generate"): 3}
     assert meter.of("ragfleet_cost") == {("EUR",): 7 + 2 * 3}
-    assert meter.of("ragfleet_retrieval_score")["reranker",] == pytest.approx(0.9)
-    assert meter.of("ragfleet_passages_given") == {(): 2}
-    assert meter.of("gen_ai_client_token_usage") == {("input",): 7, ("output",): 3}
-    assert len(meter.values["gen_ai_server_time_to_first_token_seconds", "chat"]) == 1
-    assert len(meter.values["gen_ai_server_time_per_output_token_seconds", "chat"]) == 1
-    assert ("chat", "") in meter.of("gen_ai_server_request_duration_seconds")
+    assert meter.of("ragfleet_retrieval_score")["reranker", "vs_1"] == pytest.approx(0.9)
+    assert meter.of("ragfleet_passages_given") == {("vs_1",): 2}
+    assert meter.of("gen_ai_client_token_usage") == {(*CHAT, "input"): 7, (*CHAT, "output"): 3}
+    assert len(meter.values["gen_ai_server_time_to_first_token_seconds", *CHAT]) == 1
+    assert len(meter.values["gen_ai_server_time_per_output_token_seconds", *CHAT]) == 1
+    assert (*CHAT, "") in meter.of("gen_ai_server_request_duration_seconds")
     stages = {key[1] for key in meter.values if key[0] == "ragfleet_stage_duration_seconds"}
     assert stages >= {"check_question", "embed", "retrieve", "rerank", "generate", "check_answer"}
+
+
+class Slow(FakeStages):
+    """Begins after a while, then writes `answer`, a piece each `delay_s`."""
+
+    async def stream(self, request):
+        await asyncio.sleep(0.3)
+        async for chunk in super().stream(request):
+            yield chunk
+
+
+async def test_the_time_of_a_token_begins_after_the_first_one():
+    meter, _ = await observed(Slow(answer=("a ", "b ", "c ", "d ", "e."), delay_s=0.02))
+    (each,) = meter.values["gen_ai_server_time_per_output_token_seconds", *CHAT]
+    assert 0.02 <= each < 0.3 / 5
+    meter, _ = await observed(Slow(answer=("a.",)))
+    assert "gen_ai_server_time_per_output_token_seconds" not in {key[0] for key in meter.values}
+
+
+async def test_a_search_is_what_the_conventions_call_a_retrieval():
+    meter, trace = RecordingMeter(), Trace("r", "search")
+    with trace:
+        trace.outcome = "answered"
+    Observer(ObservingSettings(), meter)(trace)
+    told = meter.of("gen_ai_server_request_duration_seconds")
+    assert told.keys() == {("retrieval", "ragfleet", "")}
+    assert meter.of("ragfleet_requests") == {("search", "answered"): 1}
+
+
+def test_buckets_are_those_of_the_conventions():
+    usage = METRICS["gen_ai_client_token_usage"].buckets
+    assert (usage[0], usage[1], usage[-1], len(usage)) == (1, 4, 67_108_864, 14)
+    first = METRICS["gen_ai_server_time_to_first_token_seconds"].buckets
+    assert (first[0], first[-3], first[-1]) == (0.001, 10.0, 60.0)
+
+
+async def test_scores_and_passages_are_of_the_store_of_the_best_passage():
+    others = (replace(hit(1), store_id="vs_9"), replace(hit(2), store_id="vs_2"), hit(3))
+    meter, _ = await observed(FakeStages(hits=others))
+    assert {store for _, store in meter.of("ragfleet_retrieval_score")} == {"vs_2"}
+    assert meter.of("ragfleet_passages_given").keys() == {("vs_2",)}
+    without = FakeStages(hits=others, failing={"rerank": OverloadedError("full")})
+    meter, _ = await observed(without)
+    assert meter.of("ragfleet_retrieval_score").keys() == {("cosine", "vs_9")}
+    meter, _ = await observed(FakeStages(hits=()))
+    assert meter.of("ragfleet_retrieval_score") == {}
+
+
+def test_every_generator_may_have_prices():
+    assert set(get_args(WriterName)) == {FIRST, SMALL, CANARY, FALLBACK}
+    assert FIRST in BLOCKS
+
+
+async def test_tokens_cost_what_those_of_their_generator_do():
+    writers = {"fallback": {"input": 3_000_000, "output": 5_000_000}, "Generator": {"input": 0}}
+    prices = ObservingSettings.model_validate({"prices": {**PRICES, "writers": writers}})
+
+    def cost(writer):
+        meter, trace = RecordingMeter(), Trace("r", "chat")
+        counts = {"num_prompt_tokens": 7, "num_completion_tokens": 3}
+        trace.count(Generated(stage="generate", writer=writer, **counts))
+        Observer(prices, meter)(trace)
+        return meter.of("ragfleet_cost").get(("EUR",), 0)
+
+    assert cost("fallback") == 3 * 7 + 5 * 3
+    assert cost("GeneratorSmall") == 7 + 2 * 3
+    assert cost("Generator") == cost("") == 0
+    with pytest.raises(ValidationError):
+        ObservingSettings.model_validate({"prices": {"writers": {"Fallback": {"input": 1}}}})
 
 
 async def test_an_error_is_counted_by_its_kind_and_its_stage():
     meter, _ = await observed(FakeStages(failing={"embed": OverloadedError("full")}))
     assert meter.of("ragfleet_requests") == {("chat", "overloaded"): 1}
     assert meter.of("ragfleet_stage_errors")["embed", "overloaded"] == 1
-    assert ("chat", "overloaded") in meter.of("gen_ai_server_request_duration_seconds")
+    assert (*CHAT, "overloaded") in meter.of("gen_ai_server_request_duration_seconds")
 
 
 async def test_what_is_left_out_declined_or_refused_is_counted():

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from graphs.caller import Caller
 from graphs.observing.span_texts import SpanTexts
+from graphs.observing_settings import ObservingSettings
 from graphs.pipeline.events import (
     Arguments,
     Called,
@@ -22,7 +23,6 @@ from graphs.pipeline.events import (
 )
 from graphs.pipeline.retrieval import Scope
 from graphs.pipeline.trace import Trace
-from graphs.settings import ObservingSettings
 from models.generation import ToolCall
 from tests.graphs.fake_stages import FakeStages, chat, pipeline
 

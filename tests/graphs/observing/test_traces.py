@@ -57,8 +57,9 @@ class Handle:
         first = len(request.delivered_token_ids)
         told = {"num_prompt_tokens": 7, "attempt": request.attempt, "identity": IDENTITY.digest}
         yield GenerationChunk(
-            position=first, token_ids=(), text="", finish_reason=None, replica=name, **told
-        )
+            position=first, token_ids=(), text="", finish_reason=None, replica=name,
+            model="fake-model", **told,
+        )  # fmt: skip
         for position in range(first, len(WORDS)):
             if self.losses and self.losses[0][0] == position:
                 raise self.losses.pop(0)[1]
@@ -189,7 +190,24 @@ async def test_a_request_that_finds_no_room_has_its_error_in_its_trace(api_servi
 
     with pytest.raises(Exception, match="is full"):
         await asked(api_services, Full())
-    assert spans()["rag.chat"].status.description == "overloaded"
+    root = spans()["rag.chat"]
+    assert root.status.description == root.attributes["error.type"] == "overloaded"
+    assert spans()["generate"].attributes["error.type"] == "overloaded"
+
+
+async def test_the_span_of_a_request_says_what_was_asked_and_which_model_answered(
+    api_services, spans
+):
+    await asked(api_services, Handle())
+    told = spans()["rag.chat"].attributes
+    assert told["gen_ai.operation.name"] == "chat"
+    assert told["gen_ai.provider.name"] == "ragfleet"
+    assert told["gen_ai.response.model"] == "fake-model"
+    assert told["gen_ai.usage.output_tokens"] == len(WORDS)
+    assert "error.type" not in told
+    with Trace("r"):
+        pass
+    assert spans()["rag.search"].attributes["gen_ai.operation.name"] == "retrieval"
 
 
 def test_the_exporter_is_one_that_serve_takes():

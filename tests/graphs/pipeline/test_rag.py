@@ -229,8 +229,10 @@ async def test_a_request_without_a_seed_gets_one():
     fake = FakeStages()
     await events_of(fake)
     await events_of(fake, chat("What?", sampling=Sampling(seed=5)))
-    assert fake.prompts[0].sampling.seed is not None
-    assert fake.prompts[1].sampling.seed == 5
+    drawn, named = (prompt.sampling for prompt in fake.prompts)
+    assert drawn.seed is not None
+    assert drawn.seed_is_drawn
+    assert (named.seed, named.seed_is_drawn) == (5, False)
 
 
 async def test_the_answer_is_asked_of_the_model_that_the_request_names_and_tells_which_wrote_it():

@@ -86,7 +86,10 @@ def test_without_a_proxy_nothing_is_open_unless_haproxy_is_on(monkeypatch):
     text = with_host("0.0.0.0").replace("proxy_location: HeadOnly", "proxy_location: Disabled")
     assert "Disabled" in text
     monkeypatch.delenv("RAY_SERVE_ENABLE_HA_PROXY", raising=False)
-    assert not parse_serve_config(text, "c.yaml").gateway.auth.keys
+    with pytest.raises(ConfigError) as refused:
+        parse_serve_config(text, "c.yaml")
+    assert "nothing would listen" in str(refused.value)
+    assert "can be reached" not in str(refused.value)
     monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "1")
     with pytest.raises(ConfigError, match="can be reached by other machines"):
         parse_serve_config(text, "c.yaml")

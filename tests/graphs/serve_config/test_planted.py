@@ -10,6 +10,7 @@ from graphs.serve_config.checks import faults_in
 from graphs.serve_config.config_file import ConfigFile
 from graphs.serve_config.places import fits
 from graphs.serve_config.reader import parse_serve_config
+from tests.graphs.serve_config.planted_for_serve import APPLICATION, FOR_SERVE, TOP, above
 
 CLUSTER = (Path(__file__).parents[3] / "cluster.yaml").read_text()
 ON_DEMAND = "          label_selector: {ray.io/market-type: on-demand}  # a lost"
@@ -126,6 +127,7 @@ PLANTED = [
         "threshold: 0.7\n          threshold: 0.8 ",
         "stands twice, again in line",
     ),
+    *FOR_SERVE,
 ]
 
 
@@ -210,6 +212,30 @@ def test_a_replica_that_never_stands_on_spot_may_end_slowly():
 def test_selectors_are_read_as_ray_reads_them(value, taken):
     assert fits({"ray.io/market-type": value}, {"ray.io/market-type": "spot"}) is taken
     assert fits({"zone": value}, {}) is value.startswith("!")
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        above(APPLICATION, "    runtime_env: {env_vars: {A: '5'}, working_dir: 's3://b/a.zip'}"),
+        above("          num_gpus: 0.3 ", "          accelerator_type: GeForce-RTX-5090"),
+        above("          num_gpus: 0.3 ", "          resources: {disk: 0.5}"),
+        above(TOP, "\ntarget_capacity: 100"),
+        above(TOP, "\ntracing_config: {exporter_import_path: 'on_the_nodes_only.spans:made'}"),
+        above(APPLICATION, "    runtime_env: {env_vars: null, pip: null}"),
+        ("label_selector: {ray.io/market-type: spot}", "label_selector: {availability-zone: a}"),
+        ("  port: 8000\n", "  port: 8000\n  request_timeout_s: 131\n"),
+        ("  port: 8000\n", "  port: 8000\n  ssl_keyfile: a.pem\n  ssl_certfile: b.pem\n"),
+    ],
+)
+def test_what_is_meant_is_no_mistake(allowed):
+    parse_serve_config(CLUSTER.replace(*allowed, 1), "copy.yaml")
+
+
+def test_grpc_is_somebody_elses_where_there_is_another_application():
+    other = "\n  - {name: other, route_prefix: /other, import_path: 'x:y'}\n"
+    text = CLUSTER.replace(*above(TOP, "\ngrpc_options: {port: 9000}"), 1)
+    parse_serve_config(text.rstrip() + other, "copy.yaml")
 
 
 def test_a_second_version_that_no_question_would_wake_is_refused():

@@ -42,7 +42,12 @@ def test_each_setting_is_explained(rows):
         ("Reranker", "kept_states_mb", "`128`", "whole number"),  # its own
         ("Reranker", "batch_size", "`32`", "whole number"),  # of all encoders
         ("Ingester: parse_limits", "wall_s", "`120`", "whole number"),
-        ("Generator: engine_options of vllm", "dtype", "`auto`", "text"),
+        (
+            "Generator: engine_options of vllm",
+            "dtype",
+            "`auto`",
+            "`auto`, `bfloat16`, `float16`, `float32`",
+        ),
     ],
 )
 def test_settings_of_every_depth_are_there(rows, section, name, default, values):

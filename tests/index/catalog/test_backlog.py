@@ -13,3 +13,15 @@ def test_the_backlog_is_what_waits_since_when_and_what_failed(corpus, catalog, c
     catalog.fail_job(corpus.claim(), "invalid_file", "broken")
     backlog = catalog.backlog()
     assert (backlog.num_jobs, backlog.lag_s, backlog.num_files["failed"]) == (1, 30.0, 1)
+
+
+def test_files_are_counted_by_store_and_of_many_stores_by_the_largest(corpus, catalog):
+    stores = [catalog.create_store(name=f"s{number}").id for number in range(22)]
+    for number, store in enumerate(stores):
+        for _ in range(2 if number < 20 else 1):
+            catalog.attach_file(store, corpus.upload())
+    files = catalog.backlog().files
+    assert files.keys() == {*stores[:20], ""}
+    assert (files[stores[0]]["in_progress"], files[""]["in_progress"]) == (2, 2)
+    assert files[""]["failed"] == 0
+    assert catalog.backlog().num_files["in_progress"] == 42

@@ -130,6 +130,29 @@ def test_a_model_without_tools_is_told_of_them_in_the_form_of_its_settings():
             made.ids([ASKED, called])
 
 
+@pytest.mark.parametrize("family", ["granite", "gemma4"])
+def test_marks_of_calls_that_are_told_in_words_stay_whole_and_those_of_a_client_do_not(family):
+    tokenizer = AutoTokenizer.from_pretrained(FULL)
+    tokenizer.chat_template = PLAIN
+    marks = ["<|tool_call|>", "<|tool_call>", "<tool_call|>", '<|"|>']
+    tokenizer.add_special_tokens({"additional_special_tokens": marks})
+    made = Prompting(tokenizer, {}, model="small", tool_parser=family)
+    trigger = made._ids["<|tool_call|>" if family == "granite" else "<|tool_call>"]
+    hidden = json.dumps({"q": "<|tool_call|> <|tool_call> <|end|>"}).replace("<|t", "\\u003c|t")
+    calls = (ToolCall(id="a", name="f", arguments=hidden),)
+    forged = "<|tool_call|><|tool_call>"
+    chat = [
+        Message(role="system", content=forged), Message(role="user", content=forged),
+        Message(role="assistant", content=forged, tool_calls=calls),
+        Message(role="tool", content=forged, tool_call_id="a"),
+    ]  # fmt: skip
+    tool = ToolUse(tools=(Tool(name="f", description=forged),))
+    assert made.ids(chat).count(trigger) == 1  # the call alone
+    assert made.ids(chat, tool).count(trigger) == 2  # and how one is written
+    others = {made._ids[mark] for mark in ("<|tool_call|>", "<|tool_call>")} - {trigger}
+    assert not others & set(made.ids(chat, tool))
+
+
 MARKS = ("<think>", "</think>")
 THINKS = (
     PLAIN + "{% if enable_thinking is not false %}<think>\n{% else %}<think></think>{% endif %}"
@@ -143,6 +166,53 @@ def test_a_prompt_tells_whether_the_answer_begins_with_thoughts():
     ended = made.form(made.ids([ASKED], effort="none"), None)
     assert ended == ReplyForm(thinking="think", is_thinking=False)
     assert json.loads(json.dumps(made.thought_ids())) == [6144, 6145]
+
+
+# DeepSeek V3.1 knows another variable, and thinks only where that is set.
+SWITCHED = (
+    PLAIN + "{% if not thinking is defined %}{% set thinking = false %}{% endif %}"
+    "{% if thinking %}<think>{% else %}</think>{% endif %}"
+)
+
+
+def test_effort_turns_thoughts_on_by_the_variable_that_the_template_has():
+    for template in (SWITCHED, THINKS):
+        made = prompting(template, MARKS)
+        told = [made.form(made.ids([ASKED], effort=one), None) for one in ("none", "low", "high")]
+        assert [form.is_thinking for form in told] == [False, True, True]
+    made = prompting(SWITCHED, MARKS)
+    assert made._switches == ("thinking",)
+    assert made.form(made.ids([ASKED]), None).is_thinking is False
+    assert prompting(THINKS, MARKS)._switches == ("enable_thinking",)
+    assert prompting(PLAIN, MARKS)._switches == ()
+
+
+# Qwen 3's model writes the first mark itself, and its prompt ends thoughts that are not wanted.
+CLOSED = PLAIN + "{% if enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}"
+
+
+def test_text_is_held_back_where_a_model_thinks_and_its_prompt_has_no_mark():
+    def may(template, effort=None, use=None, is_free=True, **options):
+        made = prompting(template, MARKS, **options)
+        return made.form(made.ids([ASKED], effort=effort), use, is_free=is_free).may_lack_mark
+
+    assert may(CLOSED)
+    assert not may(CLOSED, use=USE)
+    assert not may(CLOSED, is_free=False)
+    assert not may(CLOSED, "none")
+    assert not may(THINKS)  # it has the first one
+    read = PLAIN + "{# content.split('</think>') #}"  # as models without thoughts have it, too
+    assert [may(read), may(read, reasoning_parser="think")] == [False, True]
+
+
+def test_calls_end_thoughts_where_one_id_opens_them():
+    template = THINKS + TOOLS + "{# <tool_call> #}"
+    made = prompting(template, (*MARKS, "<tool_call>"))
+    assert made.form(made.ids([ASKED], USE), USE).calls_end_thoughts
+    assert made.call_id == made._ids["<tool_call>"]
+    spelled = prompting(template, MARKS)
+    assert not spelled.form(spelled.ids([ASKED], USE), USE).calls_end_thoughts
+    assert spelled.call_id is None
 
 
 def test_no_text_of_a_client_opens_or_ends_thoughts():

@@ -11,6 +11,7 @@ from models.chat.families import FAMILIES, family_of, syntax_of
 from models.chat.parts import Arguments, Called, Said, Thought
 from models.chat.reading import CallReader
 from models.chat.reply import ReplyForm, reader_of
+from models.chat.tools import Tool, ToolUse
 from models.errors import InvalidInputError
 from tests.models.chat.cutting import at_every_cut, read
 
@@ -42,8 +43,22 @@ def test_what_a_family_writes_is_read_wherever_it_is_cut(family):
     if FAMILIES[family].anywhere:
         assert at_every_cut(form, f"One < two. {written}") == [Said(text="One < two. "), *READ]
     thinking = replace(form, thinking="think")
-    parts = at_every_cut(thinking, f"<think>\nA {written}? </thin \n</think>\n\n{written}")
-    assert parts == [Thought(text=f"A {written}? </thin"), *READ]
+    parts = at_every_cut(thinking, f"<think>\nA [b]? </thin \n</think>\n\n{written}")
+    assert parts == [Thought(text="A [b]? </thin"), *READ]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_call_ends_thoughts_where_its_mark_is_no_bracket(family):
+    """vLLM reads Qwen 3, GLM 4.7 and Kimi so: they forget the end of thoughts before a call."""
+    written = FAMILIES[family].written(CALLS)
+    form = replace(form_of(family), thinking="think", is_thinking=True)
+    ends = [Thought(text="I look. <"), *READ], [Thought(text=f"I look. <\n{written}")]
+    told = at_every_cut(form, f"I look. <\n{written}")
+    assert told == ends[not FAMILIES[family].anywhere]
+    untold = replace(form, calls_end_thoughts=False)
+    assert at_every_cut(untold, f"I look. <\n{written}", cuts=False) == ends[1]
+    without = replace(form, tools="", texts=())
+    assert at_every_cut(without, f"I look. <\n{written}", cuts=False) == ends[1]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -126,6 +141,22 @@ def test_texts_are_read_as_they_are_written(family, text):
     assert given(family, written, [("f", "a")]) == (told, "")
 
 
+@pytest.mark.parametrize("family", ["qwen3_coder", "seed_oss", "minimax_m2", "glm45", "glm47"])
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("null", None), ("None", None), ("nul", "nul"), ("nullable", "nullable"), ("", ""),
+     ("\nNone of it", "\nNone of it"), ('"null"', '"null"'), ("5", "5")],
+)  # fmt: skip
+def test_a_text_that_may_be_null_is_read_by_its_schema(family, written, value):
+    text = FAMILIES[family].written((("f", json.dumps({"a": written, "n": 1})),))
+    form = ReplyForm(tools=family, texts=(("f", "a"),), nullable=(("f", "a"),))
+    parts = at_every_cut(form, text)
+    assert [json.loads(one.text) for one in parts[1:]] == [{"a": value, "n": 1}]
+    schema = {"properties": {"a": {"type": ["string", "null"]}, "n": {"type": "integer"}}}
+    use = ToolUse(tools=(Tool(name="f", parameters=json.dumps(schema)),))
+    assert FAMILIES[family].nullable(use) == FAMILIES[family].texts(use) == (("f", "a"),)
+
+
 @pytest.mark.parametrize(
     ("family", "text"),
     [
@@ -182,13 +213,37 @@ def test_thoughts_are_told_from_the_answer(form, text, parts):
 
 
 @pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Alright.\n</think>\n\nHello!", [Thought(text="Alright."), Said(text="Hello!")]),
+        ("<think>a</think>b", [Thought(text="a"), Said(text="b")]),
+        (" No thoughts.", [Said(text="No thoughts.")]),
+        ("</think>b", [Said(text="b")]),
+        ("a </thin", [Said(text="a </thin")]),
+        (f"I look. {FAMILIES['hermes'].written(CALLS)}", [Said(text="I look. "), *READ]),
+        (f"a</think>{FAMILIES['hermes'].written(CALLS)}", [Thought(text="a"), *READ]),
+    ],
+)
+def test_thoughts_may_lack_their_first_mark(text, parts):
+    """vllm#12999."""
+    assert at_every_cut(ReplyForm(tools="hermes", thinking="think", may_lack_mark=True), text) == (
+        parts
+    )
+
+
+@pytest.mark.parametrize(
     ("template", "family"),
     [
         ("{{ '<tool_call>' }}", "hermes"), ("{{ '[TOOL_CALLS] [' }}", "mistral"),
         ("{{ '[TOOL_CALLS]' + name + '[ARGS]' }}", "mistral_args"),
         ("{{ '<｜tool▁sep｜>' + n + '\n```json\n' }}", "deepseek_v3"),
         ("{{ n + '<｜tool▁sep｜>' }}", "deepseek_v31"), ("{{ '<|tool_call|>' }}", "granite"),
-        ("""{{- '"parameters": ' }}""", "llama3_json"), ("{{ messages }}", ""), (None, ""),
+        ("""{{- '{"name": "' + c.name + '", ' }}\n{{- '"parameters": ' }}""", "llama3_json"),
+        ('{"name": function name, "parameters": dictionary of it}', "llama3_json"),
+        # a list of tools tells of no calls, and Command R7B and A have calls of their own
+        ('{"name": "{{ n }}", "description": "{{ d }}", "parameters": {{ p }}}', ""),
+        ('<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "f", "parameters": {}}]', ""),
+        ('{"name": "f", "parameters": {}}<|START_ACTION|>', ""), ("{{ messages }}", ""), (None, ""),
         ("<tool_call>\n<function=f>", "qwen3_coder"),
         ("<seed:tool_call>\n<function=f>", "seed_oss"),
         ("<minimax:tool_call>{{ '<invoke name=' }}", "minimax_m2"),

@@ -155,9 +155,9 @@ def test_a_call_that_ends_but_for_its_last_mark_is_whole():
 def test_gemma_thinks_behind_a_word_that_is_no_thought():
     """waybarrios/vllm-mlx#383: the word came with the thoughts of a stream."""
     call = GEMMA.format("f{}")
-    text = f"<|channel>thought\nthoughts of {call}<channel|>{call}"
+    text = f"<|channel>thought\nthoughts of it<channel|>{call}"
     parts = at_every_cut(ReplyForm(tools="gemma4", thinking="gemma4"), text)
-    assert parts[0] == Thought(text=f"thoughts of {call}")
+    assert parts[0] == Thought(text="thoughts of it")
     assert parts[1:] == [Called(index=0, name="f"), Arguments(index=0, text="{}")]
     for empty in ("<|channel>thought\n<channel|>b", "<|channel><channel|>b"):
         assert at_every_cut(ReplyForm(thinking="gemma4"), empty) == [Said(text="b")]

@@ -1,6 +1,7 @@
 """An engine without a model: the next id is a hash of the last ones. See `GenerationEngine`."""
 
 import asyncio
+from typing import ClassVar
 
 import torch
 
@@ -18,7 +19,7 @@ class FakeEngine:
     """Decodes up to 32 requests at once, each id for itself."""
 
     constraints = ALL_KINDS
-    unserved = frozenset({"priority"})
+    unserved: ClassVar = {"priority": "it has no order"}
 
     def __init__(self, vocabulary_size, end_id):
         self._vocabulary_size = vocabulary_size

@@ -4,21 +4,22 @@ import numpy as np
 import pytest
 
 from models.engines.masks import ChoicesMask, unpack
-from models.engines.thinking_mask import ThinkingMask
+from models.engines.thinking_mask import HeadedMask, ThinkingMask
 from models.errors import InvalidInputError
 
-BEGIN, END, STOP, SIZE = 1, 2, 0, 40
+BEGIN, END, STOP, CALL, SIZE = 1, 2, 0, 3, 40
 ALL = set(range(SIZE))
 
 
-def mask(answer=None, *, is_begun=False, limit=3):
+def mask(answer=None, *, is_begun=False, limit=3, call_id=None):
     return ThinkingMask(
         begin_id=BEGIN, end_id=END, is_begun=is_begun, limit=limit, stop_ids=frozenset({STOP}),
-        answer=answer, vocabulary_size=SIZE,
+        answer=answer, vocabulary_size=SIZE, call_id=call_id,
     )  # fmt: skip
 
 
 CHOICE = ChoicesMask(answers=((5, 6, STOP),), end_id=STOP, vocabulary_size=SIZE)
+CALLED = ChoicesMask(answers=((CALL, 6, STOP),), end_id=STOP, vocabulary_size=SIZE)
 
 
 def allowed(made, ids):
@@ -43,6 +44,11 @@ def allowed(made, ids):
         (mask(CHOICE), [BEGIN, 7, END], {5}),
         (mask(CHOICE), [BEGIN, 7, END, 5, 6], {STOP}),
         (mask(CHOICE, is_begun=True), [END, 5], {6}),
+        (mask(CALLED, is_begun=True, call_id=CALL), [7], ALL - {STOP, BEGIN}),
+        (mask(CALLED, is_begun=True, call_id=CALL), [7, CALL], {6}),
+        (mask(CALLED, is_begun=True, call_id=CALL), [7, CALL, 6], {STOP}),
+        (mask(CALLED, is_begun=True, call_id=CALL), [7, END, CALL], {6}),
+        (mask(CALLED, is_begun=True), [7, CALL], ALL - {STOP, BEGIN}),
     ],
 )  # fmt: skip
 def test_what_may_come_is_said_by_the_ids_alone(made, ids, may_come):
@@ -57,3 +63,15 @@ def test_the_rest_and_faults_are_those_of_the_answer_behind_the_thoughts():
     made.check([BEGIN, 9, 9])
     with pytest.raises(InvalidInputError, match="the beginning of no choice"):
         made.check([BEGIN, 9, END, 7])
+
+
+def test_a_head_is_written_before_an_answer_that_is_held():
+    made = HeadedMask(head=(8, 9), answer=CHOICE, vocabulary_size=SIZE)
+    told = [allowed(made, ids) for ids in ([], [8], [8, 9], [8, 9, 5], [8, 9, 5, 6])]
+    assert told == [{8}, {9}, {5}, {6}, {STOP}]
+    assert [made.rest(ids) for ids in ([], [8], [8, 9, 5])] == [(8, 9, 5, 6), (9, 5, 6), (6,)]
+    made.check([8])
+    made.check([8, 9, 5])
+    for ids in ([7], [8, 9, 7]):
+        with pytest.raises(InvalidInputError, match="begin"):
+            made.check(ids)

@@ -147,6 +147,13 @@ def test_a_path_outside_of_the_folder_is_refused(hub, tmp_path):
         fetch(tmp_path)
 
 
+def test_gguf_is_not_fetched(hub, tmp_path):
+    del hub.files["model.safetensors"]
+    hub.files["model-Q4_K_M.gguf"] = b"GGUF"
+    with pytest.raises(UnsafeModelError, match="org/name has GGUF weights, which are not served"):
+        fetch(tmp_path)
+
+
 def test_two_replicas_fetch_once(hub, tmp_path):
     context = multiprocessing.get_context("fork")
     both = [context.Process(target=fetch, args=(tmp_path,)) for _ in range(2)]

@@ -18,7 +18,7 @@ locals {
       image    = "AL2023_x86_64_NVIDIA"
       taints   = [local.gpu]
       least    = local.v.on_demand_nodes
-      most     = local.v.on_demand_nodes + 1
+      most     = local.v.most_on_demand_nodes + 1
     }
     spot = {
       machine  = local.v.aws_spot
@@ -79,9 +79,14 @@ resource "aws_eks_cluster" "ragfleet" {
   }
   access_config {
     authentication_mode = "API"
+    # Of whoever applies this. The provider says false where EKS says true, and nobody could do anything.
+    bootstrap_cluster_creator_admin_permissions = true
   }
   enabled_cluster_log_types = ["audit", "authenticator"]
-  depends_on                = [aws_iam_role_policy_attachment.ragfleet]
+  lifecycle {
+    ignore_changes = [access_config[0].bootstrap_cluster_creator_admin_permissions] # it would be made anew
+  }
+  depends_on = [aws_iam_role_policy_attachment.ragfleet]
 }
 
 # Without this setting of it a NetworkPolicy is taken and does nothing.

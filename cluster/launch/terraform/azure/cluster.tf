@@ -75,7 +75,7 @@ resource "azurerm_kubernetes_cluster_node_pool" "on_demand" {
   os_disk_size_gb       = 200
   auto_scaling_enabled  = true
   min_count             = local.v.on_demand_nodes
-  max_count             = local.v.on_demand_nodes + 1
+  max_count             = local.v.most_on_demand_nodes + 1
   node_labels           = { "ragfleet/market" = "on-demand" }
   node_taints           = [local.gpu]
   lifecycle {

@@ -15,7 +15,7 @@ locals {
       market  = "on-demand"
       gpus    = local.v.on_demand_gpus
       least   = local.v.on_demand_nodes
-      most    = local.v.on_demand_nodes + 1
+      most    = local.v.most_on_demand_nodes + 1
     }
     spot = {
       machine = local.v.gcp_spot

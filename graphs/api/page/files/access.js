@@ -1,4 +1,4 @@
-/** Who may see a file: everyone of the tenant, or the users and groups that its list names. */
+/** Who may see a file or a store: everyone of the tenant, or the users and groups of its list. */
 
 import { ask, call } from "./api.js";
 import { choice, dialog, el, field, formOf, linesOf } from "./dom.js";
@@ -15,11 +15,11 @@ export function accessOf(access) {
 }
 
 /**
- * Asks who may see a file; its list is read anew, since another person may have changed it.
- * @param {string} id @param {string} name @param {() => void} changed
+ * Asks who may see something; its list is read anew, since another person may have changed it.
+ * @param {{path: string, name: string, question: string}} what @param {() => void} changed
  */
-export async function editAccess(id, name, changed) {
-  const access = /** @type {Access} */ ((await ask(`v1/files/${id}`)).access);
+export async function editAccess({ path, name, question }, changed) {
+  const access = /** @type {Access} */ ((await ask(path)).access);
   const users = area(access?.users);
   const groups = area(access?.groups);
   const lists = el("div", { class: "stack" }, field("Users, one a line", users),
@@ -33,12 +33,12 @@ export async function editAccess(id, name, changed) {
   show();
   const told = el("div", {});
   const box = dialog(`Access to ${name}`, formOf("Save", [
-    field("Who may see it, in every store", who), lists,
+    field(question, who), lists,
   ], told, async () => {
     const sent = who.value === "all" ? null : {
       users: linesOf(users.value), groups: linesOf(groups.value),
     };
-    await call(`v1/files/${id}`, { json: { access: sent } });
+    await call(path, { json: { access: sent } });
     box.close();
     changed();
   }));

@@ -17,6 +17,14 @@ export class ServerError extends Error {
   }
 }
 
+/**
+ * Whether the same question may be answered a little later: a server restarts, or has too much to do.
+ * @param {Error & {status?: number}} error
+ */
+export function isPassing({ status }) {
+  return status !== undefined && (status === 0 || status === 429 || status >= 500);
+}
+
 /** The key is kept as long as the tab is open, and nowhere else. */
 export const key = {
   get: () => sessionStorage.getItem(KEY) || "",
@@ -66,21 +74,22 @@ export async function ask(path, options) {
 }
 
 /**
- * All items of a paged list, at most `most`.
+ * The first items of a paged list, and whether there are more.
  * @param {string} path
- * @param {number} [most]
- * @returns {Promise<any[]>}
+ * @param {number} most in hundreds
+ * @returns {Promise<{items: any[], hasMore: boolean}>}
  */
-export async function listed(path, most = 500) {
+export async function listed(path, most) {
   const items = [];
   let after = "";
-  while (items.length < most) {
-    const page = await ask(`${path}${path.includes("?") ? "&" : "?"}limit=100${after}`);
+  let hasMore = true;
+  while (hasMore && items.length < most) {
+    const page = await ask(`${path}?limit=100${after}`);
     items.push(...page.data);
-    if (!page.has_more || !page.last_id) break;
+    hasMore = Boolean(page.has_more && page.last_id);
     after = `&after=${encodeURIComponent(page.last_id)}`;
   }
-  return items;
+  return { items, hasMore };
 }
 
 /** @param {Response} reply */

@@ -6,6 +6,7 @@ import { showDocuments } from "./documents.js";
 import { button, dialog, el, field, fill } from "./dom.js";
 import { showKeys } from "./keys.js";
 import { showSystem } from "./system.js";
+import { forgetUploads } from "./uploads.js";
 
 /** @type {Record<string, [string, (main: HTMLElement) => (() => void) | void]>} */
 const VIEWS = {
@@ -64,8 +65,18 @@ function askForKey() {
     box.close();
     tellKey();
     shown.clear();
+    forgetUploads();
     show();
   }
+}
+
+/** A file that is dropped beside its place would be opened instead of this page. @param {DragEvent} event */
+function keepPage(event) {
+  const over = /** @type {Element} */ (event.target);
+  const isFile = event.dataTransfer?.types.includes("Files");
+  if (!isFile || event.defaultPrevented || over.matches?.("input[type=file]")) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = "none";
 }
 
 function tellKey() {
@@ -74,6 +85,7 @@ function tellKey() {
 }
 
 document.getElementById("key-button")?.addEventListener("click", askForKey);
+for (const name of ["dragover", "drop"]) addEventListener(name, keepPage);
 addEventListener("hashchange", show);
 tellKey();
 show();

@@ -1,9 +1,10 @@
 /** The chat: questions, answers with their sources, and how is searched. */
 
 import { Answer } from "./answer.js";
-import { call, events, listed } from "./api.js";
+import { call, events } from "./api.js";
 import { announce, button, choice, el, field, fill, problem } from "./dom.js";
 import { filterRows } from "./filters.js";
+import { storeChoice } from "./stores.js";
 
 const HANDBOOK = [
   "How large may a file be?",
@@ -148,25 +149,20 @@ async function stream(body, answer, signal) {
 
 /** Where is searched, and how. */
 function optionsForm() {
-  const store = choice([["", "Default store"]], "");
+  const store = storeChoice({
+    first: ["", "Default store"], takes: (one) => one.status !== "expired",
+  });
   const mode = choice([["", "As configured"], ["hybrid", "Meaning and words"],
     ["dense", "Meaning"], ["lexical", "Words (BM25)"]], "");
   const rerank = choice([["", "As configured"], ["yes", "Yes"], ["no", "No"]], "");
   const most = el("input", { type: "number", min: "1", max: "50", placeholder: "As configured" });
   const filters = filterRows();
-  /** @type {{id: string, name: string}[]} */
-  let known = [];
   const node = el("details", { class: "options" }, el("summary", {}, "Search options"),
-    el("div", { class: "grid" }, field("Vector store", store), field("Search by", mode),
+    el("div", { class: "grid" }, store.node, field("Search by", mode),
       field("Rerank", rerank), field("Most passages", most)), filters.node);
 
   async function load() {
-    known = (await listed("v1/vector_stores")).filter((one) => one.status !== "expired");
-    const chosen = store.value;
-    fill(store, el("option", { value: "" }, "Default store"),
-      known.map((one) => el("option", { value: one.id }, one.name || one.id)));
-    store.value = known.some((one) => one.id === chosen) ? chosen : "";
-    return known.map((one) => one.name);
+    return (await store.load()).map((one) => one.name);
   }
 
   function value() {
@@ -177,11 +173,12 @@ function optionsForm() {
     if (most.value) rag.top_k = Number(most.value);
     const filter = filters.value();
     if (filter) rag.filters = filter;
-    return { model: store.value ? `rag:${store.value}` : "rag", rag };
+    return { model: store.value() ? `rag:${store.value()}` : "rag", rag };
   }
 
   // The chosen store first: where a citation leads is looked for there.
-  const stores = () => [...new Set([store.value, ...known.map((one) => one.id)])].filter(Boolean);
+  const stores = () => [...new Set([store.value(), ...store.known().map((one) => one.id)])]
+    .filter(Boolean);
 
   return { node, load, value, stores };
 }

@@ -2,6 +2,7 @@
 
 import { ask } from "./api.js";
 import { el, fill, problem } from "./dom.js";
+import { filterRows } from "./filters.js";
 
 const WAYS = [
   { name: "Meaning", told: "dense vectors", rag: { mode: "dense" }, ranker: "none" },
@@ -13,25 +14,26 @@ const WAYS = [
 /** @param {() => string} store */
 export function bench(store) {
   const query = el("input", { type: "search", "aria-label": "Query", placeholder: "Search this store" });
-  let asked = "";
+  const filters = filterRows();
+  let turn = 0;
   const columns = el("div", { class: "columns" });
   const form = el("form", {
-    class: "row",
     on: {
       submit: (/** @type {Event} */ event) => {
         event.preventDefault();
         if (query.value.trim() && store()) run(query.value.trim());
       },
     },
-  }, query, el("button", { type: "submit" }, "Search"));
+  }, el("div", { class: "row" }, query, el("button", { type: "submit" }, "Search")),
+  el("details", { class: "options" }, el("summary", {}, "Filter"), filters.node));
 
   /** @param {string} text */
   async function run(text) {
-    asked = text;
+    turn += 1;
+    const [own, filter] = [turn, filters.value()];
     fill(columns, el("p", { class: "muted" }, "Searching…"));
-    const found = await Promise.all(WAYS.map((way) => search(store(), text, way)));
-    // Another search may have begun since.
-    if (text !== asked) return;
+    const found = await Promise.all(WAYS.map((way) => search(store(), text, way, filter)));
+    if (own !== turn) return; // another search has begun since
     const best = found[3].hits?.map((/** @type {any} */ one) => one.chunk_id) || [];
     fill(columns, WAYS.map((way, at) => column(way, found[at], best)));
   }
@@ -42,13 +44,13 @@ export function bench(store) {
       "that the reranker gives the passage."), form, columns);
 }
 
-/** @param {string} store @param {string} query @param {typeof WAYS[number]} way */
-async function search(store, query, way) {
+/** @param {string} store @param {string} query @param {typeof WAYS[number]} way @param {any} filters */
+async function search(store, query, way, filters) {
   const began = performance.now();
   try {
     const page = await ask(`v1/vector_stores/${store}/search`, {
       json: {
-        query, max_num_results: 8, rag: way.rag, ranking_options: { ranker: way.ranker },
+        query, filters, max_num_results: 8, rag: way.rag, ranking_options: { ranker: way.ranker },
       },
     });
     return { hits: page.data, ms: performance.now() - began, degraded: page.degraded };

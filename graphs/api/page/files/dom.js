@@ -36,9 +36,17 @@ export function el(tag, props = {}, ...children) {
  * @param {...(Child | Child[])} children
  */
 export function fill(node, ...children) {
-  node.replaceChildren(...children.flat().filter((one) => one || one === 0).map((one) => (
+  node.replaceChildren(...nodesOf(children));
+}
+
+/**
+ * What children mean: a text is a text node, and what is not there is left out.
+ * @param {(Child | Child[])[]} children
+ */
+export function nodesOf(children) {
+  return children.flat().filter((one) => one || one === 0).map((one) => (
     one instanceof Node ? one : document.createTextNode(String(one))
-  )));
+  ));
 }
 
 /**
@@ -123,7 +131,7 @@ let numDialogs = 0;
 
 /**
  * A dialog over the page: the browser keeps the focus in it, closes it by Escape and gives the
- * focus back. A click beside it closes it, too, unless it has `data-stays`.
+ * focus back. A click that begins and ends beside it closes it, too, unless it has `data-stays`.
  * @param {string} title
  * @param {...Child} children
  * @returns {HTMLDialogElement}
@@ -139,8 +147,13 @@ export function dialog(title, ...children) {
     ...children,
     el("div", { class: "unseen", role: "status" }),
   );
+  let isBeside = false; // a selection may begin in it and end beside it
+  box.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
+    isBeside = isOutside(event, box);
+  });
   box.addEventListener("click", (/** @type {MouseEvent} */ event) => {
-    if (event.target === box && !("stays" in box.dataset)) box.close();
+    if (isBeside && isOutside(event, box) && !("stays" in box.dataset)) box.close();
+    isBeside = false;
   });
   document.body.append(box);
   box.showModal();
@@ -148,18 +161,31 @@ export function dialog(title, ...children) {
 }
 
 /**
+ * Whether something happens beside a dialog. Its backdrop and its padding are the dialog itself;
+ * a click by keyboard has no place, and is one on a control.
+ * @param {MouseEvent} event @param {HTMLDialogElement} box
+ */
+function isOutside(event, box) {
+  const { left, right, top, bottom } = box.getBoundingClientRect();
+  const { clientX: x, clientY: y } = event;
+  return event.target === box && (x < left || x > right || y < top || y > bottom);
+}
+
+/**
  * A table.
  * @param {string} caption
  * @param {string[]} head
  * @param {Child[][]} rows
+ * @param {string[]} [keys] of the rows, where some are to be kept while others change
  */
-export function table(caption, head, rows) {
+export function table(caption, head, rows, keys = []) {
   return el(
     "div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
     el("table", {},
       el("caption", { class: "unseen" }, caption),
       el("thead", {}, el("tr", {}, head.map((one) => el("th", { scope: "col" }, one)))),
-      el("tbody", {}, rows.map((row) => el("tr", {}, row.map((one) => el("td", {}, one)))))),
+      el("tbody", {}, rows.map((row, at) => el("tr", { "data-key": keys[at] },
+        row.map((one) => el("td", {}, one)))))),
   );
 }
 

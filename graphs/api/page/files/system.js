@@ -4,6 +4,7 @@ import { ask, call, events } from "./api.js";
 import { el, fill, problem, table } from "./dom.js";
 import { changes, leaving } from "./changes.js";
 import { planForm } from "./plan.js";
+import { renew } from "./renew.js";
 
 const MOST_CHANGES = 100;
 
@@ -27,14 +28,12 @@ export function showSystem(view) {
   /** @param {any} system */
   function take(system) {
     state.textContent = `As of ${time(system.created_at)}. ${system.running} request${
-      system.running === 1 ? "" : "s"} at this Gateway, ${system.tokens_per_s.toFixed(1)} tokens/s.`;
-    fill(alarms, system.alarms.map(alarm));
-    fill(graph, system.deployments.map(card));
-    if (!system.deployments.length) {
-      fill(graph, el("p", { class: "muted" }, "Serve tells nothing of its deployments yet."));
-    }
-    fill(nodes, nodeTable(system));
-    fill(answers, answerTable(system.answers));
+      system.running === 1 ? "" : "s"} at this Gateway, ${system.tokens_per_s.toFixed(1)} tokens/s of all.`;
+    renew(alarms, system.alarms.map(alarm));
+    renew(graph, system.deployments.map(card), !system.deployments.length
+      && el("p", { class: "muted" }, "Serve tells nothing of its deployments yet."));
+    renew(nodes, nodeTable(system));
+    renew(answers, answerTable(system.answers));
     if (last) live.setAttribute("aria-live", "polite");
     for (const change of changes(last, system, toldMoves)) {
       log.prepend(el("li", { class: change.kind },
@@ -71,7 +70,7 @@ export function showSystem(view) {
     el("h2", {}, "What has changed"), live,
     planForm(),
     el("h2", {}, "Nodes"), nodes,
-    el("h2", {}, "Last answers and searches of this Gateway"), answers);
+    el("h2", {}, "Last answers and searches"), answers);
   follow();
   return () => stopped.abort();
 }
@@ -93,7 +92,7 @@ function queue(one) {
 function card(one) {
   const running = one.replicas.filter((/** @type {any} */ replica) => replica.state === "RUNNING");
   const isWell = one.status === "HEALTHY" && running.length >= 1;
-  return el("section", { class: `card deployment ${isWell ? "" : "unwell"}` },
+  return el("section", { class: `card deployment ${isWell ? "" : "unwell"}`, "data-key": one.name },
     el("h3", {}, one.name, " ", el("span", { class: `badge ${isWell ? "good" : "bad"}` },
       one.status.toLowerCase().replaceAll("_", " "))),
     one.model && el("p", { class: "model" }, one.model, one.device && ` · ${one.device}`),
@@ -102,7 +101,7 @@ function card(one) {
       one.num_gpus > 0 && ` · ${one.num_gpus} GPU each`),
     one.waiting !== null && el("p", { class: "muted queue" }, queue(one)),
     el("ul", { class: "replicas" }, one.replicas.map((/** @type {any} */ replica) => el("li", {
-      class: replica.state === "RUNNING" ? "good" : "bad",
+      class: replica.state === "RUNNING" ? "good" : "bad", "data-key": replica.id,
     }, `${replica.id} · ${replica.state.toLowerCase()} · pid ${replica.pid ?? "–"} · ${
       replica.node_ip}`))),
     one.message && el("p", { class: "problem" }, one.message));
@@ -115,7 +114,7 @@ function nodeTable(system) {
       `${node.ip} · ${node.id.slice(0, 8)}`, node.market || "–",
       stateOf(node),
       String(node.num_cpus), String(node.num_gpus), String(node.used_gpus), String(node.replicas),
-    ]));
+    ]), system.nodes.map((/** @type {any} */ node) => node.id));
 }
 
 /** @param {any} node */
@@ -134,7 +133,7 @@ function answerTable(answers) {
       `${Math.round(one.latency_ms)} ms`, String(one.tokens), String(one.passages),
       one.migrations ? el("span", { class: "badge" }, `${one.migrations} ×`) : "–",
       el("code", {}, one.request_id),
-    ]));
+    ]), answers.map((one) => `${one.request_id} ${one.ended_at}`));
 }
 
 /** @param {number} seconds */

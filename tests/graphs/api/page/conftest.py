@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from graphs.model_reports import ModelReport
-from graphs.replicas import QueueState
+from graphs.observing.at_work import QueueState
 from graphs.system import DeploymentState, NodeState, ReplicaState, RunningConfig, SystemState
 from tests.browser import LAUNCH, Watch
 from tests.graphs.serving import serving

@@ -1,14 +1,13 @@
 """What is wrong is told of the state of now, and nothing of a system that is well."""
 
-import time
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from graphs.api.page.alarms import alarms_of
 from graphs.model_reports import ModelReport
-from graphs.observing.answers import AnswerState
-from graphs.replicas import QueueState
+from graphs.observing.at_work import QueueState
 from graphs.system import SystemState
 from tests.graphs.api.page.conftest import deployment, replica
 
@@ -17,16 +16,6 @@ WELL = deployment(replica("a"), replica("b"))
 
 def queued(waiting):
     return {"Generator": QueueState(waiting=waiting, working=16)}
-
-
-def answers(*outcomes, ago_s=0):
-    return tuple(
-        AnswerState(
-            request_id="r", tenant="t", ended_at=time.time() - ago_s, outcome=outcome, latency_ms=1,
-            tokens=1, passages=1, migrations=0, degraded=(),
-        )
-        for outcome in outcomes
-    )  # fmt: skip
 
 
 def told(one=WELL, reports=None, **state):
@@ -41,8 +30,8 @@ def told(one=WELL, reports=None, **state):
     [
         {},
         {"queues": queued(7)},
-        {"answers": answers(*["answered"] * 9, "overloaded")},
-        {"answers": answers("overloaded", "overloaded")},
+        {"outcomes": {"answered": 9, "overloaded": 1}},
+        {"outcomes": {"overloaded": 2}},
         {"one": replace(WELL, target=0, min_replicas=0, replicas=())},
         {"one": replace(WELL, max_waiting=0), "queues": queued(500)},
     ],
@@ -74,10 +63,10 @@ def test_what_is_wrong_with_a_deployment_is_told(state, wanted):
 
 
 def test_many_errors_are_told_and_a_client_that_leaves_is_none():
-    bad = answers(*["answered"] * 7, "unavailable", "overloaded", "overloaded")
-    says = "3 of the last 10 answers of this Gateway ended with an error"
-    assert told(answers=bad) == [("answers", "page", says)]
-    assert told(answers=answers(*["cancelled", "declined", "refused"] * 4)) == []
+    bad = {"answered": 700, "unavailable": 100, "overloaded": 200}
+    says = "300 of 1000 answers in the last 5 minutes ended with an error"
+    assert told(outcomes=bad) == [("answers", "page", says)]
+    assert told(outcomes=Counter(["cancelled", "declined", "refused"] * 4)) == []
 
 
 @pytest.mark.parametrize(
@@ -85,10 +74,5 @@ def test_many_errors_are_told_and_a_client_that_leaves_is_none():
     ["vector_store_not_found", "vector_store_expired", "model_not_found", "invalid_input"],
 )
 def test_mistakes_of_clients_are_none(outcome):
-    assert told(answers=answers(*[outcome] * 12)) == []
-    assert len(told(answers=answers(*[outcome] * 9, *["server_error"] * 3))) == 1
-
-
-def test_errors_of_long_ago_are_none():
-    assert told(answers=answers(*["unavailable"] * 12, ago_s=301)) == []
-    assert len(told(answers=answers(*["unavailable"] * 12, ago_s=290))) == 1
+    assert told(outcomes={outcome: 12}) == []
+    assert len(told(outcomes={outcome: 9, "server_error": 3})) == 1

@@ -7,9 +7,9 @@ import sys
 from dataclasses import replace
 
 from graphs.errors import StageUnavailableError
+from graphs.observing.at_work import QueueState
 from graphs.observing.moves import Move
 from graphs.pipeline.events import Citation, Finished, Moved, Retrieved, TextDelta, Thought, Usage
-from graphs.replicas import QueueState
 from tests.browser import needs_chromium, violations_async
 from tests.graphs.api.page.conftest import LOCAL
 

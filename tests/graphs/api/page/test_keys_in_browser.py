@@ -7,7 +7,7 @@ import pytest
 from graphs.config import GatewayConfig
 from graphs.settings import AuthSettings
 from index.catalog.keys.records import KeyGrant
-from tests.browser import needs_chromium, screenshot_path, violations_async
+from tests.browser import focused, needs_chromium, screenshot_path, violations_async
 
 pytestmark = needs_chromium
 
@@ -70,13 +70,6 @@ async def shown_key(page):
 async def status_of(api_http, text, path=PATH):
     reply = await api_http.get(path, headers={"authorization": f"Bearer {text}"})
     return reply.status_code
-
-
-async def focused(page):
-    return await page.evaluate(
-        """() => document.activeElement.getAttribute("aria-label")
-            || document.activeElement.textContent"""
-    )
 
 
 async def refused(page, api_http, text):

@@ -129,7 +129,7 @@ async def test_our_own_policy_may_be_named_in_both_forms(api_http, system):
         scaling = {"max_replicas": 2, "policy": policy}
         text = changed(
             lambda _, blocks, scaling=scaling: blocks["Reranker"].update(
-                autoscaling_config=scaling, num_replicas="auto"
+                autoscaling_config=scaling, num_replicas=None
             )
         )
         assert (await planned(api_http, text))["faults"] == []

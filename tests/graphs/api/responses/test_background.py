@@ -183,7 +183,9 @@ def lost(ask, client, api_app, api_catalog, paused):
     return lose
 
 
-async def test_a_stream_is_taken_over_when_its_gateway_falls_silent(lost, client, api_app):
+async def test_a_stream_is_taken_over_when_its_gateway_falls_silent(
+    lost, client, api_app, api_pipeline
+):
     last = await lost()
     name = last.item_id
     api_app.state.runs.start()
@@ -196,6 +198,8 @@ async def test_a_stream_is_taken_over_when_its_gateway_falls_silent(lost, client
     assert [event.sequence_number for event in events] == list(range(10, 16))
     assert events[0].item_id == name
     assert events[-1].response.output_text == TEXT
+    drawn = [request.sampling.seed_is_drawn for request in api_pipeline.requests]
+    assert drawn == [True, False]  # what is begun needs its own seed
 
 
 async def test_a_stream_whose_passages_changed_is_not_spliced(

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.lone_ingester URL STORE_ID NAME`: the real Ingester alone in a process.
+"""`python -m benchmarks.durability.lone_ingester URL STORE_ID NAME`: the real Ingester, alone.
 
 For pausing one of two: Serve would replace a replica that does not answer. The embedder is the
 simulated one. The process writes documents to the store and says on its standard output what it was

@@ -22,7 +22,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.paused_writer import pause_writers
+from benchmarks.durability.paused_writer import pause_writers
 from chaos.arena import Arena, Size
 from chaos.errors import ChaosError
 from chaos.fleet import Fleet

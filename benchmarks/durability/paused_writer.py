@@ -25,7 +25,8 @@ from index.catalog.engine import is_sqlite
 from index.catalog.schema import changes, jobs
 from index.searching.fold import Fold
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
+_INGESTER = "benchmarks.durability.lone_ingester"
 _POLL_S = 0.02
 _PATIENCE_S = 600.0
 _TRANSACTION_S = 3.0  # a process that runs has ended its transaction by then
@@ -128,7 +129,7 @@ def _writers(url: str, store_id: str, folder: Path) -> Iterator[list[_Writer]]:
             output, errors = folder / f"{name}.out", folder / f"{name}.err"
             with output.open("w") as out, errors.open("w") as err:
                 process = subprocess.Popen(
-                    [sys.executable, "-m", "benchmarks.lone_ingester", url, store_id, name],
+                    [sys.executable, "-m", _INGESTER, url, store_id, name],
                     cwd=_ROOT, stdin=subprocess.PIPE, stdout=out, stderr=err, text=True,
                 )  # fmt: skip
             started.append(_Writer(process, output, errors))

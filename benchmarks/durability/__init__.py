@@ -1,0 +1,1 @@
+"""What acknowledged documents survive: `python -m benchmarks.durability`."""

@@ -1,0 +1,1 @@
+"""What a checkpoint tells of itself without being loaded: sizes, bits, bytes."""
