@@ -2,12 +2,14 @@
 
 import json
 import os
+import time
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
 CHROMIUM = Path("/usr/bin/chromium")  # of Debian: playwright's own would be downloaded
+SETTLED_S = 60  # a page without streams has its replies
 LAUNCH = {"executable_path": str(CHROMIUM), "args": ["--no-sandbox"]}
 
 pytest.importorskip("playwright")
@@ -42,10 +44,21 @@ class Watch:
 
     def __init__(self, page, url, *, expected=()):
         self.faults, self.num_bytes = [], 0
-        self._url, self._expected = url, expected
+        self._page, self._url, self._expected = page, url, expected
+        self._asked = set()  # requests without a reply
         page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         page.on("console", self._on_console)
         page.on("request", self._on_request)
+        for ended in ("requestfinished", "requestfailed"):
+            page.on(ended, self._asked.discard)
+
+    def forget(self):
+        """Forgets the faults of all that was asked so far; of Playwright's synchronous driver."""
+        deadline = time.monotonic() + SETTLED_S
+        while self._asked:
+            assert time.monotonic() < deadline, [one.url for one in self._asked]
+            self._page.wait_for_timeout(20)
+        self.faults.clear()
 
     def _on_console(self, message):
         where = message.location.get("url", "")
@@ -53,6 +66,7 @@ class Watch:
             self.faults.append(f"console: {message.text} {where}")
 
     def _on_request(self, request):
+        self._asked.add(request)
         if not request.url.startswith((self._url, "blob:")):
             self.faults.append(f"elsewhere: {request.url}")
 
