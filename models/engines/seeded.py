@@ -21,8 +21,9 @@ _MASK_32 = 0xFFFFFFFF
 # Numbers that torch works on without waking other threads (at::internal::GRAIN_SIZE): where cores
 # are shared, waiting for a thread takes longer than the work.
 _SERIAL_SIZE = 32768
-# Scores that are sorted at first: the nucleus of top_p is seldom larger.
-_NUM_SORTED = 1024
+# Scores that are sorted at first: the nucleus of top_p is seldom larger. Then so many times more.
+_NUM_SORTED = 128
+_MORE_SORTED = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,31 +77,65 @@ def drawn_scores(
         float32, (n, vocabulary_size).
     """
     scores = logits.float()
-    on_cpu = scores.device.type == "cpu"
-    block = max(1, _SERIAL_SIZE // scores.size(-1)) if on_cpu else max(1, len(rows))
+    if not rows:
+        return scores
+    told = _Columns.of(draws, positions, scores.device)
+    on_cpu = scores.device.type == "cpu" and torch.get_num_threads() > 1
+    block = max(1, _SERIAL_SIZE // scores.size(-1)) if on_cpu else len(rows)
     for start in range(0, len(rows), block):
         part = slice(start, start + block)
         index = torch.tensor(rows[part], device=scores.device)
-        drawn = _draw(scores.index_select(0, index), draws[part], positions[part])
+        drawn = scores.index_select(0, index)
+        _draw(drawn, draws[part], told.cut(part))
         scores.index_copy_(0, index, drawn)
     return scores
 
 
-def _draw(scores: torch.Tensor, draws: Sequence[Draw], positions: Sequence[int]) -> torch.Tensor:
-    """Does the work of `drawn_scores` for float32 (n, vocabulary_size) scores, one draw each."""
-    device = scores.device
-    # Below the smallest normal number a temperature would be 0 in a float32, which divides badly.
-    temperatures = torch.tensor([draw.temperature for draw in draws], device=device)
-    temperatures.clamp_(min=torch.finfo(torch.float32).tiny)
-    scores = (scores - scores.amax(-1, keepdim=True)).div_(temperatures.unsqueeze(-1))
-    floors = torch.tensor([log(draw.min_p) if draw.min_p else -inf for draw in draws])
-    scores.masked_fill_(scores < floors.to(device).unsqueeze(-1), -inf)
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    """What draws say, in vectors: made once for all rows, since each costs as much as a block.
+
+    Attributes:
+        temperatures: float32, (n, 1).
+        floors: the least score of a candidate by min_p, likewise; None where nobody asks for it.
+        keys: int32, (n,).
+    """
+
+    temperatures: torch.Tensor
+    floors: torch.Tensor | None
+    keys: torch.Tensor
+
+    @classmethod
+    def of(
+        cls, draws: Sequence[Draw], positions: Sequence[int], device: torch.device
+    ) -> "_Columns":
+        # Below the smallest normal number a temperature would be 0 in a float32: a bad divisor.
+        least = torch.finfo(torch.float32).tiny
+        temperatures = torch.tensor([max(draw.temperature, least) for draw in draws])
+        floors = None
+        if any(draw.min_p for draw in draws):
+            floors = torch.tensor([log(draw.min_p) if draw.min_p else -inf for draw in draws])
+            floors = floors.to(device).unsqueeze(-1)
+        keys = noise_keys(
+            torch.tensor([draw.seed for draw in draws], dtype=torch.int64),
+            torch.tensor(positions, dtype=torch.int64),
+        )
+        return cls(
+            temperatures=temperatures.to(device).unsqueeze(-1), floors=floors, keys=keys.to(device)
+        )
+
+    def cut(self, part: slice) -> "_Columns":
+        floors = None if self.floors is None else self.floors[part]
+        return _Columns(temperatures=self.temperatures[part], floors=floors, keys=self.keys[part])
+
+
+def _draw(scores: torch.Tensor, draws: Sequence[Draw], told: _Columns) -> None:
+    """Does the work of `drawn_scores` in float32 (n, vocabulary_size) scores, one draw each."""
+    scores.sub_(scores.amax(-1, keepdim=True)).div_(told.temperatures)
+    if told.floors is not None:
+        scores.masked_fill_(scores < told.floors, -inf)
     _cut(scores, draws)
-    keys = noise_keys(
-        torch.tensor([draw.seed for draw in draws], dtype=torch.int64, device=device),
-        torch.tensor(positions, dtype=torch.int64, device=device),
-    )
-    return scores.add_(gumbel_noise(keys, scores.size(-1)))
+    scores.add_(gumbel_noise(told.keys, scores.size(-1)))
 
 
 def _cut(scores: torch.Tensor, draws: Sequence[Draw]) -> None:
@@ -139,10 +174,13 @@ def _bound(
     sums = mass.cumsum(-1)
     all_mass = scores.exp().cumsum(-1)[:, -1:]
     wanted = top_p * torch.where(top_k < scores.size(-1), sums[:, -1:], all_mass)
-    if count < scores.size(-1) and bool((sums[:, -1:] < wanted).any()):
-        return _bound(scores, top_k, top_p, scores.size(-1))
     stays = (sums - mass < wanted) & (mass > 0)
-    return best.masked_fill_(~stays, inf).amin(-1, keepdim=True)
+    bound = best.masked_fill_(~stays, inf).amin(-1, keepdim=True)
+    is_short = (sums[:, -1:] < wanted).squeeze(-1)
+    if count < scores.size(-1) and bool(is_short.any()):
+        more = min(_MORE_SORTED * count, scores.size(-1))
+        bound[is_short] = _bound(scores[is_short], top_k[is_short], top_p[is_short], more)
+    return bound
 
 
 def hash_32(value: torch.Tensor) -> torch.Tensor:
