@@ -108,8 +108,8 @@ class SafetySettings(Settings):
 
     Attributes:
         check_question: whether the question is checked.
-        check_answer: whether the answer is checked.
-        segment_chars: the answer is released in pieces of about this size.
+        check_answer: whether the answer is checked; if not, it is released word for word.
+        segment_chars: the answer is checked and released in pieces of about this size.
         window_chars: every piece is judged together with the text before it, so much in all.
         refusal: what the client reads instead of a blocked answer.
     """

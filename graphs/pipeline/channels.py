@@ -35,7 +35,9 @@ class Channels:
         self.num_calls = 0
         self.num_reasoning_tokens = 0
         self._markers = markers
-        self._sizes = (settings.segment_chars, settings.window_chars)
+        # What nobody judges need not wait until there is enough of it to judge.
+        self._segment_chars = settings.segment_chars if settings.check_answer else None
+        self._window_chars = settings.window_chars
         self._reader: PartReader = reader_of(_PLAIN)
         self._form: ReplyForm | None = None
         self._text = self._segmenter(TEXT)
@@ -96,8 +98,9 @@ class Channels:
         )
 
     def _segmenter(self, channel: Channel) -> Segmenter:
-        segment_chars, window_chars = self._sizes
-        return Segmenter(segment_chars=segment_chars, window_chars=window_chars, channel=channel)
+        return Segmenter(
+            segment_chars=self._segment_chars, window_chars=self._window_chars, channel=channel
+        )
 
 
 def _opened(call: Called, channel: Channel) -> Segment:

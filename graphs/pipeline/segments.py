@@ -1,7 +1,7 @@
 """Cuts an answer into segments, each judged before it is released with the tokens of its text.
 
 Where a segment ends depends on the text alone, never on timing, so a streamed and an unstreamed
-answer are judged on the same windows.
+answer are judged on the same windows. Where nothing is judged, text is released as it comes.
 """
 
 from collections import deque
@@ -52,9 +52,11 @@ class Segment:
 
 
 class Segmenter:
-    """Collects pieces and cuts them at white space after about `segment_chars`."""
+    """Collects pieces and cuts them at white space after about `segment_chars`; None: at once."""
 
-    def __init__(self, *, segment_chars: int, window_chars: int, channel: Channel = TEXT) -> None:
+    def __init__(
+        self, *, segment_chars: int | None, window_chars: int, channel: Channel = TEXT
+    ) -> None:
         self._channel = channel
         self._segment_chars = segment_chars
         self._window_chars = window_chars
@@ -65,10 +67,13 @@ class Segmenter:
 
     def push(self, pieces: Sequence[Piece]) -> list[Segment]:
         """Adds pieces and gives the segments that they complete."""
+        if self._segment_chars is None:
+            self._pieces += pieces
+            return self.flush()
         segments = []
         for piece in pieces:
             start = 0
-            for end in self._ends(piece):
+            for end in self._ends(piece, self._segment_chars):
                 self._pieces.append(replace(piece, text=piece.text[start:end]))
                 segments.append(self._cut())
                 start = end
@@ -79,16 +84,16 @@ class Segmenter:
         return segments
 
     def flush(self) -> list[Segment]:
-        """Gives the rest, when no more text comes."""
+        """Gives the rest."""
         return [self._cut()] if any(piece.text for piece in self._pieces) else []
 
-    def _ends(self, piece: Piece) -> list[int]:
+    def _ends(self, piece: Piece, segment_chars: int) -> list[int]:
         """Counts the characters of a piece and finds where in it segments end."""
         ends = []
         for index, char in enumerate(piece.text, start=1):
             self._num_chars += 1
-            at_blank = self._num_chars >= self._segment_chars and char.isspace()
-            too_long = self._num_chars >= 2 * self._segment_chars
+            at_blank = self._num_chars >= segment_chars and char.isspace()
+            too_long = self._num_chars >= 2 * segment_chars
             if (at_blank or too_long) and (piece.passage is None or index == len(piece.text)):
                 ends.append(index)
                 self._num_chars = 0

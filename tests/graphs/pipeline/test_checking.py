@@ -2,6 +2,7 @@
 
 import pytest
 
+from graphs.pipeline.events import TextDelta
 from models.errors import ContextLengthError
 from tests.graphs.fake_stages import FakeStages, chat, events_of, pipeline, text_of
 
@@ -138,5 +139,7 @@ async def test_nothing_is_checked_where_that_is_turned_off():
     fake = FakeStages(harmful="poison")
     checks = {"check_question": False, "check_answer": False}
     answered = pipeline(fake, safety=checks).answer(chat("poison", "No.", "poison"))
-    assert text_of([event async for event in answered])
+    events = [event async for event in answered]
     assert fake.windows == []
+    assert len([one for one in events if isinstance(one, TextDelta)]) > 2, "no piece waits for more"
+    assert text_of(events)

@@ -33,6 +33,15 @@ def test_a_window_holds_the_segment_and_the_text_before_it():
     ]
 
 
+def test_what_is_not_judged_is_released_as_it_comes():
+    segmenter = Segmenter(segment_chars=None, window_chars=25)
+    marker = Piece(text="", num_raw=3)
+    made = [segmenter.push(one) for one in ([Piece(text="on")], [marker], [Piece(text="e two")])]
+    assert [texts_of(each) for each in made] == [["on"], [], ["e two"]]
+    assert [one.num_raw for each in made for one in each] == [2, 10]
+    assert segmenter.flush() == []
+
+
 @given(st.text("ab \n", max_size=80), st.lists(st.integers(0, 80), max_size=6))
 def test_segments_do_not_depend_on_how_the_text_arrives(text, cuts):
     bounds = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
