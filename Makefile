@@ -50,7 +50,7 @@ GPU_PYTHON := .venv-gpu/bin/python
 
 # Not in CI, which has no card. Cut after 12 minutes it still writes the report of what was run.
 test-gpu: $(if $(filter .venv-gpu/%,$(GPU_PYTHON)),.venv-gpu/installed)  ## run both engines, sharing, GPTQ and speeds on one GPU, at most 12 minutes, and write benchmarks/reports/; once 10 GB to install
-	timeout --signal=INT --kill-after=30 12m $(GPU_PYTHON) -m pytest tests/gpu -m gpu --timeout 240 --cancelled 100 --gpu-report benchmarks/reports --durations 8 -rs
+	timeout --signal=INT --kill-after=30 12m $(GPU_PYTHON) -m pytest tests/gpu -m gpu -W default --timeout 300 --cancelled 50 --gpu-report benchmarks/reports --durations 8 -rs
 
 vllm-options: .venv-vllm/installed  ## write down the names that `options` of the vllm engine may have
 	.venv-vllm/bin/python -c 'from dataclasses import fields; from vllm import AsyncEngineArgs; print(*sorted(one.name for one in fields(AsyncEngineArgs) if one.name[0] != "_"), sep="\n")' > models/engines/vllm_options.txt
