@@ -1,10 +1,10 @@
-# make serve | test | test-systems | test-launch | test-image | test-vllm | vllm-options | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench | bench-ingest | bench-search | docs | sbom | audit | lint | install | models | clean
+# make serve | test | test-systems | test-launch | test-image | test-gpu | test-vllm | vllm-options | test-clients | test-webui | test-chaos | fuzz | chaos | durability | bench | bench-ingest | bench-search | docs | sbom | audit | lint | install | models | clean
 PYTHON ?= python3
 BIN := .venv/bin
 # Of the shell, as the state folder of deployments/state.py.
 STATE := "$${RAGFLEET_STATE:-.ragfleet}"
 
-.PHONY: help install serve test test-systems test-launch test-image test-vllm vllm-options test-clients test-webui test-chaos fuzz chaos durability bench bench-ingest bench-search conformance docs sbom audit lint models clean
+.PHONY: help install serve test test-systems test-launch test-image test-gpu test-vllm vllm-options test-clients test-webui test-chaos fuzz chaos durability bench bench-ingest bench-search conformance docs sbom audit lint models clean
 .DEFAULT_GOAL := help
 
 help:  ## print this
@@ -21,7 +21,7 @@ serve: install  ## start everything on this machine and load the handbook; OBSER
 	@exec $(BIN)/python -m cluster.local
 
 test: install  ## run every test but those of whole clusters
-	$(BIN)/python -m pytest -m "not systems and not chaos and not image" -n 2 --no-loadscope-reorder --durations 15
+	$(BIN)/python -m pytest -m "not systems and not chaos and not image and not gpu" -n 2 --no-loadscope-reorder --durations 15
 
 test-systems: install  ## serve, scale, shard, load and re-embed on clusters, look at the page, about 20 minutes
 	$(BIN)/python -m pytest -m systems --durations 8
@@ -40,11 +40,23 @@ VLLM_PIP := .venv-vllm/bin/pip --quiet --disable-pip-version-check
 	$(VLLM_PIP) uninstall --yes torchvision torchaudio torchcodec
 	@touch $@
 
+# vLLM and torch for CUDA. On a machine without a network: GPU_PYTHON=python3, with what is there.
+GPU_PYTHON := .venv-gpu/bin/python
+
+.venv-gpu/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-gpu
+	.venv-gpu/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,gpu]'
+	@touch $@
+
+# Not in CI, which has no card. Cut after 12 minutes it still writes the report of what was run.
+test-gpu: $(if $(filter .venv-gpu/%,$(GPU_PYTHON)),.venv-gpu/installed)  ## run both engines, sharing, GPTQ and speeds on one GPU, at most 12 minutes, and write benchmarks/reports/; once 10 GB to install
+	timeout --signal=INT --kill-after=30 12m $(GPU_PYTHON) -m pytest tests/gpu -m gpu -W default --timeout 300 --cancelled 50 --gpu-report benchmarks/reports --durations 8 -rs
+
 vllm-options: .venv-vllm/installed  ## write down the names that `options` of the vllm engine may have
 	.venv-vllm/bin/python -c 'from dataclasses import fields; from vllm import AsyncEngineArgs; print(*sorted(one.name for one in fields(AsyncEngineArgs) if one.name[0] != "_"), sep="\n")' > models/engines/vllm_options.txt
 
 test-vllm: .venv-vllm/installed  ## run the engines' tests on vLLM's CPU build, serve and kill it, 10 minutes and once 5 to install
-	VLLM_CPU_KVCACHE_SPACE=1 .venv-vllm/bin/python -m pytest -m vllm --durations 8
+	VLLM_CPU_KVCACHE_SPACE=1 .venv-vllm/bin/python -m pytest -m "vllm and not gpu" --durations 8
 
 .venv-clients/installed: tests/clients/requirements.txt
 	$(PYTHON) -m venv .venv-clients

@@ -1,13 +1,16 @@
 """Loads a replica's model within the replica's share of its machine."""
 
 import asyncio
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import ray
 
-from deployments.state import models_folder, state_folder
+from deployments.state import models_folder
 from models.device import Share, one_at_a_time
 from models.hub import resolve
 
@@ -25,10 +28,23 @@ def assigned_share() -> Share:
 
 
 def assigned_cards() -> tuple[str, ...]:
-    """The GPUs that Ray shows to this process, by its numbers of them; none without a share."""
+    """The GPUs that Ray shows to this process; none without a share.
+
+    They are its numbers of them or, where the node was started with names in CUDA_VISIBLE_DEVICES,
+    as slices of GPUs (MIG) are told apart, those names.
+    """
     if not ray.is_initialized():
         return ()
     return tuple(ray.get_runtime_context().get_accelerator_ids().get("GPU", ()))
+
+
+def _locks_folder() -> Path:
+    """Where loads on one card wait for each other.
+
+    A GPU is this machine's or this container's alone, and so is this folder: where the state folder
+    is one volume of all nodes, the same numbers in it would be other nodes' GPUs.
+    """
+    return Path(tempfile.gettempdir(), f"ragfleet-cards-{os.getuid()}")
 
 
 class Placed(Protocol):
@@ -63,7 +79,7 @@ async def load_model(model_class: Callable[..., Model], config: Placed) -> Model
         if cards:
             resolve(config.model, config.revision, models_folder())  # no neighbour waits for that
         # A neighbour that loads meanwhile would have its memory measured as ours.
-        with one_at_a_time(cards, state_folder() / "cards"):
+        with one_at_a_time(cards, _locks_folder()):
             return model_class(config, cache=models_folder(), share=share)
 
     return await asyncio.to_thread(load)

@@ -159,32 +159,44 @@ def check_cards(share: Share) -> None:
 
     Raises:
         GpuMemoryError: it is not; the message names the processes that hold the rest.
+        InvalidInputError: CUDA shows some of the GPUs only; of slices (MIG) it shows one.
     """
     if share.num_gpus <= 0:
         return
+    wanted = max(1, int(share.num_gpus))
     asked = subprocess.run(
-        [sys.executable, "-c", _ASK_ROOM.format(max(1, int(share.num_gpus)))],
+        [sys.executable, "-c", _ASK_ROOM.format(wanted)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
+    told = asked.stdout.splitlines()
+    if 0 < len(told) < wanted:
+        msg = (
+            f"num_gpus is {share.num_gpus:g}, but CUDA shows {len(told)} here; of the slices of "
+            "GPUs (MIG) a process is shown one: give the model one larger slice, or whole GPUs"
+        )
+        raise InvalidInputError(msg)
     if asked.returncode != 0:
         logger.warning("the driver does not tell what is free: %s", asked.stderr.strip()[-200:])
         return
-    for line in asked.stdout.splitlines():
+    for line in told:
         free, total = map(int, line.split())
         check_room(share, free_bytes=free, total_bytes=total)
 
 
 def _holders() -> str:
-    """The processes on the GPUs that this one sees, as the driver names them."""
+    """The processes on the GPUs of this machine, as far as the driver names them."""
     try:
-        lines = compute_apps("pid,process_name,used_memory")
+        lines = compute_apps("gpu_uuid,pid,process_name,used_memory")
     except (OSError, subprocess.SubprocessError):
         return "unknown, nvidia-smi does not answer"
     return "; ".join(lines) or "processes that nvidia-smi does not see"
 
 
 def compute_apps(fields: str) -> list[str]:
-    """Asks the driver for a line for each process on the GPUs.
+    """Asks the driver for a line for each process on the GPUs of this machine, not ours alone.
+
+    Of processes on a slice (MIG) it may keep to itself how much they use, and inside a container
+    who they are.
 
     Raises:
         OSError: there is no nvidia-smi.
@@ -231,13 +243,14 @@ def one_at_a_time(cards: Sequence[str], folder: Path) -> Iterator[None]:
     """Lets one process of this machine at a time load on a card; none without cards.
 
     Args:
-        cards: names of the GPUs, alike in every process.
-        folder: for a lock file a card; made when missing.
+        cards: names of the GPUs, alike in every process: numbers or UUIDs, of slices also
+            `MIG-GPU-<UUID>/<GPU instance>/<compute instance>`.
+        folder: of this machine, for a lock file a card; made when missing.
     """
     with ExitStack() as held:
         if cards:
             folder.mkdir(parents=True, exist_ok=True)
         for card in sorted(cards):  # in one order, so that two processes cannot wait in a circle
-            stream = held.enter_context((folder / f"{card}.lock").open("w"))
+            stream = held.enter_context((folder / f"{card.replace('/', '.')}.lock").open("w"))
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield

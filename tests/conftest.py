@@ -52,6 +52,10 @@ def pytest_addoption(parser):
         help="random clusters on which tests/cluster/planning/test_packing_ray.py asks Ray for "
         "replicas; 200 take about 20 minutes",
     )  # fmt: skip
+    parser.addoption(
+        "--gpu-report", metavar="FOLDER",
+        help="where tests/gpu writes what it has seen, on which card, with which versions",
+    )  # fmt: skip
 
 
 class Scheduling(LoadFileScheduling):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from cluster.planning.licences import commercial_use
 from cluster.planning.memory import PROCESS_BYTES
-from cluster.planning.nodes import ACCELERATOR, Machines
+from cluster.planning.nodes import ACCELERATOR, SLICE, Machines
 from cluster.planning.packing import Packing
 from cluster.planning.replicas import Replicas
 from deployments.user_config import ConfigFault
@@ -49,6 +49,24 @@ def memory_faults(replicas: Named) -> Iterator[ConfigFault]:
                 message = f"the memory of {model.name} is not known: {model.unknown}; "
                 message += "give its sizes with --models FILE"
                 yield ConfigFault(where=(name, "user_config"), key="model", message=message)
+
+
+def slice_faults(replicas: Named, machines: Machines) -> Iterator[ConfigFault]:
+    """Finds models that want several GPUs and that Ray may place where those are slices."""
+    for name, one in replicas.items():
+        demand = one.demand
+        sliced = {
+            node.labels[SLICE] for node in machines.node_types.values()
+            if node.is_sliced and node.nodes and node.gpus >= demand.resources["GPU"] > 1
+            if any(fits(selector, node.labels) for selector in demand.selectors)
+        }  # fmt: skip
+        if sliced:
+            wanted, profiles = demand.resources["GPU"], ",".join(sorted(sliced))
+            message = (
+                f"num_gpus is {wanted:g}, and the GPUs may be slices, of which CUDA shows one "
+            )
+            message += f'to a process; a label_selector {{{SLICE}: "!in({profiles})"}} avoids them'
+            yield ConfigFault(where=(name, "ray_actor_options"), key="num_gpus", message=message)
 
 
 def packing_faults(replicas: Named, least: Packing, machines: Machines) -> Iterator[ConfigFault]:

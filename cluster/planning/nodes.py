@@ -14,6 +14,9 @@ from models.errors import check_limits
 
 ACCELERATOR = "accelerator_type:"  # a resource of Ray, of which each node has 1
 _ACCELERATOR_LABEL = "ray.io/accelerator-type"
+# With which a node starts whose GPUs are slices (MIG), told apart by their profile: `1g.10gb`.
+SLICE = "ragfleet/gpu-slice"
+WHOLE = "none"  # its value where they are whole
 _MEMORY_PART = 0.7  # of a node's memory, that Ray offers to actors which ask for some
 _MAX_NODES = 1000  # of a type
 
@@ -25,11 +28,12 @@ class NodeType:
     Attributes:
         nodes: how many there are.
         cpus: of each.
-        gpus: of each.
-        gpu_memory_gb: of one GPU, in 10^9 bytes; None: not known.
-        accelerator: the GPUs as Ray names them, such as `L4` or `A100`; None: not known.
+        gpus: of each; slices of GPUs (MIG) count as GPUs.
+        gpu_memory_gb: of one GPU or slice, in 10^9 bytes; None: not known.
+        accelerator: the GPUs as Ray names them, such as `L4` or `A100`; None: not known. Ray names
+            slices as the GPU that they are of.
         memory_gb: of each machine.
-        labels: with which `ray start` runs there.
+        labels: with which `ray start` runs there; `ragfleet/gpu-slice` says that GPUs are slices.
         resources: further ones of Ray.
         price_per_hour: of each, in any currency; None: not known.
     """
@@ -53,6 +57,11 @@ class NodeType:
     def is_spot(self) -> bool:
         """Whether its machines may be taken away."""
         return self.labels.get(MARKET) == SPOT
+
+    @property
+    def is_sliced(self) -> bool:
+        """Whether its GPUs are slices of larger ones, of which CUDA shows one to a process."""
+        return self.labels.get(SLICE, WHOLE) != WHOLE
 
     def offered(self) -> dict[str, float]:
         """What Ray has on one of them."""

@@ -13,6 +13,7 @@ from cluster.planning.faults import (
     packing_faults,
     place_faults,
     resume_faults,
+    slice_faults,
 )
 from cluster.planning.nodes import Machines
 from cluster.planning.packing import Packing, pack
@@ -109,6 +110,7 @@ def make_plan(
     most = pack({name: one.most for name, one in replicas.items()}, demands, machines)
     faults += [*place_faults(file, machines, asked.load_s), *memory_faults(replicas)]
     faults += [
+        *slice_faults(replicas, machines),
         *packing_faults(replicas, least, machines),
         *crowded_faults(replicas, most, machines),
     ]

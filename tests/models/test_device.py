@@ -143,6 +143,33 @@ def test_each_card_of_a_share_is_looked_at_from_a_process_that_ends(monkeypatch)
     assert len(free["asked"]) == 3
 
 
+def test_of_slices_cuda_shows_one_and_a_model_that_wants_two_is_refused(monkeypatch):
+    def run(*_args, **_kwargs):  # as PyTorch fails where CUDA counts less than NVML
+        failed = "RuntimeError: device >= 0 && device < num_gpus INTERNAL ASSERT FAILED"
+        return SimpleNamespace(stdout=f"{GIB} {GIB}\n", stderr=failed, returncode=1)
+
+    monkeypatch.setattr(module.subprocess, "run", run)
+    with pytest.raises(InvalidInputError, match=r"num_gpus is 2, but CUDA shows 1 here; of the sl"):
+        check_cards(Share(num_gpus=2))
+
+
+@pytest.mark.parametrize("told", ["[N/A]", "[Not Supported]", "[Insufficient Permissions]"])
+def test_what_the_driver_keeps_to_itself_of_a_slice_breaks_nothing(monkeypatch, tmp_path, told):
+    uuid = "GPU-7fdaf0a5-179b-f636-d15d-daf243e3ff16"
+    held = rf"gpu_uuid, pid, process_name, used\n{uuid}, 77, python, {told}\n"
+    used = rf"pid, used_gpu_memory [MiB]\n77, {told}\n78, 700 MiB\n"
+    script = f"case \"$*\" in *gpu_uuid*) printf '{held}' ;; *) printf '{used}' ;; esac\n"
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(GpuMemoryError) as caught:
+        check_room(Share(num_gpus=1), free_bytes=GIB, total_bytes=10 * GIB)
+    assert str(caught.value).endswith(f"held by: {uuid}, 77, python, {told}")
+    driver = using._DriverTold()
+    driver.ask()
+    assert driver.used_bytes([77, 78]) == 700 * 2**20
+
+
 def test_where_the_cpu_serves_there_is_no_share_of_a_gpu(no_gpu):
     assert as_served(Share(num_gpus=2, num_cpus=3, allow_cpu=True)) == Share(
         num_cpus=3, allow_cpu=True
@@ -183,8 +210,13 @@ def _load(cards, folder, log):
         log.put("out")
 
 
-def test_starts_on_one_card_follow_one_another(tmp_path):
-    cards = (("1", "0"), ("0", "1"))
+PARENT = "GPU-7fdaf0a5-179b-f636-d15d-daf243e3ff16"
+SLICES = ("MIG-feb88891-0321-5fef-9c87-d4af3b54259e", f"MIG-{PARENT}/9/0")
+
+
+@pytest.mark.parametrize("names", [("1", "0"), (PARENT, "0"), SLICES])
+def test_starts_on_one_card_follow_one_another(tmp_path, names):
+    cards = (names, names[::-1])
     context = multiprocessing.get_context("fork")
     log = context.SimpleQueue()  # what is put lies there when `put` returns
     loads = [context.Process(target=_load, args=(one, tmp_path, log)) for one in cards * 2]
@@ -196,6 +228,12 @@ def test_starts_on_one_card_follow_one_another(tmp_path):
     while not log.empty():
         told.append(log.get())
     assert told == ["in", "out"] * 4
+
+
+def test_loads_on_two_slices_of_one_card_do_not_wait_for_each_other(tmp_path):
+    slices = (f"MIG-{PARENT}/9/0", f"MIG-{PARENT}/10/0")
+    with one_at_a_time(slices[:1], tmp_path), one_at_a_time(slices[1:], tmp_path):
+        assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_without_cards_nobody_waits(tmp_path):

@@ -9,7 +9,9 @@ import yaml
 
 from cluster.launch import render as launch
 from cluster.launch.render import read_values, render
+from cluster.planning.nodes import NodeType
 from graphs.errors import ConfigError
+from tests.cluster.launch.kuberay_rules import refused
 
 LAUNCH = Path(launch.__file__).parent
 CHART = LAUNCH / "chart"
@@ -81,6 +83,37 @@ def test_workers_may_run_on_the_machines_that_clouds_taint(objects):
     gpu, azure = ("nvidia.com/gpu", "present"), ("kubernetes.azure.com/scalesetpriority", "spot")
     assert {name for name, pod in pods.items() if tolerates(pod, gpu)} == {"on-demand", "spot"}
     assert {name for name, pod in pods.items() if tolerates(pod, azure)} == {"spot"}
+
+
+SLICES = {"gpu_resource": "nvidia.com/mig-3g.40gb", "gpu_slice": "3g.40gb", "spot_gpus": 1}
+
+
+def test_workers_with_slices_of_gpus_stand_on_tainted_machines_and_say_so(values):
+    service = yaml.safe_load(render(values | SLICES)["kuberay/rayservice.yaml"])
+    for group in service["spec"]["rayClusterConfig"]["workerGroupSpecs"]:
+        pod = group["template"]["spec"]
+        assert pod["containers"][0]["resources"]["limits"][SLICES["gpu_resource"]] == 1
+        assert tolerates(pod, ("nvidia.com/gpu", "present"))
+        assert NodeType(labels=group["labels"]).is_sliced
+    assert list(refused(service)) == []
+
+
+def test_workers_with_whole_gpus_are_of_no_slices(objects):
+    groups = objects["RayService"]["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    assert not any(NodeType(labels=one["labels"]).is_sliced for one in groups)
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ({"spot_gpus": 4}, "spot_gpus: 4 is greater than the maximum of 1"),
+        ({"gpu_slice": "none"}, "gpu_slice: 'none' does not match"),
+        ({"gpu_slice": "40gb"}, "gpu_slice: '40gb' does not match"),
+    ],
+)
+def test_slices_that_no_process_would_see_are_refused(values, own, told):
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        render(values | SLICES | own)
 
 
 def bytes_of(quantity):
@@ -214,6 +247,7 @@ OTHERS = [
         "gpu_resource": "amd.com/gpu",
         "spot_nodes": 0,
     },
+    SLICES,
 ]
 
 

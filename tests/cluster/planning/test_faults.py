@@ -82,6 +82,41 @@ def test_an_accelerator_that_no_node_has_has_no_place(planned, kind):
     assert (status, found["faults"]) == (0, [])
 
 
+@pytest.fixture
+def with_slices(tmp_path):
+    """The nodes of the repository, and one whose four GPUs are slices."""
+    table = yaml.safe_load(NODES.read_text())
+    labels = {"ray.io/market-type": "on-demand", "ragfleet/gpu-slice": "3g.40gb"}
+    sliced = table["node_types"]["spot"] | {"gpu_memory_gb": 40, "nodes": 1, "labels": labels}
+    table["node_types"]["sliced"] = sliced
+    path = tmp_path / "sliced.yaml"
+    path.write_text(yaml.safe_dump(table))
+    return path
+
+
+def test_a_model_over_two_gpus_that_may_be_slices_is_told(planned, with_slices):
+    status, found = planned(nodes=with_slices)
+    assert status == 3
+    (fault,) = found["faults"]
+    assert "num_gpus is 2, and the GPUs may be slices, of which CUDA shows one to" in fault
+    told = 'ragfleet/gpu-slice: "!in(3g.40gb)"'
+    assert f"{{{told}}}" in fault
+    where = "          num_gpus: 2                  # whole GPUs; the model is split over them\n"
+    where += "          label_selector: {ray.io/market-type: on-demand"
+    status, found = planned((where, f"{where}, {told}"), nodes=with_slices)
+    assert (status, found["faults"]) == (0, [])
+
+
+def test_a_slice_is_a_smaller_gpu(planned, with_slices):
+    table = yaml.safe_load(with_slices.read_text())
+    table["node_types"]["sliced"]["gpu_memory_gb"] = 5
+    with_slices.write_text(yaml.safe_dump(table))
+    status, found = planned(("num_gpus: 2  ", "num_gpus: 1  "), nodes=with_slices)
+    assert status == 3
+    assert any("its share is 4.5 GB" in one for one in found["faults"])
+    assert not any("may be slices" in one for one in found["faults"])
+
+
 def test_gpus_that_do_not_divide_the_heads_are_refused_by_the_table(planned):
     status, found = planned(("num_gpus: 2  ", "num_gpus: 3  "))
     assert status == 1

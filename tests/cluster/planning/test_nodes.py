@@ -29,3 +29,12 @@ def test_the_accelerator_is_what_ray_has_found():
     assert found.node_types["type-1"].offered()["accelerator_type:A100"] == 1.0
     labelled = NodeType(labels={"ray.io/accelerator-type": "L4"})
     assert labelled.offered()["accelerator_type:L4"] == 1.0
+
+
+def test_slices_are_told_by_the_label_of_their_node():
+    sliced = {"ragfleet/gpu-slice": "1g.10gb"}
+    found = running_machines([node(7e9, GPU=7.0, labels=sliced), node(7e9, GPU=1.0)])
+    assert [(one.is_sliced, one.gpus) for one in found.node_types.values()] == [
+        (True, 7), (False, 1),
+    ]  # fmt: skip
+    assert not NodeType(labels={"ragfleet/gpu-slice": "none"}).is_sliced

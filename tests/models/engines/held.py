@@ -29,6 +29,8 @@ ENGINE_OPTIONS = {
         },
     },
 }
+TWO_CPUS = Share(num_cpus=2.0)
+FULL = ROOT / "models/bundled/generator-full"
 PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 
 
@@ -39,21 +41,23 @@ class Held:
         kind: fake, transformers or vllm.
     """
 
-    def __init__(self, kind, cache, patch, *, num_adapters=0):
+    def __init__(
+        self, kind, cache, patch, *, num_adapters=0, share=TWO_CPUS, options=None, model=FULL
+    ):
         self.kind = kind
         if kind == "fake":
             patch.setattr(
                 module, "load_engine", lambda *_args, **_kwargs: FakeEngine(6144, end_id=1)
             )
         config = GeneratorConfig(
-            model=str(ROOT / "models/bundled/generator-full"),
+            model=str(model),
             engine="vllm" if kind == "fake" else kind,
-            engine_options=ENGINE_OPTIONS.get(kind, {}),
+            engine_options=ENGINE_OPTIONS.get(kind, {}) if options is None else options,
             max_answer_tokens=48,
             max_adapters=num_adapters,
             max_adapter_rank=8,
         )
-        self.generator = Generator(config, cache=cache, share=Share(num_cpus=2.0))
+        self.generator = Generator(config, cache=cache, share=share)
         self.engine = self.generator._engine
 
     def ids_of(self, *texts):
@@ -132,12 +136,12 @@ class Held:
         return sum(memory for pid, memory in _processes().items() if os.getpid() in _line(pid))
 
 
-def load_held(kind, cache, **options):
+def load_held(kind, cache, held_class=Held, **options):
     """Loads an engine; skips its tests where it is not installed."""
     if kind == "vllm":
         pytest.importorskip("vllm", reason="make test-vllm installs it")
     with pytest.MonkeyPatch.context() as patch:
-        return Held(kind, cache, patch, **options)
+        return held_class(kind, cache, patch, **options)
 
 
 def _line(pid):
