@@ -95,8 +95,24 @@ def test_a_key_stands_in_no_process_list_log_or_dashboard(fleet, key):
     assert not [text for text in shown if secret.encode() in text or token.encode() in text]
 
 
-def test_twenty_clients_at_two_gateways_get_what_a_key_may_ask_and_each_answer_counts_once(fleet):
-    key = new_key(fleet, "query", "--limit", f"requests_per_min={LIMIT}")
+def num_passes(fleet):
+    """How often a Gateway has said that it lets requests pass: the catalog stood still."""
+    logs = (path for path in fleet.folder.glob("**/logs/**/*") if path.is_file())
+    return sum(log.read_bytes().count(b"limits wait for the catalog") for log in logs)
+
+
+def asked_to_the_limit(fleet):
+    """A key, and what its answers used: of twenty clients within a minute, all of them counted."""
+    for _ in range(4):
+        key = new_key(fleet, "query", "--limit", f"requests_per_min={LIMIT}")
+        before, began = num_passes(fleet), time.monotonic()
+        answers = answers_of_twenty(fleet, key)
+        if time.monotonic() - began < 55 and num_passes(fleet) == before:
+            return key, answers
+    pytest.fail("the machine stands still too often to ask for a minute")
+
+
+def answers_of_twenty(fleet, key):
     wants, url = {"authorization": f"Bearer {key}"}, f"{fleet.url}/v1/chat/completions"
 
     def client(_):
@@ -116,7 +132,11 @@ def test_twenty_clients_at_two_gateways_get_what_a_key_may_ask_and_each_answer_c
         return answered
 
     with ThreadPoolExecutor(20) as pool:
-        answers = [one for answered in pool.map(client, range(20)) for one in answered]
+        return [one for answered in pool.map(client, range(20)) for one in answered]
+
+
+def test_twenty_clients_at_two_gateways_get_what_a_key_may_ask_and_each_answer_counts_once(fleet):
+    key, answers = asked_to_the_limit(fleet)
     assert 0.97 * LIMIT <= len(answers) <= 1.05 * LIMIT
     may_ask = {"authorization": f"Bearer {new_key(fleet, 'admin')}"}
     told, deadline = None, time.monotonic() + 30  # the other Gateway writes a little later

@@ -26,8 +26,12 @@ NUM_CHATS, NUM_TURNS = 8, 3
 
 @pytest.fixture(scope="module")
 def fleet():
-    with Fleet(num_spot=0, changes=CHANGES) as made:
-        yield made
+    with pytest.MonkeyPatch.context() as environment:
+        # A replica that stands still for longer than that is passed over, and another one taken.
+        for name in ("", "MAX_"):
+            environment.setenv(f"RAY_SERVE_{name}QUEUE_LENGTH_RESPONSE_DEADLINE_S", "20")
+        with Fleet(num_spot=0, changes=CHANGES) as made:
+            yield made
 
 
 @pytest.fixture
