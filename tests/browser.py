@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from fnmatch import fnmatch
 from importlib import resources
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class Watch:
         page.on("console", self._on_console)
         page.on("request", self._on_request)
         for ended in ("requestfinished", "requestfailed"):
-            page.on(ended, self._asked.discard)
+            page.on(ended, self._on_end)
 
     def forget(self):
         """Forgets the faults of all that was asked so far; of Playwright's synchronous driver."""
@@ -64,6 +65,9 @@ class Watch:
         where = message.location.get("url", "")
         if message.type == "error" and not where.endswith(tuple(self._expected) or ("\0",)):
             self.faults.append(f"console: {message.text} {where}")
+
+    def _on_end(self, request):
+        self._asked.discard(request)
 
     def _on_request(self, request):
         self._asked.add(request)
@@ -95,6 +99,37 @@ async def violations_async(page):
     await session.send("Runtime.evaluate", {"expression": axe_source()})
     asked = {"expression": _AXE_RUN, "awaitPromise": True, "returnByValue": True}
     return _violations(await session.send("Runtime.evaluate", asked))
+
+
+def attaching(page):
+    """Around what uploads a file: waits until a store has taken it, so that there is a job.
+
+    The page says "Reading" before it asks the store.
+    """
+    return page.expect_response(
+        lambda one: one.request.method == "POST" and fnmatch(one.url, "*/v1/vector_stores/*/files")
+    )
+
+
+async def copied(page, control):
+    """Clicks a button that copies, and gives what it copied once it has said so.
+
+    It says so for a moment only, which whoever begins to look after the click may miss.
+    """
+    await page.evaluate("() => navigator.clipboard.writeText('')")
+    said = await control.evaluate_handle(
+        """(one) => {
+            const said = [];
+            new MutationObserver(() => said.push(one.textContent))
+                .observe(one, { childList: true, characterData: true, subtree: true });
+            return said;
+        }"""
+    )
+    await control.click()
+    await page.wait_for_function("(said) => said.includes('Copied')", arg=said)
+    text = await page.evaluate("() => navigator.clipboard.readText()")
+    assert text, await said.json_value()
+    return text
 
 
 async def focused(page):

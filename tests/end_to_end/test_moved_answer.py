@@ -63,20 +63,20 @@ def client_of(fleet):
     return OpenAI(base_url=f"{fleet.url}/v1", api_key="none", timeout=60, max_retries=0)
 
 
-def kill_generator(fleet):
-    """SIGKILLs the only replica of the Generator, which writes one answer, and gives its id."""
-    replica = writing_replica(fleet)
-    os.kill(replica["pid"], signal.SIGKILL)
-    return replica["id"]
+def only_replica(fleet):
+    """The only replica of the Generator, once it runs and nothing is asked of it.
 
-
-def writing_replica(fleet):
-    """The only replica of the Generator, which writes one answer."""
-    state = httpx.get(f"{fleet.url}/admin/v1/system", timeout=30).json()
-    (generator,) = (one for one in state["deployments"] if one["name"] == "Generator")
-    assert (generator["working"], generator["waiting"], state["alarms"]) == (1, 0, [])
-    (replica,) = generator["replicas"]
-    return replica
+    It is looked for before an answer begins: a slow look would come after the end of that.
+    """
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        state = httpx.get(f"{fleet.url}/admin/v1/system", timeout=30).json()
+        (generator,) = (one for one in state["deployments"] if one["name"] == "Generator")
+        is_idle = (generator["working"], generator["waiting"], state["alarms"]) == (0, 0, [])
+        if is_idle and [one["state"] for one in generator["replicas"]] == ["RUNNING"]:
+            return generator["replicas"][0]
+        time.sleep(0.3)
+    raise AssertionError((generator, state["alarms"]))
 
 
 @needs_chromium
@@ -85,10 +85,10 @@ def test_an_answer_whose_replica_is_killed_moves_while_it_is_read(fleet, browser
     watching, watched = opened(browser, fleet.url)
     view(watching, "System")
     watching.locator(".deployment", has_text="Generator").get_by_text("running").wait_for()
+    lost = only_replica(fleet)
     page.get_by_role("textbox", name="Question").fill(QUESTION)
     page.keyboard.press("Enter")
     page.locator(".text p:not(.muted)").wait_for()
-    lost = writing_replica(fleet)
     # It hangs first: where another one starts at once, no pause would be long enough to be told.
     os.kill(lost["pid"], signal.SIGSTOP)
     page.locator(".note", has_text="The answer pauses.").wait_for()
@@ -110,14 +110,16 @@ def test_an_answer_whose_replica_is_killed_moves_while_it_is_read(fleet, browser
 
 
 def test_one_trace_goes_from_the_client_to_every_model_though_the_answer_moved(fleet, collector):
+    lost = only_replica(fleet)
     stream = client_of(fleet).chat.completions.create(
         model="rag", messages=[{"role": "user", "content": QUESTION}], stream=True,
         max_tokens=24, extra_headers=SAMPLED, extra_body={"rag": {"debug": True}},
     )  # fmt: skip
-    killed, told = "", []
+    is_killed, told = False, []
     for chunk in stream:
-        if not killed and chunk.choices and chunk.choices[0].delta.content:
-            killed = kill_generator(fleet)
+        if not is_killed and chunk.choices and chunk.choices[0].delta.content:
+            os.kill(lost["pid"], signal.SIGKILL)
+            is_killed = True
         told += [chunk.model_extra["rag"]] if chunk.model_extra.get("rag") else []
     assert [one["num_migrations"] for one in told] == [1, 1]  # as it moved, and at the end
     spans = whole(collector)

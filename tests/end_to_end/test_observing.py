@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -100,20 +100,34 @@ def load(system):
 
 def comes_true(condition, seconds):
     deadline = time.monotonic() + seconds
-    while not (is_true := condition()) and time.monotonic() < deadline:
+    while not (is_true := is_told(condition)) and time.monotonic() < deadline:
         time.sleep(0.5)
     return is_true
 
 
-def is_scraped(address, metric):
-    with suppress(httpx.TransportError):  # Prometheus starts
-        return values(address, metric) != []
+def is_told(condition):
+    """Whether it holds; where Prometheus does not answer in time, not yet."""
+    with suppress(httpx.TransportError):
+        return condition()
     return False
+
+
+@contextmanager
+def prometheus_of(system, folder):
+    """Prometheus, once it answers queries; before that it refuses them in plain text."""
+    with prometheus.running(system.folder, folder, free_port()) as address:
+        assert comes_true(lambda: httpx.get(f"{address}/-/ready").status_code == 200, 120)
+        yield address
+
+
+def is_scraped(address, metric):
+    return values(address, metric) != []
 
 
 def values(address, query, **at):
     asked = query.replace(WINDOW, "1m").replace("$model", ".*").replace("$store", ".*")
-    reply = httpx.get(f"{address}/api/v1/query", params={"query": asked, **at}).json()
+    params = {"query": asked, **at}
+    reply = httpx.get(f"{address}/api/v1/query", params=params, timeout=60).json()
     assert reply["status"] == "success", reply
     return [one["value"][1] for one in reply["data"]["result"] if one["value"][1] != "NaN"]
 
@@ -151,14 +165,15 @@ needs_prometheus = pytest.mark.skipif(
 @needs_prometheus
 def test_no_panel_is_empty_after_a_load_nor_zero_for_want_of_its_metric(watched, tmp_path):
     seldom = {*SELDOM, *MOVED, *NOTICED, *RECORDED_ELSEWHERE}
-    with prometheus.running(watched.folder, tmp_path, free_port()) as address:
+    with prometheus_of(watched, tmp_path) as address:
         deadline = time.monotonic() + 240
         empty = {"all"}
         while empty and time.monotonic() < deadline:
             load(watched)  # rates need what grows between two scrapes
             time.sleep(5)
             at = time.time()  # both of one instant: what is old may go at any
-            empty = empty_panels(address, removed=ELSE_ZERO, time=at) - seldom
+            with suppress(httpx.TransportError):  # not told yet
+                empty = empty_panels(address, removed=ELSE_ZERO, time=at) - seldom
         assert empty == set()
         assert empty_panels(address, time=at) == set()
 
@@ -215,11 +230,13 @@ def bring_about(ways, system, address):
     left, deadline = set(ways), time.monotonic() + 180
     while left and time.monotonic() < deadline:
         # A rate is above 0 once what was there at a scrape has grown.
-        told = are_shown if are_counted(address, left) else are_counted
+        are_there = is_told(partial(are_counted, address, left))
+        told = are_shown if are_there else are_counted
         for way in dict.fromkeys(way for title, way in ways.items() if title in left):
             way(system)
         comes_true(partial(told, address, left), 20)
-        left -= panels_above_zero(address)
+        with suppress(httpx.TransportError):  # not told yet
+            left -= panels_above_zero(address)
     assert left == set()
 
 
@@ -229,7 +246,7 @@ def test_what_seldom_happens_shows_in_its_panel(served, tmp_path, monkeypatch):
     port = free_port()  # another system on this machine may have the usual one
     monkeypatch.setattr(prometheus, "_SPOT", f"127.0.0.1:{port}")
     with (
-        prometheus.running(served.folder, tmp_path, free_port()) as address,
+        prometheus_of(served, tmp_path) as address,
         watched_spot_node(served, port) as spot_node,
     ):
         assert comes_true(lambda: is_scraped(address, "spot_node_draining"), 60)

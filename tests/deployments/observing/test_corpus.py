@@ -1,7 +1,6 @@
 """What the corpus tells of itself: its backlog, and sizes of few stores."""
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
 
 from deployments.observing.corpus import IndexSizes, StoreFiles, watch_ingestion
@@ -17,11 +16,15 @@ class Index:
     num_bytes: int
 
 
-async def watched(backlog, meter):
-    """Records what a catalog tells, again and again."""
-    watch = asyncio.create_task(watch_ingestion(Told(backlog), meter, period_s=0.01))
-    await asyncio.sleep(0.2)
+async def watched(catalog, meter, is_enough):
+    """Records what a catalog tells, again and again, until it is enough."""
+    watch = asyncio.create_task(watch_ingestion(catalog, meter, period_s=0.01))
+    async with asyncio.timeout(50):
+        while not is_enough():
+            assert not watch.done(), watch
+            await asyncio.sleep(0.01)
     watch.cancel()
+    await asyncio.wait([watch])
 
 
 @dataclass
@@ -35,8 +38,10 @@ class Told:
 async def test_the_backlog_is_recorded():
     files = {"in_progress": 2, "completed": 0, "failed": 1, "cancelled": 0}
     meter = RecordingMeter()
-    await watched(Backlog(num_jobs=2, lag_s=60.0, files={"vs_1": files, "": {"failed": 3}}), meter)
-    assert set(meter.values["ragfleet_ingest_jobs",]) == {2}
+    backlog = Backlog(num_jobs=2, lag_s=60.0, files={"vs_1": files, "": {"failed": 3}})
+    jobs = meter.values["ragfleet_ingest_jobs",]
+    await watched(Told(backlog), meter, lambda: len(jobs) > 1)
+    assert set(jobs) == {2}
     assert set(meter.values["ragfleet_ingest_lag_seconds",]) == {60.0}
     assert set(meter.values["ragfleet_files", "failed", "vs_1"]) == {1}
     assert set(meter.values["ragfleet_files", "failed", "other"]) == {3}
@@ -65,10 +70,7 @@ async def test_a_database_that_is_away_is_waited_for():
             raise CorpusUnavailableError("away")
 
     away = Away()
-    with suppress(TimeoutError):
-        async with asyncio.timeout(0.5):
-            await watch_ingestion(away, RecordingMeter(), period_s=0.01)
-    assert away.num_asked > 1
+    await watched(away, RecordingMeter(), lambda: away.num_asked > 1)
 
 
 def test_the_largest_stores_are_told_apart_and_what_has_gone_is_none():

@@ -1,7 +1,8 @@
 """What the metrics tell of requests, read from the traces of the real pipeline."""
 
 import asyncio
-from dataclasses import replace
+import time
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 import pytest
@@ -53,19 +54,33 @@ async def test_an_answer_is_counted_with_its_tokens_stages_and_scores():
     assert stages >= {"check_question", "embed", "retrieve", "rerank", "generate", "check_answer"}
 
 
+@dataclass
 class Slow(FakeStages):
-    """Begins after a while, then writes `answer`, a piece each `delay_s`."""
+    """Begins after a while, then writes `answer`, a piece each `delay_s`; notes when.
+
+    Attributes:
+        given_at: when each piece was given away, just before the pipeline had it.
+        asked_at: when the next one was asked for, just after.
+    """
+
+    given_at: list = field(default_factory=list)
+    asked_at: list = field(default_factory=list)
 
     async def stream(self, request):
         await asyncio.sleep(0.3)
         async for chunk in super().stream(request):
+            self.given_at.append(time.perf_counter())
             yield chunk
+            self.asked_at.append(time.perf_counter())
 
 
 async def test_the_time_of_a_token_begins_after_the_first_one():
-    meter, _ = await observed(Slow(answer=("a ", "b ", "c ", "d ", "e."), delay_s=0.02))
+    fake = Slow(answer=("a ", "b ", "c ", "d ", "e."), delay_s=0.02)
+    meter, _ = await observed(fake)
     (each,) = meter.values["gen_ai_server_time_per_output_token_seconds", *CHAT]
-    assert 0.02 <= each < 0.3 / 5
+    shortest_s = fake.given_at[-1] - fake.asked_at[0]  # however long the process stood still
+    longest_s = fake.asked_at[-1] - fake.given_at[0]
+    assert max(0.02, shortest_s / 4) <= each <= longest_s / 4
     meter, _ = await observed(Slow(answer=("a.",)))
     assert "gen_ai_server_time_per_output_token_seconds" not in {key[0] for key in meter.values}
 

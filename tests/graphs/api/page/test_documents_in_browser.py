@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.browser import needs_chromium, violations_async
+from tests.browser import attaching, needs_chromium, violations_async
 
 pytestmark = needs_chromium
 
@@ -133,20 +133,25 @@ async def test_an_upload_tells_how_far_it_is_and_when_it_is_read(open_page, api_
         await page.get_by_role("link", name="Documents", exact=True).click()
         await page.get_by_text("This store holds no files yet.").wait_for()
         session = await page.context.new_cdp_session(page)
-        slow = {"offline": False, "latency": 0, "downloadThroughput": -1}
+        line = {"offline": False, "latency": 0, "downloadThroughput": -1}
         await session.send("Network.enable")
-        await session.send("Network.emulateNetworkConditions", slow | {"uploadThroughput": 60_000})
+        # So slow that the upload does not end before it was looked at.
+        await session.send("Network.emulateNetworkConditions", line | {"uploadThroughput": 1_000})
         text = b"Its name is Agatha. " * 6_000
         file = {"name": "heron.md", "mimeType": "text/markdown", "buffer": text}
         await page.set_input_files("input[type=file]", files=[file])
         row = page.locator(".uploads li", has_text="heron.md")
         await row.get_by_role("progressbar", name="Upload of heron.md").wait_for()
         await page.wait_for_function(
-            """() => { const { value } = document.querySelector(".uploads progress");
-                return value > 0 && value < 1; }"""
+            """() => {
+                const row = document.querySelector(".uploads li");
+                const { value } = row.querySelector("progress");
+                return value > 0 && value < 1 && row.innerText.includes("Uploading");
+            }"""
         )
-        assert await row.get_by_text("Uploading").is_visible()
-        await row.get_by_text("Reading").wait_for()
+        async with attaching(page):
+            await session.send("Network.emulateNetworkConditions", line | {"uploadThroughput": -1})
+            await row.get_by_text("Reading").wait_for()
         assert await row.locator("progress[value]").count() == 0  # how long it takes nobody knows
         assert await violations_async(page) == []
         api_ingest()

@@ -10,7 +10,7 @@ from graphs.errors import StageUnavailableError
 from graphs.observing.at_work import QueueState
 from graphs.observing.moves import Move
 from graphs.pipeline.events import Citation, Finished, Moved, Retrieved, TextDelta, Thought, Usage
-from tests.browser import needs_chromium, violations_async
+from tests.browser import copied, needs_chromium, violations_async
 from tests.graphs.api.page.conftest import LOCAL
 
 pytestmark = needs_chromium
@@ -251,11 +251,9 @@ async def test_the_copied_requests_run_and_give_the_same_answer(open_page, api_p
         await done(page)
         for name, command in (("Python", [sys.executable, "-c"]), ("a curl", ["bash", "-c"])):
             control = page.get_by_role("button", name=f"Copy the request as {name}")
-            await control.click()
-            await control.filter(has_text="Copied").wait_for()
-            copied = await page.evaluate("() => navigator.clipboard.readText()")
+            text = await copied(page, control)
             process = await asyncio.create_subprocess_exec(
-                *command, copied, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                *command, text, stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )
             told, error = await process.communicate()
             assert "Requests wait in a bounded queue. [1]" in told.decode(), error.decode()

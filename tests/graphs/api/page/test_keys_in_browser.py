@@ -7,7 +7,7 @@ import pytest
 from graphs.config import GatewayConfig
 from graphs.settings import AuthSettings
 from index.catalog.keys.records import KeyGrant
-from tests.browser import focused, needs_chromium, screenshot_path, violations_async
+from tests.browser import copied, focused, needs_chromium, screenshot_path, violations_async
 
 pytestmark = needs_chromium
 
@@ -142,13 +142,11 @@ async def test_all_that_a_key_may_be_is_sent_and_the_key_copied(
         assert await page.evaluate("() => document.documentElement.scrollWidth") <= 360
         assert await page.evaluate("() => document.querySelector('dialog').scrollWidth") <= 360
         await page.get_by_role("button", name="Create", exact=True).dblclick()
-        await page.get_by_role("button", name="Copy the key").click()
-        await page.get_by_text("Copied", exact=True).wait_for()
-        copied = await page.evaluate("() => navigator.clipboard.readText()")
+        text = await copied(page, page.get_by_role("button", name="Copy the key"))
         await page.screenshot(path=screenshot_path(tmp_path, "new-key-on-a-phone.png"))
         await page.mouse.click(1, 1)  # beside the dialog, which stays: the key is shown but once
         assert await violations_async(page) == []
-        assert await shown_key(page) == copied
+        assert await shown_key(page) == text
     told = (await api_http.get(PATH, headers={"authorization": f"Bearer {operator}"})).json()
     _, made = told["data"]  # one key, though it was clicked twice
     assert made["expires_at"] - made["created_at"] == 30 * 86_400

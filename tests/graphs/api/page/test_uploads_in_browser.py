@@ -1,8 +1,10 @@
 """Uploads of the page in Chromium: they outlive a restart of the server and other views."""
 
+import asyncio
+
 import pytest
 
-from tests.browser import needs_chromium, view_async, violations_async
+from tests.browser import attaching, needs_chromium, view_async, violations_async
 
 pytestmark = needs_chromium
 
@@ -16,12 +18,14 @@ def file_of(name, text=b"Its name is Agatha."):
     return {"name": name, "mimeType": "text/markdown", "buffer": text}
 
 
-def failing(times, status):
-    """Answers so often that the server is away, and lets the others through."""
+def failing(times, status, seen=None):
+    """Answers so often that the server is away, and lets others through, once it is `seen`."""
     left = [status] * times
 
     async def answer(route):
         if not left:
+            if seen:
+                await seen.wait()
             return await route.continue_()
         left.pop()
         error = {"error": {"message": "The Gateway restarts."}}
@@ -38,18 +42,20 @@ async def test_an_upload_goes_on_while_the_server_is_away(open_page, api_http, s
     async with open_page(files, one) as page:
         # So that the address of its state is known: errors are expected there alone.
         await page.route("**/v1/files", lambda route: route.fulfill(json=sent.json()))
-        attaching, attaching_left = failing(1, 502)
+        seen = asyncio.Event()
+        taking, taking_left = failing(1, 502, seen)
         looking, looking_left = failing(2, 503)
-        await page.route(f"**{files}", attaching)
+        await page.route(f"**{files}", taking)
         await page.route(f"**{one}", looking)
         await view_async(page, "Documents")
         await page.set_input_files("input[type=file]", files=[file_of("heron.md")])
         row = page.locator(".uploads li", has_text="heron.md")
         await row.get_by_text("Reading. The Gateway restarts. Trying again…").wait_for()
+        seen.set()
         await row.get_by_text("Reading", exact=True).wait_for()
         api_ingest()
         await row.get_by_text("Ready, ").wait_for()
-    assert attaching_left == looking_left == []
+    assert taking_left == looking_left == []
 
 
 async def test_what_cannot_pass_is_told_at_once(open_page, api_http, store):
@@ -65,7 +71,8 @@ async def test_uploads_are_still_listed_after_another_view(open_page, store, api
     async with open_page() as page:
         await view_async(page, "Documents")
         broken = file_of("broken.pdf", b"%PDF-1.7 but not really")
-        await page.set_input_files("input[type=file]", files=[broken])
+        async with attaching(page):
+            await page.set_input_files("input[type=file]", files=[broken])
         uploads = page.locator(".uploads li")
         await uploads.get_by_text("Reading").wait_for()
         await view_async(page, "Ask")

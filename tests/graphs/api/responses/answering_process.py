@@ -1,6 +1,7 @@
 """A Gateway's HTTP application in a process of its own, over a shared catalog and a slow pipeline.
 
-python -m tests.graphs.api.responses.answering_process <database url> <port> <seconds a piece>
+python -m tests.graphs.api.responses.answering_process <database url> <port> <seconds a piece> \
+    <seconds of a lease>
 """
 
 import os
@@ -19,14 +20,14 @@ from tests.graphs.fake_services import FakeCorpora, FakePipeline
 PIECES = [f"Piece {number}. " for number in range(10)]
 
 
-def main(url, port, seconds):
+def main(url, port, seconds, lease_s):
     pipeline = FakePipeline()
     pipeline.script = [Retrieved(passages=(), search_query=None, timings=())]
     for piece in PIECES:
         pipeline.script += [seconds, TextDelta(text=piece)]
     usage = Usage(num_prompt_tokens=1, num_completion_tokens=10)
     pipeline.script.append(Finished(finish_reason="stop", usage=usage))
-    config = GatewayConfig(responses=ResponseSettings(lease_s=1.0, poll_s=0.2))
+    config = GatewayConfig(responses=ResponseSettings(lease_s=lease_s, poll_s=0.2))
     nothing = dict.fromkeys(("embedder", "reranker", "safety", "retriever"))
     services = Services(
         config=config, pipeline=pipeline, corpus=FakeCorpora(Catalog(url)), **nothing
@@ -41,4 +42,4 @@ def main(url, port, seconds):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))

@@ -1,4 +1,4 @@
-"""The openai client over real HTTP, with short times."""
+"""The openai client over real HTTP, with few and short times."""
 
 import dataclasses
 import functools
@@ -12,7 +12,8 @@ from tests.graphs.serving import serving
 
 @pytest.fixture
 def api_config(api_config):
-    settings = ResponseSettings(lease_s=0.6, poll_s=0.1, max_running=2)
+    # No lease runs out by itself, however long this process stands still.
+    settings = ResponseSettings(lease_s=600, poll_s=0.1, max_running=2)
     return api_config.model_copy(update={"responses": settings})
 
 

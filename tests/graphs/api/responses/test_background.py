@@ -177,6 +177,9 @@ def lost(ask, client, api_app, api_catalog, paused):
         for task in (*keeping, *runs._working.values()):
             task.cancel()
         await stream.close()
+        assert api_catalog.keep_response(  # as if its lease had run out
+            await newest(api_app), first_number=2, events=(), lease_s=0
+        )
         paused.set()
         return event
 

@@ -27,10 +27,10 @@ def start(url):
     """Starts a Gateway's application over the same catalog."""
     processes = []
 
-    def begin(seconds):
+    def begin(seconds, lease_s):
         port = free_port()
         command = [sys.executable, "-m", "tests.graphs.api.responses.answering_process"]
-        process = subprocess.Popen([*command, url, str(port), str(seconds)], cwd=ROOT)
+        process = subprocess.Popen([*command, url, str(port), str(seconds), str(lease_s)], cwd=ROOT)
         processes.append(process)
         deadline = time.monotonic() + 180  # the machines that run this are shared
         while True:
@@ -65,7 +65,7 @@ def ended(client, name):
 
 @pytest.mark.timeout(600)
 def test_responses_outlive_the_gateway_that_worked_on_them(start):
-    dying, dying_client = start(30)  # comes to no end by itself
+    dying, dying_client = start(30, lease_s=5)  # comes to no end by itself
     asked = {"model": "rag", "input": "Tell me."}
     polled = dying_client.responses.create(**asked, background=True)
     streams = [
@@ -81,7 +81,8 @@ def test_responses_outlive_the_gateway_that_worked_on_them(start):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     kill(dying)
-    _, client = start(0.05)
+    # It is not killed: standing still it must not take over what it works on itself.
+    _, client = start(0.05, lease_s=600)
     done = ended(client, polled.id)
     assert (done.status, done.output_text) == ("completed", TEXT)
     for name, events in zip(names, got, strict=True):
