@@ -19,8 +19,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -32,22 +31,16 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.checkout import ServedCheckout, exit_status
-from benchmarks.overhead import QUESTIONS, ROOT
+from benchmarks.overhead import ROOT
 from benchmarks.progress import progress_bar
 from benchmarks.speed.systems import DOCUMENTS
+from benchmarks.speed.ways import BARE_PATH, SAMPLINGS, Write, bare, in_process, over_http
 from deployments.state import models_folder
 from models.engines.loading import EngineName
-from models.generation import GenerationRequest, Message, Sampling
 from models.generator import Generator, GeneratorConfig
 
 HTTP, IN_PROCESS, BARE = "over HTTP", "in process", "bare Ray Serve"
-SAMPLINGS: dict[str, dict[str, Any]] = {
-    "likeliest": {"temperature": 0.0},
-    "drawn": {"temperature": 1.0},
-    "nucleus": {"temperature": 1.0, "top_p": 0.9},
-}
 _MODEL = ROOT / "models" / "bundled" / "generator-full"
-_BARE_PATH = "/bare"
 _LONE = 8  # first tokens a round
 _TIMEOUT = aiohttp.ClientTimeout(total=600.0)
 
@@ -77,9 +70,6 @@ class Load:
     tokens: int
 
 
-Write = Callable[[int, str, int], Awaitable[tuple[int, float]]]  # tokens, seconds to the first one
-
-
 def engine_options(engine: EngineName, streams: int) -> dict[str, Any]:
     """What both engines are loaded with."""
     options = {"dtype": "float32", "max_concurrent_requests": streams}
@@ -101,7 +91,7 @@ def serve_engine(config: dict[str, Any], *, engine: EngineName, model: str, stre
         "safety": {"check_question": False, "check_answer": False},
     }
     config["applications"].append({
-        "name": "bare", "route_prefix": _BARE_PATH,
+        "name": "bare", "route_prefix": BARE_PATH,
         "import_path": "benchmarks.speed.bare_serve:build",
     })  # fmt: skip
 
@@ -120,71 +110,6 @@ def made_model(folder: Path, *, width: int, layers: int) -> str:
     AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
     AutoTokenizer.from_pretrained(_MODEL).save_pretrained(folder)
     return str(folder)
-
-
-def over_http(session: aiohttp.ClientSession) -> Write:
-    """Writes answers as a client of the server."""
-
-    async def write(number: int, sampling: str, tokens: int) -> tuple[int, float]:
-        body = {
-            "model": "generator",
-            "messages": [{"role": "user", "content": _question(number)}],
-            "max_tokens": tokens, "seed": number, "ignore_eos": True, "stream": True,
-            "stream_options": {"include_usage": True}, **SAMPLINGS[sampling],
-        }  # fmt: skip
-        began, first_s, written = time.perf_counter(), 0.0, 0
-        async with session.post("/v1/chat/completions", json=body) as reply:
-            reply.raise_for_status()
-            async for line in reply.content:
-                if not first_s and b'"content":"' in line and b'"content":""' not in line:
-                    first_s = time.perf_counter() - began
-                if b'"usage":{' in line:
-                    written = json.loads(line[len(b"data: ") :])["usage"]["completion_tokens"]
-        return written, first_s
-
-    return write
-
-
-def bare(session: aiohttp.ClientSession) -> Write:
-    """Streams words from the application that does nothing."""
-
-    async def write(number: int, sampling: str, tokens: int) -> tuple[int, float]:
-        began, first_s, written = time.perf_counter(), 0.0, 0
-        asked = {"num": f"{tokens}", "pause_s": "0"}
-        async with session.post(f"{_BARE_PATH}/", params=asked) as reply:
-            reply.raise_for_status()
-            async for line in reply.content:
-                written += line.startswith(b"data: ")
-                first_s = first_s or time.perf_counter() - began
-        return written, first_s
-
-    return write
-
-
-def in_process(generator: Generator) -> Write:
-    """Writes answers with an engine of this process."""
-
-    async def write(number: int, sampling: str, tokens: int) -> tuple[int, float]:
-        asked = GenerationRequest(
-            request_id=f"{number}",
-            messages=(Message(role="user", content=_question(number)),),
-            sampling=Sampling(
-                seed=number, max_tokens=tokens, ignore_eos=True, **SAMPLINGS[sampling]
-            ),
-        )
-        began, first_s, written = time.perf_counter(), 0.0, 0
-        async with aclosing(generator.stream(asked)) as chunks:
-            async for chunk in chunks:
-                written += len(chunk.token_ids)
-                if not first_s and chunk.text:
-                    first_s = time.perf_counter() - began
-        return written, first_s
-
-    return write
-
-
-def _question(number: int) -> str:
-    return QUESTIONS[number % len(QUESTIONS)]
 
 
 async def turn(way: str, sampling: str, write: Write, load: Load) -> Turn:
